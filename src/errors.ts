@@ -1,0 +1,60 @@
+/**
+ * The one error class and the one table that hangs exit code, retry and remedy on the kind of an error.
+ * A thrower says what happened and where; this table says what follows from it. Nothing else maps errors.
+ */
+
+export interface Policy {
+  /** The exit code of a run that ends with this kind (documented in README.md, stable). */
+  readonly exit: number;
+  /** Whether the pump may re-open the source at the last written position and go on. */
+  readonly retry: boolean;
+  /** What the user can do about it, unless the thrower knows better. */
+  readonly hint: string;
+}
+
+export const POLICY = {
+  bug: { exit: 1, retry: false, hint: "This is a fault in mongotap: please report it with --log-level debug." },
+  usage: { exit: 2, retry: false, hint: "Run `mongotap --help`." },
+  config: { exit: 2, retry: false, hint: "Correct the setting that is named above." },
+  state: { exit: 3, retry: false, hint: "Restore the state file or the output, or start over with --fresh." },
+  connect: { exit: 4, retry: true, hint: "Check host, port, TLS and network." },
+  auth: { exit: 5, retry: false, hint: "Check user, password, authSource and the roles of the user." },
+  "history-lost": { exit: 6, retry: false, hint: "Start over with --fresh, and enlarge the oplog." },
+  ended: { exit: 7, retry: false, hint: "Run again to go on with what comes after." },
+  output: { exit: 8, retry: false, hint: "Make room or correct the path, then run again: nothing committed is lost." },
+  data: { exit: 9, retry: false, hint: "Repair the document in the source, then run again." },
+  unsupported: { exit: 10, retry: false, hint: "This server cannot do what was asked." },
+  threshold: { exit: 11, retry: false, hint: "" },
+  limit: { exit: 12, retry: false, hint: "Run again with the same --state to go on." },
+  locked: { exit: 75, retry: false, hint: "Wait for the other run, or use --wait-lock or --skip-if-locked." },
+  pipe: { exit: 141, retry: false, hint: "" },
+} as const satisfies Record<string, Policy>;
+
+export type Kind = keyof typeof POLICY;
+
+/** Any failure that mongotap can name. `message` is one line without secrets, fit to be shown to a user. */
+export class MongotapError extends Error {
+  override readonly name = "MongotapError";
+  readonly kind: Kind;
+  readonly hint: string;
+
+  constructor(kind: Kind, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.kind = kind;
+    this.hint = options.hint ?? POLICY[kind].hint;
+  }
+
+  get exitCode(): number {
+    return POLICY[this.kind].exit;
+  }
+
+  get retryable(): boolean {
+    return POLICY[this.kind].retry;
+  }
+}
+
+/** Returns `value`, or throws a `bug` that names `what`: for what cannot be missing unless mongotap is wrong. */
+export function must<T>(value: T | null | undefined, what: string): T {
+  if (value === null || value === undefined) throw new MongotapError("bug", `${what} is missing`);
+  return value;
+}

@@ -1,0 +1,41 @@
+/** What the pump demands of an output. Implementations: files.ts, stdout.ts. */
+
+/** A run of whole lines inside the bytes handed to `write`, all of one collection. */
+export interface Segment {
+  /** `db.collection` */
+  readonly namespace: string;
+  readonly begin: number;
+  readonly end: number;
+  readonly lines: number;
+}
+
+/** How much of one output is durable: the place to cut it back to after a crash. Kept in the state. */
+export interface OutputMark {
+  /** Absolute path of the finished file. */
+  readonly path: string;
+  /** Set where the sink keeps one file for each collection. */
+  readonly namespace?: string;
+  readonly bytes: number;
+  readonly lines: number;
+  /** CRC-32 of the last bytes before the mark (at most 64 KiB): tells a replaced file from ours. */
+  readonly tailCrc: number;
+  /** Finished and renamed to `path`: nothing may be appended any more. */
+  readonly sealed: boolean;
+}
+
+export interface Sink extends AsyncDisposable {
+  /**
+   * Appends the segments of `bytes` in order. Resolves when `bytes` may be used again by the caller; says nothing
+   * about durability. Never called while an earlier call is pending.
+   * @throws MongotapError `output` (no space, not writable, changed from outside) or `pipe` (the reader is gone);
+   *   after that the sink is unusable.
+   */
+  write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void>;
+  /**
+   * Resolves when every byte written so far would survive: a power cut for files, our own end for a pipe.
+   * Returns the marks that say so. Empty where an output cannot be cut back (a pipe).
+   */
+  flush(): Promise<readonly OutputMark[]>;
+  /** Flushes, then gives finished files their final names and returns the sealed marks. The output is complete. */
+  seal(): Promise<readonly OutputMark[]>;
+}

@@ -29,6 +29,12 @@ export const BSON = {
   maxKey: 0x7f,
 } as const;
 
+/** The name of a type byte as MongoDB's `$type` spells it in prose, for messages. */
+export function nameOfType(type: number): string {
+  for (const [name, code] of Object.entries(BSON)) if (code === type) return name;
+  return `type 0x${type.toString(16).padStart(2, "0")}`;
+}
+
 export function readInt32(bytes: Uint8Array, at: number): number {
   return (
     (bytes[at] as number) |
@@ -40,4 +46,166 @@ export function readInt32(bytes: Uint8Array, at: number): number {
 
 export function readUint32(bytes: Uint8Array, at: number): number {
   return readInt32(bytes, at) >>> 0;
+}
+
+/** A corrupt byte at `offset`, counted from the begin of the document (or of the buffer, where no document is known). */
+export function corrupt(reason: string, offset: number): MongotapError {
+  return new MongotapError("data", `corrupt BSON at byte ${offset}: ${reason}`);
+}
+
+/** Bytes of a value whose type has one length only; -1 for the others and for unknown types. */
+export function fixedLength(type: number): number {
+  switch (type) {
+    case BSON.double:
+    case BSON.date:
+    case BSON.timestamp:
+    case BSON.int64:
+      return 8;
+    case BSON.int32:
+      return 4;
+    case BSON.boolean:
+      return 1;
+    case BSON.objectId:
+      return 12;
+    case BSON.decimal128:
+      return 16;
+    case BSON.null:
+    case BSON.undefined:
+    case BSON.minKey:
+    case BSON.maxKey:
+      return 0;
+    default:
+      return -1;
+  }
+}
+
+/**
+ * Byte length of a value of `type` at `at`. `origin` is where its document begins: offsets in messages count from there.
+ * Throws MongotapError("data") with the offset when it does not fit before `limit`, or when its own frame is wrong
+ * (unknown type, impossible length, missing NUL); what is inside an embedded document is not looked at.
+ */
+export function valueLength(bytes: Uint8Array, type: number, at: number, limit: number, origin = 0): number {
+  const length = fixedLength(type);
+  const end = length >= 0 ? at + length : variableEnd(bytes, type, at, Math.min(limit, bytes.length), origin);
+  if (end > limit || end > bytes.length) throw corrupt(`${nameOfType(type)} does not fit its document`, at - origin);
+  return end - at;
+}
+
+function variableEnd(bytes: Uint8Array, type: number, at: number, limit: number, origin: number): number {
+  switch (type) {
+    case BSON.string:
+    case BSON.code:
+    case BSON.symbol:
+      return stringEnd(bytes, at, limit, origin);
+    case BSON.document:
+    case BSON.array:
+      return documentEnd(bytes, at, limit, origin);
+    case BSON.binary:
+      return binaryEnd(bytes, at, limit, origin);
+    case BSON.regex:
+      return nameEnd(bytes, nameEnd(bytes, at, limit, origin) + 1, limit, origin) + 1;
+    case BSON.dbPointer:
+      return stringEnd(bytes, at, limit, origin) + 12;
+    case BSON.codeWithScope:
+      return codeWithScopeEnd(bytes, at, limit, origin);
+    default:
+      throw corrupt(`unknown type 0x${type.toString(16).padStart(2, "0")}`, at - origin);
+  }
+}
+
+/** Index of the NUL that ends the text beginning at `at`; throws MongotapError("data") when there is none before `limit`. */
+export function nameEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
+  for (let i = at; i < limit; i++) if (bytes[i] === 0) return i;
+  throw corrupt("text without an end", at - origin);
+}
+
+/** Where the length-prefixed string at `at` ends, its NUL included. */
+export function stringEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
+  if (at + 5 > limit) throw corrupt("string does not fit its document", at - origin);
+  const length = readInt32(bytes, at);
+  const end = at + 4 + length;
+  if (length < 1 || end > limit) throw corrupt(`string of ${length} bytes does not fit its document`, at - origin);
+  if (bytes[end - 1] !== 0) throw corrupt("string without its final NUL", end - 1 - origin);
+  return end;
+}
+
+/** Where the document or array at `at` ends, its NUL included. */
+export function documentEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
+  if (at + 5 > limit) throw corrupt("document is cut short", at - origin);
+  const length = readInt32(bytes, at);
+  const end = at + length;
+  if (length < 5 || end > limit) throw corrupt(`document of ${length} bytes, ${limit - at} are there`, at - origin);
+  if (bytes[end - 1] !== 0) throw corrupt("document without its final NUL", end - 1 - origin);
+  return end;
+}
+
+function binaryEnd(bytes: Uint8Array, at: number, limit: number, origin: number): number {
+  if (at + 5 > limit) throw corrupt("binary does not fit its document", at - origin);
+  const length = readInt32(bytes, at);
+  if (length < 0 || at + 5 + length > limit) {
+    throw corrupt(`binary of ${length} bytes does not fit its document`, at - origin);
+  }
+  if (bytes[at + 4] === 2 && (length < 4 || readInt32(bytes, at + 5) !== length - 4)) {
+    throw corrupt("binary of subtype 2 with a wrong inner length", at + 5 - origin);
+  }
+  return at + 5 + length;
+}
+
+function codeWithScopeEnd(bytes: Uint8Array, at: number, limit: number, origin: number): number {
+  if (at + 14 > limit) throw corrupt("code with scope does not fit its document", at - origin);
+  const length = readInt32(bytes, at);
+  const end = at + length;
+  if (length < 14 || end > limit) {
+    throw corrupt(`code with scope of ${length} bytes does not fit its document`, at - origin);
+  }
+  const scope = stringEnd(bytes, at + 4, end, origin);
+  if (documentEnd(bytes, scope, end, origin) !== end) throw corrupt("code with scope of a wrong length", at - origin);
+  return end;
+}
+
+/** Walks the elements of one document without allocating. */
+export class ElementWalker {
+  type = 0;
+  nameBegin = 0;
+  /** Exclusive: points at the NUL. */
+  nameEnd = 0;
+  valueBegin = 0;
+  valueEnd = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #origin = 0;
+  #end = 0;
+  #next = 0;
+
+  /**
+   * Begins with the document at `at`, which has to end at or before `limit`.
+   * Throws MongotapError("data") on an impossible length.
+   */
+  start(bytes: Uint8Array, at: number, limit = bytes.length): void {
+    this.#bytes = bytes;
+    this.#origin = at;
+    this.#end = documentEnd(bytes, at, Math.min(limit, bytes.length), at) - 1;
+    this.#next = at + 4;
+  }
+
+  /** Moves to the next element; false at the end of the document. Throws MongotapError("data") on a corrupt element. */
+  next(): boolean {
+    const bytes = this.#bytes;
+    const at = this.#next;
+    if (at >= this.#end) return false;
+    this.type = bytes[at] as number;
+    this.nameBegin = at + 1;
+    this.nameEnd = nameEnd(bytes, at + 1, this.#end, this.#origin);
+    this.valueBegin = this.nameEnd + 1;
+    this.valueEnd = this.valueBegin + valueLength(bytes, this.type, this.valueBegin, this.#end, this.#origin);
+    this.#next = this.valueEnd;
+    return true;
+  }
+
+  /** Whether the current name equals these bytes. */
+  nameIs(name: Uint8Array): boolean {
+    const begin = this.nameBegin;
+    if (this.nameEnd - begin !== name.length) return false;
+    for (let i = 0; i < name.length; i++) if (this.#bytes[begin + i] !== name[i]) return false;
+    return true;
+  }
 }

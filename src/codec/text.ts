@@ -1,0 +1,128 @@
+/**
+ * UTF-8 from BSON as the inside of a JSON string: escaped so that one record is one line whatever it contains,
+ * and valid even where the input is not.
+ *
+ * Escaped are `"`, `\`, C0, DEL, and what some readers take for the end of a line: U+0085, U+2028, U+2029.
+ */
+
+/** The most bytes of JSON that one byte of text becomes (`\u0000`). */
+export const TEXT_GROWTH = 6;
+
+/** What happened in texts so far. */
+export interface TextFlaws {
+  /** Texts in which invalid UTF-8 was replaced by U+FFFD. */
+  invalidUtf8: number;
+}
+
+const HEX = "0123456789abcdef";
+const SHORT = new Map([
+  [0x22, '"'],
+  [0x5c, "\\"],
+  [0x08, "b"],
+  [0x09, "t"],
+  [0x0a, "n"],
+  [0x0c, "f"],
+  [0x0d, "r"],
+]);
+
+/** For each byte: 0 written as it is, 1 `\u00xx`, 2 begins a sequence of bytes, else the letter behind the backslash. */
+const CLASS = new Uint8Array(256).map((_, byte) => {
+  if (byte >= 0x80) return 2;
+  const letter = SHORT.get(byte);
+  if (letter !== undefined) return letter.charCodeAt(0);
+  return byte < 0x20 || byte === 0x7f ? 1 : 0;
+});
+
+/**
+ * Writes `bytes[begin..end)` to `out` from `to` on and returns where it stopped. The caller has made room for
+ * TEXT_GROWTH bytes for each byte. Invalid sequences become U+FFFD as the Encoding standard says, and are counted
+ * once for each text.
+ */
+export function writeText(
+  out: Uint8Array,
+  to: number,
+  bytes: Uint8Array,
+  begin: number,
+  end: number,
+  flaws?: TextFlaws,
+): number {
+  let valid = true;
+  let at = begin;
+  while (at < end) {
+    const byte = bytes[at] as number;
+    const kind = CLASS[byte] as number;
+    if (kind === 0) {
+      out[to++] = byte;
+      at++;
+    } else if (kind === 1) {
+      to = writeUnicodeEscape(out, to, byte);
+      at++;
+    } else if (kind !== 2) {
+      out[to++] = 0x5c;
+      out[to++] = kind;
+      at++;
+    } else {
+      const length = sequenceLength(bytes, at, end);
+      if (length > 0) {
+        to = writeSequence(out, to, bytes, at, length);
+        at += length;
+      } else {
+        valid = false;
+        out[to++] = 0xef;
+        out[to++] = 0xbf;
+        out[to++] = 0xbd;
+        at -= length;
+      }
+    }
+  }
+  if (!valid && flaws !== undefined) flaws.invalidUtf8++;
+  return to;
+}
+
+function writeUnicodeEscape(out: Uint8Array, to: number, code: number): number {
+  out[to++] = 0x5c;
+  out[to++] = 0x75;
+  for (let shift = 12; shift >= 0; shift -= 4) out[to++] = HEX.charCodeAt((code >> shift) & 15);
+  return to;
+}
+
+function writeSequence(out: Uint8Array, to: number, bytes: Uint8Array, at: number, length: number): number {
+  const second = bytes[at + 1] as number;
+  if (length === 2 && bytes[at] === 0xc2 && second === 0x85) return writeUnicodeEscape(out, to, 0x85);
+  if (length === 3 && bytes[at] === 0xe2 && second === 0x80 && ((bytes[at + 2] as number) | 1) === 0xa9) {
+    return writeUnicodeEscape(out, to, 0x2000 | ((bytes[at + 2] as number) & 0x3f));
+  }
+  for (let i = 0; i < length; i++) out[to++] = bytes[at + i] as number;
+  return to;
+}
+
+/**
+ * Bytes of the UTF-8 sequence at `at`, whose first byte is 0x80 or more; where it is invalid, minus the bytes that one
+ * U+FFFD stands for (https://encoding.spec.whatwg.org/#utf-8-decoder: the longest begin of a valid sequence, or one).
+ */
+export function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
+  const first = bytes[at] as number;
+  if (first < 0xc2 || first > 0xf4) return -1;
+  if (at + 1 >= end) return -1;
+  const second = bytes[at + 1] as number;
+  if (first < 0xe0) return (second & 0xc0) === 0x80 ? 2 : -1;
+  const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < low || second > high) return -1;
+  if (at + 2 >= end || ((bytes[at + 2] as number) & 0xc0) !== 0x80) return -2;
+  if (first < 0xf0) return 3;
+  return at + 3 < end && ((bytes[at + 3] as number) & 0xc0) === 0x80 ? 4 : -3;
+}
+
+/** Whether `bytes[begin..end)` is valid UTF-8. */
+export function isUtf8(bytes: Uint8Array, begin: number, end: number): boolean {
+  for (let at = begin; at < end; ) {
+    if ((bytes[at] as number) < 0x80) at++;
+    else {
+      const length = sequenceLength(bytes, at, end);
+      if (length < 0) return false;
+      at += length;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,62 @@
+/**
+ * Real MongoDB servers for tests, demos, benchmarks and developers. As a program it starts a replica set, prints its
+ * URI, and stops it on Ctrl-C: `bun scripts/mongod.ts [--members 3] [--port 27017] [--version V] [--oplog-size MB]`.
+ */
+import { parseArgs } from "node:util";
+import { startReplicaSet } from "./mongod/replica-set.ts";
+
+export { type FindOptions, type Mongod, findMongod } from "./mongod/find.ts";
+export type { Member } from "./mongod/member.ts";
+export { type ReplicaSet, type ReplicaSetOptions, type Standalone, startReplicaSet, startStandalone } from "./mongod/replica-set.ts";
+export type { ServerOptions } from "./mongod/servers.ts";
+
+const USAGE = `Starts a MongoDB replica set for a developer and stops it on Ctrl-C.
+
+  --members 1|3      default 1
+  --port PORT        of the first member, default 27017
+  --version VERSION  exactly this version of the server
+  --oplog-size MB    default: the server's own; 1 with a checkpoint every second: history is lost in seconds
+`;
+
+/** Runs until a signal comes; resolves with the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      members: { type: "string", default: "1" },
+      port: { type: "string", default: "27017" },
+      version: { type: "string" },
+      "oplog-size": { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (values.members !== "1" && values.members !== "3") throw new Error("--members is 1 or 3");
+  const oplogSizeMB = values["oplog-size"] === undefined ? undefined : Number(values["oplog-size"]);
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  });
+  await using set = await startReplicaSet({
+    members: values.members === "1" ? 1 : 3,
+    port: Number(values.port),
+    version: values.version,
+    oplogSizeMB,
+    syncdelay: oplogSizeMB === undefined ? undefined : 1,
+  });
+  process.stdout.write(`${set.uri}\n`);
+  process.stderr.write(`mongod ${set.version}, pid ${set.members.map((member) => member.pid).join(", ")}. Ctrl-C stops it.\n`);
+  await stopped;
+  return 0;
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,56 @@
+/** A mongod from MongoDB's own downloads, by `mongodb-memory-server-core`; gives up soon where those are blocked. */
+import { spawn } from "node:child_process";
+import { mkdir, readdir, rename, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { guardProcess } from "./watchdog.ts";
+
+/** Without a version asked for: the one that `mongodb-memory-server-core` 11.3 knows best (its own default). */
+export const DOWNLOAD_DEFAULT_VERSION = "8.2.6";
+
+/** A blocked network often swallows packets without an answer: no first byte in this time means "blocked". */
+const FIRST_BYTE_MS = 6_000;
+/** A download that has begun may pause this long (unpacking makes no visible progress either). */
+const STALL_MS = 30_000;
+
+/** Puts mongod `version` into `folder` as `bin/mongod`. `scratch` is an empty folder, which the caller removes. */
+export async function mongodFromDownload(version: string, folder: string, scratch: string): Promise<void> {
+  const script = join(import.meta.dirname, "download-child.ts");
+  const child = spawn(process.execPath, [script, version, scratch], { stdio: ["ignore", "pipe", "pipe"], cwd: scratch });
+  const release = child.pid === undefined ? undefined : guardProcess(child.pid);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk) => (stdout += chunk));
+  child.stderr.on("data", (chunk) => (stderr += chunk));
+  const ended = new Promise<number | null>((resolve, reject) => child.on("close", resolve).on("error", reject));
+
+  let seen = 0;
+  let deadline = Date.now() + FIRST_BYTE_MS;
+  let gaveUp = false;
+  const watch = setInterval(async () => {
+    const bytes = await bytesIn(scratch);
+    if (bytes > seen) deadline = Date.now() + STALL_MS;
+    seen = bytes;
+    if (Date.now() < deadline) return;
+    gaveUp = true;
+    child.kill("SIGKILL");
+  }, 250);
+  const code = await ended.finally(() => {
+    clearInterval(watch);
+    release?.();
+  });
+  if (gaveUp) throw new Error(seen === 0 ? `no answer in ${FIRST_BYTE_MS / 1000} s` : "the download stalled");
+  const path = stdout.trim().split("\n").at(-1) ?? "";
+  if (code !== 0 || path === "") throw new Error(stderr.trim().split("\n").at(-1) ?? `ended with ${code}`);
+  await mkdir(join(folder, "bin"), { recursive: true });
+  await rename(path, join(folder, "bin/mongod"));
+}
+
+/** The bytes of the partial download. Files of a few bytes (locks) do not count as an answer. */
+async function bytesIn(folder: string): Promise<number> {
+  let total = 0;
+  for (const name of await readdir(folder).catch(() => [])) {
+    const { size } = await stat(join(folder, name)).catch(() => ({ size: 0 }));
+    if (size > 1024) total += size;
+  }
+  return total;
+}

@@ -1,0 +1,108 @@
+/** Real replica sets of 1 or 3 members on loopback, and standalone servers: what scripts and tests start. */
+import type { Member } from "./member.ts";
+import { type ServerOptions, type Servers, startServers } from "./servers.ts";
+
+const SET_NAME = "rs";
+
+export interface ReplicaSetOptions extends ServerOptions {
+  readonly members: 1 | 3;
+  /** Default: 5 % of the disk (the server's own). 1 for a history that is lost within seconds: see `syncdelay`. */
+  readonly oplogSizeMB?: number | undefined;
+}
+
+/** A running server, or several. */
+export interface Standalone extends AsyncDisposable {
+  /** For clients, with credentials and authority where there are any. */
+  readonly uri: string;
+  readonly uriWithoutCredentials: string;
+  readonly members: readonly [Member, ...Member[]];
+  /** What the server says of itself, for instance `6.0.5`. */
+  readonly version: string;
+  /** With TLS: the certificate that clients must trust. */
+  readonly caFile: string | undefined;
+  /** Kills every member and removes all their files. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export interface ReplicaSet extends Standalone {
+  /** Resolves with the member that is primary, as soon as one is and takes writes. */
+  primary(): Promise<Member>;
+  /** Makes the primary step down; resolves when there is a primary again: another one, or in a set of one the same. */
+  stepDown(): Promise<void>;
+}
+
+/** Resolves when a primary takes writes and the other members follow it. */
+export async function startReplicaSet(options: ReplicaSetOptions): Promise<ReplicaSet> {
+  const args = ["--replSet", SET_NAME];
+  if (options.oplogSizeMB !== undefined) args.push("--oplogSize", String(options.oplogSizeMB));
+  const servers = await startServers(options, options.members, args);
+  try {
+    await servers.command(firstOf(servers), {
+      replSetInitiate: {
+        _id: SET_NAME,
+        members: servers.members.map((member, index) => ({ _id: index, host: member.address })),
+        settings: { electionTimeoutMillis: 2_000, heartbeatIntervalMillis: 500 },
+      },
+    });
+    await servers.createRoot(await primaryOf(servers));
+    await servers.waitForHello("secondaries", (answers) => answers.every((answer) => answer?.["isWritablePrimary"] || answer?.["secondary"]));
+  } catch (error) {
+    await servers.stop();
+    throw error;
+  }
+  return {
+    ...handleOf(servers, `replicaSet=${SET_NAME}`),
+    primary: () => primaryOf(servers),
+    stepDown: () => stepDown(servers),
+  };
+}
+
+/** Starts a server that is no member of a replica set: no change streams, no snapshots. */
+export async function startStandalone(options: ServerOptions = {}): Promise<Standalone> {
+  const servers = await startServers(options, 1, []);
+  try {
+    await servers.createRoot(firstOf(servers));
+  } catch (error) {
+    await servers.stop();
+    throw error;
+  }
+  return handleOf(servers, "directConnection=true");
+}
+
+function handleOf(servers: Servers, query: string): Standalone {
+  const [, ...others] = servers.members;
+  return {
+    uri: servers.uri(query, true),
+    uriWithoutCredentials: servers.uri(query, false),
+    members: [firstOf(servers), ...others],
+    version: servers.version,
+    caFile: servers.caFile,
+    stop: () => servers.stop(),
+    [Symbol.asyncDispose]: () => servers.stop(),
+  };
+}
+
+function firstOf(servers: Servers): Member {
+  const first = servers.members[0];
+  if (first === undefined) throw new Error("a set has at least one member");
+  return first;
+}
+
+async function primaryOf(servers: Servers): Promise<Member> {
+  let primary: Member | undefined;
+  await servers.waitForHello("primary", (answers) => {
+    primary = servers.members[answers.findIndex((answer) => answer?.["isWritablePrimary"])];
+    return primary !== undefined;
+  });
+  if (primary === undefined) throw new Error("unreachable: waitForHello() resolves when there is one");
+  return primary;
+}
+
+async function stepDown(servers: Servers): Promise<void> {
+  const old = await primaryOf(servers);
+  // A set of one cannot elect another: it may be primary again as soon as its freeze is lifted.
+  const isAlone = servers.members.length === 1;
+  await servers.command(old, { replSetStepDown: isAlone ? 1 : 10, secondaryCatchUpPeriodSecs: isAlone ? 0 : 1, force: isAlone });
+  if (isAlone) await servers.command(old, { replSetFreeze: 0 });
+  await primaryOf(servers);
+}

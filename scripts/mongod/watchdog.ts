@@ -1,0 +1,71 @@
+/**
+ * Leaves nothing behind: whatever is guarded here is killed or removed when this process ends, however it ends.
+ * A tiny shell holds the other end of a pipe. When the pipe closes (a normal end, a crash, `kill -9`), the shell
+ * kills every guarded process and removes every guarded folder.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+// One file for each guarded thing, because creating and removing a file is synchronous: no message can be lost in
+// a buffer when the process dies. A pid in the list cannot belong to a stranger: this process was alive a moment ago and
+// had not yet seen its child end.
+const CLEAN_UP = `
+trap '' INT TERM HUP
+cat >/dev/null
+for f in "$1"/pid-*; do [ -e "$f" ] && kill -9 "\${f##*-}" 2>/dev/null; done
+for f in "$1"/dir-*; do
+  [ -e "$f" ] || continue
+  d=$(cat "$f") tries=0
+  until rm -rf -- "$d" 2>/dev/null && [ ! -e "$d" ]; do
+    tries=$((tries + 1)); [ "$tries" -gt 50 ] && break
+    sleep 0.1
+  done
+done
+rm -rf -- "$1"
+`;
+
+/** Ends the protection of one process or folder. Safe to call twice. */
+export type Release = () => void;
+
+interface Watchdog {
+  readonly folder: string;
+  /** Kept so that the pipe is not collected, and with it closed. */
+  readonly shell: ChildProcess;
+}
+
+let watchdog: Watchdog | undefined;
+let guarded = 0;
+
+function startWatchdog(): Watchdog {
+  if (watchdog === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), "mongotap-guard-"));
+    const shell = spawn("/bin/sh", ["-c", CLEAN_UP, "mongotap-watchdog", folder], {
+      // Its own session: a Ctrl-C at the terminal must not end it before it has done its work.
+      detached: true,
+      cwd: "/",
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    shell.unref();
+    watchdog = { folder, shell };
+  }
+  return watchdog;
+}
+
+function guard(name: string, content: string): Release {
+  const file = join(startWatchdog().folder, name);
+  writeFileSync(file, content);
+  return () => rmSync(file, { force: true });
+}
+
+/** Kills `pid` (SIGKILL) when this process ends, unless released: release it as soon as it is known to have ended. */
+export function guardProcess(pid: number): Release {
+  return guard(`pid-${pid}`, "");
+}
+
+/** Removes the folder `path` when this process ends, after the guarded processes were killed, unless released. */
+export function guardFolder(path: string): Release {
+  guarded += 1;
+  return guard(`dir-${guarded}`, path);
+}

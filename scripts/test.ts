@@ -1,0 +1,98 @@
+/**
+ * Runs the tests: `bun scripts/test.ts [--unit | --versions] [--workers N] [pattern…]`. Ends with one line
+ * `N passed, N failed`, and with exit code 1 where a test failed, a file ran no test, or a run died.
+ */
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { parseArgs } from "node:util";
+import { NOTHING, countTests, plus } from "./test/junit.ts";
+import type { Counts } from "./test/junit.ts";
+import { findTests, planAll, planUnit, planVersions } from "./test/plan.ts";
+import type { TestRun } from "./test/plan.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+/** A run that takes longer hangs where no time limit of a test reaches it. */
+const RUN_LIMIT_MS = 20 * 60_000;
+
+const ENVIRONMENT = { ...process.env, PATH: `${ROOT}/node_modules/.bin${delimiter}${process.env["PATH"] ?? ""}` };
+
+/** Resolves with the exit code; -1 where a signal or the time limit ended the process. */
+function execute(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...ENVIRONMENT, ...env }, stdio: "inherit" });
+    const limit = setTimeout(() => child.kill("SIGKILL"), RUN_LIMIT_MS);
+    child.on("error", reject);
+    child.on("exit", (code) => {
+      clearTimeout(limit);
+      resolve(code ?? -1);
+    });
+  });
+}
+
+async function runTests(run: TestRun, workers: number, scratch: string): Promise<Counts> {
+  const settings = Object.entries(run.env).map(([name, value]) => `${name}="${value}" `);
+  console.log(`\n── ${run.name}: ${settings.join("")}bun test ${run.files.join(" ")}`);
+  if (run.needs === "binary" && (await execute(["scripts/build.ts"], {})) !== 0) {
+    console.log(`── ${run.name}: the build failed`);
+    return { ...NOTHING, failed: run.files.length };
+  }
+  const report = join(scratch, "report.xml");
+  rmSync(report, { force: true });
+  const started = performance.now();
+  const flags = ["--no-orphans", "--only-failures", `--parallel=${workers}`];
+  const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
+  const files = run.files.map((file) => `./${file}`);
+  const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env);
+  const counts = countTests({ report: readIfThere(report), exitCode, files: run.files });
+  for (const file of counts.silent) console.log(`── ${run.name}: ${file} ran no test`);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const { passed, failed, skipped } = counts;
+  console.log(`── ${run.name}: ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`);
+  return counts;
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined; // The run died before it could write: counted by the caller.
+  }
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: {
+      unit: { type: "boolean", default: false },
+      versions: { type: "boolean", default: false },
+      workers: { type: "string", default: "2" },
+    },
+    allowPositionals: true,
+  });
+  const files = findTests(ROOT, positionals);
+  const runs = values.unit
+    ? planUnit(files)
+    : values.versions
+      ? planVersions(files)
+      : planAll(files, process.env["MONGOTAP"]);
+  const scratch = mkdtempSync(join(tmpdir(), "mongotap-tests-"));
+  const results: string[] = [];
+  let total = NOTHING;
+  try {
+    for (const run of runs) {
+      const counts = await runTests(run, Number(values.workers), scratch);
+      total = plus(total, counts);
+      results.push(`${run.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  if (runs.length === 0) console.log(`no test file matches ${positionals.join(" ")}`);
+  console.log(`\n${results.join("\n")}`);
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+process.exitCode = await main();

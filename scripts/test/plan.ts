@@ -1,0 +1,78 @@
+/** Which test files there are, of which kind each is, and in which runs they go. */
+
+import { readdirSync } from "node:fs";
+
+export type TestKind = "unit" | "mongod" | "fault" | "cli";
+
+/** One process of `bun test`. */
+export interface TestRun {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** What must be built before. */
+  readonly needs?: "binary";
+}
+
+/** The oldest and newest servers that the product is tried on here. */
+export const SERVER_VERSIONS = ["5.0.32", "6.0.5", "6.0.27"] as const;
+
+/** The three ways in which one source runs. */
+const PROGRAMS = [
+  { name: "bun", command: "bun src/main.ts" },
+  { name: "deno", command: "deno run -A src/main.ts" },
+  { name: "binary", command: "dist/mongotap" },
+] as const;
+
+/** The kind of a test file, by its suffix; undefined for other files. */
+export function kindOf(path: string): TestKind | undefined {
+  if (!path.endsWith(".test.ts")) return undefined;
+  const kind = /\.(mongod|fault|cli)\.test\.ts$/.exec(path)?.[1];
+  return kind === undefined ? "unit" : (kind as TestKind);
+}
+
+/** All test files below `root`/test whose path holds one of `patterns` (all where there is none), sorted. */
+export function findTests(root: string, patterns: readonly string[]): string[] {
+  return readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
+    .map((name) => `test/${name.replaceAll("\\", "/")}`)
+    .filter((path) => kindOf(path) !== undefined)
+    .filter((path) => patterns.length === 0 || patterns.some((pattern) => path.includes(pattern)))
+    .toSorted();
+}
+
+/** Everything, quick things first; the black-box suite once for each way to run, or as `program` says. */
+export function planAll(files: readonly string[], program: string | undefined): TestRun[] {
+  const of = (kind: TestKind): string[] => files.filter((file) => kindOf(file) === kind);
+  const cli = of("cli");
+  const blackBox: TestRun[] =
+    program === undefined
+      ? PROGRAMS.map(({ name, command }) => ({
+          name: `black box, ${name}`,
+          files: cli,
+          env: { MONGOTAP: command },
+          ...(name === "binary" ? { needs: "binary" as const } : {}),
+        }))
+      : [{ name: `black box, ${program}`, files: cli, env: { MONGOTAP: program } }];
+  const runs: TestRun[] = [
+    { name: "unit", files: of("unit"), env: {} },
+    { name: "replica set", files: of("mongod"), env: {} },
+    ...blackBox,
+    { name: "fault", files: of("fault"), env: {} },
+  ];
+  return runs.filter((run) => run.files.length > 0);
+}
+
+/** The tests that need no server and no built program. */
+export function planUnit(files: readonly string[]): TestRun[] {
+  return planAll(files, undefined).filter((run) => run.name === "unit");
+}
+
+/** The tests that talk to a server, once for each version of it. */
+export function planVersions(files: readonly string[]): TestRun[] {
+  const server = files.filter((file) => kindOf(file) === "mongod" || kindOf(file) === "fault");
+  if (server.length === 0) return [];
+  return SERVER_VERSIONS.map((version) => ({
+    name: `mongod ${version}`,
+    files: server,
+    env: { MONGOTAP_TEST_MONGOD_VERSION: version },
+  }));
+}

@@ -1,0 +1,95 @@
+/** What the linter cannot see: forbidden ways to reach the server, switched-off checks, and layers without a rule. */
+
+import { expect, test } from "bun:test";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => `${folder}/${name}`)
+    .toSorted();
+}
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8");
+}
+
+/** The code of a file without its comments, which may speak of what the code must not do. Lines keep their numbers. */
+function codeOf(path: string): string {
+  return read(path)
+    .replaceAll(/\/\*[^]*?\*\//g, (comment) => comment.replaceAll(/[^\n]/g, ""))
+    .replaceAll(/(^|[ \t])\/\/.*$/gm, "");
+}
+
+/** `file:line: text` of every line of `text` that `pattern` matches. */
+function placesOf(pattern: RegExp, files: readonly string[], textOf: (path: string) => string): string[] {
+  return files.flatMap((path) =>
+    textOf(path)
+      .split("\n")
+      .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : [])),
+  );
+}
+
+const SOURCE = filesBelow("src");
+const TESTS = filesBelow("test").filter((path) => path !== "test/architecture/source.test.ts");
+
+test("src/ opens change streams by command, never with watch()", () => {
+  expect(placesOf(/\.watch\(/, SOURCE, codeOf)).toEqual([]);
+});
+
+test("src/ turns bytes into JSON itself, never with EJSON or JSON.stringify of a document", () => {
+  expect(placesOf(/\bEJSON\b/, SOURCE, codeOf)).toEqual([]);
+});
+
+test("src/ switches no check of the compiler off", () => {
+  expect(placesOf(/@ts-(ignore|nocheck|expect-error)/, SOURCE, read)).toEqual([]);
+});
+
+test("src/ switches a check of the linter off for one line at most, and says why", () => {
+  const disables = placesOf(/(ox|es)lint-(disable|enable)/, SOURCE, read);
+  expect(disables.filter((place) => !/oxlint-disable-next-line [\w/-]+ -- \S/.test(place))).toEqual([]);
+});
+
+test("every file of src/ stands under an import rule", () => {
+  const config = JSON.parse(read(".oxlintrc.json")) as {
+    overrides: { files: string[]; rules: Record<string, unknown> }[];
+  };
+  const layers = config.overrides
+    .filter(({ rules }) => rules["no-restricted-imports"] !== undefined)
+    .flatMap(({ files }) => files);
+  const covered = (path: string): boolean =>
+    layers.some((layer) => layer === path || (layer.endsWith("/**") && path.startsWith(layer.slice(0, -2))));
+  expect(SOURCE.filter((path) => !covered(path))).toEqual([]);
+});
+
+/** What a layer may know of another as types only: values would tie it to an implementation. */
+const TYPES_ONLY: Readonly<Record<string, RegExp>> = {
+  pipeline: /^\.\.\/(source\/record\.ts|sink\/sink\.ts|protocol\/.*|state\/.*)$/,
+  connect: /^\.\.\/source\/record\.ts$/,
+  state: /^\.\.\/(source\/record\.ts|sink\/sink\.ts)$/,
+  protocol: /^\.\.\/source\/record\.ts$/,
+  observe: /^\.\.\/source\/record\.ts$/,
+  commands: /^\.\.\/codec\//,
+};
+
+// The linter's `allowTypeImports` does not combine with a list of allowed imports, so this half is held here.
+test("a layer that may know another one's types only imports no value from it", () => {
+  const values = SOURCE.flatMap((path) => {
+    const typesOnly = TYPES_ONLY[path.split("/")[1] ?? ""];
+    const imports = codeOf(path).matchAll(
+      /^(?:import|export)\s+(?!type\b)[^;]*?\sfrom "([^"]+)"|\bimport\("([^"]+)"\)/gm,
+    );
+    return [...imports]
+      .map(([, fixed, lazy]) => fixed ?? lazy ?? "")
+      .filter((target) => typesOnly?.test(target))
+      .map((target) => `${path}: ${target}`);
+  });
+  expect(values).toEqual([]);
+});
+
+test("no test is left out", () => {
+  expect(placesOf(/\b(test|describe)\.(only|todo|skip)\b/, TESTS, codeOf)).toEqual([]);
+});

@@ -1,0 +1,173 @@
+/**
+ * One output file: appended to in whole pieces, made durable on demand, and always able to say how far.
+ * Nobody else may write to it meanwhile; if somebody does, the next `append` or `flush` says so and nothing is recorded.
+ */
+
+import { constants } from "node:fs";
+import { open, rename, stat, type FileHandle } from "node:fs/promises";
+import { crc32 } from "node:zlib";
+import { MongotapError } from "../errors.ts";
+import { outputError } from "./output-errors.ts";
+import type { OutputMark } from "./sink.ts";
+
+/** Measured: as fast as larger pieces, and it leaves the event loop and the thread pool free in between. */
+const PIECE = 1 << 20;
+/** How much of the end of a file its mark vouches for. */
+const TAIL = 1 << 16;
+/** Windows has no such flag. */
+const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
+
+/** Where the bytes of a file are. */
+export function placeOf(path: string, stage: { readonly partial?: OutputMark["partial"] }): string {
+  return stage.partial === undefined ? path : `${path}.partial`;
+}
+
+/** CRC-32 of the last ≤ 64 KiB before `end`. */
+export async function tailCrcOf(handle: FileHandle, end: number): Promise<number> {
+  const tail = new Uint8Array(Math.min(TAIL, end));
+  let filled = 0;
+  while (filled < tail.length) {
+    const { bytesRead } = await handle.read(tail, filled, tail.length - filled, end - tail.length + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return crc32(tail.subarray(0, filled));
+}
+
+export class OutputFile {
+  /** What was true after the last `flush` or `settle`. */
+  #mark: OutputMark;
+  #bytes: number;
+  #lines: number;
+  #handle: FileHandle | undefined;
+  /** Bytes were written since the last flush. */
+  #isDirty = false;
+
+  /** A file that is where `mark` says and ends there, or one that `create` is going to make. */
+  constructor(mark: OutputMark) {
+    this.#mark = mark;
+    this.#bytes = mark.bytes;
+    this.#lines = mark.lines;
+  }
+
+  /** What is durable. */
+  get mark(): OutputMark {
+    return this.#mark;
+  }
+
+  get isOpen(): boolean {
+    return this.#handle !== undefined;
+  }
+
+  /** Where the bytes are now. */
+  get place(): string {
+    return placeOf(this.#mark.path, this.#mark);
+  }
+
+  /** Makes the file, empty; whatever is at its place is gone. `mode` is subject to the umask. */
+  async create(mode: number): Promise<void> {
+    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC | NO_FOLLOW;
+    try {
+      this.#handle = await open(this.place, flags, mode);
+      this.#mark = { ...this.#mark, inode: (await this.#handle.stat()).ino };
+    } catch (error) {
+      throw outputError("create", this.place, error);
+    }
+  }
+
+  /** Appends `parts` in order. After an error the file ends where it ended before the call, if the disk allows it. */
+  async append(parts: readonly Uint8Array[], lines: number): Promise<void> {
+    const handle = await this.#opened();
+    if (!this.#isDirty) await this.#expectUntouched(handle);
+    this.#isDirty = true;
+    const before = this.#bytes;
+    try {
+      for (const part of parts) {
+        await writeFully(handle, part);
+        this.#bytes += part.length;
+      }
+    } catch (error) {
+      this.#bytes = before;
+      await cutTo(handle, before).catch(() => undefined); // the next run cuts it back; the first error is the news
+      throw outputError("write to", this.place, error);
+    }
+    this.#lines += lines;
+  }
+
+  /** Resolves when everything appended would survive a power cut (`durable`), or is in the hands of the system. */
+  async flush(durable: boolean): Promise<void> {
+    if (!this.#isDirty) return;
+    const handle = await this.#opened();
+    await this.#expectUntouched(handle);
+    try {
+      if (durable) await handle.datasync();
+      const tailCrc = await tailCrcOf(handle, this.#bytes);
+      this.#mark = { ...this.#mark, bytes: this.#bytes, lines: this.#lines, tailCrc };
+    } catch (error) {
+      throw outputError("make durable", this.place, error);
+    }
+    this.#isDirty = false;
+  }
+
+  /** Gives the file its own name. Durable only when the directory has been synced. */
+  async settle(sealed: boolean): Promise<void> {
+    const { partial, ...named } = this.#mark;
+    if (partial !== undefined) {
+      try {
+        await rename(this.place, named.path);
+      } catch (error) {
+        throw outputError(`rename ${this.place} to`, named.path, error);
+      }
+    }
+    this.#mark = { ...named, sealed };
+  }
+
+  /** Gives the file handle back; the next `append` opens the file again. Flush first: a later error has no reader. */
+  async close(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close();
+  }
+
+  async #opened(): Promise<FileHandle> {
+    if (this.#handle !== undefined) return this.#handle;
+    try {
+      this.#handle = await open(this.place, constants.O_RDWR | constants.O_APPEND | NO_FOLLOW);
+    } catch (error) {
+      throw outputError("open", this.place, error);
+    }
+    return this.#handle;
+  }
+
+  /** Whether the name still leads to our file, and nobody but us has changed its length. */
+  async #expectUntouched(handle: FileHandle): Promise<void> {
+    const ours = await handle.stat();
+    const named = await stat(this.place).catch(() => undefined);
+    if (named === undefined || named.ino !== ours.ino || named.dev !== ours.dev) {
+      throw changedOutside(this.place, "it was moved, removed or replaced");
+    }
+    if (ours.size !== this.#bytes) {
+      throw changedOutside(this.place, `it should have ${this.#bytes} bytes and has ${ours.size}`);
+    }
+  }
+}
+
+function changedOutside(path: string, how: string): MongotapError {
+  return new MongotapError("output", `${path} was changed by another program while it was being written: ${how}`, {
+    hint: "Let nothing else write, move or rotate this file, then run again.",
+  });
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, done, Math.min(PIECE, bytes.length - done));
+    if (bytesWritten === 0) throw new Error("the system took no bytes and gave no reason");
+    done += bytesWritten;
+  }
+}
+
+async function cutTo(handle: FileHandle, bytes: number): Promise<void> {
+  const { size } = await handle.stat();
+  if (size > bytes) await handle.truncate(bytes);
+}

@@ -1,0 +1,56 @@
+/** Reads a file that decides what a run does: only a regular file of ours, that nobody else could have written. */
+
+import { constants, type Stats } from "node:fs";
+import { open } from "node:fs/promises";
+import { platform, userInfo } from "node:os";
+import { MongotapError } from "../errors.ts";
+import { codeOf, reasonOf } from "./reason.ts";
+
+/** Never through a symbolic link, and never waiting for the writer of a FIFO. Windows has neither flag. */
+const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/**
+ * Resolves to the text of the file at `path`; `undefined` when there is no such file.
+ * @throws MongotapError `state` when it is not a regular file, not readable, another user's, or writable by others.
+ */
+export async function readOwnFile(path: string): Promise<string | undefined> {
+  try {
+    const handle = await open(path, FLAGS);
+    try {
+      const wrong = objectionTo(await handle.stat());
+      if (wrong !== undefined) throw unreadable(path, wrong);
+      return await handle.readFile("utf8");
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof MongotapError) throw error;
+    if (codeOf(error) === "ENOENT") return undefined;
+    if (codeOf(error) === "ELOOP") throw unreadable(path, "it is a symbolic link", error);
+    throw unreadable(path, reasonOf(error), error);
+  }
+}
+
+function objectionTo(stats: Stats): string | undefined {
+  if (stats.isDirectory()) return "it is a directory";
+  if (!stats.isFile()) return "it is not a regular file";
+  if (platform() === "win32") return undefined; // no such modes and owners there
+  const self = ownUid();
+  if (self !== undefined && stats.uid !== self) return `it belongs to another user (uid ${stats.uid}, not ${self})`;
+  if ((stats.mode & 0o022) !== 0) return "other users may write to it (chmod go-w)";
+  return undefined;
+}
+
+function ownUid(): number | undefined {
+  try {
+    return userInfo().uid;
+  } catch {
+    return undefined; // a uid without a name, as in containers
+  }
+}
+
+function unreadable(path: string, why: string, cause?: unknown): MongotapError {
+  return new MongotapError("state", `the state file ${path} cannot be used: ${why}; nothing was started over`, {
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

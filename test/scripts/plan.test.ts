@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test";
+import { planAll, planUnit, planVersions } from "../../scripts/test/plan.ts";
+
+const FILES = ["test/a.test.ts", "test/b.mongod.test.ts", "test/c.fault.test.ts", "test/d.cli.test.ts"];
+
+test("planAll() runs the black-box suite in each of the three ways, and every other file once", () => {
+  const runs = planAll(FILES, undefined).map(({ files, env, needs }) => [files.join(" "), env["MONGOTAP"], needs]);
+  expect(runs).toEqual([
+    ["test/a.test.ts", undefined, undefined],
+    ["test/b.mongod.test.ts", undefined, undefined],
+    ["test/d.cli.test.ts", "bun src/main.ts", undefined],
+    ["test/d.cli.test.ts", "deno run -A src/main.ts", undefined],
+    ["test/d.cli.test.ts", "dist/mongotap", "binary"],
+    ["test/c.fault.test.ts", undefined, undefined],
+  ]);
+});
+
+test("planAll() runs the black-box suite once where the program is given", () => {
+  const programs = planAll(FILES, "./mongotap").flatMap(({ env }) => env["MONGOTAP"] ?? []);
+  expect(programs).toEqual(["./mongotap"]);
+});
+
+test("planAll() leaves out runs that have no file", () => {
+  expect(planAll(["test/b.mongod.test.ts"], undefined).map(({ name }) => name)).toEqual(["replica set"]);
+});
+
+test("planUnit() takes the files that need no server", () => {
+  expect(planUnit(FILES).flatMap(({ files }) => files)).toEqual(["test/a.test.ts"]);
+});
+
+test("planVersions() runs the server tests once for each version", () => {
+  expect(planVersions(FILES).map(({ env }) => Object.values(env)[0])).toEqual(["5.0.32", "6.0.5", "6.0.27"]);
+  expect(planVersions(["test/a.test.ts"])).toEqual([]);
+});

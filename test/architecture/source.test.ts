@@ -67,11 +67,9 @@ test("every file of src/ stands under an import rule", () => {
 
 /** What a layer may know of another as types only: values would tie it to an implementation. */
 const TYPES_ONLY: Readonly<Record<string, RegExp>> = {
-  pipeline: /^\.\.\/(source\/record\.ts|sink\/sink\.ts|protocol\/.*|state\/.*)$/,
-  connect: /^\.\.\/source\/record\.ts$/,
-  state: /^\.\.\/(source\/record\.ts|sink\/sink\.ts)$/,
-  protocol: /^\.\.\/source\/record\.ts$/,
-  observe: /^\.\.\/source\/record\.ts$/,
+  pipeline: /^\.\.\/(sink\/sink\.ts|protocol\/.*|state\/.*)$/,
+  state: /^\.\.\/sink\/sink\.ts$/,
+  protocol: /^\.\.\/sink\/sink\.ts$/,
   commands: /^\.\.\/codec\//,
 };
 

@@ -17,7 +17,11 @@ const ROOT = join(import.meta.dirname, "..");
 /** A run that takes longer hangs where no time limit of a test reaches it. */
 const RUN_LIMIT_MS = 20 * 60_000;
 
-const ENVIRONMENT = { ...process.env, PATH: `${ROOT}/node_modules/.bin${delimiter}${process.env["PATH"] ?? ""}` };
+const ENVIRONMENT = {
+  ...process.env,
+  PATH: `${ROOT}/node_modules/.bin${delimiter}${process.env["PATH"] ?? ""}`,
+  DENO_NO_UPDATE_CHECK: "1",
+};
 
 /** Resolves with the exit code; -1 where a signal or the time limit ended the process. */
 function execute(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {

@@ -2,7 +2,7 @@
 
 import { readdirSync } from "node:fs";
 
-export type TestKind = "unit" | "mongod" | "fault" | "cli";
+type TestKind = "unit" | "mongod" | "fault" | "cli";
 
 /** One process of `bun test`. */
 export interface TestRun {
@@ -14,7 +14,7 @@ export interface TestRun {
 }
 
 /** The oldest and newest servers that the product is tried on here. */
-export const SERVER_VERSIONS = ["5.0.32", "6.0.5", "6.0.27"] as const;
+const SERVER_VERSIONS = ["5.0.32", "6.0.5", "6.0.27"] as const;
 
 /** The three ways in which one source runs. */
 const PROGRAMS = [
@@ -24,7 +24,7 @@ const PROGRAMS = [
 ] as const;
 
 /** The kind of a test file, by its suffix; undefined for other files. */
-export function kindOf(path: string): TestKind | undefined {
+function kindOf(path: string): TestKind | undefined {
   if (!path.endsWith(".test.ts")) return undefined;
   const kind = /\.(mongod|fault|cli)\.test\.ts$/.exec(path)?.[1];
   return kind === undefined ? "unit" : (kind as TestKind);

@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
+import { findMongod } from "./mongod/find.ts";
 import { NOTHING, countTests, plus } from "./test/junit.ts";
 import type { Counts } from "./test/junit.ts";
 import { findTests, planAll, planUnit, planVersions } from "./test/plan.ts";
@@ -36,11 +37,19 @@ function execute(args: readonly string[], env: Readonly<Record<string, string>>)
   });
 }
 
+/** Builds and fetches what the tests need, so that none of them spends its time on that. */
+async function prepare({ needs }: TestRun): Promise<void> {
+  if (needs.binary === true && (await execute(["scripts/build.ts"], {})) !== 0) throw new Error("the build failed");
+  if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
+}
+
 async function runTests(run: TestRun, workers: number, scratch: string): Promise<Counts> {
   const settings = Object.entries(run.env).map(([name, value]) => `${name}="${value}" `);
   console.log(`\n── ${run.name}: ${settings.join("")}bun test ${run.files.join(" ")}`);
-  if (run.needs === "binary" && (await execute(["scripts/build.ts"], {})) !== 0) {
-    console.log(`── ${run.name}: the build failed`);
+  try {
+    await prepare(run);
+  } catch (error) {
+    console.log(`── ${run.name}: not run: ${error instanceof Error ? error.message : String(error)}`);
     return { ...NOTHING, failed: run.files.length };
   }
   const report = join(scratch, "report.xml");

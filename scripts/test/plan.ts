@@ -9,8 +9,8 @@ export interface TestRun {
   readonly name: string;
   readonly files: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** What must be built before. */
-  readonly needs?: "binary";
+  /** What must be there before it starts: the built program, a mongod (`any`, or of this version). */
+  readonly needs: { readonly binary?: true; readonly mongod?: string };
 }
 
 /** The oldest and newest servers that the product is tried on here. */
@@ -49,14 +49,14 @@ export function planAll(files: readonly string[], program: string | undefined): 
           name: `black box, ${name}`,
           files: cli,
           env: { MONGOTAP: command },
-          ...(name === "binary" ? { needs: "binary" as const } : {}),
+          needs: name === "binary" ? { binary: true, mongod: "any" } : { mongod: "any" },
         }))
-      : [{ name: `black box, ${program}`, files: cli, env: { MONGOTAP: program } }];
+      : [{ name: `black box, ${program}`, files: cli, env: { MONGOTAP: program }, needs: { mongod: "any" } }];
   const runs: TestRun[] = [
-    { name: "unit", files: of("unit"), env: {} },
-    { name: "replica set", files: of("mongod"), env: {} },
+    { name: "unit", files: of("unit"), env: {}, needs: {} },
+    { name: "replica set", files: of("mongod"), env: {}, needs: { mongod: "any" } },
     ...blackBox,
-    { name: "fault", files: of("fault"), env: {} },
+    { name: "fault", files: of("fault"), env: {}, needs: { mongod: "any" } },
   ];
   return runs.filter((run) => run.files.length > 0);
 }
@@ -73,6 +73,7 @@ export function planVersions(files: readonly string[]): TestRun[] {
   return SERVER_VERSIONS.map((version) => ({
     name: `mongod ${version}`,
     files: server,
-    env: { MONGOTAP_TEST_MONGOD_VERSION: version },
+    env: { MONGOTAP_MONGOD_VERSION: version },
+    needs: { mongod: version },
   }));
 }

@@ -4,14 +4,14 @@ import { planAll, planUnit, planVersions } from "../../scripts/test/plan.ts";
 const FILES = ["test/a.test.ts", "test/b.mongod.test.ts", "test/c.fault.test.ts", "test/d.cli.test.ts"];
 
 test("planAll() runs the black-box suite in each of the three ways, and every other file once", () => {
-  const runs = planAll(FILES, undefined).map(({ files, env, needs }) => [files.join(" "), env["MONGOTAP"], needs]);
+  const runs = planAll(FILES, undefined).map((run) => [run.files.join(" "), run.env["MONGOTAP"], run.needs]);
   expect(runs).toEqual([
-    ["test/a.test.ts", undefined, undefined],
-    ["test/b.mongod.test.ts", undefined, undefined],
-    ["test/d.cli.test.ts", "bun src/main.ts", undefined],
-    ["test/d.cli.test.ts", "deno run -A src/main.ts", undefined],
-    ["test/d.cli.test.ts", "dist/mongotap", "binary"],
-    ["test/c.fault.test.ts", undefined, undefined],
+    ["test/a.test.ts", undefined, {}],
+    ["test/b.mongod.test.ts", undefined, { mongod: "any" }],
+    ["test/d.cli.test.ts", "bun src/main.ts", { mongod: "any" }],
+    ["test/d.cli.test.ts", "deno run -A src/main.ts", { mongod: "any" }],
+    ["test/d.cli.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
+    ["test/c.fault.test.ts", undefined, { mongod: "any" }],
   ]);
 });
 

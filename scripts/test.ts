@@ -61,10 +61,13 @@ async function runTests(run: TestRun, workers: number, scratch: string): Promise
   const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env);
   const counts = countTests({ report: readIfThere(report), exitCode, files: run.files });
   for (const file of counts.silent) console.log(`── ${run.name}: ${file} ran no test`);
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  const { passed, failed, skipped } = counts;
-  console.log(`── ${run.name}: ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`);
+  console.log(`── ${run.name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return counts;
+}
+
+function summary(name: string, { passed, failed, skipped }: Counts): string {
+  const columns = [`${passed} ok`, failed > 0 ? `${failed} FAILED` : "", skipped > 0 ? `${skipped} skipped` : ""];
+  return `${name.padEnd(24)}${columns.join("  ").trimEnd()}`;
 }
 
 function readIfThere(path: string): string | undefined {
@@ -97,7 +100,7 @@ async function main(): Promise<number> {
     for (const run of runs) {
       const counts = await runTests(run, Number(values.workers), scratch);
       total = plus(total, counts);
-      results.push(`${run.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+      results.push(summary(run.name, counts));
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });

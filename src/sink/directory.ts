@@ -1,23 +1,16 @@
 /** What a directory must do for us: exist, keep the names that we give out, and tell `a` from `A` or say that it cannot. */
 
-import { mkdir, open, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { codeOf, outputError } from "./output-errors.ts";
-
-/** Systems that cannot sync a directory (Windows, some network file systems) say so in these ways. */
-const CANNOT_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR", "EPERM", "EACCES", "EBADF"]);
+import { syncDirectory } from "../lib/sync-directory.ts";
+import { outputError } from "./output-errors.ts";
 
 /** Resolves when names made, changed and removed in `directory` would survive a power cut. */
-export async function syncDirectory(directory: string): Promise<void> {
+export async function syncNames(directory: string): Promise<void> {
   try {
-    const handle = await open(directory, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await syncDirectory(directory);
   } catch (error) {
-    if (!CANNOT_SYNC.has(codeOf(error))) throw outputError("make durable the directory", directory, error);
+    throw outputError("make durable the directory", directory, error);
   }
 }
 
@@ -26,7 +19,7 @@ export async function makeDirectory(directory: string): Promise<void> {
   try {
     const first = await mkdir(directory, { recursive: true });
     if (first === undefined) return;
-    for (let made = directory; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+    for (let made = directory; made.length >= first.length; made = dirname(made)) await syncNames(dirname(made));
   } catch (error) {
     throw outputError("create the directory", directory, error);
   }
@@ -39,14 +32,13 @@ export async function makeDirectory(directory: string): Promise<void> {
 export async function foldsCase(directory: string): Promise<boolean> {
   const probe = join(directory, ".mongotap-case-probe");
   try {
-    await writeFile(probe, "");
-    return await stat(join(directory, ".mongotap-CASE-probe")).then(
-      () => true,
-      () => false,
-    );
+    await rm(probe, { force: true }); // left behind, or planted: a link here would be followed
+    const handle = await open(probe, "wx");
+    await handle.close();
+    const found = await stat(join(directory, ".mongotap-CASE-probe")).catch(() => undefined); // usually it is not there
+    await rm(probe, { force: true });
+    return found !== undefined;
   } catch (error) {
     throw outputError("write to the directory", directory, error);
-  } finally {
-    await rm(probe, { force: true });
   }
 }

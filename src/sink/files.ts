@@ -3,32 +3,27 @@
  * instruction the next run, given the marks of the last saved state, leaves the bytes of an undisturbed run.
  *
  * How a file that no state knows yet is told from somebody else's: it is called `PATH.partial`. It gets its own name by
- * `committed()`, which is called when a saved state knows it, or by `seal()` when it is to be seen only as a whole. So
+ * `committed()`, when a saved state knows it, or by `seal()` where it is to be seen only as a whole. So
  *   - `PATH.partial` without a mark is what a crash before the first save left behind: it is written anew;
  *   - `PATH` without a mark is not ours: refused, unless `replace` is set or it is empty;
  *   - `PATH` or `PATH.partial` with a mark is ours and is cut back to the mark (recover.ts).
  * Without a state there is nothing to recover: a file that is not sealed has its own name from the start.
  *
- * A path that exists and is no regular file (`/dev/null`, a FIFO) is written to like a pipe.
+ * A path that exists and is no regular file (`/dev/null`, a FIFO) is written to like a pipe (pipe.ts).
  */
 
-import { constants } from "node:fs";
-import { lstat, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { MongotapError } from "../errors.ts";
-import { foldsCase, makeDirectory, syncDirectory } from "./directory.ts";
+import { codeOf } from "../lib/system-error.ts";
+import { foldsCase, makeDirectory, syncNames } from "./directory.ts";
 import { fileNameOf } from "./file-names.ts";
-import { codeOf, outputError } from "./output-errors.ts";
+import { otherOutput, outputError, unknownFile } from "./output-errors.ts";
 import { OutputFile } from "./output-file.ts";
 import { openPipeSink } from "./pipe.ts";
 import { recover } from "./recover.ts";
+import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
-
-/** A file for everything, or a directory with one file for each collection. */
-export interface FileTarget {
-  readonly kind: "file" | "directory";
-  readonly path: string;
-}
+import { inspectOlder, inspectTarget, type FileTarget } from "./target.ts";
 
 export interface FileSinkOptions {
   readonly target: FileTarget;
@@ -42,35 +37,36 @@ export interface FileSinkOptions {
   readonly durable: boolean;
   /** Collections whose files are made at once, so that they are there even if no line comes (directory only). */
   readonly namespaces?: readonly string[];
+  /** Ends the wait for the reader of a FIFO. */
+  readonly signal?: AbortSignal;
 }
 
-/** Open files at a time; a capture of thousands of collections closes those not written to for longest. */
+/** Files held open; a capture of thousands of collections closes those not written to for longest. */
 const MOST_OPEN = 200;
-const FILE_MODE = 0o666; // as every Unix tool: the umask decides who may read
+/** Files made durable at the same time. */
+const SYNCED_TOGETHER = 16;
+/** As of every Unix tool: the umask decides who may read. */
+const FILE_MODE = 0o666;
 
 /**
- * Opens the output and puts it back to the marks. Nothing is written when it throws, except by `replace`.
- * @throws MongotapError `state` when a file is not as its mark says; `output` when the path cannot be written to, or
- *   holds a file that the state does not know.
+ * Opens the output and puts it back to the marks. A single file exists from then on, a directory too.
+ * @throws MongotapError `state` when a file is not as its mark says (nothing has been written or cut then); `output`
+ *   when the path cannot be written to, or holds a file that the state does not know.
  */
 export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
-  const path = resolve(options.target.path);
-  const special = await inspect(path, options.target.kind);
-  if (special) {
-    if (options.marks.length > 0) throw otherOutput(path);
-    return await openPipeSink(path);
-  }
-  for (const mark of options.marks) {
-    const owner = options.target.kind === "file" ? mark.path : dirname(mark.path);
-    if (owner !== path) throw otherOutput(path);
-  }
-  const recovered = await recover(options.marks, options.seals);
-  if (options.target.kind === "directory") await makeDirectory(path);
-  const folds = options.target.kind === "directory" && (await foldsCase(path));
-  const sink = new FileSink(options, path, folds, recovered);
+  const { kind, path } = { ...options.target, path: resolve(options.target.path) };
+  const found = await inspectTarget({ kind, path });
+  const isPipe = found === "special" || found === "fifo";
+  const belongs = (mark: OutputMark): boolean => (kind === "file" ? mark.path : dirname(mark.path)) === path;
+  if (isPipe ? options.marks.length > 0 : !options.marks.every(belongs)) throw otherOutput(path);
+  if (isPipe) return await openPipeSink(path, found === "fifo", options.signal);
+
+  const marks = await recover(options.marks, options.seals);
+  if (kind === "directory") await makeDirectory(path);
+  const nameOf = kind === "file" ? undefined : await nameWithin(path);
+  const sink = new FileSink(options, path, nameOf, marks);
   try {
-    if (options.target.kind === "file") await sink.require("");
-    for (const namespace of options.namespaces ?? []) await sink.require(namespace);
+    for (const namespace of kind === "file" ? [""] : (options.namespaces ?? [])) await sink.require(namespace);
   } catch (error) {
     await sink[Symbol.asyncDispose]();
     throw error;
@@ -78,19 +74,35 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   return sink;
 }
 
+async function nameWithin(directory: string): Promise<(namespace: string) => string> {
+  const folds = await foldsCase(directory);
+  return (namespace) => join(directory, fileNameOf(namespace, { foldsCase: folds }));
+}
+
 class FileSink implements Sink {
   readonly #options: FileSinkOptions;
+  /** The file, or the directory. */
   readonly #root: string;
-  readonly #foldsCase: boolean;
-  /** By namespace; a single file has the key "". Least recently written first. */
+  /** The path for a collection; undefined where everything goes into one file. */
+  readonly #pathFor: ((namespace: string) => string) | undefined;
+  /** By namespace; a single file has the key "". */
   readonly #files = new Map<string, OutputFile>();
-  #directoryIsDirty = false;
-  #failure: unknown;
+  /** Those with a file handle; least recently written first. */
+  readonly #open = new Set<OutputFile>();
+  /** Files that the marks of the last flush() speak of and that have not got their own names yet. */
+  #unnamed: OutputFile[] = [];
+  #namesAreDirty = false;
+  #failure: Error | undefined;
 
-  constructor(options: FileSinkOptions, root: string, folds: boolean, marks: readonly OutputMark[]) {
+  constructor(
+    options: FileSinkOptions,
+    root: string,
+    pathFor: ((namespace: string) => string) | undefined,
+    marks: readonly OutputMark[],
+  ) {
     this.#options = options;
     this.#root = root;
-    this.#foldsCase = folds;
+    this.#pathFor = pathFor;
     for (const mark of marks) this.#files.set(mark.namespace ?? "", new OutputFile(mark));
   }
 
@@ -98,15 +110,14 @@ class FileSink implements Sink {
   async require(namespace: string): Promise<OutputFile> {
     const known = this.#files.get(namespace);
     if (known !== undefined) return known;
-    const isSingle = this.#options.target.kind === "file";
-    const path = isSingle ? this.#root : join(this.#root, fileNameOf(namespace, { foldsCase: this.#foldsCase }));
+    const path = this.#pathFor?.(namespace) ?? this.#root;
     const older = await inspectOlder(path);
     if (older !== undefined && older.size > 0 && !this.#options.replace) throw unknownFile(path);
-    const staged = this.#options.seals || this.#options.durable;
+    const isPartial = this.#options.seals || this.#options.durable;
     const file = new OutputFile({
       path,
-      ...(isSingle ? {} : { namespace }),
-      ...(staged ? { partial: older === undefined ? ("new" as const) : ("replacing" as const) } : {}),
+      ...(this.#pathFor === undefined ? {} : { namespace }),
+      ...(isPartial ? { partial: older === undefined ? ("new" as const) : ("replacing" as const) } : {}),
       bytes: 0,
       lines: 0,
       tailCrc: 0,
@@ -115,100 +126,95 @@ class FileSink implements Sink {
     });
     await file.create(older === undefined ? FILE_MODE : older.mode & 0o777);
     this.#files.set(namespace, file);
-    this.#directoryIsDirty = true;
+    this.#namesAreDirty = true;
+    await this.#keepOpen(file);
     return file;
   }
 
   async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
     await this.#guarded(async () => {
-      for (const [namespace, run] of this.#gather(segments)) {
-        const file = await this.require(namespace);
-        if (file.mark.sealed) throw new MongotapError("state", `${file.mark.path} is finished: nothing can be appended`);
-        await file.append(
-          run.map((segment) => bytes.subarray(segment.begin, segment.end)),
-          run.reduce((lines, segment) => lines + segment.lines, 0),
-        );
-        this.#files.delete(namespace);
-        this.#files.set(namespace, file);
+      for (const run of gather(bytes, segments, this.#pathFor !== undefined)) {
+        const file = await this.require(run.namespace);
+        if (file.mark.sealed) throw new MongotapError("state", `${file.mark.path} is finished: nothing can be added`);
+        await file.append(run.bytes, run.lines);
+        await this.#keepOpen(file);
       }
-      await this.#closeSome();
     });
   }
 
   async flush(): Promise<readonly OutputMark[]> {
     return await this.#guarded(async () => {
       if (!this.#options.durable) return [];
-      await this.#flushAll();
-      return this.#marks();
+      return await this.#flushAll();
     });
   }
 
   async committed(): Promise<void> {
     if (this.#options.seals) return;
     await this.#guarded(async () => {
-      for (const file of this.#files.values()) {
-        if (file.mark.partial !== undefined) await this.#settle(file, false);
-      }
+      for (const file of this.#unnamed.splice(0)) await this.#giveName(file, false);
     });
   }
 
   async seal(): Promise<readonly OutputMark[]> {
     return await this.#guarded(async () => {
-      await this.#flushAll();
-      if (this.#options.seals) {
-        for (const file of this.#files.values()) if (!file.mark.sealed) await this.#settle(file, true);
-        await this.#syncDirectory();
-      }
+      const marks = await this.#flushAll();
+      if (!this.#options.seals) return marks;
+      const open = [...this.#files.values()].filter((file) => !file.mark.sealed);
+      for (const file of open) await this.#giveName(file, true);
+      await this.#syncNames();
       return this.#marks();
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#files.values()) await file.close();
+    const earlier = this.#failure;
+    this.#failure ??= new MongotapError("bug", "an output was used after it was closed");
+    const open = [...this.#open];
+    this.#open.clear();
+    const closed = await Promise.allSettled(open.map((file) => file.close()));
+    const failed = closed.find((result) => result.status === "rejected");
+    if (failed !== undefined && earlier === undefined) throw outputError("close", this.#root, failed.reason);
   }
 
-  #gather(segments: readonly Segment[]): Map<string, Segment[]> {
-    const isSingle = this.#options.target.kind === "file";
-    const runs = new Map<string, Segment[]>();
-    for (const segment of segments) {
-      const key = isSingle ? "" : segment.namespace;
-      const run = runs.get(key);
-      if (run === undefined) runs.set(key, [segment]);
-      else run.push(segment);
+  async #flushAll(): Promise<OutputMark[]> {
+    const files = [...this.#files.values()];
+    for (let begin = 0; begin < files.length; begin += SYNCED_TOGETHER) {
+      const syncs = files.slice(begin, begin + SYNCED_TOGETHER).map((file) => file.flush(true));
+      const failed = (await Promise.allSettled(syncs)).find((result) => result.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
     }
-    return runs;
+    await this.#syncNames();
+    this.#unnamed = files.filter((file) => file.mark.partial !== undefined);
+    return this.#marks();
   }
 
-  async #flushAll(): Promise<void> {
-    for (const file of this.#files.values()) await file.flush(true);
-    await this.#syncDirectory();
+  async #syncNames(): Promise<void> {
+    if (!this.#namesAreDirty) return;
+    await syncNames(this.#pathFor === undefined ? dirname(this.#root) : this.#root);
+    this.#namesAreDirty = false;
   }
 
-  async #syncDirectory(): Promise<void> {
-    if (!this.#directoryIsDirty) return;
-    await syncDirectory(this.#options.target.kind === "file" ? dirname(this.#root) : this.#root);
-    this.#directoryIsDirty = false;
-  }
-
-  async #settle(file: OutputFile, sealed: boolean): Promise<void> {
+  async #giveName(file: OutputFile, sealed: boolean): Promise<void> {
     const { path, partial } = file.mark;
-    if (partial === "new") {
-      const other = await inspectOlder(path);
-      if (other !== undefined) throw unknownFile(path);
-    }
-    await file.settle(sealed);
-    this.#directoryIsDirty = true;
+    if (partial === "new" && (await inspectOlder(path)) !== undefined) throw unknownFile(path);
+    await file.giveName(sealed);
+    this.#namesAreDirty = true;
   }
 
   #marks(): OutputMark[] {
     return [...this.#files.values()].map((file) => file.mark);
   }
 
-  async #closeSome(): Promise<void> {
-    const open = [...this.#files.values()].filter((file) => file.isOpen);
-    for (const file of open.slice(0, Math.max(0, open.length - MOST_OPEN))) {
-      await file.flush(this.#options.durable);
-      await file.close();
+  async #keepOpen(file: OutputFile): Promise<void> {
+    this.#open.delete(file);
+    this.#open.add(file);
+    if (this.#open.size <= MOST_OPEN) return;
+    for (const oldest of this.#open) {
+      this.#open.delete(oldest);
+      await oldest.flush(this.#options.durable);
+      await oldest.close();
+      break;
     }
   }
 
@@ -218,67 +224,8 @@ class FileSink implements Sink {
     try {
       return await step();
     } catch (error) {
-      this.#failure = error;
-      throw error;
+      this.#failure = error instanceof Error && codeOf(error) === "" ? error : outputError("use", this.#root, error);
+      throw this.#failure;
     }
   }
-}
-
-/** Whether `path` exists and is a pipe, a device or the like. @throws MongotapError where it cannot be the target. */
-async function inspect(path: string, kind: FileTarget["kind"]): Promise<boolean> {
-  let found;
-  try {
-    found = await lstat(path);
-    if (kind === "directory" || found.isSymbolicLink()) {
-      const behind = await stat(path);
-      if (kind === "file" && behind.isFile()) throw outputIs(path, "is a symbolic link: name the file itself");
-      found = behind;
-    }
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw outputError("write to", path, error);
-    if (found !== undefined) throw outputIs(path, "is a symbolic link that leads nowhere");
-    if (kind === "file") await expectDirectory(dirname(path), path);
-    return false;
-  }
-  if (kind === "directory") {
-    if (!found.isDirectory()) throw outputIs(path, "is not a directory");
-    return false;
-  }
-  if (found.isDirectory()) throw outputIs(path, "is a directory: end it with a slash for one file per collection");
-  if (found.isBlockDevice()) throw outputIs(path, "is a block device");
-  return !found.isFile();
-}
-
-async function expectDirectory(directory: string, path: string): Promise<void> {
-  const found = await stat(directory).catch(() => undefined);
-  if (found === undefined) throw outputIs(path, `cannot be created: the directory ${directory} does not exist`);
-  if (!found.isDirectory()) throw outputIs(path, `cannot be created: ${directory} is not a directory`);
-}
-
-/** What stands at the place of a new file. @throws MongotapError `output` when it is no regular file. */
-async function inspectOlder(path: string): Promise<{ size: number; mode: number } | undefined> {
-  try {
-    const found = await lstat(path);
-    if (!found.isFile()) throw outputIs(path, "exists and is not a regular file");
-    return found;
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw outputError("write to", path, error);
-  }
-}
-
-function outputIs(path: string, what: string): MongotapError {
-  return new MongotapError("output", `${path} ${what}`);
-}
-
-function unknownFile(path: string): MongotapError {
-  return new MongotapError("output", `${path} exists and is not known to the state file`, {
-    hint: "Move it away, choose another --out, or start over with --fresh.",
-  });
-}
-
-function otherOutput(path: string): MongotapError {
-  return new MongotapError("state", `the state file belongs to another output than ${path}; nothing was written`, {
-    hint: "Use the --out of the earlier run, or another --state.",
-  });
 }

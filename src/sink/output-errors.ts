@@ -1,39 +1,36 @@
-/** What the system says when a write fails → one line for the user. */
+/** What can go wrong with an output, as errors for the user. */
 
 import { MongotapError } from "../errors.ts";
-
-/** What users read for the codes that they meet; others keep the words of the system. */
-const REASON: Readonly<Record<string, string>> = {
-  EACCES: "permission denied",
-  EDQUOT: "the disk quota is used up",
-  EFBIG: "the file would be larger than the system allows (ulimit -f)",
-  EIO: "the disk reports an input/output error",
-  EISDIR: "it is a directory",
-  ELOOP: "it is a symbolic link",
-  EMFILE: "too many open files (ulimit -n)",
-  ENAMETOOLONG: "the name is too long",
-  ENOENT: "the file or its directory does not exist",
-  ENOSPC: "no space left on the device",
-  ENOTDIR: "a part of the path is not a directory",
-  EPERM: "operation not permitted",
-  EROFS: "the file system is read-only",
-};
-
-/** The system's code (`ENOSPC`) of anything thrown, or an empty string. */
-export function codeOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : "";
-  return typeof code === "string" ? code : "";
-}
-
-/** Why a system call failed, in words. */
-export function reasonOf(error: unknown): string {
-  const known = REASON[codeOf(error)];
-  if (known !== undefined) return known;
-  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
-}
+import { reasonOf } from "../lib/system-error.ts";
 
 /** An `output` error that says what could not be done to which path, and why. A MongotapError stays what it is. */
 export function outputError(doing: string, path: string, error: unknown): MongotapError {
   if (error instanceof MongotapError) return error;
   return new MongotapError("output", `cannot ${doing} ${path}: ${reasonOf(error)}`, { cause: error });
+}
+
+/** `path` cannot be written to because of what it is. */
+export function outputIs(path: string, what: string): MongotapError {
+  return new MongotapError("output", `${path} ${what}`);
+}
+
+/** A finished file that no mark speaks of: perhaps all that there is of something. */
+export function unknownFile(path: string): MongotapError {
+  return new MongotapError("output", `${path} exists, and no state file says that it is ours`, {
+    hint: "Move it away, choose another --out, or start over with --fresh.",
+  });
+}
+
+/** Another program wrote, moved or rotated our file. */
+export function changedOutside(path: string, how: string): MongotapError {
+  return new MongotapError("output", `${path} was changed by another program while it was being written: ${how}`, {
+    hint: "Let nothing else write, move or rotate this file, then run again.",
+  });
+}
+
+/** The marks and the path do not belong together. */
+export function otherOutput(path: string): MongotapError {
+  return new MongotapError("state", `the state file belongs to another output than ${path}; nothing was written`, {
+    hint: "Use the --out of the earlier run, or another --state.",
+  });
 }

@@ -6,8 +6,7 @@
 import { constants } from "node:fs";
 import { open, rename, stat, type FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { MongotapError } from "../errors.ts";
-import { outputError } from "./output-errors.ts";
+import { changedOutside, outputError } from "./output-errors.ts";
 import type { OutputMark } from "./sink.ts";
 
 /** Measured: as fast as larger pieces, and it leaves the event loop and the thread pool free in between. */
@@ -35,7 +34,7 @@ export async function tailCrcOf(handle: FileHandle, end: number): Promise<number
 }
 
 export class OutputFile {
-  /** What was true after the last `flush` or `settle`. */
+  /** What was true after the last `flush` or `giveName`. */
   #mark: OutputMark;
   #bytes: number;
   #lines: number;
@@ -55,10 +54,6 @@ export class OutputFile {
     return this.#mark;
   }
 
-  get isOpen(): boolean {
-    return this.#handle !== undefined;
-  }
-
   /** Where the bytes are now. */
   get place(): string {
     return placeOf(this.#mark.path, this.#mark);
@@ -66,31 +61,28 @@ export class OutputFile {
 
   /** Makes the file, empty; whatever is at its place is gone. `mode` is subject to the umask. */
   async create(mode: number): Promise<void> {
-    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC | NO_FOLLOW;
+    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | NO_FOLLOW;
     try {
       this.#handle = await open(this.place, flags, mode);
+      await this.#handle.truncate(0); // not O_TRUNC: Deno refuses it together with O_APPEND
       this.#mark = { ...this.#mark, inode: (await this.#handle.stat()).ino };
     } catch (error) {
       throw outputError("create", this.place, error);
     }
   }
 
-  /** Appends `parts` in order. After an error the file ends where it ended before the call, if the disk allows it. */
-  async append(parts: readonly Uint8Array[], lines: number): Promise<void> {
+  /** Appends whole lines. After an error the file ends where it ended before the call, if the disk allows it. */
+  async append(bytes: Uint8Array, lines: number): Promise<void> {
     const handle = await this.#opened();
     if (!this.#isDirty) await this.#expectUntouched(handle);
     this.#isDirty = true;
-    const before = this.#bytes;
     try {
-      for (const part of parts) {
-        await writeFully(handle, part);
-        this.#bytes += part.length;
-      }
+      await writeFully(handle, bytes);
     } catch (error) {
-      this.#bytes = before;
-      await cutTo(handle, before).catch(() => undefined); // the next run cuts it back; the first error is the news
+      await cutTo(handle, this.#bytes).catch(() => undefined); // the next run cuts it back; the first error is the news
       throw outputError("write to", this.place, error);
     }
+    this.#bytes += bytes.length;
     this.#lines += lines;
   }
 
@@ -110,7 +102,7 @@ export class OutputFile {
   }
 
   /** Gives the file its own name. Durable only when the directory has been synced. */
-  async settle(sealed: boolean): Promise<void> {
+  async giveName(sealed: boolean): Promise<void> {
     const { partial, ...named } = this.#mark;
     if (partial !== undefined) {
       try {
@@ -150,12 +142,6 @@ export class OutputFile {
       throw changedOutside(this.place, `it should have ${this.#bytes} bytes and has ${ours.size}`);
     }
   }
-}
-
-function changedOutside(path: string, how: string): MongotapError {
-  return new MongotapError("output", `${path} was changed by another program while it was being written: ${how}`, {
-    hint: "Let nothing else write, move or rotate this file, then run again.",
-  });
 }
 
 async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {

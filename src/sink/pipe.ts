@@ -7,20 +7,26 @@ import { constants, writeSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
-import { codeOf, outputError } from "./output-errors.ts";
+import { codeOf } from "../lib/system-error.ts";
+import { outputError } from "./output-errors.ts";
+import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
 
 /** Takes all of `bytes` or throws; `bytes` may be used again when it resolves. */
 export type Deliver = (bytes: Uint8Array) => Promise<void>;
+
+/** How a pipe, FIFO, terminal or device is opened so that no write to it ever waits. */
+export const UNBLOCKED =
+  constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
 const PIECE = 1 << 20;
 /** A full pipe is looked at this often at once, then after 1, 2, 3 … ms: fast readers are fast, stuck ones cost nothing. */
 const EAGER_TRIES = 50;
 const LONGEST_PAUSE_MS = 20;
 
-/** Opens the FIFO or device at `path`. Waits for the reader of a FIFO. */
-export async function openPipeSink(path: string): Promise<Sink> {
-  const handle = await openUnblocked(path);
+/** Opens the FIFO or device at `path`. Waits for the reader of a FIFO, until `signal` aborts (then throws its reason). */
+export async function openPipeSink(path: string, isFifo: boolean, signal?: AbortSignal): Promise<Sink> {
+  const handle = await openUnblocked(path, isFifo, signal);
   return new PipeSink(path, (bytes) => deliverUnblocked(handle.fd, bytes), handle);
 }
 
@@ -40,7 +46,7 @@ export class PipeSink implements Sink {
   async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      for (const { begin, end } of joined(segments)) await this.#deliver(bytes.subarray(begin, end));
+      for (const run of gather(bytes, segments, false)) await this.#deliver(run.bytes);
     } catch (error) {
       this.#failure = pipeError(this.#name, error);
       throw this.#failure;
@@ -80,24 +86,15 @@ export async function deliverUnblocked(fd: number, bytes: Uint8Array): Promise<v
   }
 }
 
-/** Neighbours as one: usually the whole buffer. */
-function joined(segments: readonly Segment[]): { begin: number; end: number }[] {
-  const runs: { begin: number; end: number }[] = [];
-  for (const { begin, end } of segments) {
-    const last = runs.at(-1);
-    if (last?.end === begin) last.end = end;
-    else runs.push({ begin, end });
-  }
-  return runs;
-}
-
-async function openUnblocked(path: string): Promise<FileHandle> {
+async function openUnblocked(path: string, isFifo: boolean, signal: AbortSignal | undefined): Promise<FileHandle> {
   for (;;) {
+    signal?.throwIfAborted();
     try {
-      return await open(path, constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0));
+      return await open(path, UNBLOCKED);
     } catch (error) {
-      if (codeOf(error) !== "ENXIO") throw outputError("open", path, error);
-      await setTimeout(LONGEST_PAUSE_MS); // a FIFO that nobody reads yet
+      const isUnread = isFifo && codeOf(error) === "ENXIO";
+      if (!isUnread) throw outputError("open", path, error);
+      await setTimeout(LONGEST_PAUSE_MS);
     }
   }
 }

@@ -7,8 +7,9 @@ import { constants } from "node:fs";
 import { lstat, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MongotapError } from "../errors.ts";
-import { syncDirectory } from "./directory.ts";
-import { codeOf, outputError, reasonOf } from "./output-errors.ts";
+import { codeOf, reasonOf } from "../lib/system-error.ts";
+import { syncNames } from "./directory.ts";
+import { outputError } from "./output-errors.ts";
 import { placeOf, tailCrcOf } from "./output-file.ts";
 import type { OutputMark } from "./sink.ts";
 
@@ -32,7 +33,7 @@ export async function recover(marks: readonly OutputMark[], seals: boolean): Pro
   for (const mark of marks) found.push(await check(mark));
   const recovered: OutputMark[] = [];
   for (const file of found) recovered.push(await cutBack(file, seals));
-  for (const directory of new Set(marks.map((mark) => dirname(mark.path)))) await syncDirectory(directory);
+  for (const directory of new Set(marks.map((mark) => dirname(mark.path)))) await syncNames(directory);
   return recovered;
 }
 
@@ -110,6 +111,6 @@ async function cutBack({ mark, place, size }: Found, seals: boolean): Promise<Ou
 function unusable(message: string, cause?: unknown): MongotapError {
   return new MongotapError("state", `${message}; nothing was written`, {
     hint: "Put the file back as it was, or start over with --fresh.",
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

@@ -8,10 +8,11 @@ import { open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import { MongotapError } from "../errors.ts";
+import { syncDirectory } from "../lib/sync-directory.ts";
+import { reasonOf } from "../lib/system-error.ts";
 import type { OutputMark } from "../sink/sink.ts";
 import type { Position } from "../source/record.ts";
 import { readOwnFile } from "./own-file.ts";
-import { codeOf, reasonOf } from "./reason.ts";
 
 /** Which cluster the positions belong to. */
 export interface SourceIdentity {
@@ -184,22 +185,6 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
   while (done < bytes.length) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
 }
 
-/** Systems that cannot sync a directory (Windows, some network file systems) say so in these ways. */
-const CANNOT_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR", "EPERM", "EACCES", "EBADF"]);
-
-async function syncDirectory(directory: string): Promise<void> {
-  try {
-    const handle = await open(directory, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (!CANNOT_SYNC.has(codeOf(error))) throw error;
-  }
-}
-
 async function removeLeftovers(path: string): Promise<void> {
   const directory = dirname(path);
   const prefix = `.${basename(path)}.`;
@@ -212,7 +197,7 @@ async function removeLeftovers(path: string): Promise<void> {
 
 function unusable(path: string, why: string, cause?: unknown): MongotapError {
   return new MongotapError("state", `the state file ${path} cannot be used: ${why}; nothing was started over`, {
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 

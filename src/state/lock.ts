@@ -7,7 +7,8 @@ import { open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { hostname, platform } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
-import { codeOf, reasonOf } from "./reason.ts";
+import { sleep } from "../lib/async.ts";
+import { codeOf, reasonOf } from "../lib/system-error.ts";
 
 export interface LockOptions {
   /** How long to wait for another holder; 0 or absent: not at all. */
@@ -39,7 +40,7 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
     if (release !== undefined) return await held(file, release, options.pid);
     const left = deadline - performance.now();
     if (left <= 0) throw new MongotapError("locked", `${file} is held by ${await holderOf(file)}`);
-    await setTimeout(Math.min(POLL_MS, left), undefined, { ...(options.signal ? { signal: options.signal } : {}) });
+    await (options.signal ? sleep(Math.min(POLL_MS, left), options.signal) : setTimeout(Math.min(POLL_MS, left)));
   }
 }
 

@@ -4,7 +4,7 @@ import { constants, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { platform, userInfo } from "node:os";
 import { MongotapError } from "../errors.ts";
-import { codeOf, reasonOf } from "./reason.ts";
+import { codeOf, reasonOf } from "../lib/system-error.ts";
 
 /** Never through a symbolic link, and never waiting for the writer of a FIFO. Windows has neither flag. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -51,6 +51,6 @@ function ownUid(): number | undefined {
 
 function unreadable(path: string, why: string, cause?: unknown): MongotapError {
   return new MongotapError("state", `the state file ${path} cannot be used: ${why}; nothing was started over`, {
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

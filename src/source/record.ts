@@ -33,8 +33,8 @@ export interface RowBatch {
   readonly documents: Documents;
   /** The time at which these documents are true. */
   readonly at: ClusterTime;
-  /** Where the source stands after all of `documents`. */
-  readonly position: Position;
+  /** Where the source stands after all of `documents`; undefined where it could not go on from here. */
+  readonly position: Position | undefined;
 }
 
 /** Change events of one reply of a change stream; without documents it is a heartbeat: news about the position. */
@@ -86,5 +86,34 @@ export interface Position {
   readonly collections: Readonly<Record<string, CollectionProgress>>;
 }
 
-/** Opens at `from` and yields one batch for each reply, until it is done or `signal` aborts (then throws its reason). */
-export type Source = (from: Position | undefined, signal: AbortSignal) => AsyncIterable<Batch>;
+/** One reply's worth of a range. */
+export interface Chunk {
+  readonly documents: Documents;
+  /** The time at which the documents are true; where not `exact`, a time that they are not older than. */
+  readonly at: ClusterTime;
+  /** No document is newer than `at`. */
+  readonly exact: boolean;
+  readonly progress: RangeProgress;
+}
+
+/** An open change stream. */
+export interface EventStream extends AsyncDisposable {
+  readonly position: StreamPosition;
+  /** The server's last operation when the stream was opened. */
+  readonly openedAt: ClusterTime;
+  /** Whether every event up to and including `time` has been returned. */
+  hasPassed(time: ClusterTime): boolean;
+  /**
+   * The next reply, after at most about `awaitMs` where there is no event. Its position speaks of the stream only.
+   * @throws MongotapError, `ended` after the events that belong to a watched collection's end have been returned
+   */
+  next(awaitMs: number): Promise<EventBatch>;
+  /** Splits a batch behind its first `count` events (1 to all but one), each part with its own position. */
+  split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch];
+}
+
+/**
+ * Opens at `from` and yields one batch for each reply, until it is done, `limit` documents have come, or `signal`
+ * aborts (then it throws the signal's reason).
+ */
+export type Source = (from: Position | undefined, signal: AbortSignal, limit: number) => AsyncIterable<Batch>;

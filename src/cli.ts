@@ -1,0 +1,164 @@
+/**
+ * The command table; from it the help (printed by cac) and the dispatch. Values are read by `node:util` parseArgs,
+ * because cac turns `00123` into a number and lets unknown commands pass in silence (docs/decisions/002-cli.md).
+ * Nothing heavy is imported here: each command brings its own.
+ */
+
+import { parseArgs } from "node:util";
+
+import type { Command, World } from "./commands/command.ts";
+import type { OptionName, OptionRow, Settings } from "./config/options.ts";
+import { MongotapError } from "./errors.ts";
+import { nearest } from "./lib/nearest.ts";
+import type { Logger } from "./observe/log.ts";
+
+export interface CommandRow {
+  readonly args: string;
+  readonly text: string;
+  readonly options: readonly OptionName[];
+  readonly examples: readonly string[];
+  readonly load: () => Promise<Command>;
+}
+
+const SOURCE = ["uri", "uriFile"] as const;
+const SEEING = ["logLevel", "logFormat"] as const;
+const OUTPUT = ["out", "format", "envelope"] as const;
+const STATE = ["state", "fresh", "waitLock", "skipIfLocked"] as const;
+const BOUNDS = ["for", "limit", "retryFor"] as const;
+
+export const COMMANDS: Readonly<Record<string, CommandRow>> = {
+  discover: {
+    args: "[namespace...]",
+    text: "list databases and collections with type, documents and size",
+    options: [...SOURCE, "as", ...SEEING],
+    examples: ["mongotap discover", "mongotap discover shop --as json"],
+    load: async () => (await import("./commands/discover.ts")).discover,
+  },
+  backfill: {
+    args: "<namespace...>",
+    text: "copy what is there now, then end",
+    options: [...SOURCE, ...OUTPUT, ...STATE, ...BOUNDS, "allowMissing", ...SEEING],
+    examples: [
+      "mongotap backfill shop.orders > orders.ndjson",
+      "mongotap backfill shop --out export/",
+      "mongotap backfill shop.orders --out orders.ndjson --state orders.state",
+    ],
+    load: async () => (await import("./commands/backfill.ts")).backfill,
+  },
+  tail: {
+    args: "<namespace...>",
+    text: "copy changes as they happen, until stopped",
+    options: [...SOURCE, ...OUTPUT, ...STATE, "startAt", "until", ...BOUNDS, "allowMissing", ...SEEING],
+    examples: [
+      "mongotap tail shop.orders",
+      "mongotap tail shop --out changes/ --state shop.state --until caught-up",
+      "mongotap tail shop.orders --start-at 2026-01-31T12:00:00Z",
+    ],
+    load: async () => (await import("./commands/tail.ts")).tail,
+  },
+  capture: {
+    args: "<namespace...>",
+    text: "copy what is there, then changes as they happen; resumable at every step",
+    options: [...SOURCE, ...OUTPUT, ...STATE, "until", ...BOUNDS, "allowMissing", ...SEEING],
+    examples: [
+      "mongotap capture shop.orders --out orders.ndjson --state orders.state",
+      "mongotap capture shop --out shop/ --state shop.state --until caught-up",
+    ],
+    load: async () => (await import("./commands/capture.ts")).capture,
+  },
+};
+
+export interface CliInput {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly world: World;
+  readonly createLog: (settings: Pick<Settings, "logLevel" | "logFormat">) => Logger;
+}
+
+/**
+ * Runs one command line and resolves to its exit code.
+ * @throws MongotapError for everything that the user should be told
+ */
+export async function runCli({ argv, env, world, createLog }: CliInput): Promise<number> {
+  const name = argv.find((arg) => !arg.startsWith("-"));
+  if (argv.includes("--version") || argv[0] === "-v") {
+    return print(world, `mongotap ${world.version}\n`);
+  }
+  const wantsHelp = argv.includes("--help") || argv.includes("-h") || argv[0] === "help";
+  if (wantsHelp || argv.length === 0) {
+    const { printHelp } = await import("./help.ts");
+    const topic = argv[0] === "help" ? argv[1] : name;
+    printHelp(COMMANDS, topic === undefined ? undefined : commandName(topic), world.columns);
+    return wantsHelp ? 0 : 2;
+  }
+  if (name === undefined || argv[0] !== name) {
+    throw new MongotapError("usage", `the command comes first, before ${argv[0] ?? ""}`);
+  }
+  const row = COMMANDS[commandName(name)];
+  if (!row) throw new MongotapError("bug", `no row for the command ${name}`);
+  const { OPTIONS } = await import("./config/options.ts");
+  const { resolveSettings } = await import("./config/resolve.ts");
+  const { flags, namespaces } = readFlags(name, row, OPTIONS, argv.slice(1));
+  const settings = resolveSettings(row.options, flags, env);
+  const log = createLog(settings);
+  const command = await row.load();
+  return command({ command: name, namespaces, settings, log, world });
+}
+
+function commandName(typed: string): string {
+  if (Object.hasOwn(COMMANDS, typed)) return typed;
+  const near = nearest(typed, Object.keys(COMMANDS));
+  throw new MongotapError("usage", `there is no command ${JSON.stringify(typed)}`, {
+    hint: near === undefined ? `Commands: ${Object.keys(COMMANDS).join(", ")}.` : `Did you mean ${near}?`,
+  });
+}
+
+interface ReadFlags {
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  readonly namespaces: readonly string[];
+}
+
+function readFlags(command: string, row: CommandRow, table: Readonly<Record<OptionName, OptionRow>>, argv: readonly string[]): ReadFlags {
+  const known = row.options.map((name) => table[name]);
+  const options = Object.fromEntries(known.map((o) => [o.flag, { type: o.value === undefined ? "boolean" : "string" } as const]));
+  const { tokens } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false, tokens: true });
+  const flags: Record<string, string | boolean> = {};
+  const namespaces: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") namespaces.push(token.value);
+    if (token.kind !== "option") continue;
+    const option = known.find((o) => o.flag === token.name);
+    if (!option) throw unknownFlag(command, token.rawName, known);
+    if (Object.hasOwn(flags, option.flag)) throw new MongotapError("usage", `--${option.flag} is given twice`);
+    if (option.value !== undefined && (token.value === undefined || (!token.inlineValue && isFlagLike(token.value)))) {
+      throw new MongotapError("usage", `--${option.flag} takes a value: ${option.value}`);
+    }
+    flags[option.flag] = token.value ?? true;
+  }
+  if (row.args.startsWith("<") && namespaces.length === 0) {
+    throw new MongotapError("usage", `${command} needs to know what to read: db.collection, db.* or db`, {
+      hint: `Example: ${row.examples[0] ?? ""}`,
+    });
+  }
+  return { flags, namespaces };
+}
+
+/** `--out --state x`: the value was forgotten. A lone dash is standard output. */
+function isFlagLike(value: string): boolean {
+  return value.startsWith("--");
+}
+
+function unknownFlag(command: string, typed: string, known: readonly OptionRow[]): MongotapError {
+  const near = nearest(typed.replace(/^-+/, ""), known.map((o) => o.flag));
+  return new MongotapError("usage", `${command} has no option ${typed}`, {
+    hint: near === undefined ? `Run \`mongotap ${command} --help\`.` : `Did you mean --${near}?`,
+  });
+}
+
+/** Resolves to 0 when the text has been taken by the reader; one that is gone is no fault of ours. */
+async function print(world: World, text: string): Promise<number> {
+  await new Promise<void>((resolve) => {
+    world.stdout().write(text, () => resolve());
+  });
+  return 0;
+}

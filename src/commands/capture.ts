@@ -1,0 +1,38 @@
+/** `mongotap capture`: what is there, then what changes, merged by time; resumable at every step. */
+
+import { captureSource } from "../pipeline/capture.ts";
+import { isBoundByName } from "../source/bindings.ts";
+import { type CollectionInfo } from "../source/catalog.ts";
+import { nameOf } from "../source/record.ts";
+import type { Command } from "./command.ts";
+import { readableOf } from "./readable.ts";
+import { type Opened, runSession } from "./session.ts";
+import { streamSettings } from "./streaming.ts";
+
+export const capture: Command = (invocation) => {
+  const { settings, log } = invocation;
+  return runSession({
+    invocation,
+    defaultEnvelope: "meta",
+    seals: false,
+    bounded: settings.until !== undefined,
+    sourceOf: (opened) => {
+      const toCopy = opened.collections.filter((info) => isToBeCopied(opened, info));
+      for (const info of toCopy.filter((c) => c.capped)) {
+        log.warn(`${nameOf(info.namespace)} is capped and has no snapshot reads: its copied documents and the changes of the same time are in no certain order`);
+      }
+      const collections = toCopy.map((info) => readableOf(opened, info));
+      return Promise.resolve(captureSource({ ...streamSettings(opened, settings), collections }));
+    },
+  });
+};
+
+/**
+ * A collection that came into a database bound as a whole after the position was pinned is in the stream from its
+ * first document on: copying it as well would repeat it. Views and time series of such a database have no changes.
+ */
+function isToBeCopied({ bindings, saved }: Opened, info: CollectionInfo): boolean {
+  if (info.type !== "collection") return false;
+  const name = nameOf(info.namespace);
+  return saved === undefined || name in saved.position.collections || isBoundByName(bindings, name);
+}

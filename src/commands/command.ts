@@ -1,0 +1,31 @@
+/** What every command is given, and what it returns. */
+
+import type { Writable } from "node:stream";
+
+import type { Settings } from "../config/options.ts";
+import type { Logger } from "../observe/log.ts";
+
+/** The process, as far as commands may see it. main.ts makes it. */
+export interface World {
+  readonly version: string;
+  readonly pid: number;
+  /** Only opened when something is written to it. */
+  readonly stdout: () => Writable;
+  readonly stdoutIsTerminal: boolean;
+  /** Columns of the terminal; 80 where there is none. */
+  readonly columns: number;
+  /** Aborts with a Stop as its reason when the run shall end in good order. */
+  readonly signal: AbortSignal;
+}
+
+export interface Invocation {
+  /** The name of the command, as it was typed. */
+  readonly command: string;
+  readonly namespaces: readonly string[];
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly world: World;
+}
+
+/** Resolves to the exit code. Throws MongotapError for what ended it; main.ts prints that. */
+export type Command = (invocation: Invocation) => Promise<number>;

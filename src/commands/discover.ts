@@ -1,0 +1,67 @@
+/** `mongotap discover`: databases and collections with type, documents and size. */
+
+import { connectionStringOf } from "../config/source.ts";
+import { connect } from "../connect/client.ts";
+import { countOf, sizeOf } from "../observe/stats.ts";
+import { type Binding, isBound, parseBinding } from "../source/bindings.ts";
+import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
+import type { Command, World } from "./command.ts";
+
+/** One line of the list. `documents` and `bytes` are null where the server keeps no count (views). */
+interface Found extends Measured {
+  readonly db: string;
+  readonly collection: string;
+  readonly type: CollectionInfo["type"];
+  readonly capped: boolean;
+  readonly images: boolean;
+  readonly uuid: string | null;
+}
+
+export const discover: Command = async ({ settings, namespaces, log, world }) => {
+  const bindings = namespaces.map(parseBinding);
+  const uri = await connectionStringOf(settings);
+  log.hide(uri.secrets);
+  await using connection = await connect(uri, "mongotap");
+  const { client } = connection;
+  const databases = bindings.length === 0 ? await listDatabases(client) : [...new Set(bindings.map((b) => b.db))];
+  const found: Found[] = [];
+  for (const db of databases) {
+    for (const info of (await listCollections(client, db)).filter((c) => isWanted(bindings, c))) {
+      const { type, capped, images, uuid } = info;
+      found.push({ db, collection: info.namespace.collection, type, ...(await measure(client, info)), capped, images, uuid });
+    }
+  }
+  if (found.length === 0) log.warn("nothing found");
+  await print(world, settings.as === "json" ? jsonOf(found) : tableOf(found));
+  return 0;
+};
+
+function isWanted(bindings: readonly Binding[], info: CollectionInfo): boolean {
+  return bindings.length === 0 || isBound(bindings, info.namespace);
+}
+
+/** A JSON array with one object on each line. */
+function jsonOf(found: readonly Found[]): string {
+  return `[\n${found.map((row) => JSON.stringify(row)).join(",\n")}\n]\n`;
+}
+
+function tableOf(found: readonly Found[]): string {
+  const rows = found.map(({ db, collection, type, documents, bytes, capped, images }) => [
+    `${db}.${collection}`,
+    type,
+    documents === null ? "-" : documents.toLocaleString("en-US"),
+    bytes === null ? "-" : sizeOf(bytes),
+    [capped ? "capped" : "", images ? "images" : ""].filter((note) => note !== "").join(", "),
+  ]);
+  const header = ["NAMESPACE", "TYPE", "DOCUMENTS", "SIZE", "NOTES"];
+  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)));
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, i) => (i === 2 || i === 3 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0))).join("  ").trimEnd();
+  return `${[header, ...rows].map(line).join("\n")}\n${countOf(found.length, "collection")}\n`;
+}
+
+async function print(world: World, text: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    world.stdout().write(text, () => resolve());
+  });
+}

@@ -1,0 +1,176 @@
+/**
+ * What backfill, tail and capture have in common: lock and state, connection, output, and the pump between them,
+ * opened in this order and closed in the other. Each command says only what it reads.
+ */
+
+import { connectionStringOf } from "../config/source.ts";
+import { type Connection, connect } from "../connect/client.ts";
+import type { ConnectionString } from "../connect/connection-string.ts";
+import { MongotapError } from "../errors.ts";
+import { Stop } from "../lib/stop.ts";
+import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
+import { pump, type PumpResult } from "../pipeline/pump.ts";
+import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
+import { createLineEncoder } from "../protocol/line-encoder.ts";
+import type { Encoder } from "../protocol/protocol.ts";
+import { type Binding, bindingText, parseBinding } from "../source/bindings.ts";
+import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
+import { nameOf, type Source } from "../source/record.ts";
+import type { Checkpoint } from "../state/checkpoint.ts";
+import type { Sink } from "../sink/sink.ts";
+import { acquireLock } from "../state/lock.ts";
+import type { Invocation } from "./command.ts";
+import { type Fingerprint, keepAt, type Keeping, loadFor } from "./keeping.ts";
+import { openSink, type Target, targetOf, targetText } from "./target.ts";
+
+/** What a command knows when it says what to read. */
+export interface Opened extends Connection {
+  readonly bindings: readonly Binding[];
+  readonly collections: readonly CollectionInfo[];
+  /** What an earlier run on the same state has left. */
+  readonly saved: Checkpoint | undefined;
+}
+
+export interface SessionPlan {
+  readonly invocation: Invocation;
+  readonly defaultEnvelope: EnvelopeName;
+  /** The output is complete when the source ends: backfill. */
+  readonly seals: boolean;
+  /** Whether the run is meant to come to an end of its own: being stopped before that is told by the exit code. */
+  readonly bounded: boolean;
+  /** Resolves to what to read; undefined when an earlier run has read it all. */
+  readonly sourceOf: (opened: Opened) => Promise<Source | undefined>;
+}
+
+/** Everything about a run that is decided before the server is asked. */
+interface Prepared {
+  readonly plan: SessionPlan;
+  readonly uri: ConnectionString;
+  readonly bindings: readonly Binding[];
+  readonly target: Target;
+  readonly envelope: EnvelopeName;
+}
+
+/** Runs one copy from beginning to end and resolves to its exit code. */
+export async function runSession(plan: SessionPlan): Promise<number> {
+  const { settings, log, namespaces, world } = plan.invocation;
+  const bindings = namespaces.map(parseBinding);
+  const uri = await connectionStringOf(settings);
+  log.hide(uri.secrets);
+  const envelope = ENVELOPES.find((name) => name === settings.envelope) ?? plan.defaultEnvelope;
+  const prepared: Prepared = { plan, uri, bindings, target: targetOf(settings.out), envelope };
+  if (settings.state === undefined) return copy(prepared, undefined);
+  try {
+    await using _lock = await acquireLock(settings.state, { waitMs: settings.waitLock, signal: world.signal, pid: world.pid });
+    return await copy(prepared, settings.state);
+  } catch (error) {
+    if (!(error instanceof MongotapError) || error.kind !== "locked" || !settings.skipIfLocked) throw error;
+    log.info(`${error.message}: skipped`);
+    return 0;
+  }
+}
+
+async function copy(prepared: Prepared, statePath: string | undefined): Promise<number> {
+  const { plan, uri, bindings, target } = prepared;
+  const { settings, log, world } = plan.invocation;
+  const fingerprint = fingerprintOf(prepared);
+  const saved = statePath === undefined ? undefined : await loadFor(statePath, fingerprint, settings.fresh);
+  await using connection = await connect(uri, "mongotap");
+  const keeping = statePath === undefined ? undefined : keepAt(statePath, fingerprint, saved, connection.server);
+  const collections = await resolveBindings(connection.client, bindings, settings.allowMissing || saved !== undefined);
+  const source = await plan.sourceOf({ ...connection, bindings, collections, saved });
+  if (!source) {
+    log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);
+    return 0;
+  }
+  await using sink = await openSink({
+    target,
+    marks: keeping?.marks ?? [],
+    seals: plan.seals,
+    replace: settings.fresh || (statePath === undefined && plan.seals),
+    hasState: statePath !== undefined,
+    namespaces: plan.seals ? collections.map((c) => nameOf(c.namespace)) : [],
+    world,
+  });
+  const encoder = createLineEncoder(prepared.envelope, { format: settings.format });
+  const stats = newStats(performance.now());
+  const deadline = deadlineOf(settings.for);
+  const signal = deadline ? AbortSignal.any([world.signal, deadline.signal]) : world.signal;
+  try {
+    const result = await pump({
+      source,
+      from: keeping?.position,
+      encoder,
+      sink,
+      save: keeping && (async (position, marks) => {
+        await keeping.save(position, marks);
+        await sink.committed();
+      }),
+      limit: settings.limit ?? Infinity,
+      retryForMs: settings.retryFor,
+      signal,
+      onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),
+      onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
+    });
+    if (result.outcome === "finished") await finish(result, sink, keeping);
+    return conclude(prepared, result, signal);
+  } finally {
+    deadline?.cancel();
+    tell(prepared, stats, encoder);
+  }
+}
+
+/** The source came to its end: finished files get their names, and the state learns of it. */
+async function finish({ position }: PumpResult, sink: Sink, keeping: Keeping | undefined): Promise<void> {
+  const marks = await sink.seal();
+  if (!keeping || !position) return;
+  await keeping.save(position, marks);
+  await sink.committed();
+}
+
+/** The exit code of a run that ended without an error. */
+function conclude({ plan, target }: Prepared, { outcome }: PumpResult, signal: AbortSignal): number {
+  if (outcome === "finished") return 0;
+  const reason: unknown = signal.reason;
+  if (!(reason instanceof Stop)) throw reason;
+  const stop = reason.reason;
+  if (outcome === "cut") {
+    if (stop.kind === "signal") return 128 + stop.number;
+    throw new MongotapError("limit", `the reader of ${targetText(target)} takes no more and the time is over`);
+  }
+  if (!plan.bounded) return 0;
+  throw new MongotapError("limit", `${reason.message} before the end was reached`);
+}
+
+/** What was done, and what had to be left out: said at the end of every run, also of a failed one. */
+function tell({ plan, target, envelope }: Prepared, stats: Stats, encoder: Encoder): void {
+  const { log } = plan.invocation;
+  log.info(`${summaryOf(stats, performance.now())} → ${target.kind === "stdout" ? "standard output" : targetText(target)}`);
+  const { deletes, missingDocuments, invalidUtf8 } = encoder.omissions;
+  if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
+  if (missingDocuments > 0) {
+    const what = envelope === "none" ? "left out" : "written without a document";
+    log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);
+  }
+  if (invalidUtf8 > 0) log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
+}
+
+/** With other values of these, a saved position and the marks of the outputs mean nothing. */
+function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerprint {
+  const { command, settings } = plan.invocation;
+  return {
+    command,
+    namespaces: bindings.map(bindingText).toSorted().join(" "),
+    format: settings.format,
+    envelope,
+    out: targetText(target),
+  };
+}
+
+/** Aborts with a Stop when the time is over. */
+function deadlineOf(ms: number | undefined): { signal: AbortSignal; cancel: () => void } | undefined {
+  if (ms === undefined) return undefined;
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Stop({ kind: "deadline" })), ms);
+  return { signal: controller.signal, cancel: () => clearTimeout(timer) };
+}

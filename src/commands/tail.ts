@@ -1,0 +1,17 @@
+/** `mongotap tail`: what changes from here on, until stopped. */
+
+import { tailSource } from "../pipeline/tail.ts";
+import type { Command } from "./command.ts";
+import { runSession } from "./session.ts";
+import { streamSettings } from "./streaming.ts";
+
+export const tail: Command = (invocation) => {
+  const { settings } = invocation;
+  return runSession({
+    invocation,
+    defaultEnvelope: "meta",
+    seals: false,
+    bounded: settings.until !== undefined,
+    sourceOf: (opened) => Promise.resolve(tailSource(streamSettings(opened, settings))),
+  });
+};

@@ -1,0 +1,37 @@
+/** What `--out` means: standard output, a file, or a folder; and the sink for it. */
+
+import { resolve } from "node:path";
+
+import { type FileTarget, openFileSink } from "../sink/files.ts";
+import type { OutputMark, Sink } from "../sink/sink.ts";
+import { openStdoutSink } from "../sink/stdout.ts";
+import type { World } from "./command.ts";
+
+export type Target = FileTarget | { readonly kind: "stdout" };
+
+/** `-` is standard output; a path that ends with a slash is a folder with one file for each collection. */
+export function targetOf(out: string): Target {
+  if (out === "-") return { kind: "stdout" };
+  return /[/\\]$/.test(out) ? { kind: "directory", path: resolve(out) } : { kind: "file", path: resolve(out) };
+}
+
+/** How the target is told in messages and in the fingerprint of a state. */
+export function targetText(target: Target): string {
+  return target.kind === "stdout" ? "-" : target.kind === "directory" ? `${target.path}/` : target.path;
+}
+
+export interface SinkSettings {
+  readonly target: Target;
+  readonly marks: readonly OutputMark[];
+  readonly seals: boolean;
+  readonly replace: boolean;
+  readonly hasState: boolean;
+  readonly namespaces: readonly string[];
+  readonly world: World;
+}
+
+/** @throws MongotapError `output` or `state` before anything is read from the source */
+export function openSink({ target, marks, seals, replace, hasState, namespaces, world }: SinkSettings): Promise<Sink> {
+  if (target.kind === "stdout") return openStdoutSink({ fd: 1, stream: world.stdout, refuseNull: hasState });
+  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces });
+}

@@ -1,0 +1,94 @@
+/**
+ * THE table: one row for each setting. Flags, environment variables, help, the README's table and the types of the
+ * resolved settings all come from here.
+ */
+
+import * as v from "valibot";
+
+import { ENVELOPES } from "../protocol/envelopes.ts";
+import { duration, startAt, wholeNumber } from "./values.ts";
+
+export type Group = "source" | "what" | "output" | "state" | "bounds" | "seeing";
+
+export interface OptionRow {
+  /** As it is typed, without dashes. The environment variable is `MONGOTAP_` and this in capitals. */
+  readonly flag: string;
+  /** What stands behind the flag in the help; absent for switches. */
+  readonly value?: string;
+  readonly group: Group;
+  readonly text: string;
+  /** Shown in the help where there is one; parsed like anything a user types. */
+  readonly fallback?: string;
+  /** From what was typed (`"true"` for a switch) to the value. */
+  readonly schema: v.GenericSchema<string, unknown>;
+  readonly secret?: boolean;
+}
+
+const text = v.pipe(v.string(), v.minLength(1, "must not be empty"));
+const flag = v.pipe(
+  v.string(),
+  v.picklist(["true", "false", "1", "0"], "takes true or false"),
+  v.transform((typed) => typed === "true" || typed === "1"),
+);
+
+function oneOf<const T extends readonly [string, ...string[]]>(names: T): v.GenericSchema<string, T[number]> {
+  return v.pipe(v.string(), v.picklist(names, `takes one of ${names.join(", ")}`));
+}
+
+export const OPTIONS = {
+  uri: {
+    flag: "uri",
+    value: "URI",
+    group: "source",
+    text: "connection string of the server (a password is safer in MONGOTAP_URI or --uri-file)",
+    fallback: "mongodb://127.0.0.1:27017",
+    schema: text,
+    secret: true,
+  },
+  uriFile: { flag: "uri-file", value: "FILE", group: "source", text: "read the connection string from a file that only you can read", schema: text },
+  allowMissing: { flag: "allow-missing", group: "what", text: "do not mind collections that do not exist yet", schema: flag },
+  out: {
+    flag: "out",
+    value: "-|FILE|DIR/",
+    group: "output",
+    text: "standard output, one file, or a folder with one file per collection",
+    fallback: "-",
+    schema: text,
+  },
+  format: {
+    flag: "format",
+    value: "FORMAT",
+    group: "output",
+    text: "JSON of the values: relaxed or canonical Extended JSON v2, or plain",
+    fallback: "relaxed",
+    schema: oneOf(["relaxed", "canonical", "plain"]),
+  },
+  envelope: { flag: "envelope", value: "ENVELOPE", group: "output", text: `what a line says around the document: ${ENVELOPES.join(", ")}`, schema: oneOf(ENVELOPES) },
+  state: { flag: "state", value: "FILE", group: "state", text: "keep the position here, and go on from it", schema: text },
+  fresh: { flag: "fresh", group: "state", text: "forget the state and start over; replaces the output", schema: flag },
+  waitLock: { flag: "wait-lock", value: "DURATION", group: "state", text: "wait so long for another run on the same state to end", fallback: "0s", schema: duration },
+  skipIfLocked: { flag: "skip-if-locked", group: "state", text: "end with 0 when another run holds the state", schema: flag },
+  until: { flag: "until", value: "caught-up", group: "bounds", text: "end when everything has come that was there at the start", schema: oneOf(["caught-up"]) },
+  for: { flag: "for", value: "DURATION", group: "bounds", text: "end after so long", schema: duration },
+  limit: { flag: "limit", value: "N", group: "bounds", text: "end after so many documents or changes", schema: wholeNumber(1) },
+  startAt: { flag: "start-at", value: "now|TIME|TOKEN", group: "bounds", text: "where a new tail begins: an ISO date, seconds since 1970, or a resume token", fallback: "now", schema: startAt },
+  retryFor: { flag: "retry-for", value: "DURATION", group: "bounds", text: "how long to go on trying when the server does not answer", fallback: "5m", schema: duration },
+  as: { flag: "as", value: "table|json", group: "seeing", text: "how to print", fallback: "table", schema: oneOf(["table", "json"]) },
+  logLevel: { flag: "log-level", value: "LEVEL", group: "seeing", text: "error, warn, info or debug", fallback: "info", schema: oneOf(["error", "warn", "info", "debug"]) },
+  logFormat: { flag: "log-format", value: "text|json", group: "seeing", text: "how messages on standard error look", fallback: "text", schema: oneOf(["text", "json"]) },
+} as const satisfies Record<string, OptionRow>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** The settings of a run: options with a fallback are always set, switches are false when not given. */
+export type Settings = Readonly<{
+  [K in OptionName]: (typeof OPTIONS)[K] extends { fallback: string }
+    ? v.InferOutput<(typeof OPTIONS)[K]["schema"]>
+    : (typeof OPTIONS)[K] extends { value: string }
+      ? v.InferOutput<(typeof OPTIONS)[K]["schema"]> | undefined
+      : boolean;
+}>;
+
+export function envNameOf(row: OptionRow): string {
+  return `MONGOTAP_${row.flag.replaceAll("-", "_").toUpperCase()}`;
+}

@@ -1,0 +1,43 @@
+/** What users type as values: durations, whole numbers, where to begin. */
+
+import * as v from "valibot";
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+
+/** `500ms`, `10s`, `5m`, `1.5h`, `2d` in milliseconds. */
+export const duration: v.GenericSchema<string, number> = v.pipe(
+  v.string(),
+  v.regex(DURATION, "takes a duration such as 500ms, 10s, 5m, 1h or 2d"),
+  v.transform((typed) => {
+    const [, count = "0", unit = "ms"] = DURATION.exec(typed) ?? [];
+    return Math.round(Number(count) * (UNIT_MS[unit] ?? 1));
+  }),
+);
+
+export function wholeNumber(least: number): v.GenericSchema<string, number> {
+  const expected = `takes a whole number of at least ${least}`;
+  return v.pipe(v.string(), v.regex(/^\d{1,15}$/, expected), v.transform(Number), v.minValue(least, expected));
+}
+
+/** Where a tail begins. `seconds` since 1970; `token` is the `_data` of a resume token. */
+export type StartAt = { readonly kind: "now" } | { readonly kind: "time"; readonly seconds: number } | { readonly kind: "token"; readonly data: string };
+
+const EXPECTED = "takes now, an ISO date such as 2026-01-31T12:00:00Z, seconds since 1970, or a resume token";
+
+export const startAt: v.GenericSchema<string, StartAt> = v.pipe(
+  v.string(),
+  v.check((typed) => readStartAt(typed) !== undefined, EXPECTED),
+  v.transform((typed): StartAt => readStartAt(typed) ?? { kind: "now" }),
+);
+
+function readStartAt(typed: string): StartAt | undefined {
+  if (typed === "now") return { kind: "now" };
+  if (/^\d{9,10}$/.test(typed)) return { kind: "time", seconds: Number(typed) };
+  if (/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(typed)) {
+    const seconds = Math.floor(Date.parse(typed) / 1000);
+    return Number.isFinite(seconds) && seconds > 0 ? { kind: "time", seconds } : undefined;
+  }
+  const data = /^\{\s*"_data"\s*:\s*"([0-9a-fA-F]+)"\s*\}$/.exec(typed)?.[1] ?? typed;
+  return /^82[0-9a-fA-F]{18,}$/.test(data) ? { kind: "token", data } : undefined;
+}

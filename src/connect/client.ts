@@ -1,0 +1,89 @@
+/** Opens the one MongoClient of a run and says what kind of server is behind it. */
+
+import { MongoClient, type MongoClientOptions } from "mongodb";
+
+import { MongotapError } from "../errors.ts";
+import type { ConnectionString } from "./connection-string.ts";
+import { explain } from "./server-errors.ts";
+
+export interface ServerInfo {
+  /** Such as `[6, 0, 5]`. */
+  readonly version: readonly number[];
+  readonly topology: "replicaSet" | "sharded" | "standalone";
+  /** The name of the replica set; empty for other topologies. */
+  readonly setName: string;
+  /** The identity of the replica set, where the user may see it. */
+  readonly setId: string | undefined;
+}
+
+export interface Connection extends AsyncDisposable {
+  readonly client: MongoClient;
+  readonly server: ServerInfo;
+}
+
+/** How long the first connection may take: enough for an election, short enough for somebody who waits. */
+const SELECTION_MS = 10_000;
+/** A reply that takes longer than this has no one at the other end (change streams answer every second). */
+const SOCKET_MS = 120_000;
+
+/**
+ * Connects and asks the server what it is.
+ * @throws MongotapError `connect`, `auth` or `config`; messages name hosts, never credentials.
+ */
+export async function connect(target: ConnectionString, appName: string): Promise<Connection> {
+  const client = createClient(target, appName);
+  try {
+    const hello = await client.db("admin").command({ hello: 1 });
+    const build = await client.db("admin").command({ buildInfo: 1 });
+    const setName = typeof hello["setName"] === "string" ? hello["setName"] : "";
+    const topology = hello["msg"] === "isdbgrid" ? "sharded" : setName === "" ? "standalone" : "replicaSet";
+    const server: ServerInfo = {
+      version: String(build["version"]).split(/[.-]/).slice(0, 3).map(Number),
+      topology,
+      setName,
+      setId: topology === "replicaSet" ? await replicaSetId(client) : undefined,
+    };
+    return { client, server, [Symbol.asyncDispose]: () => client.close() };
+  } catch (error) {
+    await client.close();
+    throw explain(error, `cannot connect to ${target.shown}`);
+  }
+}
+
+function createClient(target: ConnectionString, appName: string): MongoClient {
+  const options: MongoClientOptions = { appName, maxPoolSize: 16, retryReads: false };
+  const own = target.options;
+  if (!own.has("serverselectiontimeoutms")) options.serverSelectionTimeoutMS = SELECTION_MS;
+  if (!own.has("connecttimeoutms")) options.connectTimeoutMS = SELECTION_MS;
+  if (!own.has("sockettimeoutms")) options.socketTimeoutMS = SOCKET_MS;
+  try {
+    return new MongoClient(target.uri, options);
+  } catch (error) {
+    throw new MongotapError("config", `the connection string is not valid${harmlessDetail(error)}`, {
+      hint: "Example: mongodb://user:password@host:27017/?replicaSet=rs0",
+    });
+  }
+}
+
+/** Driver messages about options name the option only; all others could quote the string itself. */
+function harmlessDetail(error: unknown): string {
+  const message = error instanceof Error ? error.message : "";
+  return /^options? [\w, ]+ (is|are) not supported$/i.test(message) || /^ENOENT: no such file/.test(message) ? `: ${message}` : "";
+}
+
+/** A set that was rebuilt under the same name has another id. Not every user may ask: undefined then. */
+async function replicaSetId(client: MongoClient): Promise<string | undefined> {
+  try {
+    const reply = await client.db("admin").command({ replSetGetConfig: 1 });
+    const id: unknown = reply["config"]?.settings?.replicaSetId;
+    return id === undefined ? undefined : String(id);
+  } catch {
+    return undefined; // needs clusterMonitor; the name and the collection UUIDs still identify the source
+  }
+}
+
+/** Whether the server is at least `major.minor.patch`. */
+export function isAtLeast(server: ServerInfo, major: number, minor = 0, patch = 0): boolean {
+  const [a = 0, b = 0, c = 0] = server.version;
+  return a !== major ? a > major : b !== minor ? b > minor : c >= patch;
+}

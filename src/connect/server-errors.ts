@@ -1,0 +1,148 @@
+/**
+ * From any thrown thing to a MongotapError. The only file that knows server codes and driver error classes.
+ *
+ * The asymmetry that decides the doubtful cases: every retry starts from a position whose output is known, so a
+ * retry too many costs time and nothing else, while treating a passing fault as final stops a capture for nothing.
+ * Only what says that the position itself is gone, or that we may not or cannot, is final.
+ */
+
+import {
+  MongoError,
+  MongoNetworkError,
+  MongoParseError,
+  MongoServerError,
+  MongoServerSelectionError,
+} from "mongodb";
+
+import { MongotapError } from "../errors.ts";
+
+/** `open` where the failing command carried our saved position, else `read`. */
+export type Doing = "open" | "read";
+
+/** https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml (NonResumableChangeStreamError). */
+const HISTORY_LOST = new Set([
+  286, // ChangeStreamHistoryLost: the oplog no longer holds the position
+  280, // ChangeStreamFatalError: the event of the token is not there, or the filter hides it
+  464, // ShardRemovedError: part of the history went with its shard
+]);
+
+/** Codes that condemn the token itself, but only when they answer a command that carried it. */
+const BAD_TOKEN = new Set([
+  260, // InvalidResumeToken
+  50811, // "KeyString format error"
+  40647, // "Bad resume token"
+  40648,
+  40649,
+  9, // FailedToParse: "not a valid hex string"
+  50795,
+]);
+
+const AUTH = new Set([
+  18, // AuthenticationFailed
+  13, // Unauthorized
+  8000, // AtlasError: bad auth
+  11, // UserNotFound
+  334, // MechanismUnavailable
+]);
+
+const UNSUPPORTED = new Set([
+  40573, // "The $changeStream stage is only supported on replica sets"
+  40324, // unrecognized pipeline stage
+  166, // CommandNotSupportedOnView
+  167, // OptionNotSupportedOnView
+  323, // APIStrictError
+  376, // ChangeStreamNotEnabled
+  115, // CommandNotSupported
+  59, // CommandNotFound
+  40415, // unknown field of a stage
+]);
+
+const DATA = new Set([
+  10334, // BSONObjectTooLarge: an event above 16 MB
+  47, // NoMatchingDocument: the post-image was not found
+  17280, // KeyTooLong
+]);
+
+/** What a chunk may be asked again for: the snapshot is not there (yet), or has left the server's window. */
+export const SNAPSHOT_UNAVAILABLE = 246;
+export const SNAPSHOT_TOO_OLD = 239;
+
+/** The server's code behind `error`, looking through causes; undefined where no server spoke. */
+export function serverCodeOf(error: unknown): number | undefined {
+  for (let e = error, depth = 0; e instanceof Error && depth < 5; e = e.cause, depth += 1) {
+    if (e instanceof MongoServerError && typeof e.code === "number") return e.code;
+  }
+  return undefined;
+}
+
+/**
+ * Says what `error` means. `what` is the beginning of the message, such as "cannot read shop.orders".
+ * A MongotapError comes back as it is; anything that is neither the server's nor the network's is a `bug`.
+ */
+export function explain(error: unknown, what: string, doing: Doing = "read"): MongotapError {
+  if (error instanceof MongotapError) return error;
+  if (error instanceof MongoServerError) return explainServerError(error, what, doing);
+  if (isConnectionError(error)) {
+    return new MongotapError("connect", `${what}: ${networkReason(error)}`, { cause: error });
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new MongotapError("bug", `${what}: ${message}`, { cause: error });
+}
+
+function explainServerError(error: MongoServerError, what: string, doing: Doing): MongotapError {
+  const code = typeof error.code === "number" ? error.code : 0;
+  const text = `${what}: ${error.message}${code === 0 ? "" : ` (server code ${code})`}`;
+  if (HISTORY_LOST.has(code) || error.hasErrorLabel("NonResumableChangeStreamError")) {
+    return new MongotapError(
+      "history-lost",
+      `${what}: the server no longer holds the changes since the saved position (server code ${code}: ${error.message})`,
+      { cause: error },
+    );
+  }
+  if (error.hasErrorLabel("ResumableChangeStreamError")) return new MongotapError("connect", text, { cause: error });
+  if (doing === "open" && BAD_TOKEN.has(code)) {
+    return new MongotapError("state", `${what}: the server does not accept the saved position (server code ${code}: ${error.message})`, {
+      hint: "The state is of another cluster or damaged: restore it, or start over with --fresh.",
+      cause: error,
+    });
+  }
+  if (AUTH.has(code)) return new MongotapError("auth", text, { cause: error });
+  if (isNoReplicaSet(error, code)) {
+    return new MongotapError("unsupported", `${what}: change streams need a replica set or a sharded cluster`, {
+      hint: "Start mongod with --replSet and run rs.initiate(); a set of one member is enough.",
+      cause: error,
+    });
+  }
+  if (UNSUPPORTED.has(code)) return new MongotapError("unsupported", text, { cause: error });
+  if (DATA.has(code)) return new MongotapError("data", text, { cause: error });
+  return new MongotapError("connect", text, { hint: "The server refused; the position is kept.", cause: error });
+}
+
+function isNoReplicaSet(error: MongoServerError, code: number): boolean {
+  return code === 40573 || (code === 20 && /replica set/i.test(error.message));
+}
+
+function isConnectionError(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof MongoParseError) return false;
+  if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError) return true;
+  if (error instanceof MongoError) return /Topology|Client|Pool|Cursor|Session|Timeout/.test(error.name);
+  return "code" in error && typeof error.code === "string" && /^(E[A-Z]+|ERR_(SSL|TLS)_.*|CERT_.*|[A-Z_]*CERT[A-Z_]*)$/.test(error.code);
+}
+
+/** The most telling message on the way down: what the socket or TLS said, rather than "server selection timed out". */
+function networkReason(error: Error): string {
+  let reason = error.message;
+  for (let e: unknown = error, depth = 0; e instanceof Error && depth < 6; e = innerCause(e), depth += 1) {
+    if (e.message !== "") reason = e.message;
+  }
+  return reason.split("\n")[0] ?? reason;
+}
+
+function innerCause(error: Error): unknown {
+  if (error instanceof MongoServerSelectionError && error.reason) {
+    for (const server of error.reason.servers.values()) if (server.error) return server.error;
+  }
+  if (error instanceof AggregateError) return error.errors[0];
+  return error.cause;
+}

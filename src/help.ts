@@ -1,0 +1,80 @@
+/** The help: cac knows the commands and prints; the options come from the table, by group. */
+
+import { cac } from "cac";
+
+import type { CommandRow } from "./cli.ts";
+import { envNameOf, type Group, type OptionName, OPTIONS, type OptionRow } from "./config/options.ts";
+
+const TITLES: Readonly<Record<Group, string>> = {
+  source: "Source",
+  what: "What",
+  output: "Output",
+  state: "State",
+  bounds: "Bounds",
+  seeing: "Seeing",
+};
+
+const NAMESPACES = `db.collection, db.* or db (every collection of it), split at the first dot`;
+
+interface Section {
+  title?: string;
+  body: string;
+}
+
+/** Prints the help of one command, or the overview, to standard output. `columns` is the width to wrap at. */
+export function printHelp(commands: Readonly<Record<string, CommandRow>>, topic: string | undefined, columns: number): void {
+  const cli = cac("mongotap");
+  for (const [name, row] of Object.entries(commands)) cli.command(`${name} ${row.args}`, row.text);
+  cli.help(() => (topic === undefined ? overview(commands) : page(topic, commands[topic], columns)));
+  const shown = topic === undefined ? cli.globalCommand : cli.commands.find((command) => command.name === topic);
+  shown?.outputHelp();
+}
+
+function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
+  const rows = Object.entries(commands).map(([name, row]) => [`${name} ${row.args}`, row.text] as const);
+  return [
+    { body: "mongotap copies MongoDB collections, and their changes as they happen, into NDJSON." },
+    { title: "Usage", body: "  mongotap <command> [namespace...] [options]" },
+    { title: "Commands", body: table(rows) },
+    { title: "Namespace", body: `  ${NAMESPACES}` },
+    { title: "Examples", body: Object.values(commands).map((row) => `  ${row.examples[0] ?? ""}`).join("\n") },
+    { body: "`mongotap <command> --help` shows the options of a command; every option is also a variable MONGOTAP_…" },
+  ];
+}
+
+function page(name: string, row: CommandRow | undefined, columns: number): Section[] {
+  if (!row) return [];
+  const sections: Section[] = [
+    { body: `mongotap ${name}: ${row.text}` },
+    { title: "Usage", body: `  mongotap ${name} ${row.args} [options]\n  namespace: ${NAMESPACES}` },
+  ];
+  for (const [group, title] of Object.entries(TITLES)) {
+    const options = row.options.map((option: OptionName): OptionRow => OPTIONS[option]).filter((option) => option.group === group);
+    if (options.length > 0) sections.push({ title, body: table(options.map(optionLine), columns) });
+  }
+  return [...sections, { title: "Examples", body: row.examples.map((example) => `  ${example}`).join("\n") }];
+}
+
+function optionLine(option: OptionRow): readonly [string, string] {
+  const value = option.value === undefined ? "" : ` ${option.value}`;
+  const fallback = option.fallback === undefined ? "" : ` (default: ${option.fallback})`;
+  return [`--${option.flag}${value}`, `${option.text}${fallback} [${envNameOf(option)}]`];
+}
+
+/** Two columns; the second is wrapped at `columns`. */
+function table(rows: readonly (readonly [string, string])[], columns = Infinity): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${wrap(right, columns - width - 4, width + 4)}`).join("\n");
+}
+
+function wrap(text: string, width: number, indent: number): string {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > Math.max(width, 30)) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join(`\n${" ".repeat(indent)}`);
+}

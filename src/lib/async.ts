@@ -1,0 +1,61 @@
+/** Waiting, signal-aware. */
+
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Resolves after `ms`; rejects at once with the signal's reason when it aborts. */
+export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  try {
+    await delay(ms, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+/**
+ * Reads ahead of the consumer by up to `depth` items. Items come in order; the first failure comes in its place.
+ * Memory is bounded by `depth` items and the one that the consumer holds.
+ */
+export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  const pending: Promise<IteratorResult<T>>[] = [];
+  const pull = (): void => {
+    const next = iterator.next();
+    next.catch(() => undefined); // it is awaited in its turn; until then a failure is not "unhandled"
+    pending.push(next);
+  };
+  try {
+    for (let i = 0; i < depth; i += 1) pull();
+    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+      const result = await next;
+      if (result.done === true) return;
+      pull();
+      yield result.value;
+    }
+  } finally {
+    await Promise.allSettled(pending);
+    await iterator.return?.();
+  }
+}
+
+/**
+ * Waits for `work`; when `signal` aborts first, waits `graceMs` more and then rejects with the signal's reason.
+ * For work that cannot be cancelled, such as a write to a pipe that nobody reads.
+ */
+export async function settledWithin<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const gone = Promise.withResolvers<never>();
+  gone.promise.catch(() => undefined);
+  const onAbort = (): void => {
+    timer = setTimeout(() => gone.reject(signal.reason), graceMs);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, gone.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  }
+}

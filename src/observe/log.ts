@@ -1,0 +1,78 @@
+/** Messages for people and machines, on standard error. Nothing secret and no control character gets through. */
+
+import colors from "picocolors";
+
+import type { MongotapError } from "../errors.ts";
+
+export const LEVELS = ["error", "warn", "info", "debug"] as const;
+export type Level = (typeof LEVELS)[number];
+
+export interface Logger {
+  readonly level: Level;
+  error(message: string): void;
+  warn(message: string): void;
+  info(message: string): void;
+  debug(message: string): void;
+  /** The one line with which a failed run ends, and what to do about it. */
+  fatal(error: MongotapError): void;
+  /** Text that must never appear in any later message. */
+  hide(secrets: readonly string[]): void;
+}
+
+export interface LogSettings {
+  readonly level: Level;
+  readonly format: "text" | "json";
+  readonly colors: boolean;
+  readonly write: (line: string) => void;
+  readonly now?: () => Date;
+}
+
+export function createLogger(settings: LogSettings): Logger {
+  const hidden: string[] = [];
+  const paint = colors.createColors(settings.colors);
+  const now = settings.now ?? (() => new Date());
+  const clean = (text: string): string => printable(hidden.reduce((shown, secret) => shown.replaceAll(secret, "***"), text));
+
+  function say(level: Level, message: string, more: Readonly<Record<string, unknown>> = {}): void {
+    if (LEVELS.indexOf(level) > LEVELS.indexOf(settings.level)) return;
+    if (settings.format === "json") {
+      settings.write(`${JSON.stringify({ time: now().toISOString(), level, message: clean(message), ...more })}\n`);
+      return;
+    }
+    const shade = level === "error" ? paint.red : level === "warn" ? paint.yellow : level === "debug" ? paint.dim : String;
+    settings.write(`mongotap: ${shade(clean(message))}\n`);
+  }
+
+  return {
+    level: settings.level,
+    error: (message) => say("error", message),
+    warn: (message) => say("warn", message),
+    info: (message) => say("info", message),
+    debug: (message) => say("debug", message),
+    fatal(error) {
+      const hint = error.hint === "" ? undefined : clean(error.hint);
+      if (settings.format === "json") {
+        say("error", error.message, { kind: error.kind, exit: error.exitCode, hint });
+        return;
+      }
+      say("error", error.message);
+      if (hint !== undefined) settings.write(`${paint.dim(`  ${hint}`)}\n`);
+      if (settings.level === "debug" && error.stack !== undefined) settings.write(`${clean(stackOf(error))}\n`);
+    },
+    hide(secrets) {
+      for (const secret of secrets) if (secret.length > 0 && !hidden.includes(secret)) hidden.push(secret);
+      hidden.sort((a, b) => b.length - a.length);
+    },
+  };
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
+  return `${error.stack ?? error.message}${cause}`;
+}
+
+/** Names and server messages can hold anything: a terminal must not obey them, and a line stays one line. */
+function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -1,0 +1,22 @@
+/** Small steps of a Position: what is saved when a chunk of a range has been written. */
+
+import type { CollectionProgress, Phase, Position, RangeProgress } from "../source/record.ts";
+
+export const NOWHERE: Position = { collections: {} };
+
+/** A collection of which nothing has been read: one range over all keys. */
+export function fresh(uuid: string | null, phase: Phase): CollectionProgress {
+  return { uuid, phase, ranges: [{ rows: 0, done: false }] };
+}
+
+export function withCollection(position: Position, name: string, progress: CollectionProgress): Position {
+  return { ...position, collections: { ...position.collections, [name]: progress } };
+}
+
+export function withRange(progress: CollectionProgress, index: number, range: RangeProgress): CollectionProgress {
+  return { ...progress, ranges: progress.ranges.with(index, range) };
+}
+
+export function isComplete(progress: CollectionProgress): boolean {
+  return progress.ranges.every((range) => range.done);
+}

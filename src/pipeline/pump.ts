@@ -1,0 +1,179 @@
+/**
+ * Source → lines → sink → state. The only loop that commits, and the only place that retries.
+ *
+ * Invariants:
+ * - The state never claims more than the sink holds durably: bytes first, then the position that covers them.
+ * - Bytes past the recorded offset never survive a restart (the sink cuts them when it is opened).
+ * - A position is opaque to everything but the source that made it.
+ * - A batch is committed whole or not at all.
+ *
+ * `written` is where a reconnect within this run goes on (those bytes are in the sink); `committed` is where a new
+ * run goes on (those bytes are durable). Only the source is retried: after a failed write, flush or save nobody knows
+ * what the sink holds, so the run ends and the next one begins from what is committed.
+ */
+
+import { MongotapError } from "../errors.ts";
+import { prefetch, settledWithin, sleep } from "../lib/async.ts";
+import type { Encoder } from "../protocol/protocol.ts";
+import type { OutputMark, Sink } from "../sink/sink.ts";
+import type { Batch, Position, Source } from "../source/record.ts";
+import { backoffMs, shouldCommit } from "./retry.ts";
+
+export interface PumpSettings {
+  readonly source: Source;
+  readonly from: Position | undefined;
+  readonly encoder: Encoder;
+  readonly sink: Sink;
+  /** Saves position and marks; absent where the run keeps no state. */
+  readonly save: ((position: Position, marks: readonly OutputMark[]) => Promise<void>) | undefined;
+  readonly limit: number;
+  /** How long the source may fail without a single reply in between. */
+  readonly retryForMs: number;
+  readonly signal: AbortSignal;
+  readonly onWritten: (batch: Batch, lines: number, bytes: number) => void;
+  readonly onRetry: (error: MongotapError, waitMs: number) => void;
+  /** Milliseconds that only go forward. */
+  readonly clock?: () => number;
+  readonly random?: () => number;
+}
+
+export interface PumpResult {
+  /** `finished`: the source came to its end. `stopped`: the signal; all lines are out. `cut`: the reader took no more. */
+  readonly outcome: "finished" | "stopped" | "cut";
+  readonly position: Position | undefined;
+}
+
+/** A pipe that nobody reads holds up a stop for no longer than this. */
+const DRAIN_MS = 500;
+const READ_AHEAD = 1;
+
+/** @throws MongotapError when the run cannot go on; what was written before is committed, except after sink errors. */
+export function pump(settings: PumpSettings): Promise<PumpResult> {
+  return new Pump(settings).run();
+}
+
+class Pump {
+  readonly #s: PumpSettings;
+  readonly #clock: () => number;
+  #written: Position | undefined;
+  /** False while lines are out that no position covers (a view half read). */
+  #resumable = true;
+  #sinkUsable = true;
+  #lines = 0;
+  #pendingBytes = 0;
+  #moved = false;
+  #commits = 0;
+  #lastCommit: number;
+  /** When the present series of failures began; undefined while replies come. */
+  #failingSince: number | undefined;
+  #attempt = 0;
+  #opened = false;
+
+  constructor(settings: PumpSettings) {
+    this.#s = settings;
+    this.#clock = settings.clock ?? (() => performance.now());
+    this.#written = settings.from;
+    this.#lastCommit = this.#clock();
+  }
+
+  async run(): Promise<PumpResult> {
+    for (;;) {
+      try {
+        await this.#readToEnd();
+        await this.#commit();
+        return { outcome: "finished", position: this.#written };
+      } catch (error) {
+        if (this.#s.signal.aborted && error === this.#s.signal.reason) return await this.#stop();
+        if (this.#sinkUsable) await this.#commit();
+        await this.#waitOrGiveUp(error);
+      }
+    }
+  }
+
+  async #readToEnd(): Promise<void> {
+    const { source, signal, limit } = this.#s;
+    let replies = 0;
+    for await (const batch of prefetch(source(this.#written, signal, limit - this.#lines), READ_AHEAD)) {
+      this.#opened = true;
+      replies += 1;
+      if (replies > 1 || batch.documents.offsets.length > 0) this.#noteProgress();
+      await this.#write(batch);
+      if (this.#isTimeToCommit()) await this.#commit();
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Opening alone is no progress: a stream that opens and then fails, again and again, must come to an end. */
+  #noteProgress(): void {
+    this.#failingSince = undefined;
+    this.#attempt = 0;
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    const { bytes, segments, lines } = this.#s.encoder.encode(batch);
+    if (bytes.length > 0) await this.#useSink(() => settledWithin(this.#s.sink.write(bytes, segments), this.#s.signal, DRAIN_MS));
+    this.#resumable = batch.position !== undefined;
+    this.#moved = true;
+    this.#written = batch.position ?? this.#written;
+    this.#lines += batch.documents.offsets.length;
+    this.#pendingBytes += bytes.length;
+    this.#s.onWritten(batch, lines, bytes.length);
+  }
+
+  #isTimeToCommit(): boolean {
+    return (
+      this.#resumable &&
+      shouldCommit({
+        bytes: this.#pendingBytes,
+        moved: this.#moved,
+        first: this.#commits === 0,
+        msSinceCommit: this.#clock() - this.#lastCommit,
+      })
+    );
+  }
+
+  /** Bytes durable first, then the position that covers them. */
+  async #commit(): Promise<void> {
+    const { sink, save } = this.#s;
+    if (!save || !this.#moved || !this.#resumable || !this.#written) return;
+    const position = this.#written;
+    await this.#useSink(async () => save(position, await sink.flush()));
+    this.#commits += 1;
+    this.#moved = false;
+    this.#pendingBytes = 0;
+    this.#lastCommit = this.#clock();
+  }
+
+  /** After a failure in here the sink is not touched again. */
+  async #useSink<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#sinkUsable = false;
+      throw error;
+    }
+  }
+
+  async #stop(): Promise<PumpResult> {
+    if (!this.#sinkUsable) return { outcome: "cut", position: this.#written };
+    await this.#commit();
+    return { outcome: "stopped", position: this.#written };
+  }
+
+  /** Returns when the source may be tried again; throws when it may not. */
+  async #waitOrGiveUp(error: unknown): Promise<void> {
+    if (!(error instanceof MongotapError) || !error.retryable || !this.#sinkUsable) throw error;
+    if (!this.#opened || !this.#resumable) throw error;
+    const now = this.#clock();
+    this.#failingSince ??= now;
+    if (now - this.#failingSince >= this.#s.retryForMs) throw error;
+    this.#attempt += 1;
+    const waitMs = backoffMs(this.#attempt, (this.#s.random ?? Math.random)());
+    this.#s.onRetry(error, waitMs);
+    try {
+      await sleep(waitMs, this.#s.signal);
+    } catch (reason) {
+      if (reason !== this.#s.signal.reason) throw reason;
+    }
+  }
+}

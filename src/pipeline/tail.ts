@@ -1,0 +1,48 @@
+/** A change stream as a Source: its position first, then one batch for each reply. */
+
+import type { ClusterTime, EventBatch, EventStream, Source, StreamPosition } from "../source/record.ts";
+import { NOWHERE } from "./progress.ts";
+
+export interface TailSettings {
+  readonly open: (from: StreamPosition | undefined, signal: AbortSignal) => Promise<EventStream>;
+  /** End when everything has come that the server had when the run began. */
+  readonly untilCaughtUp: boolean;
+  /** How long the server may hold an empty reply: the heartbeat. */
+  readonly awaitMs: number;
+}
+
+export function tailSource(settings: TailSettings): Source {
+  let target: ClusterTime | undefined; // outlives a reconnect: caught up with the beginning of the run
+  return async function* tail(from, signal, limit) {
+    await using stream = await settings.open(from?.stream, signal);
+    target ??= stream.openedAt;
+    yield heartbeat(stream);
+    yield* follow(stream, { ...settings, target, limit });
+  };
+}
+
+/** News about the position and nothing else. */
+export function heartbeat(stream: EventStream): EventBatch {
+  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position: { ...NOWHERE, stream: stream.position } };
+}
+
+export interface FollowSettings {
+  readonly untilCaughtUp: boolean;
+  readonly awaitMs: number;
+  readonly target: ClusterTime;
+  readonly limit: number;
+}
+
+/** Yields replies until `target` has been passed (where asked for) or `limit` events have come. */
+export async function* follow(stream: EventStream, { untilCaughtUp, awaitMs, target, limit }: FollowSettings): AsyncGenerator<EventBatch> {
+  let left = limit;
+  while (left > 0 && !(untilCaughtUp && stream.hasPassed(target))) {
+    const batch = await stream.next(untilCaughtUp ? Math.min(awaitMs, CATCHING_UP_MS) : awaitMs);
+    const count = batch.documents.offsets.length;
+    yield count > left ? stream.split(batch, left)[0] : batch;
+    left -= count;
+  }
+}
+
+/** A reply without events comes only when its time is over: while somebody waits for the end, keep it short. */
+const CATCHING_UP_MS = 50;

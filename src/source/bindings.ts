@@ -1,0 +1,75 @@
+/** What is to be read: collections by name, or whole databases; and the pipeline that selects their events. */
+
+import { MongotapError } from "../errors.ts";
+import type { Namespace } from "./record.ts";
+
+/** `collection` absent: every collection of the database, also those that come later. */
+export interface Binding {
+  readonly db: string;
+  readonly collection?: string;
+}
+
+/**
+ * Reads `db.coll`, `db.*` or `db`, split at the first dot; everything else is taken literally.
+ * @throws MongotapError `usage` for names that no server can have.
+ */
+export function parseBinding(text: string): Binding {
+  const dot = text.indexOf(".");
+  const db = dot < 0 ? text : text.slice(0, dot);
+  const collection = dot < 0 ? "*" : text.slice(dot + 1);
+  if (db === "" || collection === "") throw badNamespace(text, "write db.collection, db.* or db");
+  if (/[/\\ "$\0]/.test(db)) throw badNamespace(text, 'a database name holds none of / \\ " $ and no space');
+  if (collection.includes("\0")) throw badNamespace(text, "a collection name holds no NUL");
+  if (["admin", "local", "config"].includes(db)) throw badNamespace(text, `the database ${db} belongs to the server`);
+  if (collection.startsWith("system.")) throw badNamespace(text, "system collections belong to the server");
+  return collection === "*" ? { db } : { db, collection };
+}
+
+function badNamespace(text: string, reason: string): MongotapError {
+  return new MongotapError("usage", `${JSON.stringify(text)} is not a namespace: ${reason}`);
+}
+
+export function bindingText(binding: Binding): string {
+  return `${binding.db}.${binding.collection ?? "*"}`;
+}
+
+/** Whether `name` (`db.collection`) is bound by its own name, not by a whole database. */
+export function isBoundByName(bindings: readonly Binding[], name: string): boolean {
+  return bindings.some((b) => b.collection !== undefined && `${b.db}.${b.collection}` === name);
+}
+
+export function isBound(bindings: readonly Binding[], { db, collection }: Namespace): boolean {
+  return bindings.some((b) => b.db === db && (b.collection === undefined || b.collection === collection));
+}
+
+/** The one database of all bindings; undefined when they span several (the stream is then opened on the cluster). */
+export function onlyDatabase(bindings: readonly Binding[]): string | undefined {
+  const names = new Set(bindings.map((b) => b.db));
+  return names.size === 1 ? bindings[0]?.db : undefined;
+}
+
+/**
+ * The `$match` stages that keep the events of the bindings, and always those that end a stream: a filter that hides
+ * an invalidate makes the cursor just close (jstests/change_streams/collation.js says so of its own pipeline).
+ * `ns.db` and `ns.coll` apart, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532).
+ */
+export function matchStages(bindings: readonly Binding[]): Record<string, unknown>[] {
+  const byDatabase = new Map<string, Set<string> | undefined>();
+  for (const { db, collection } of bindings) {
+    if (collection === undefined) byDatabase.set(db, undefined);
+    else if (!byDatabase.has(db)) byDatabase.set(db, new Set([collection]));
+    else byDatabase.get(db)?.add(collection);
+  }
+  const branches: Record<string, unknown>[] = [{ operationType: "invalidate" }];
+  for (const [db, collections] of byDatabase) {
+    if (collections === undefined) {
+      branches.push({ "ns.db": db });
+      continue;
+    }
+    const names = { $in: [...collections].toSorted() };
+    branches.push({ "ns.db": db, "ns.coll": names });
+    branches.push({ operationType: "rename", "to.db": db, "to.coll": names });
+    branches.push({ operationType: "dropDatabase", "ns.db": db });
+  }
+  return [{ $match: { $or: branches } }];
+}

@@ -1,0 +1,125 @@
+/** Which databases and collections the server has, and what can be done with each. */
+
+import type { MongoClient } from "mongodb";
+
+import { explain } from "../connect/server-errors.ts";
+import { MongotapError } from "../errors.ts";
+import { nearest } from "../lib/nearest.ts";
+import type { Binding } from "./bindings.ts";
+import { bindingText } from "./bindings.ts";
+import { type Namespace, nameOf } from "./record.ts";
+
+export interface CollectionInfo {
+  readonly namespace: Namespace;
+  readonly type: "collection" | "view" | "timeseries";
+  /** Hex; null where the server tells none (views, old protocol speakers). */
+  readonly uuid: string | null;
+  readonly capped: boolean;
+  readonly clustered: boolean;
+  /** The collection keeps before- and after-images of changes (6.0). */
+  readonly images: boolean;
+}
+
+const SERVER_DATABASES = new Set(["admin", "local", "config"]);
+
+/** Names of the databases that hold user data, sorted. Only those that the user may see. */
+export async function listDatabases(client: MongoClient): Promise<string[]> {
+  try {
+    const reply = await client.db("admin").command({ listDatabases: 1, nameOnly: true, authorizedDatabases: true });
+    const names = (reply["databases"] as { name: string }[]).map((d) => d.name);
+    return names.filter((name) => !SERVER_DATABASES.has(name)).toSorted();
+  } catch (error) {
+    throw explain(error, "cannot list the databases");
+  }
+}
+
+/** The collections of one database by name, without the server's own. */
+export async function listCollections(client: MongoClient, db: string): Promise<CollectionInfo[]> {
+  try {
+    const found = await client.db(db).listCollections({}, { authorizedCollections: true, promoteValues: true }).toArray();
+    return found
+      .filter((c) => !c.name.startsWith("system."))
+      .map((c) => infoOf(db, c as ListedCollection))
+      .toSorted((a, b) => (a.namespace.collection < b.namespace.collection ? -1 : 1));
+  } catch (error) {
+    throw explain(error, `cannot list the collections of ${db}`);
+  }
+}
+
+interface ListedCollection {
+  readonly name: string;
+  readonly type?: string;
+  readonly options?: { capped?: boolean; clusteredIndex?: unknown; changeStreamPreAndPostImages?: { enabled?: boolean } };
+  readonly info?: { uuid?: { toString(encoding: "hex"): string } };
+}
+
+function infoOf(db: string, listed: ListedCollection): CollectionInfo {
+  const { options = {}, info = {} } = listed;
+  return {
+    namespace: { db, collection: listed.name },
+    type: listed.type === "view" || listed.type === "timeseries" ? listed.type : "collection",
+    uuid: info.uuid?.toString("hex") ?? null,
+    capped: options.capped === true,
+    clustered: options.clusteredIndex !== undefined && options.clusteredIndex !== false,
+    images: options.changeStreamPreAndPostImages?.enabled === true,
+  };
+}
+
+/**
+ * The collections behind the bindings, each once, in the order of the bindings.
+ * @throws MongotapError `usage` for a binding that matches nothing, with the nearest name, unless `allowMissing`
+ */
+export async function resolveBindings(client: MongoClient, bindings: readonly Binding[], allowMissing: boolean): Promise<CollectionInfo[]> {
+  const found = new Map<string, CollectionInfo>();
+  const listed = new Map<string, CollectionInfo[]>();
+  for (const binding of bindings) {
+    const all = listed.get(binding.db) ?? (await listCollections(client, binding.db));
+    listed.set(binding.db, all);
+    const matching = all.filter((c) => binding.collection === undefined || binding.collection === c.namespace.collection);
+    if (matching.length === 0 && !allowMissing) throw await unknown(client, binding, all);
+    for (const info of matching) found.set(nameOf(info.namespace), info);
+  }
+  return [...found.values()];
+}
+
+async function unknown(client: MongoClient, binding: Binding, all: readonly CollectionInfo[]): Promise<MongotapError> {
+  if (all.length === 0) {
+    const near = nearest(binding.db, await listDatabases(client));
+    return new MongotapError("usage", `the database ${binding.db} does not exist or has no collections`, {
+      hint: near === undefined ? "`mongotap discover` lists what is there; --allow-missing waits for it." : `Did you mean ${near}?`,
+    });
+  }
+  const near = nearest(binding.collection ?? "", all.map((c) => c.namespace.collection));
+  return new MongotapError("usage", `the collection ${bindingText(binding)} does not exist`, {
+    hint: near === undefined ? "`mongotap discover` lists what is there; --allow-missing waits for it." : `Did you mean ${binding.db}.${near}?`,
+  });
+}
+
+/** What `measure` tells: null where the server keeps no count. Bytes are of the documents, before compression. */
+export interface Measured {
+  readonly documents: number | null;
+  readonly bytes: number | null;
+}
+
+/** Count and size from the metadata: fast, and after an unclean shutdown only about right. */
+export async function measure(client: MongoClient, { namespace, type }: CollectionInfo): Promise<Measured> {
+  if (type === "view") return { documents: null, bytes: null };
+  try {
+    const stats = await client.db(namespace.db).command({ collStats: namespace.collection });
+    const count: unknown = stats["count"];
+    const size: unknown = stats["size"];
+    return { documents: typeof count === "number" ? count : null, bytes: typeof size === "number" ? size : null };
+  } catch {
+    return { documents: null, bytes: null }; // the user may list it but not ask for its size
+  }
+}
+
+/** The identity of a collection at this moment; null when it is gone. */
+export async function collectionUuid(client: MongoClient, { db, collection }: Namespace): Promise<string | null> {
+  try {
+    const [found] = await client.db(db).listCollections({ name: collection }, { authorizedCollections: true }).toArray();
+    return found ? infoOf(db, found as ListedCollection).uuid : null;
+  } catch (error) {
+    throw explain(error, `cannot look up ${db}.${collection}`);
+  }
+}

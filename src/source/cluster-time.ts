@@ -1,0 +1,36 @@
+/** Cluster times: BSON timestamps as 16 hex digits (record.ts), and back. */
+
+import { Timestamp } from "mongodb";
+
+import { readUint32 } from "../codec/bson.ts";
+import type { ClusterTime } from "./record.ts";
+
+/** Before every real time. */
+export const BEGINNING: ClusterTime = "0".repeat(16);
+
+/** A BSON timestamp value: increment in the low four bytes, seconds in the high four. */
+export function readClusterTime(bytes: Uint8Array, at: number): ClusterTime {
+  return hex32(readUint32(bytes, at + 4)) + hex32(readUint32(bytes, at));
+}
+
+export function clusterTimeOf(timestamp: Timestamp): ClusterTime {
+  return hex32(timestamp.getHighBitsUnsigned()) + hex32(timestamp.getLowBitsUnsigned());
+}
+
+export function timestampOf(time: ClusterTime): Timestamp {
+  return new Timestamp({ t: Number.parseInt(time.slice(0, 8), 16), i: Number.parseInt(time.slice(8), 16) });
+}
+
+/** The first cluster time of a second since 1970. */
+export function firstTimeOf(seconds: number): ClusterTime {
+  return hex32(seconds) + hex32(0);
+}
+
+/** Seconds since 1970. */
+export function secondsOf(time: ClusterTime): number {
+  return Number.parseInt(time.slice(0, 8), 16);
+}
+
+function hex32(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, "0");
+}

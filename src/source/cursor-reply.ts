@@ -1,0 +1,85 @@
+/** Reads a raw cursor reply (the BSON of its `cursor` field) without decoding a single document. */
+
+import type { Timestamp } from "mongodb";
+
+import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
+import { MongotapError } from "../errors.ts";
+import { clusterTimeOf, readClusterTime } from "./cluster-time.ts";
+import type { ClusterTime, Documents } from "./record.ts";
+
+export interface CursorReply {
+  readonly documents: Documents;
+  /** 0 when the server has closed the cursor. */
+  readonly id: bigint;
+  /** The collection to name in getMore, `$cmd.aggregate` for a database. */
+  readonly collection: string;
+  /** The BSON of the token; absent where the command is no change stream or the server sends none. */
+  readonly postBatchResumeToken: Uint8Array | undefined;
+  /** Set by reads with read concern `snapshot`: the time at which the documents are true. */
+  readonly atClusterTime: ClusterTime | undefined;
+  /** The server's last operation as of this reply. */
+  readonly operationTime: ClusterTime | undefined;
+}
+
+/** What `db.command(…, {raw: true})` resolves to for commands that answer with a cursor. */
+export interface RawReply {
+  readonly cursor?: unknown;
+  readonly operationTime?: Timestamp;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const FIRST_BATCH = encoder.encode("firstBatch");
+const NEXT_BATCH = encoder.encode("nextBatch");
+const ID = encoder.encode("id");
+const NS = encoder.encode("ns");
+const TOKEN = encoder.encode("postBatchResumeToken");
+const AT_CLUSTER_TIME = encoder.encode("atClusterTime");
+
+/** @throws MongotapError `data` when the reply is not a cursor or its lengths do not add up. */
+export function parseCursorReply(reply: RawReply): CursorReply {
+  const bytes = reply.cursor;
+  if (!(bytes instanceof Uint8Array)) throw new MongotapError("data", "the server's reply holds no cursor");
+  const walker = new ElementWalker();
+  let documents: Documents | undefined;
+  let id = 0n;
+  let collection = "";
+  let postBatchResumeToken: Uint8Array | undefined;
+  let atClusterTime: ClusterTime | undefined;
+  walker.start(bytes, 0);
+  while (walker.next()) {
+    const { type, valueBegin: at, valueEnd: end } = walker;
+    if (type === BSON.array && (walker.nameIs(FIRST_BATCH) || walker.nameIs(NEXT_BATCH))) documents = documentsOf(bytes, at, end);
+    else if (type === BSON.int64 && walker.nameIs(ID)) id = readInt64(bytes, at);
+    else if (type === BSON.string && walker.nameIs(NS)) collection = collectionOf(decoder.decode(bytes.subarray(at + 4, end - 1)));
+    else if (type === BSON.document && walker.nameIs(TOKEN)) postBatchResumeToken = bytes.subarray(at, end);
+    else if (type === BSON.timestamp && walker.nameIs(AT_CLUSTER_TIME)) atClusterTime = readClusterTime(bytes, at);
+  }
+  if (!documents) throw new MongotapError("data", "the server's reply holds no batch");
+  const operationTime = reply.operationTime === undefined ? undefined : clusterTimeOf(reply.operationTime);
+  return { documents, id, collection, postBatchResumeToken, atClusterTime, operationTime };
+}
+
+/** The documents of a BSON array; elements that are no documents are refused. */
+function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
+  const offsets: number[] = [];
+  let next = at + 4;
+  while (next < end - 1) {
+    if (bytes[next] !== BSON.document) throw new MongotapError("data", "a batch of the server holds something that is no document");
+    next += 2;
+    while (bytes[next - 1] !== 0) next += 1; // the array index as a C string
+    const length = readInt32(bytes, next);
+    if (length < 5 || next + length > end) throw new MongotapError("data", `a document in a batch of the server has the impossible length ${length}`);
+    offsets.push(next);
+    next += length;
+  }
+  return { bytes, offsets };
+}
+
+function collectionOf(ns: string): string {
+  return ns.slice(ns.indexOf(".") + 1);
+}
+
+function readInt64(bytes: Uint8Array, at: number): bigint {
+  return (BigInt(readInt32(bytes, at + 4)) << 32n) | BigInt(readUint32(bytes, at));
+}

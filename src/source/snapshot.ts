@@ -1,0 +1,135 @@
+/**
+ * Reads ranges of `_id` in chunks. A chunk is one `find` with one reply: no cursor stays open, so none can time out,
+ * be killed or move to another server, and every chunk says at which cluster time it is true.
+ *
+ * Bounds are index bounds (`min`/`max` with `hint`), because the query operators compare within one type only and
+ * would lose documents where `_id`s have several types; `max` excludes, so `_id: MaxKey` gets a read of its own.
+ * https://www.mongodb.com/docs/manual/reference/method/cursor.min/
+ */
+
+import { MaxKey, type MongoClient } from "mongodb";
+
+import { explain, serverCodeOf, SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE } from "../connect/server-errors.ts";
+import { MongotapError } from "../errors.ts";
+import { sleep } from "../lib/async.ts";
+import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
+import type { CollectionInfo } from "./catalog.ts";
+import { BEGINNING, timestampOf } from "./cluster-time.ts";
+import { type CursorReply, parseCursorReply, type RawReply } from "./cursor-reply.ts";
+import { type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgress } from "./record.ts";
+
+export interface SnapshotSettings {
+  readonly client: MongoClient;
+  readonly info: CollectionInfo;
+  /** Standalone servers know no read concern `snapshot`. */
+  readonly standalone: boolean;
+  /** Reads are not older than this (majority reads wait for it; snapshot reads are checked). */
+  readonly notBefore: ClusterTime | undefined;
+}
+
+/**
+ * About how many bytes a chunk shall have: large enough that a round trip does not matter, small enough for memory.
+ * The server cuts at 16 MB whatever is asked (docs/decisions/004-chunks.md).
+ */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+const FIRST_CHUNK = 1_000;
+/** A fresh collection or index has no snapshot for a moment. */
+const SNAPSHOT_ATTEMPTS = 20;
+
+/**
+ * Yields the chunks of one range behind `progress`, until its end or `limit` documents.
+ * @throws MongotapError `connect`, `auth`, `data`
+ */
+export async function* readRange(settings: SnapshotSettings, progress: RangeProgress, signal: AbortSignal, limit = Infinity): AsyncGenerator<Chunk> {
+  let at = progress;
+  let size = FIRST_CHUNK;
+  let left = limit;
+  while (!at.done) {
+    const chunk = await readChunk(settings, at, Math.min(size, left), signal);
+    left -= chunk.documents.offsets.length;
+    size = nextSize(chunk.documents, size);
+    at = chunk.progress;
+    yield chunk;
+    if (left <= 0) return;
+  }
+}
+
+async function readChunk(settings: SnapshotSettings, at: RangeProgress, size: number, signal: AbortSignal): Promise<Chunk> {
+  const reply = await find(settings, rangeCommand(at, size), signal);
+  const documents = withoutRepeated(reply.documents, at.last);
+  const { bytes, offsets } = documents;
+  const end = offsets.at(-1);
+  if (end !== undefined) {
+    const last = keyOf(bytes, end);
+    return toChunk(settings, reply, documents, { ...at, last, rows: at.rows + offsets.length, done: last === MAX_KEY });
+  }
+  if (at.to !== undefined) return toChunk(settings, reply, documents, { ...at, done: true });
+  const final = await find(settings, { filter: { _id: new MaxKey() } }, signal);
+  const found = final.documents.offsets.length;
+  return toChunk(settings, final, final.documents, found === 0 ? { ...at, done: true } : { ...at, last: MAX_KEY, rows: at.rows + found, done: true });
+}
+
+function toChunk({ notBefore }: SnapshotSettings, reply: CursorReply, documents: Documents, progress: RangeProgress): Chunk {
+  const at = reply.atClusterTime ?? notBefore ?? reply.operationTime ?? BEGINNING;
+  return { documents, at, exact: reply.atClusterTime !== undefined, progress };
+}
+
+/** Asks for as many documents as fill a chunk, going by what the last ones weighed. */
+function nextSize({ bytes, offsets }: Documents, size: number): number {
+  if (offsets.length === 0) return size;
+  return Math.max(16, Math.min(1_000_000, Math.ceil((CHUNK_BYTES * offsets.length) / bytes.length)));
+}
+
+/** `min` includes: the document we stand at comes again, unless it was deleted meanwhile. */
+function withoutRepeated(documents: Documents, last: string | undefined): Documents {
+  const { bytes, offsets } = documents;
+  const first = offsets[0];
+  if (last === undefined || first === undefined || !sameKey(keyOf(bytes, first), last)) return documents;
+  return { bytes, offsets: offsets.slice(1) };
+}
+
+function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> {
+  const lowest = at.last ?? at.from;
+  const command: Record<string, unknown> = { hint: { _id: 1 }, sort: { _id: 1 }, batchSize: size + 1 };
+  if (lowest !== undefined) command["min"] = toValue(lowest);
+  if (at.to !== undefined) command["max"] = toValue(at.to);
+  return command;
+}
+
+async function find(settings: SnapshotSettings, query: Record<string, unknown>, signal: AbortSignal): Promise<CursorReply> {
+  const { client, info } = settings;
+  const command = {
+    find: info.namespace.collection,
+    ...query,
+    singleBatch: true,
+    readConcern: readConcernOf(settings),
+    comment: "mongotap",
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
+    try {
+      const reply = parseCursorReply((await client.db(info.namespace.db).command(command, { raw: true, signal })) as RawReply);
+      checkNotOlder(settings, reply);
+      return reply;
+    } catch (error) {
+      signal.throwIfAborted();
+      const code = serverCodeOf(error);
+      const again = code === SNAPSHOT_UNAVAILABLE || code === SNAPSHOT_TOO_OLD;
+      if (!again || attempt === SNAPSHOT_ATTEMPTS) throw explain(error, `cannot read ${nameOf(info.namespace)}`);
+      await sleep(attempt * 50, signal);
+    }
+  }
+}
+
+/** Capped collections and standalone servers refuse snapshots. */
+function readConcernOf({ info, standalone, notBefore }: SnapshotSettings): Record<string, unknown> {
+  if (standalone) return { level: "local" };
+  if (!info.capped) return { level: "snapshot" };
+  return notBefore === undefined ? { level: "majority" } : { level: "majority", afterClusterTime: timestampOf(notBefore) };
+}
+
+/** A snapshot from before the position of the stream would miss changes that the stream does not tell. */
+function checkNotOlder({ notBefore, info }: SnapshotSettings, { atClusterTime }: CursorReply): void {
+  if (notBefore === undefined || atClusterTime === undefined || atClusterTime >= notBefore) return;
+  throw new MongotapError("connect", `the server that answered for ${nameOf(info.namespace)} is behind the change stream`);
+}

@@ -18,7 +18,7 @@ const { version, dependencies } = JSON.parse(readFileSync(join(ROOT, "package.js
   version: string;
   dependencies: Record<string, string>;
 };
-const common = { root: ROOT, version, dependencies: Object.keys(dependencies) };
+const common = { root: ROOT, dependencies: Object.keys(dependencies) };
 
 async function buildHere(): Promise<void> {
   const outfile = join(DIST, process.platform === "win32" ? "mongotap.exe" : "mongotap");

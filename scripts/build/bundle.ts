@@ -28,7 +28,6 @@ const ABSENT = [
 export interface BundleOptions {
   readonly root: string;
   readonly outfile: string;
-  readonly version: string;
   /** The names of the packages in `dependencies` of package.json: an optional package becomes real by standing there. */
   readonly dependencies: readonly string[];
   /** Default: this machine. */
@@ -49,7 +48,6 @@ export async function bundle(options: BundleOptions): Promise<void> {
     splitting: true,
     // Identifiers stay: Bun's renaming has broken programs (oven-sh/bun#28742).
     minify: { whitespace: true, syntax: true, identifiers: false },
-    define: { MONGOTAP_VERSION: JSON.stringify(options.version), "process.env.NODE_ENV": '"production"' },
     plugins: [withoutOptionalPackages(options.dependencies)],
     // A name that is computed, or that nothing stands for, would be looked up in the folder of the user.
     allowUnresolved: [],

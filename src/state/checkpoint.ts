@@ -165,7 +165,7 @@ function parse(path: string, text: string): Checkpoint {
     const issue = result.issues[0];
     throw unusable(path, `${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
   }
-  if (serialize(result.output) !== text) throw unusable(path, "it was reformatted or cut off at its end");
+  if (serialize(rest as unknown as Checkpoint) !== text) throw unusable(path, "it was reformatted or cut off at its end");
   return result.output;
 }
 

@@ -48,7 +48,7 @@ export function captureSource(settings: CaptureSettings): Source {
       left -= count;
     };
     yield merge.stamp(heartbeat(stream));
-    for await (const step of chunksOf(settings.collections, merge.position, stream.position.time, signal, () => left)) {
+    for await (const step of chunksOf(settings.collections, merge.position, stream.openedAt, signal, () => left)) {
       if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
       for await (const batch of merge.upTo(step)) {
         yield* cut(batch);
@@ -74,12 +74,11 @@ class Merge {
   /** Events that came with a reply but lie behind the chunk at hand. */
   #held: EventBatch | undefined;
   /** The time of the last event that has been emitted. */
-  #emitted: ClusterTime;
+  #emitted: ClusterTime = "";
 
   constructor(stream: EventStream, position: Position) {
     this.#stream = stream;
     this.#position = { ...position, stream: stream.position };
-    this.#emitted = stream.position.time;
   }
 
   get position(): Position {

@@ -13,7 +13,7 @@ import { MongotapError, must } from "../errors.ts";
 import type { Binding } from "./bindings.ts";
 import { matchStages, onlyDatabase } from "./bindings.ts";
 import { toText, toValue } from "./bson-key.ts";
-import { BEGINNING, readClusterTime, timestampOf } from "./cluster-time.ts";
+import { BEGINNING, readClusterTime, tickAfter, timestampOf } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply, type RawReply } from "./cursor-reply.ts";
 import { findEnd } from "./ending.ts";
 import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
@@ -63,6 +63,8 @@ export class ChangeStream implements EventStream {
     this.#advance(reply, this.#position);
     // A stream that starts behind an invalidate must be re-opened with startAfter until it has moved on.
     if (before && this.#position.token === before.token) this.#position = before;
+    // The first token of a new stream is one tick ahead of the last operation: an event of just that time may come.
+    this.#highWater = false;
   }
 
   /**
@@ -240,7 +242,7 @@ async function runCommand(settings: StreamSettings, session: ClientSession, sign
 
 /** A token ahead of the server's clock is accepted and then waits for ever: another cluster, or one set back in time. */
 function checkNotFromTheFuture(from: StreamPosition, reply: CursorReply): void {
-  if (reply.operationTime === undefined || from.time <= reply.operationTime) return;
+  if (reply.operationTime === undefined || from.time <= tickAfter(reply.operationTime)) return;
   throw new MongotapError("state", "the saved position is ahead of the server's own time: it is of another cluster, or this one was set back", {
     hint: "Connect to the cluster that the state was made with, or start over with --fresh.",
   });

@@ -26,6 +26,11 @@ export function firstTimeOf(seconds: number): ClusterTime {
   return hex32(seconds) + hex32(0);
 }
 
+/** The next time within the same second: where a stream that begins now begins. */
+export function tickAfter(time: ClusterTime): ClusterTime {
+  return time.slice(0, 8) + hex32(Number.parseInt(time.slice(8), 16) + 1);
+}
+
 /** Seconds since 1970. */
 export function secondsOf(time: ClusterTime): number {
   return Number.parseInt(time.slice(0, 8), 16);

@@ -89,4 +89,3 @@ function writeTime(out: Uint8Array, to: number, ms: number, fraction: boolean): 
   out[to++] = 0x5a;
   return to;
 }
-

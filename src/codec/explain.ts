@@ -1,37 +1,185 @@
-/** Why a document could not be written, and where: a second, slow walk after the fast one has given up. */
+/** Why a document could not be written, and where: a second walk, after the first one has given up. */
 
 import { MongotapError } from "../errors.ts";
-import { BSON, ElementWalker, nameOfType, readUint32 } from "./bson.ts";
+import { elementTypes, isMixed } from "./arrays.ts";
+import { BSON, corrupt, documentEnd, nameEnd, nameOfType, readInt32, valueLength } from "./bson.ts";
+import { isUtf8 } from "./text.ts";
 
 /** What is an error beyond the layout of BSON. */
 export interface Rules {
   /** Invalid UTF-8 is an error. */
   readonly strict: boolean;
-  /** Elements of one array must be of one type. */
+  /** Elements of one array must be of one type, unless the array is inside something that becomes a string. */
   readonly oneType: boolean;
+  /** Nested documents become strings. */
+  readonly documentsAsStrings: boolean;
 }
 
-/** The error for the document at `at`; `cause` is what the fast walk threw. */
-export function explainCorruption(
-  bytes: Uint8Array,
-  at: number,
-  limit: number,
-  rules: Rules,
-  cause: MongotapError,
-): MongotapError {
-  void [bytes, at, limit, rules, BSON, ElementWalker, nameOfType, readUint32];
-  return cause;
+/** An open container on the way to the flaw. */
+interface Step {
+  readonly isArray: boolean;
+  /** Where its NUL is. */
+  readonly end: number;
+  /** Whether it, or what it is in, becomes a string. */
+  readonly isInString: boolean;
+  /** The element that is being looked at: its name, and its number in an array. */
+  nameBegin: number;
+  nameEnd: number;
+  index: number;
 }
 
-/** The error for the single value of `type` at `at` … `end`. */
+/** Characters of a path in a message. */
+const PATH_SHOWN = 200;
+const MIXED_HINT = "Use --arrays string, or leave --arrays out.";
+const STRICT_HINT =
+  "Repair the document in the source, or run without --strict: the bytes are then replaced by U+FFFD.";
+
+/** The error for the document at `at`; undefined if nothing is wrong with it. */
+export function explainDocument(bytes: Uint8Array, at: number, limit: number, rules: Rules): MongotapError | undefined {
+  const steps: Step[] = [];
+  try {
+    const end = documentEnd(bytes, at, Math.min(limit, bytes.length), at);
+    steps.push({ isArray: false, end: end - 1, isInString: false, nameBegin: 0, nameEnd: 0, index: -1 });
+    inspect(bytes, at, at + 4, rules, steps);
+    return undefined;
+  } catch (error) {
+    return located(error, bytes, steps);
+  }
+}
+
+/** The error for the single value of `type` at `at` … `end`; undefined if nothing is wrong with it. */
 export function explainValue(
   bytes: Uint8Array,
   type: number,
-  at: number,
-  end: number,
+  range: { at: number; end: number },
   rules: Rules,
-  cause: MongotapError,
-): MongotapError {
-  void [bytes, type, at, end, rules];
-  return cause;
+): MongotapError | undefined {
+  const { at, end } = range;
+  const steps: Step[] = [];
+  try {
+    const length = valueLength(bytes, type, at, end, at);
+    if (length !== end - at) throw corrupt(`${nameOfType(type)} of ${length} bytes in ${end - at}`, 0);
+    const step = inspectValue(bytes, { type, at, end, origin: at }, rules, false);
+    if (step !== undefined) {
+      steps.push(step);
+      inspect(bytes, at, firstElement(bytes, type, at), rules, steps);
+    }
+    return undefined;
+  } catch (error) {
+    return located(error, bytes, steps);
+  }
+}
+
+/** Where the elements of the container value at `at` begin. */
+export function firstElement(bytes: Uint8Array, type: number, at: number): number {
+  return type === BSON.codeWithScope ? at + 8 + readInt32(bytes, at + 4) + 4 : at + 4;
+}
+
+/** Looks at all elements from `begin` on, up to the end of the outermost step; throws at the first flaw. */
+function inspect(bytes: Uint8Array, origin: number, begin: number, rules: Rules, steps: Step[]): void {
+  let at = begin;
+  for (let step = steps.at(-1); step !== undefined; step = steps.at(-1)) {
+    if (at === step.end) {
+      steps.pop();
+      at++;
+      continue;
+    }
+    step.nameBegin = at + 1;
+    step.nameEnd = at + 1;
+    step.index++;
+    step.nameEnd = nameEnd(bytes, at + 1, step.end, origin);
+    if (!step.isArray) checkText(bytes, step.nameBegin, step.nameEnd, origin, rules);
+    const type = bytes[at] as number;
+    at = step.nameEnd + 1;
+    const end = at + valueLength(bytes, type, at, step.end, origin);
+    const inner = inspectValue(bytes, { type, at, end, origin }, rules, step.isInString);
+    if (inner !== undefined) steps.push(inner);
+    at = inner === undefined ? end : firstElement(bytes, type, at);
+  }
+}
+
+interface Value {
+  readonly type: number;
+  readonly at: number;
+  readonly end: number;
+  /** Where the document begins. */
+  readonly origin: number;
+}
+
+/** Throws if the value is wrong; returns the step into it if it is a container. */
+function inspectValue(bytes: Uint8Array, value: Value, rules: Rules, isInString: boolean): Step | undefined {
+  const { type, at, end, origin } = value;
+  switch (type) {
+    case BSON.boolean:
+      if ((bytes[at] as number) > 1) throw corrupt("boolean that is neither 0 nor 1", at - origin);
+      return undefined;
+    case BSON.string:
+    case BSON.symbol:
+    case BSON.code:
+      checkText(bytes, at + 4, end - 1, origin, rules);
+      return undefined;
+    case BSON.dbPointer:
+      checkText(bytes, at + 4, end - 13, origin, rules);
+      return undefined;
+    case BSON.regex: {
+      const pattern = nameEnd(bytes, at, end, origin);
+      checkText(bytes, at, pattern, origin, rules);
+      checkText(bytes, pattern + 1, end - 1, origin, rules);
+      return undefined;
+    }
+    case BSON.codeWithScope:
+      checkText(bytes, at + 8, firstElement(bytes, type, at) - 5, origin, rules);
+      return { isArray: false, end: end - 1, isInString, nameBegin: 0, nameEnd: 0, index: -1 };
+    case BSON.document:
+    case BSON.array: {
+      const isArray = type === BSON.array;
+      if (isArray && rules.oneType && !isInString) checkTypes(bytes, at, origin);
+      const becomesString = isInString || (!isArray && rules.documentsAsStrings);
+      return { isArray, end: end - 1, isInString: becomesString, nameBegin: 0, nameEnd: 0, index: -1 };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function checkText(bytes: Uint8Array, begin: number, end: number, origin: number, rules: Rules): void {
+  if (!rules.strict || isUtf8(bytes, begin, end)) return;
+  throw new MongotapError("data", `invalid UTF-8 in the text at byte ${begin - origin}`, { hint: STRICT_HINT });
+}
+
+function checkTypes(bytes: Uint8Array, at: number, origin: number): void {
+  // An array that is corrupt is found out when its elements are looked at.
+  let isWrong = false;
+  try {
+    isWrong = isMixed(bytes, at);
+  } catch {
+    return;
+  }
+  if (!isWrong) return;
+  const types = elementTypes(bytes, at).map(nameOfType).join(", ");
+  throw new MongotapError("data", `array at byte ${at - origin} with elements of different types: ${types}`, {
+    hint: MIXED_HINT,
+  });
+}
+
+/** The error with the path to it, and with the _id of its document, if they can be told. */
+function located(error: unknown, bytes: Uint8Array, steps: readonly Step[]): MongotapError {
+  if (!(error instanceof MongotapError)) throw error;
+  const names = steps.map((step) => (step.isArray ? String(step.index) : nameAt(bytes, step)));
+  const path = names.join(".");
+  const shown = path.length > PATH_SHOWN ? `${path.slice(0, PATH_SHOWN)}…` : path;
+  const where = names.length === 0 || path === "" ? "" : ` (in ${printable(shown)})`;
+  return new MongotapError("data", error.message + where, { hint: error.hint, cause: error });
+}
+
+function nameAt(bytes: Uint8Array, step: Step): string {
+  return new TextDecoder().decode(bytes.subarray(step.nameBegin, Math.min(step.nameEnd, step.nameBegin + PATH_SHOWN)));
+}
+
+/** A JSON string without anything that a terminal or a log could take for more than text. */
+function printable(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

@@ -4,10 +4,34 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import { writeText } from "./text.ts";
+import { TEXT_GROWTH, writeText } from "./text.ts";
 
-/** The largest buffer that every runtime allows; a batch never comes near it. */
-const MOST = 2 ** 32 - 1;
+/** Where the bytes of a writer live. */
+export interface Room {
+  /**
+   * Returns at least `need` bytes that begin with `bytes[0..length)`; `bytes` must not be used any more.
+   * Throws MongotapError("data") when there is no room of that size.
+   */
+  grow(bytes: Uint8Array, length: number, need: number): Uint8Array;
+}
+
+/** More than any batch needs: two gigabytes, the reach of a positive int32. */
+export const MOST_BYTES = 2 ** 31 - 2 ** 16;
+
+/** The error for a batch of `need` bytes, which no buffer can hold. */
+export function tooLarge(need: number): MongotapError {
+  return new MongotapError("data", `a batch of ${need} bytes of JSON is too large`);
+}
+
+/** Ordinary memory, doubled as needed. */
+const heap: Room = {
+  grow(bytes, length, need) {
+    if (need > MOST_BYTES) throw tooLarge(need);
+    const grown = new Uint8Array(Math.min(MOST_BYTES, Math.max(need, bytes.length * 2)));
+    grown.set(bytes.subarray(0, length));
+    return grown;
+  },
+};
 
 const encoder = new TextEncoder();
 
@@ -15,10 +39,21 @@ export class JsonWriter {
   /** Replaced when it grows: never keep it over a call that may write. */
   bytes: Uint8Array;
   length = 0;
+  #room: Room = heap;
 
   /** Begins with room for `capacity` bytes. */
   constructor(capacity = 64 * 1024) {
     this.bytes = new Uint8Array(capacity);
+  }
+
+  get room(): Room {
+    return this.#room;
+  }
+
+  /** Moves what was written to another kind of memory, and grows there from now on. */
+  moveTo(room: Room): void {
+    this.bytes = room.grow(this.bytes, this.length, this.bytes.length);
+    this.#room = room;
   }
 
   /** Forgets what was written and keeps the room. */
@@ -26,14 +61,10 @@ export class JsonWriter {
     this.length = 0;
   }
 
-  /** Makes room for `extra` more bytes; throws MongotapError("data") when no runtime has a buffer of that size. */
+  /** Makes room for `extra` more bytes; throws MongotapError("data") when there is none. */
   reserve(extra: number): void {
     const need = this.length + extra;
-    if (need <= this.bytes.length) return;
-    if (need > MOST) throw new MongotapError("data", `a batch of ${need} bytes of JSON is too large`);
-    const grown = new Uint8Array(Math.min(MOST, Math.max(need, this.bytes.length * 2)));
-    grown.set(this.bytes.subarray(0, this.length));
-    this.bytes = grown;
+    if (need > this.bytes.length) this.bytes = this.#room.grow(this.bytes, this.length, need);
   }
 
   writeByte(byte: number): void {
@@ -44,15 +75,23 @@ export class JsonWriter {
   /** Appends ASCII as it is, without quotes and without escaping. */
   writeAscii(text: string): void {
     this.reserve(text.length);
-    for (let i = 0; i < text.length; i++) this.bytes[this.length++] = text.charCodeAt(i);
+    const bytes = this.bytes;
+    let to = this.length;
+    for (let i = 0; i < text.length; i++) bytes[to++] = text.charCodeAt(i);
+    this.length = to;
   }
 
   /** Appends a JSON string: quoted and escaped; a lone surrogate becomes U+FFFD. */
   writeString(text: string): void {
     const utf8 = encoder.encode(text);
-    this.reserve(utf8.length * 6 + 2);
-    this.bytes[this.length++] = 0x22;
-    this.length = writeText(this.bytes, this.length, utf8, 0, utf8.length);
+    this.writeText(utf8, 0, utf8.length);
+  }
+
+  /** Appends the UTF-8 `bytes[begin..end)` as a JSON string: quoted and escaped; what is invalid becomes U+FFFD. */
+  writeText(bytes: Uint8Array, begin: number, end: number): void {
+    this.reserve((end - begin) * TEXT_GROWTH + 2);
+    this.bytes[this.length] = 0x22;
+    this.length = writeText(this.bytes, this.length + 1, bytes, begin, end);
     this.bytes[this.length++] = 0x22;
   }
 

@@ -2,157 +2,155 @@
 
 import { BSON, corrupt, nameEnd, readInt32, readUint32 } from "./bson.ts";
 import { DATE_BYTES, isIsoDate, writeDate } from "./date.ts";
-import { writeDecimal128 } from "./decimal128.ts";
-import { readDouble, writeAscii, writeDouble } from "./double.ts";
-import { writeBase64, writeHex, writeInt32, writeInt64, writeUint } from "./numbers.ts";
-import { type TextFlaws, writeText } from "./text.ts";
+import { DECIMAL128_BYTES, writeDecimal128 } from "./decimal128.ts";
+import { DOUBLE_BYTES, readDouble, writeDouble } from "./double.ts";
+import type { JsonWriter } from "./json-writer.ts";
+import { writeBase64, writeHex, writeInt64, writeUint } from "./numbers.ts";
+import type { Format } from "./transcoder.ts";
 
-/** `relaxed` and `canonical` are MongoDB Extended JSON v2; `plain` has no wrappers where JSON has a natural form. */
-export type Format = "relaxed" | "canonical" | "plain";
-
-/** Room for every scalar, beside TEXT_GROWTH bytes for each byte of its value. */
-export const SCALAR_BYTES = 96 + DATE_BYTES;
-
-/** Writes the value of `type` at `at` … `end` to `out` from `to` on and returns where it stopped. */
-export function writeScalar(
-  out: Uint8Array,
-  to: number,
-  bytes: Uint8Array,
-  type: number,
-  at: number,
-  end: number,
-  format: Format,
-  flaws: TextFlaws,
-): number {
-  const isPlain = format === "plain";
+/** Appends the value of `type` at `at`, whose frame valueLength has found right. Throws MongotapError("data") if it is not. */
+export function writeScalar(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, format: Format): void {
   switch (type) {
     case BSON.string:
-      return quoted(out, to, bytes, at + 4, end - 1, flaws);
+      return writePrefixed(writer, bytes, at);
     case BSON.int32:
-      return format === "canonical"
-        ? wrapped(out, to, '{"$numberInt":"', '"}', (from) => writeInt32(out, from, readInt32(bytes, at)))
-        : writeInt32(out, to, readInt32(bytes, at));
+      return writeLong(writer, readInt32(bytes, at), readInt32(bytes, at) >> 31, format === "canonical" ? INT : "");
     case BSON.int64:
-      return format === "canonical"
-        ? wrapped(out, to, '{"$numberLong":"', '"}', (from) => writeLong(out, from, bytes, at))
-        : writeLong(out, to, bytes, at);
+      return writeLong(writer, readInt32(bytes, at), readInt32(bytes, at + 4), format === "canonical" ? LONG : "");
     case BSON.double:
-      return double(out, to, readDouble(bytes, at), format);
+      return writeNumber(writer, readDouble(bytes, at), format);
     case BSON.boolean:
       if ((bytes[at] as number) > 1) throw corrupt("boolean that is neither 0 nor 1", at);
-      return writeAscii(out, to, bytes[at] === 1 ? "true" : "false");
+      return writer.writeAscii(bytes[at] === 1 ? "true" : "false");
     case BSON.null:
-      return writeAscii(out, to, "null");
+      return writer.writeAscii("null");
     case BSON.objectId:
-      return wrapped(out, to, isPlain ? '"' : '{"$oid":"', isPlain ? '"' : '"}', (from) =>
-        writeHex(out, from, bytes, at, at + 12),
-      );
+      return writeObjectId(writer, bytes, at, format);
     case BSON.date:
-      return date(out, to, bytes, at, format);
+      return writeMoment(writer, bytes, at, format);
     case BSON.decimal128:
-      return wrapped(out, to, isPlain ? '"' : '{"$numberDecimal":"', isPlain ? '"' : '"}', (from) =>
-        writeDecimal128(out, from, bytes, at),
-      );
+      return writeDecimal(writer, bytes, at, format);
     case BSON.binary:
-      return binary(out, to, bytes, at, isPlain);
-    case BSON.regex:
-      return regex(out, to, bytes, at, end, flaws);
+      return writeBinary(writer, bytes, at, format);
     case BSON.timestamp:
-      to = writeUint(out, writeAscii(out, to, '{"$timestamp":{"t":'), readUint32(bytes, at + 4));
-      to = writeUint(out, writeAscii(out, to, ',"i":'), readUint32(bytes, at));
-      return writeAscii(out, to, "}}");
-    case BSON.code:
-      to = quoted(out, writeAscii(out, to, '{"$code":'), bytes, at + 4, end - 1, flaws);
-      return writeAscii(out, to, "}");
-    case BSON.symbol:
-      to = quoted(out, writeAscii(out, to, '{"$symbol":'), bytes, at + 4, end - 1, flaws);
-      return writeAscii(out, to, "}");
-    case BSON.dbPointer:
-      to = quoted(out, writeAscii(out, to, '{"$dbPointer":{"$ref":'), bytes, at + 4, end - 13, flaws);
-      to = writeAscii(out, to, isPlain ? ',"$id":"' : ',"$id":{"$oid":"');
-      to = writeHex(out, to, bytes, end - 12, end);
-      return writeAscii(out, to, isPlain ? '"}}' : '"}}}');
-    case BSON.undefined:
-      return writeAscii(out, to, '{"$undefined":true}');
-    case BSON.minKey:
-      return writeAscii(out, to, '{"$minKey":1}');
-    case BSON.maxKey:
-      return writeAscii(out, to, '{"$maxKey":1}');
+      return writeTimestamp(writer, bytes, at);
     default:
-      throw corrupt(`unknown type 0x${type.toString(16)}`, at);
+      return writeRare(writer, bytes, type, at, format);
   }
 }
 
-function wrapped(
-  out: Uint8Array,
-  to: number,
-  before: string,
-  after: string,
-  write: (from: number) => number,
-): number {
-  return writeAscii(out, write(writeAscii(out, to, before)), after);
+/** The types that hardly any document holds. */
+function writeRare(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, format: Format): void {
+  switch (type) {
+    case BSON.regex:
+      return writeRegex(writer, bytes, at);
+    case BSON.code:
+    case BSON.symbol:
+      writer.writeAscii(type === BSON.code ? '{"$code":' : '{"$symbol":');
+      writePrefixed(writer, bytes, at);
+      return writer.writeByte(0x7d);
+    case BSON.dbPointer:
+      writer.writeAscii('{"$dbPointer":{"$ref":');
+      writePrefixed(writer, bytes, at);
+      writer.writeAscii(',"$id":');
+      writeObjectId(writer, bytes, at + 4 + readInt32(bytes, at), format);
+      return writer.writeAscii("}}");
+    case BSON.undefined:
+      return writer.writeAscii('{"$undefined":true}');
+    case BSON.minKey:
+      return writer.writeAscii('{"$minKey":1}');
+    case BSON.maxKey:
+      return writer.writeAscii('{"$maxKey":1}');
+    default:
+      throw corrupt(`unknown type 0x${type.toString(16).padStart(2, "0")}`, at);
+  }
 }
 
-function quoted(
-  out: Uint8Array,
-  to: number,
-  bytes: Uint8Array,
-  begin: number,
-  end: number,
-  flaws: TextFlaws,
-): number {
-  out[to++] = 0x22;
-  to = writeText(out, to, bytes, begin, end, flaws);
-  out[to++] = 0x22;
-  return to;
+const INT = '{"$numberInt":"';
+const LONG = '{"$numberLong":"';
+
+/** A string with its length in front. */
+function writePrefixed(writer: JsonWriter, bytes: Uint8Array, at: number): void {
+  writer.writeText(bytes, at + 4, at + 3 + readInt32(bytes, at));
 }
 
-function writeLong(out: Uint8Array, to: number, bytes: Uint8Array, at: number): number {
-  return writeInt64(out, to, readInt32(bytes, at), readInt32(bytes, at + 4));
+/** An integer, inside `wrapper` if there is one. */
+function writeLong(writer: JsonWriter, low: number, high: number, wrapper: string): void {
+  writer.writeAscii(wrapper);
+  writer.reserve(20);
+  writer.length = writeInt64(writer.bytes, writer.length, low, high);
+  if (wrapper !== "") writer.writeAscii('"}');
 }
 
-function double(out: Uint8Array, to: number, value: number, format: Format): number {
+function writeNumber(writer: JsonWriter, value: number, format: Format): void {
   const isFinite = Number.isFinite(value);
-  if (format === "canonical" || (format === "relaxed" && !isFinite)) {
-    to = writeAscii(out, to, '{"$numberDouble":"');
-    to = isFinite ? writeDouble(out, to, value) : writeAscii(out, to, String(value));
-    return writeAscii(out, to, '"}');
-  }
-  return isFinite ? writeDouble(out, to, value) : writeAscii(out, to, `"${value}"`);
+  const isWrapped = format === "canonical" || (format === "relaxed" && !isFinite);
+  if (isWrapped) writer.writeAscii('{"$numberDouble":"');
+  else if (!isFinite) writer.writeByte(0x22);
+  writer.reserve(DOUBLE_BYTES);
+  if (isFinite) writer.length = writeDouble(writer.bytes, writer.length, value);
+  else writer.writeAscii(String(value));
+  if (isWrapped) writer.writeAscii('"}');
+  else if (!isFinite) writer.writeByte(0x22);
 }
 
-function date(out: Uint8Array, to: number, bytes: Uint8Array, at: number, format: Format): number {
-  if (format === "plain") return wrapped(out, to, '"', '"', (from) => writeDate(out, from, bytes, at, true));
-  if (format === "relaxed" && isIsoDate(bytes, at)) {
-    return wrapped(out, to, '{"$date":"', '"}', (from) => writeDate(out, from, bytes, at, false));
-  }
-  return wrapped(out, to, '{"$date":{"$numberLong":"', '"}}', (from) => writeLong(out, from, bytes, at));
+function writeObjectId(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
+  writer.writeAscii(format === "plain" ? '"' : '{"$oid":"');
+  writer.reserve(24);
+  writer.length = writeHex(writer.bytes, writer.length, bytes, at, at + 12);
+  writer.writeAscii(format === "plain" ? '"' : '"}');
 }
 
-function binary(out: Uint8Array, to: number, bytes: Uint8Array, at: number, isPlain: boolean): number {
-  const subtype = bytes[at + 4] as number;
+function writeMoment(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
+  const isPlain = format === "plain";
+  if (!isPlain && !(format === "relaxed" && isIsoDate(bytes, at))) {
+    writeLong(writer, readInt32(bytes, at), readInt32(bytes, at + 4), '{"$date":{"$numberLong":"');
+    return writer.writeByte(0x7d);
+  }
+  writer.writeAscii(isPlain ? '"' : '{"$date":"');
+  writer.reserve(DATE_BYTES);
+  writer.length = writeDate(writer.bytes, writer.length, bytes, at, isPlain);
+  writer.writeAscii(isPlain ? '"' : '"}');
+}
+
+function writeDecimal(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
+  writer.writeAscii(format === "plain" ? '"' : '{"$numberDecimal":"');
+  writer.reserve(DECIMAL128_BYTES);
+  writer.length = writeDecimal128(writer.bytes, writer.length, bytes, at);
+  writer.writeAscii(format === "plain" ? '"' : '"}');
+}
+
+function writeBinary(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
   const end = at + 5 + readInt32(bytes, at);
   // The old subtype 2 repeats the length inside; it is no part of the data.
-  const begin = subtype === 2 ? at + 9 : at + 5;
-  to = writeAscii(out, to, isPlain ? '"' : '{"$binary":{"base64":"');
-  to = writeBase64(out, to, bytes, begin, end);
-  if (isPlain) return writeAscii(out, to, '"');
-  to = writeHex(out, writeAscii(out, to, '","subType":"'), bytes, at + 4, at + 5);
-  return writeAscii(out, to, '"}}');
+  const begin = bytes[at + 4] === 2 ? at + 9 : at + 5;
+  writer.writeAscii(format === "plain" ? '"' : '{"$binary":{"base64":"');
+  writer.reserve((end - begin) * 2 + 4);
+  writer.length = writeBase64(writer.bytes, writer.length, bytes, begin, end);
+  if (format === "plain") return writer.writeByte(0x22);
+  writer.writeAscii('","subType":"');
+  writer.reserve(2);
+  writer.length = writeHex(writer.bytes, writer.length, bytes, at + 4, at + 5);
+  writer.writeAscii('"}}');
 }
 
-function regex(
-  out: Uint8Array,
-  to: number,
-  bytes: Uint8Array,
-  at: number,
-  end: number,
-  flaws: TextFlaws,
-): number {
-  const pattern = nameEnd(bytes, at, end);
-  to = quoted(out, writeAscii(out, to, '{"$regularExpression":{"pattern":'), bytes, at, pattern, flaws);
+function writeTimestamp(writer: JsonWriter, bytes: Uint8Array, at: number): void {
+  writer.writeAscii('{"$timestamp":{"t":');
+  writer.reserve(10);
+  writer.length = writeUint(writer.bytes, writer.length, readUint32(bytes, at + 4));
+  writer.writeAscii(',"i":');
+  writer.reserve(10);
+  writer.length = writeUint(writer.bytes, writer.length, readUint32(bytes, at));
+  writer.writeAscii("}}");
+}
+
+function writeRegex(writer: JsonWriter, bytes: Uint8Array, at: number): void {
+  const pattern = nameEnd(bytes, at, bytes.length);
+  writer.writeAscii('{"$regularExpression":{"pattern":');
+  writer.writeText(bytes, at, pattern);
+  writer.writeAscii(',"options":');
   // Extended JSON wants the options in alphabetical order.
-  const options = bytes.slice(pattern + 1, end - 1).sort();
-  to = quoted(out, writeAscii(out, to, ',"options":'), options, 0, options.length, flaws);
-  return writeAscii(out, to, "}}");
+  const options = bytes.slice(pattern + 1, nameEnd(bytes, pattern + 1, bytes.length)).sort();
+  writer.writeText(options, 0, options.length);
+  writer.writeAscii("}}");
 }

@@ -8,12 +8,6 @@
 /** The most bytes of JSON that one byte of text becomes (`\u0000`). */
 export const TEXT_GROWTH = 6;
 
-/** What happened in texts so far. */
-export interface TextFlaws {
-  /** Texts in which invalid UTF-8 was replaced by U+FFFD. */
-  invalidUtf8: number;
-}
-
 const HEX = "0123456789abcdef";
 const SHORT = new Map([
   [0x22, '"'],
@@ -35,18 +29,9 @@ const CLASS = new Uint8Array(256).map((_, byte) => {
 
 /**
  * Writes `bytes[begin..end)` to `out` from `to` on and returns where it stopped. The caller has made room for
- * TEXT_GROWTH bytes for each byte. Invalid sequences become U+FFFD as the Encoding standard says, and are counted
- * once for each text.
+ * TEXT_GROWTH bytes for each byte. Invalid sequences become U+FFFD, as many as the Encoding standard says.
  */
-export function writeText(
-  out: Uint8Array,
-  to: number,
-  bytes: Uint8Array,
-  begin: number,
-  end: number,
-  flaws?: TextFlaws,
-): number {
-  let valid = true;
+export function writeText(out: Uint8Array, to: number, bytes: Uint8Array, begin: number, end: number): number {
   let at = begin;
   while (at < end) {
     const byte = bytes[at] as number;
@@ -67,7 +52,6 @@ export function writeText(
         to = writeSequence(out, to, bytes, at, length);
         at += length;
       } else {
-        valid = false;
         out[to++] = 0xef;
         out[to++] = 0xbf;
         out[to++] = 0xbd;
@@ -75,7 +59,6 @@ export function writeText(
       }
     }
   }
-  if (!valid && flaws !== undefined) flaws.invalidUtf8++;
   return to;
 }
 
@@ -116,7 +99,7 @@ export function sequenceLength(bytes: Uint8Array, at: number, end: number): numb
 
 /** Whether `bytes[begin..end)` is valid UTF-8. */
 export function isUtf8(bytes: Uint8Array, begin: number, end: number): boolean {
-  for (let at = begin; at < end; ) {
+  for (let at = begin; at < end;) {
     if ((bytes[at] as number) < 0x80) at++;
     else {
       const length = sequenceLength(bytes, at, end);

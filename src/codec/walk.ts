@@ -1,215 +1,214 @@
-/** BSON bytes to JSON bytes: one walk, iterative, without a JavaScript object for any document. */
+/**
+ * The slow walk: BSON bytes to JSON bytes for every document there can be, iterative, one value after the other.
+ * The kernel (kernel.ts) writes what is usual; this file writes the rest, and says what is wrong with what is corrupt.
+ */
 
 import { MongotapError } from "../errors.ts";
-import { BSON, documentEnd, nameEnd, valueLength } from "./bson.ts";
-import { explainCorruption, explainValue, type Rules } from "./explain.ts";
-import type { JsonWriter } from "./json-writer.ts";
 import { isMixed } from "./arrays.ts";
-import { type Format, writeScalar, SCALAR_BYTES } from "./scalars.ts";
-import { type TextFlaws, TEXT_GROWTH, writeText } from "./text.ts";
+import { BSON, documentEnd, nameEnd, valueLength } from "./bson.ts";
+import { explainDocument, explainValue, firstElement, type Rules } from "./explain.ts";
+import type { JsonWriter } from "./json-writer.ts";
+import { writeScalar } from "./scalars.ts";
+import { isUtf8 } from "./text.ts";
+import type { Format, Transcoder, TranscoderOptions } from "./transcoder.ts";
 
-export type { Format } from "./scalars.ts";
-
-export interface TranscoderOptions {
-  /** How a value looks; docs/json.md has every type in every format. */
-  readonly format: Format;
-  /** Arrays as JSON arrays whose elements must be of one type, or as strings that hold their JSON; absent: as they are. */
-  readonly arrays?: "array" | "string";
-  /** Nested documents as JSON objects (the default), or as strings that hold their JSON. */
-  readonly documents?: "document" | "string";
-  /** Invalid UTF-8 is an error instead of U+FFFD. */
-  readonly strict?: boolean;
-}
-
-/** Writes documents of one format. Not reentrant: one per loop. */
-export interface Transcoder {
-  /** How many texts (names and strings) held invalid UTF-8 that was replaced by U+FFFD. */
-  readonly counts: { invalidUtf8: number };
-  /**
-   * Appends `{…}` for the document at `at`, which has to end at or before `limit` (default: the end of `bytes`).
-   * Throws MongotapError("data") on a corrupt document, with the writer as it was before the call.
-   */
-  writeDocument(writer: JsonWriter, bytes: Uint8Array, at: number, limit?: number): void;
-  /**
-   * Appends `"a":1,"b":2` without braces and returns whether anything was written: for envelopes that add fields of
-   * their own to a document. Throws as writeDocument does.
-   */
-  writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit?: number): boolean;
-  /** Appends one value of `type` at `at` … `end` as the value of a field. Throws as writeDocument does. */
-  writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void;
-}
-
-/** Makes a transcoder for `options`. */
-export function createTranscoder(options: TranscoderOptions): Transcoder {
-  return new BsonTranscoder(options);
-}
-
-/** A container that is open: where it ends, what closes it, and where its text began if it becomes a string. */
+/** A container that is open. */
 interface Frame {
+  /** Where its NUL is. */
   readonly end: number;
   readonly isArray: boolean;
+  /** What is written behind its last element. */
   readonly close: string;
+  /** Where its text begins in the writer, if it becomes a string; else -1. */
   readonly stringFrom: number;
 }
 
-class BsonTranscoder implements Transcoder {
-  readonly counts: TextFlaws = { invalidUtf8: 0 };
-  readonly #options: TranscoderOptions;
+/** A transcoder that knows the slow walk only. */
+export class Walker implements Transcoder {
+  readonly counts = { invalidUtf8: 0 };
+  readonly #format: Format;
+  readonly #arraysAsStrings: boolean;
+  readonly #documentsAsStrings: boolean;
   readonly #rules: Rules;
+  /** Whether a container that is open becomes a string: what is inside it stays plain JSON. */
+  #isInString = false;
 
   constructor(options: TranscoderOptions) {
-    this.#options = options;
-    this.#rules = { strict: options.strict === true, oneType: options.arrays === "array" };
+    this.#format = options.format;
+    this.#arraysAsStrings = options.arrays === "string";
+    this.#documentsAsStrings = options.documents === "string";
+    this.#rules = {
+      strict: options.strict === true,
+      oneType: options.arrays === "array",
+      documentsAsStrings: this.#documentsAsStrings,
+    };
   }
 
+  load(): void {}
+
   writeDocument(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): void {
-    const start = writer.length;
-    const flaws = this.counts.invalidUtf8;
-    try {
-      const end = documentEnd(bytes, at, limit, at);
-      writer.writeByte(0x7b);
-      this.#writeElements(writer, bytes, at + 4, { end: end - 1, isArray: false, close: "}", stringFrom: -1 });
-    } catch (error) {
-      this.#undo(writer, start, flaws);
-      throw isData(error) ? explainCorruption(bytes, at, limit, this.#rules, error) : error;
-    }
+    this.#orExplain(
+      writer,
+      () => {
+        const end = documentEnd(bytes, at, limit, at) - 1;
+        writer.writeByte(0x7b);
+        this.#writeElements(writer, bytes, at + 4, { end, isArray: false, close: "}", stringFrom: -1 });
+      },
+      () => explainDocument(bytes, at, limit, this.#rules),
+    );
   }
 
   writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): boolean {
     const start = writer.length;
-    const flaws = this.counts.invalidUtf8;
-    try {
-      const end = documentEnd(bytes, at, limit, at);
-      this.#writeElements(writer, bytes, at + 4, { end: end - 1, isArray: false, close: "", stringFrom: -1 });
-      return writer.length > start;
-    } catch (error) {
-      this.#undo(writer, start, flaws);
-      throw isData(error) ? explainCorruption(bytes, at, limit, this.#rules, error) : error;
-    }
+    this.#orExplain(
+      writer,
+      () => {
+        const end = documentEnd(bytes, at, limit, at) - 1;
+        this.#writeElements(writer, bytes, at + 4, { end, isArray: false, close: "", stringFrom: -1 });
+      },
+      () => explainDocument(bytes, at, limit, this.#rules),
+    );
+    return writer.length > start;
   }
 
   writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void {
+    this.#orExplain(
+      writer,
+      () => {
+        const length = valueLength(bytes, type, at, end, at);
+        if (length !== end - at) throw new MongotapError("data", "value of a wrong length");
+        const frame = this.#beginValue(writer, bytes, type, at, end);
+        if (frame !== undefined) this.#writeElements(writer, bytes, firstElement(bytes, type, at), frame);
+      },
+      () => explainValue(bytes, type, { at, end }, this.#rules),
+    );
+  }
+
+  /** Runs `write`; when it throws MongotapError("data"), all is as it was before, and what `explain` returns is thrown. */
+  #orExplain(writer: JsonWriter, write: () => void, explain: () => MongotapError | undefined): void {
     const start = writer.length;
     const flaws = this.counts.invalidUtf8;
+    this.#isInString = false;
     try {
-      if (valueLength(bytes, type, at, end, at) !== end - at) throw new MongotapError("data", "wrong length of a value");
-      const stack: Frame[] = [];
-      this.#writeValue(writer, bytes, type, at, end, stack);
-      const frame = stack.pop();
-      if (frame !== undefined) this.#writeElements(writer, bytes, this.#inside(bytes, type, at), frame);
+      write();
     } catch (error) {
-      this.#undo(writer, start, flaws);
-      throw isData(error) ? explainValue(bytes, type, at, end, this.#rules, error) : error;
+      writer.length = start;
+      this.counts.invalidUtf8 = flaws;
+      if (!(error instanceof MongotapError) || error.kind !== "data") throw error;
+      throw explain() ?? error;
     }
   }
 
-  #undo(writer: JsonWriter, length: number, flaws: number): void {
-    writer.length = length;
-    this.counts.invalidUtf8 = flaws;
-  }
-
+  /** Writes the elements from `begin` on and all inside them, up to the end of `root`. */
   #writeElements(writer: JsonWriter, bytes: Uint8Array, begin: number, root: Frame): void {
-    const stack: Frame[] = [root];
+    const stack: Frame[] = [];
+    let frame = root;
     let at = begin;
     let isFirst = true;
-    for (let frame = stack.at(-1); frame !== undefined; ) {
+    for (;;) {
       if (at === frame.end) {
         writer.writeAscii(frame.close);
-        if (frame.stringFrom >= 0) endString(writer, frame.stringFrom);
-        stack.pop();
-        at = frame.close === "}}" ? frame.end + 1 : frame.end + 1;
-        frame = stack.at(-1);
+        if (frame.stringFrom >= 0) this.#endString(writer, frame.stringFrom);
+        const outer = stack.pop();
+        if (outer === undefined) return;
+        frame = outer;
+        at++;
         isFirst = false;
         continue;
       }
       const type = bytes[at] as number;
-      const name = at + 1;
-      const end = nameEnd(bytes, name, frame.end);
+      const valueBegin = nameEnd(bytes, at + 1, frame.end) + 1;
       if (!isFirst) writer.writeByte(0x2c);
       if (!frame.isArray) {
-        this.#writeText(writer, bytes, name, end);
+        this.#writeText(writer, bytes, at + 1, valueBegin - 1);
         writer.writeByte(0x3a);
       }
-      const length = valueLength(bytes, type, end + 1, frame.end);
-      const depth = stack.length;
-      this.#writeValue(writer, bytes, type, end + 1, end + 1 + length, stack);
-      isFirst = stack.length > depth;
-      at = isFirst ? this.#inside(bytes, type, end + 1) : end + 1 + length;
-      frame = stack.at(-1);
+      const valueEnd = valueBegin + valueLength(bytes, type, valueBegin, frame.end);
+      const inner = this.#beginValue(writer, bytes, type, valueBegin, valueEnd);
+      isFirst = inner !== undefined;
+      if (inner === undefined) at = valueEnd;
+      else {
+        stack.push(frame);
+        frame = inner;
+        at = firstElement(bytes, type, valueBegin);
+      }
     }
   }
 
-  /** Where the elements of the container value at `at` begin. */
-  #inside(bytes: Uint8Array, type: number, at: number): number {
-    if (type !== BSON.codeWithScope) return at + 4;
-    return at + 4 + valueLength(bytes, BSON.string, at + 4, bytes.length) + 4;
+  /** Writes a value, or begins it and returns the frame whose elements come next. */
+  #beginValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): Frame | undefined {
+    switch (type) {
+      case BSON.document:
+      case BSON.array:
+        return this.#beginContainer(writer, bytes, type === BSON.array, at, end);
+      case BSON.codeWithScope: {
+        const scope = firstElement(bytes, type, at) - 4;
+        writer.writeAscii('{"$code":');
+        this.#writeText(writer, bytes, at + 8, scope - 1);
+        writer.writeAscii(',"$scope":{');
+        return { end: end - 1, isArray: false, close: "}}", stringFrom: -1 };
+      }
+      default:
+        this.#checkText(bytes, type, at, end);
+        writeScalar(writer, bytes, type, at, this.#format);
+        return undefined;
+    }
   }
 
-  #writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number, stack: Frame[]): void {
-    if (type === BSON.document || type === BSON.array) {
-      const isArray = type === BSON.array;
-      const isString = isArray ? this.#options.arrays === "string" : this.#options.documents === "string";
-      const inString = stack.some((frame) => frame.stringFrom >= 0);
-      if (isArray && this.#rules.oneType && !inString && isMixed(bytes, at)) throw new MongotapError("data", "mixed");
-      const stringFrom = isString && !inString ? writer.length : -1;
-      stack.push({ end: end - 1, isArray, close: isArray ? "]" : "}", stringFrom });
-      writer.writeByte(isArray ? 0x5b : 0x7b);
-      return;
+  #beginContainer(writer: JsonWriter, bytes: Uint8Array, isArray: boolean, at: number, end: number): Frame {
+    let stringFrom = -1;
+    if (!this.#isInString) {
+      if (isArray && this.#rules.oneType && isMixed(bytes, at)) throw new MongotapError("data", "mixed array");
+      if (isArray ? this.#arraysAsStrings : this.#documentsAsStrings) {
+        stringFrom = writer.length;
+        this.#isInString = true;
+      }
     }
-    if (type === BSON.codeWithScope) {
-      const scope = this.#inside(bytes, type, at) - 4;
-      writer.writeAscii('{"$code":');
-      this.#writeText(writer, bytes, at + 8, scope - 1);
-      writer.writeAscii(',"$scope":{');
-      stack.push({ end: end - 1, isArray: false, close: "}}", stringFrom: -1 });
-      return;
-    }
-    writer.reserve(SCALAR_BYTES + (end - at) * TEXT_GROWTH);
-    const flaws = this.counts.invalidUtf8;
-    writer.length = writeScalar(
-      writer.bytes,
-      writer.length,
-      bytes,
-      type,
-      at,
-      end,
-      this.#options.format,
-      this.counts,
-    );
-    if (this.#rules.strict && this.counts.invalidUtf8 !== flaws) throw new MongotapError("data", "invalid UTF-8");
+    writer.writeByte(isArray ? 0x5b : 0x7b);
+    return { end: end - 1, isArray, close: isArray ? "]" : "}", stringFrom };
   }
 
   #writeText(writer: JsonWriter, bytes: Uint8Array, begin: number, end: number): void {
-    const flaws = this.counts.invalidUtf8;
-    writer.reserve((end - begin) * TEXT_GROWTH + 2);
-    writer.writeByte(0x22);
-    writer.length = writeText(writer.bytes, writer.length, bytes, begin, end, this.counts);
-    writer.writeByte(0x22);
-    if (this.#rules.strict && this.counts.invalidUtf8 !== flaws) throw new MongotapError("data", "invalid UTF-8");
+    this.#countFlaws(bytes, begin, end);
+    writer.writeText(bytes, begin, end);
   }
-}
 
-/** Turns the JSON that was written since `from` into a JSON string that holds it: in place, from the back. */
-function endString(writer: JsonWriter, from: number): void {
-  let extra = 2;
-  for (let i = from; i < writer.length; i++) {
-    const byte = writer.bytes[i];
-    if (byte === 0x22 || byte === 0x5c) extra++;
+  /** Counts the flaws in the texts of a scalar. */
+  #checkText(bytes: Uint8Array, type: number, at: number, end: number): void {
+    if (type === BSON.string || type === BSON.code || type === BSON.symbol) this.#countFlaws(bytes, at + 4, end - 1);
+    else if (type === BSON.dbPointer) this.#countFlaws(bytes, at + 4, end - 13);
+    else if (type === BSON.regex) {
+      const pattern = nameEnd(bytes, at, end);
+      this.#countFlaws(bytes, at, pattern);
+      this.#countFlaws(bytes, pattern + 1, end - 1);
+    }
   }
-  writer.reserve(extra);
-  const bytes = writer.bytes;
-  let to = writer.length + extra;
-  let at = writer.length;
-  writer.length = to;
-  bytes[--to] = 0x22;
-  while (at > from) {
-    const byte = bytes[--at] as number;
-    bytes[--to] = byte;
-    if (byte === 0x22 || byte === 0x5c) bytes[--to] = 0x5c;
-  }
-  bytes[--to] = 0x22;
-}
 
-function isData(error: unknown): error is MongotapError {
-  return error instanceof MongotapError && error.kind === "data";
+  #countFlaws(bytes: Uint8Array, begin: number, end: number): void {
+    if (isUtf8(bytes, begin, end)) return;
+    if (this.#rules.strict) throw new MongotapError("data", "invalid UTF-8");
+    this.counts.invalidUtf8++;
+  }
+
+  /** Turns the JSON that was written since `from` into a JSON string that holds it: in place, from the back. */
+  #endString(writer: JsonWriter, from: number): void {
+    this.#isInString = false;
+    let extra = 2;
+    for (let i = from; i < writer.length; i++) {
+      const byte = writer.bytes[i];
+      if (byte === 0x22 || byte === 0x5c) extra++;
+    }
+    writer.reserve(extra);
+    const bytes = writer.bytes;
+    let at = writer.length;
+    let to = at + extra;
+    writer.length = to;
+    bytes[--to] = 0x22;
+    while (at > from) {
+      const byte = bytes[--at] as number;
+      bytes[--to] = byte;
+      if (byte === 0x22 || byte === 0x5c) bytes[--to] = 0x5c;
+    }
+    bytes[--to] = 0x22;
+  }
 }

@@ -1,0 +1,75 @@
+/** BSON bytes to JSON bytes, without a JavaScript object for any document: the fast walk first, then the slow one. */
+
+import { BSON, readInt32 } from "./bson.ts";
+import { FLAG, Kernel, kernelModule, type Loaded } from "./kernel.ts";
+import type { JsonWriter } from "./json-writer.ts";
+import type { Transcoder, TranscoderOptions } from "./transcoder.ts";
+import { Walker } from "./walk.ts";
+
+export type { Format, Transcoder, TranscoderOptions } from "./transcoder.ts";
+
+/** Makes a transcoder for `options`. */
+export function createTranscoder(options: TranscoderOptions): Transcoder {
+  const module = kernelModule();
+  return module === undefined ? new Walker(options) : new FastTranscoder(options, module);
+}
+
+/** Hands each document to the kernel, and to the walker what the kernel gives up on. */
+class FastTranscoder implements Transcoder {
+  readonly #walker: Walker;
+  readonly #module: WebAssembly.Module;
+  readonly #flags: number;
+  #loaded: Loaded | undefined;
+
+  constructor(options: TranscoderOptions, module: WebAssembly.Module) {
+    this.#walker = new Walker(options);
+    this.#module = module;
+    this.#flags = flagsOf(options);
+  }
+
+  get counts(): { readonly invalidUtf8: number } {
+    return this.#walker.counts;
+  }
+
+  load(bytes: Uint8Array): void {
+    this.#loaded = { bytes };
+  }
+
+  writeDocument(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): void {
+    const kernel = this.#kernelOf(writer);
+    if (!kernel.write(bytes, at, limit, this.#flags, this.#loaded))
+      this.#walker.writeDocument(writer, bytes, at, limit);
+  }
+
+  writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): boolean {
+    const start = writer.length;
+    const kernel = this.#kernelOf(writer);
+    if (kernel.write(bytes, at, limit, this.#flags | FLAG.bare, this.#loaded)) return writer.length > start;
+    return this.#walker.writeMembers(writer, bytes, at, limit);
+  }
+
+  writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void {
+    const isArray = type === BSON.array;
+    if (isArray || type === BSON.document) {
+      const flags = this.#flags | FLAG.field | (isArray ? FLAG.array : 0);
+      const isWhole = end <= bytes.length && readInt32(bytes, at) === end - at;
+      if (isWhole && this.#kernelOf(writer).write(bytes, at, end, flags, this.#loaded)) return;
+    }
+    this.#walker.writeValue(writer, bytes, type, at, end);
+  }
+
+  /** The kernel in whose memory `writer` lives; the first one of us that writes to it moves it there. */
+  #kernelOf(writer: JsonWriter): Kernel {
+    return writer.room instanceof Kernel ? writer.room : new Kernel(writer, this.#module);
+  }
+}
+
+function flagsOf(options: TranscoderOptions): number {
+  return (
+    (options.format === "canonical" ? FLAG.canonical : 0) |
+    (options.format === "plain" ? FLAG.plain : 0) |
+    (options.arrays === "string" ? FLAG.arraysAsStrings : 0) |
+    (options.arrays === "array" ? FLAG.oneType : 0) |
+    (options.documents === "string" ? FLAG.documentsAsStrings : 0)
+  );
+}

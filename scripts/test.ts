@@ -55,7 +55,8 @@ async function runTests(run: TestRun, workers: number, scratch: string): Promise
   const report = join(scratch, "report.xml");
   rmSync(report, { force: true });
   const started = performance.now();
-  const flags = ["--no-orphans", "--only-failures", `--parallel=${workers}`];
+  // One process runs file after file, so that they share the server it started.
+  const flags = ["--no-orphans", "--only-failures", `--parallel=${workers}`, "--no-isolate"];
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const files = run.files.map((file) => `./${file}`);
   const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env);

@@ -12,6 +12,7 @@
  * A path that exists and is no regular file (`/dev/null`, a FIFO) is written to like a pipe (pipe.ts).
  */
 
+import type { Stats } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { MongotapError } from "../errors.ts";
 import { codeOf } from "../lib/system-error.ts";
@@ -23,7 +24,13 @@ import { openPipeSink } from "./pipe.ts";
 import { recover } from "./recover.ts";
 import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
-import { inspectOlder, inspectTarget, type FileTarget } from "./target.ts";
+import { inspectOlder, inspectTarget } from "./target.ts";
+
+/** A file for everything, or a directory with one file for each collection. */
+export interface FileTarget {
+  readonly kind: "file" | "directory";
+  readonly path: string;
+}
 
 export interface FileSinkOptions {
   readonly target: FileTarget;
@@ -42,7 +49,7 @@ export interface FileSinkOptions {
 }
 
 /** Files held open; a capture of thousands of collections closes those not written to for longest. */
-const MOST_OPEN = 200;
+const MOST_OPEN = 400;
 /** Files made durable at the same time. */
 const SYNCED_TOGETHER = 16;
 /** As of every Unix tool: the umask decides who may read. */
@@ -54,8 +61,9 @@ const FILE_MODE = 0o666;
  *   when the path cannot be written to, or holds a file that the state does not know.
  */
 export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
-  const { kind, path } = { ...options.target, path: resolve(options.target.path) };
-  const found = await inspectTarget({ kind, path });
+  const { kind } = options.target;
+  const path = resolve(options.target.path);
+  const found = await inspectTarget(kind, path);
   const isPipe = found === "special" || found === "fifo";
   const belongs = (mark: OutputMark): boolean => (kind === "file" ? mark.path : dirname(mark.path)) === path;
   if (isPipe ? options.marks.length > 0 : !options.marks.every(belongs)) throw otherOutput(path);
@@ -66,7 +74,9 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   const nameOf = kind === "file" ? undefined : await nameWithin(path);
   const sink = new FileSink(options, path, nameOf, marks);
   try {
-    for (const namespace of kind === "file" ? [""] : (options.namespaces ?? [])) await sink.require(namespace);
+    const namespaces = kind === "file" ? [""] : (options.namespaces ?? []);
+    for (const namespace of namespaces) await sink.inspect(namespace);
+    for (const namespace of namespaces) await sink.require(namespace);
   } catch (error) {
     await sink[Symbol.asyncDispose]();
     throw error;
@@ -106,13 +116,20 @@ class FileSink implements Sink {
     for (const mark of marks) this.#files.set(mark.namespace ?? "", new OutputFile(mark));
   }
 
+  /** Resolves to where a file for `namespace` would be, and what is there. @throws when that must not be replaced. */
+  async inspect(namespace: string): Promise<{ path: string; older: Stats | undefined }> {
+    const path = this.#pathFor?.(namespace) ?? this.#root;
+    const older = await inspectOlder(path);
+    const isOurs = this.#files.has(namespace) || this.#options.replace;
+    if (older !== undefined && older.size > 0 && !isOurs) throw unknownFile(path);
+    return { path, older };
+  }
+
   /** Resolves to the file of `namespace`, which exists from then on. */
   async require(namespace: string): Promise<OutputFile> {
     const known = this.#files.get(namespace);
     if (known !== undefined) return known;
-    const path = this.#pathFor?.(namespace) ?? this.#root;
-    const older = await inspectOlder(path);
-    if (older !== undefined && older.size > 0 && !this.#options.replace) throw unknownFile(path);
+    const { path, older } = await this.inspect(namespace);
     const isPartial = this.#options.seals || this.#options.durable;
     const file = new OutputFile({
       path,

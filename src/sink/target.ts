@@ -6,30 +6,29 @@ import { dirname } from "node:path";
 import { codeOf } from "../lib/system-error.ts";
 import { outputError, outputIs } from "./output-errors.ts";
 
-/** A file for everything, or a directory with one file for each collection. */
-export interface FileTarget {
-  readonly kind: "file" | "directory";
-  /** Absolute. */
-  readonly path: string;
-}
-
 /** `special`: something that is written to like a pipe; `fifo`: such a one, which may still wait for its reader. */
 export type TargetKind = "file" | "directory" | "special" | "fifo";
 
-/** Resolves to what `target` is or is going to be. @throws MongotapError `output` where it cannot be written to. */
-export async function inspectTarget({ kind, path }: FileTarget): Promise<TargetKind> {
-  const found = await statOf(path, kind === "directory");
-  if (found === undefined) {
+/**
+ * Resolves to what is at `path`, or is going to be there, where `kind` is wanted.
+ * @throws MongotapError `output` where it cannot be written to.
+ */
+export async function inspectTarget(kind: "file" | "directory", path: string): Promise<TargetKind> {
+  const named = await statOf(path, false);
+  if (named === undefined) {
     if (kind === "file") await expectDirectory(dirname(path), path);
     return kind;
   }
+  const isLink = named.isSymbolicLink();
+  const found = isLink ? await statOf(path, true) : named;
+  if (found === undefined) throw outputIs(path, "is a symbolic link that leads nowhere");
   if (kind === "directory") {
     if (!found.isDirectory()) throw outputIs(path, "is not a directory");
     return kind;
   }
-  if (found.isSymbolicLink()) return await inspectLink(path);
-  if (found.isFile()) return "file";
-  return specialKindOf(found, path);
+  // `/dev/stdout` and its like are links too; but a link to a file would be replaced by a file, and nobody wants that.
+  if (found.isFile() && isLink) throw outputIs(path, "is a symbolic link to a file: name the file itself");
+  return found.isFile() ? "file" : specialKindOf(found, path);
 }
 
 /** What stands where a file is going to be: nothing, or a regular file. @throws MongotapError `output` otherwise. */
@@ -37,14 +36,6 @@ export async function inspectOlder(path: string): Promise<Stats | undefined> {
   const found = await statOf(path, false);
   if (found?.isFile() === false) throw outputIs(path, "exists and is not a regular file");
   return found;
-}
-
-/** `/dev/stdout` and its like are links; a link to a file would be replaced by a file, and nobody wants that. */
-async function inspectLink(path: string): Promise<TargetKind> {
-  const found = await statOf(path, true);
-  if (found === undefined) throw outputIs(path, "is a symbolic link that leads nowhere");
-  if (found.isFile()) throw outputIs(path, "is a symbolic link to a file: name the file itself");
-  return specialKindOf(found, path);
 }
 
 function specialKindOf(found: Stats, path: string): "special" | "fifo" {

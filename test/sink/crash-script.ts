@@ -1,0 +1,65 @@
+/**
+ * A pump in miniature for files.fault.test.ts: writes a fixed sequence of batches, commits now and then, and goes on
+ * where the state says. Whatever happens to it, run to its end it leaves the files of an undisturbed run.
+ */
+
+import { openFileSink } from "../../src/sink/files.ts";
+import type { OutputMark, Segment } from "../../src/sink/sink.ts";
+import { loadCheckpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
+
+export const SCRIPT = import.meta.filename;
+
+export interface CrashJob {
+  readonly kind: "file" | "directory";
+  readonly seals: boolean;
+  readonly out: string;
+  readonly state: string;
+  readonly batches: number;
+  /** A commit follows every so many batches. */
+  readonly commitEvery: number;
+}
+
+/** The lines of batch `index`: some of one collection, some interleaved, and new collections as time goes by. */
+export function batchOf(index: number): readonly (readonly [namespace: string, line: string])[] {
+  const collections = 1 + Math.floor(index / 20);
+  return Array.from({ length: 1 + ((index * 7) % 13) }, (_, row) => {
+    const namespace = `app.c${(index * 3 + row * row) % collections}`;
+    return [namespace, `${index}.${row} ${"x".repeat((index * 31 + row * 17) % 400)}\n`];
+  });
+}
+
+async function run(job: CrashJob): Promise<void> {
+  const saved = await loadCheckpoint(job.state);
+  await using sink = await openFileSink({
+    target: { kind: job.kind, path: job.out },
+    marks: saved?.outputs ?? [],
+    seals: job.seals,
+    replace: false,
+    durable: true,
+  });
+  let seq = saved?.seq ?? 0;
+  const save = async (sequence: number, outputs: readonly OutputMark[]): Promise<void> => {
+    seq += 1;
+    const stream = { token: "", resume: "resumeAfter", time: "0000000000000000", sequence } as const;
+    const position = { stream, collections: {} };
+    const source = { setName: "rs0" };
+    await saveCheckpoint(job.state, { formatVersion: 1, seq, source, pipeline: {}, position, outputs });
+    await sink.committed();
+  };
+  const first = saved?.position.stream?.sequence ?? 0;
+  for (let index = first; index < job.batches; index += 1) {
+    const batch = batchOf(index);
+    let end = 0;
+    const segments: Segment[] = batch.map(([namespace, line]) => {
+      const begin = end;
+      end += line.length;
+      return { namespace, begin, end, lines: 1 };
+    });
+    await sink.write(Buffer.from(batch.map(([, line]) => line).join("")), segments);
+    if ((index + 1) % job.commitEvery === 0) await save(index + 1, await sink.flush());
+  }
+  await save(job.batches, await sink.flush());
+  await save(job.batches, await sink.seal());
+}
+
+if (import.meta.main) await run(JSON.parse(process.argv[2] ?? "") as CrashJob);

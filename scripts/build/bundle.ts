@@ -48,6 +48,9 @@ export async function bundle(options: BundleOptions): Promise<void> {
     splitting: true,
     // Identifiers stay: Bun's renaming has broken programs (oven-sh/bun#28742).
     minify: { whitespace: true, syntax: true, identifiers: false },
+    // All files in one folder, where chunks lie too: `new URL("./worker.ts", import.meta.url)` then names the same file
+    // in a chunk of the binary as in the source beside it.
+    naming: { entry: "[name].[ext]" },
     plugins: [withoutOptionalPackages(options.dependencies)],
     // A name that is computed, or that nothing stands for, would be looked up in the folder of the user.
     allowUnresolved: [],

@@ -82,7 +82,9 @@ export interface CliInput {
 export async function runCli({ argv, env, world, createLog }: CliInput): Promise<number> {
   const name = argv.find((arg) => !arg.startsWith("-"));
   if (argv.includes("--version") || argv[0] === "-v") {
-    return print(world, `mongotap ${world.version}\n`);
+    const { print } = await import("./commands/print.ts");
+    await print(world, `mongotap ${world.version}\n`);
+    return 0;
   }
   const wantsHelp = argv.includes("--help") || argv.includes("-h") || argv[0] === "help";
   if (wantsHelp || argv.length === 0) {
@@ -153,12 +155,4 @@ function unknownFlag(command: string, typed: string, known: readonly OptionRow[]
   return new MongotapError("usage", `${command} has no option ${typed}`, {
     hint: near === undefined ? `Run \`mongotap ${command} --help\`.` : `Did you mean --${near}?`,
   });
-}
-
-/** Resolves to 0 when the text has been taken by the reader; one that is gone is no fault of ours. */
-async function print(world: World, text: string): Promise<number> {
-  await new Promise<void>((resolve) => {
-    world.stdout().write(text, () => resolve());
-  });
-  return 0;
 }

@@ -1,27 +1,42 @@
 #!/usr/bin/env node
 /** The process: arguments, environment, streams and signals in; exit code out. The only file that touches it. */
 
+import { createWriteStream } from "node:fs";
 import { constants } from "node:os";
-import { isatty } from "node:tty";
-
-import colors from "picocolors";
+import { isatty, WriteStream } from "node:tty";
 
 import packageJson from "../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
 import { MongotapError } from "./errors.ts";
 import { Stop } from "./lib/stop.ts";
-import { createLogger, type Level, type Logger } from "./observe/log.ts";
+import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
 
 const stop = new AbortController();
+const paint = await paintOf();
 let log: Logger = createLog("info", "text");
 
 function createLog(level: Level, format: "text" | "json"): Logger {
-  return createLogger({ level, format, colors: isatty(2) && colors.isColorSupported, write: writeToStderr });
+  return createLogger({ level, format, paint, write: writeToStderr });
+}
+
+/** Only for a terminal: picocolors looks at process.stdout, and Bun then makes a pipe non-blocking for everybody. */
+async function paintOf(): Promise<typeof PLAIN> {
+  if (!isatty(2) || process.env["NO_COLOR"]) return PLAIN;
+  const { default: colors } = await import("picocolors");
+  return colors.createColors(process.env["TERM"] !== "dumb");
 }
 
 /** A closed or full standard error must not end a run. */
 function writeToStderr(line: string): void {
   process.stderr.write(line, () => undefined);
+}
+
+/**
+ * Keeps process.stdout from being opened by anybody. Bun's `pipe()` looks at it, looking opens it, and opening it makes
+ * a pipe non-blocking for every process that shares it. Assigned, because defining or describing the property opens it.
+ */
+function withholdStdout(): void {
+  Reflect.set(process, "stdout", undefined);
 }
 
 /** First signal: finish the batch, save, end. Second: end at once; nothing committed is lost. */
@@ -41,10 +56,10 @@ async function main(): Promise<number> {
       world: {
         version: packageJson.version,
         pid: process.pid,
-        stdout: () => process.stdout,
+        stdout: () => createWriteStream("", { fd: 1, autoClose: false }),
         stdoutIsTerminal: isatty(1),
         get columns() {
-          return process.stdout.columns ?? 100;
+          return isatty(1) ? new WriteStream(1).columns : 100;
         },
         signal: stop.signal,
       },
@@ -65,6 +80,7 @@ function exitCodeOf(error: unknown): number {
   return known.exitCode;
 }
 
+withholdStdout();
 process.stderr.on("error", () => undefined);
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) listen(name);
 process.exit(await main());

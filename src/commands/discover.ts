@@ -5,7 +5,8 @@ import { connect } from "../connect/client.ts";
 import { countOf, sizeOf } from "../observe/stats.ts";
 import { type Binding, isBound, parseBinding } from "../source/bindings.ts";
 import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
-import type { Command, World } from "./command.ts";
+import type { Command } from "./command.ts";
+import { print } from "./print.ts";
 
 /** One line of the list. `documents` and `bytes` are null where the server keeps no count (views). */
 interface Found extends Measured {
@@ -58,10 +59,4 @@ function tableOf(found: readonly Found[]): string {
   const line = (cells: readonly string[]): string =>
     cells.map((cell, i) => (i === 2 || i === 3 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0))).join("  ").trimEnd();
   return `${[header, ...rows].map(line).join("\n")}\n${countOf(found.length, "collection")}\n`;
-}
-
-async function print(world: World, text: string): Promise<void> {
-  await new Promise<void>((resolve) => {
-    world.stdout().write(text, () => resolve());
-  });
 }

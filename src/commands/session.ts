@@ -113,10 +113,13 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });
     if (result.outcome === "finished") await finish(result, sink, keeping);
+    tell(prepared, stats, encoder);
     return conclude(prepared, result, signal);
+  } catch (error) {
+    if (stats.lines > 0 && !(error instanceof MongotapError && error.kind === "pipe")) tell(prepared, stats, encoder);
+    throw error;
   } finally {
     deadline?.cancel();
-    tell(prepared, stats, encoder);
   }
 }
 

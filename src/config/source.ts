@@ -8,7 +8,7 @@ import type { Settings } from "./options.ts";
 
 /** @throws MongotapError `config` for an unreadable or too readable file, and for a string that cannot be used */
 export async function connectionStringOf(settings: Settings): Promise<ConnectionString> {
-  if (settings.uriFile === undefined) return parseConnectionString(settings.uri, "--uri");
+  if (settings.uriFile === undefined) return parseConnectionString(settings.uri, "--uri or MONGOTAP_URI");
   return parseConnectionString(await readSecretFile(settings.uriFile), `--uri-file ${settings.uriFile}`);
 }
 

@@ -1,7 +1,5 @@
 /** Messages for people and machines, on standard error. Nothing secret and no control character gets through. */
 
-import colors from "picocolors";
-
 import type { MongotapError } from "../errors.ts";
 
 export const LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -19,17 +17,26 @@ export interface Logger {
   hide(secrets: readonly string[]): void;
 }
 
+/** How levels are told apart on a terminal (picocolors has this shape). */
+export interface Paint {
+  red(text: string): string;
+  yellow(text: string): string;
+  dim(text: string): string;
+}
+
+export const PLAIN: Paint = { red: String, yellow: String, dim: String };
+
 export interface LogSettings {
   readonly level: Level;
   readonly format: "text" | "json";
-  readonly colors: boolean;
+  readonly paint: Paint;
   readonly write: (line: string) => void;
   readonly now?: () => Date;
 }
 
 export function createLogger(settings: LogSettings): Logger {
   const hidden: string[] = [];
-  const paint = colors.createColors(settings.colors);
+  const { paint } = settings;
   const now = settings.now ?? (() => new Date());
   const clean = (text: string): string => printable(hidden.reduce((shown, secret) => shown.replaceAll(secret, "***"), text));
 

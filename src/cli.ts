@@ -23,7 +23,7 @@ export interface CommandRow {
 const SOURCE = ["uri", "uriFile"] as const;
 const SEEING = ["logLevel", "logFormat"] as const;
 const OUTPUT = ["out", "format", "envelope"] as const;
-const STATE = ["state", "fresh", "waitLock", "skipIfLocked"] as const;
+const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
 const BOUNDS = ["for", "limit", "retryFor"] as const;
 
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
@@ -48,7 +48,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   tail: {
     args: "<namespace...>",
     text: "copy changes as they happen, until stopped",
-    options: [...SOURCE, ...OUTPUT, ...STATE, "startAt", "until", ...BOUNDS, "allowMissing", ...SEEING],
+    options: [...SOURCE, ...OUTPUT, ...STATE, "startAt", "until", ...BOUNDS, "fullDocument", "allowMissing", ...SEEING],
     examples: [
       "mongotap tail shop.orders",
       "mongotap tail shop --out changes/ --state shop.state --until caught-up",
@@ -59,7 +59,17 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   capture: {
     args: "<namespace...>",
     text: "copy what is there, then changes as they happen; resumable at every step",
-    options: [...SOURCE, ...OUTPUT, ...STATE, "until", ...BOUNDS, "allowMissing", ...SEEING],
+    options: [
+      ...SOURCE,
+      ...OUTPUT,
+      ...STATE,
+      "onHistoryLost",
+      "until",
+      ...BOUNDS,
+      "fullDocument",
+      "allowMissing",
+      ...SEEING,
+    ],
     examples: [
       "mongotap capture shop.orders --out orders.ndjson --state orders.state",
       "mongotap capture shop --out shop/ --state shop.state --until caught-up",
@@ -120,9 +130,16 @@ interface ReadFlags {
   readonly namespaces: readonly string[];
 }
 
-function readFlags(command: string, row: CommandRow, table: Readonly<Record<OptionName, OptionRow>>, argv: readonly string[]): ReadFlags {
+function readFlags(
+  command: string,
+  row: CommandRow,
+  table: Readonly<Record<OptionName, OptionRow>>,
+  argv: readonly string[],
+): ReadFlags {
   const known = row.options.map((name) => table[name]);
-  const options = Object.fromEntries(known.map((o) => [o.flag, { type: o.value === undefined ? "boolean" : "string" } as const]));
+  const options = Object.fromEntries(
+    known.map((o) => [o.flag, { type: o.value === undefined ? "boolean" : "string" } as const]),
+  );
   const { tokens } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false, tokens: true });
   const flags: Record<string, string | boolean> = {};
   const namespaces: string[] = [];
@@ -151,7 +168,10 @@ function isFlagLike(value: string): boolean {
 }
 
 function unknownFlag(command: string, typed: string, known: readonly OptionRow[]): MongotapError {
-  const near = nearest(typed.replace(/^-+/, ""), known.map((o) => o.flag));
+  const near = nearest(
+    typed.replace(/^-+/, ""),
+    known.map((o) => o.flag),
+  );
   return new MongotapError("usage", `${command} has no option ${typed}`, {
     hint: near === undefined ? `Run \`mongotap ${command} --help\`.` : `Did you mean --${near}?`,
   });

@@ -22,7 +22,11 @@ interface Section {
 }
 
 /** Prints the help of one command, or the overview, to standard output. `columns` is the width to wrap at. */
-export function printHelp(commands: Readonly<Record<string, CommandRow>>, topic: string | undefined, columns: number): void {
+export function printHelp(
+  commands: Readonly<Record<string, CommandRow>>,
+  topic: string | undefined,
+  columns: number,
+): void {
   const cli = cac("mongotap");
   for (const [name, row] of Object.entries(commands)) cli.command(`${name} ${row.args}`, row.text);
   cli.help(() => (topic === undefined ? overview(commands) : page(topic, commands[topic], columns)));
@@ -37,7 +41,12 @@ function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
     { title: "Usage", body: "  mongotap <command> [namespace...] [options]" },
     { title: "Commands", body: table(rows) },
     { title: "Namespace", body: `  ${NAMESPACES}` },
-    { title: "Examples", body: Object.values(commands).map((row) => `  ${row.examples[0] ?? ""}`).join("\n") },
+    {
+      title: "Examples",
+      body: Object.values(commands)
+        .map((row) => `  ${row.examples[0] ?? ""}`)
+        .join("\n"),
+    },
     { body: "`mongotap <command> --help` shows the options of a command; every option is also a variable MONGOTAP_…" },
   ];
 }
@@ -49,7 +58,9 @@ function page(name: string, row: CommandRow | undefined, columns: number): Secti
     { title: "Usage", body: `  mongotap ${name} ${row.args} [options]\n  namespace: ${NAMESPACES}` },
   ];
   for (const [group, title] of Object.entries(TITLES)) {
-    const options = row.options.map((option: OptionName): OptionRow => OPTIONS[option]).filter((option) => option.group === group);
+    const options = row.options
+      .map((option: OptionName): OptionRow => OPTIONS[option])
+      .filter((option) => option.group === group);
     if (options.length > 0) sections.push({ title, body: table(options.map(optionLine), columns) });
   }
   return [...sections, { title: "Examples", body: row.examples.map((example) => `  ${example}`).join("\n") }];
@@ -64,7 +75,9 @@ function optionLine(option: OptionRow): readonly [string, string] {
 /** Two columns; the second is wrapped at `columns`. */
 function table(rows: readonly (readonly [string, string])[], columns = Infinity): string {
   const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${wrap(right, columns - width - 4, width + 4)}`).join("\n");
+  return rows
+    .map(([left, right]) => `  ${left.padEnd(width)}  ${wrap(right, columns - width - 4, width + 4)}`)
+    .join("\n");
 }
 
 function wrap(text: string, width: number, indent: number): string {

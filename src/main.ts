@@ -75,7 +75,10 @@ async function main(): Promise<number> {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Stop) return error.reason.kind === "signal" ? 128 + error.reason.number : 12;
-  const known = error instanceof MongotapError ? error : new MongotapError("bug", error instanceof Error ? error.message : String(error), { cause: error });
+  const known =
+    error instanceof MongotapError
+      ? error
+      : new MongotapError("bug", error instanceof Error ? error.message : String(error), { cause: error });
   if (known.kind !== "pipe") log.fatal(known);
   return known.exitCode;
 }

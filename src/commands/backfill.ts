@@ -13,7 +13,10 @@ export const backfill: Command = (invocation) =>
     defaultEnvelope: "none",
     seals: true,
     bounded: true,
-    sourceOf: (opened) => Promise.resolve(isDone(opened) ? undefined : backfillSource(opened.collections.map((info) => readableOf(opened, info)))),
+    sourceOf: (opened) =>
+      Promise.resolve(
+        isDone(opened) ? undefined : backfillSource(opened.collections.map((info) => readableOf(opened, info))),
+      ),
   });
 
 /** Every collection has been read, and every file has its final name. */

@@ -2,7 +2,7 @@
 
 import { captureSource } from "../pipeline/capture.ts";
 import { isBoundByName } from "../source/bindings.ts";
-import { type CollectionInfo } from "../source/catalog.ts";
+import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
 import { readableOf } from "./readable.ts";
@@ -19,10 +19,19 @@ export const capture: Command = (invocation) => {
     sourceOf: (opened) => {
       const toCopy = opened.collections.filter((info) => isToBeCopied(opened, info));
       for (const info of toCopy.filter((c) => c.capped)) {
-        log.warn(`${nameOf(info.namespace)} is capped and has no snapshot reads: its copied documents and the changes of the same time are in no certain order`);
+        log.warn(
+          `${nameOf(info.namespace)} is capped and has no snapshot reads: its copied documents and the changes of the same time are in no certain order`,
+        );
       }
       const collections = toCopy.map((info) => readableOf(opened, info));
-      return Promise.resolve(captureSource({ ...streamSettings(opened, settings), collections }));
+      return Promise.resolve(
+        captureSource({
+          ...streamSettings(opened, settings),
+          collections,
+          onHistoryLost: settings.onHistoryLost,
+          onCopyAgain: (error) => log.warn(`${error.message}; copying again`),
+        }),
+      );
     },
   });
 };

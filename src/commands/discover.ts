@@ -29,7 +29,15 @@ export const discover: Command = async ({ settings, namespaces, log, world }) =>
   for (const db of databases) {
     for (const info of (await listCollections(client, db)).filter((c) => isWanted(bindings, c))) {
       const { type, capped, images, uuid } = info;
-      found.push({ db, collection: info.namespace.collection, type, ...(await measure(client, info)), capped, images, uuid });
+      found.push({
+        db,
+        collection: info.namespace.collection,
+        type,
+        ...(await measure(client, info)),
+        capped,
+        images,
+        uuid,
+      });
     }
   }
   if (found.length === 0) log.warn("nothing found");
@@ -57,6 +65,9 @@ function tableOf(found: readonly Found[]): string {
   const header = ["NAMESPACE", "TYPE", "DOCUMENTS", "SIZE", "NOTES"];
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)));
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, i) => (i === 2 || i === 3 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0))).join("  ").trimEnd();
+    cells
+      .map((cell, i) => (i === 2 || i === 3 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+      .join("  ")
+      .trimEnd();
   return `${[header, ...rows].map(line).join("\n")}\n${countOf(found.length, "collection")}\n`;
 }

@@ -3,8 +3,15 @@
 import type { ServerInfo } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { OutputMark } from "../sink/sink.ts";
+import { type Binding, isBound, nameToNamespace } from "../source/bindings.ts";
 import type { Position } from "../source/record.ts";
-import { type Checkpoint, fingerprintDifference, loadCheckpoint, saveCheckpoint, type SourceIdentity } from "../state/checkpoint.ts";
+import {
+  type Checkpoint,
+  fingerprintDifference,
+  loadCheckpoint,
+  saveCheckpoint,
+  type SourceIdentity,
+} from "../state/checkpoint.ts";
 
 /** What was asked for, as option name → value text: a state is only good for the same again. */
 export type Fingerprint = Readonly<Record<string, string>>;
@@ -15,25 +22,52 @@ export interface Keeping {
   save(position: Position, marks: readonly OutputMark[]): Promise<void>;
 }
 
+export interface Asked {
+  readonly fingerprint: Fingerprint;
+  readonly fresh: boolean;
+  /** The user says that the differences are meant (--accept-change). */
+  readonly acceptChange: boolean;
+}
+
+/** A capture or tail may read more or less than before; another command on the same state is always a mistake. */
+const MAY_CHANGE: Readonly<Record<string, readonly string[]>> = { capture: ["namespaces"], tail: ["namespaces"] };
+const NEVER = "command";
+
 /**
- * Loads the state at `path`, unless the run starts `fresh`.
+ * Loads the state at `path`, unless the run starts `fresh`. Where the output has changed, its marks are left behind.
  * @throws MongotapError `state` when it was made by another command line
  */
-export async function loadFor(path: string, fingerprint: Fingerprint, fresh: boolean): Promise<Checkpoint | undefined> {
+export async function loadFor(
+  path: string,
+  { fingerprint, fresh, acceptChange }: Asked,
+): Promise<Checkpoint | undefined> {
   if (fresh) return undefined;
   const saved = await loadCheckpoint(path);
   if (!saved) return undefined;
+  const allowed = MAY_CHANGE[fingerprint["command"] ?? ""] ?? [];
+  const refused = (name: string): boolean => name === NEVER || (!acceptChange && !allowed.includes(name));
   const differences = fingerprintDifference(saved.pipeline, fingerprint);
-  if (differences.length > 0) {
+  if (differences.some((text) => refused(text.slice(0, text.indexOf(":"))))) {
     throw new MongotapError("state", `${path} was made by another command line: ${differences.join("; ")}`, {
-      hint: "Run the same command again, use another --state, or start over with --fresh.",
+      hint: "Run the same command again, use another --state, say --accept-change, or start over with --fresh.",
     });
   }
-  return saved;
+  return saved.pipeline["out"] === fingerprint["out"] ? saved : { ...saved, outputs: [] };
+}
+
+/** What is no longer bound is forgotten: bound again later, it is copied again. */
+export function withoutUnbound(saved: Checkpoint, bindings: readonly Binding[]): Checkpoint {
+  const kept = Object.entries(saved.position.collections).filter(([name]) => isBound(bindings, nameToNamespace(name)));
+  return { ...saved, position: { ...saved.position, collections: Object.fromEntries(kept) } };
 }
 
 /** @throws MongotapError `state` when the state belongs to another cluster than the one we are connected to */
-export function keepAt(path: string, fingerprint: Fingerprint, saved: Checkpoint | undefined, server: ServerInfo): Keeping {
+export function keepAt(
+  path: string,
+  fingerprint: Fingerprint,
+  saved: Checkpoint | undefined,
+  server: ServerInfo,
+): Keeping {
   const source = identityOf(server);
   if (saved) checkIdentity(path, saved.source, source);
   let seq = saved?.seq ?? 0;
@@ -52,7 +86,9 @@ function identityOf({ setName, setId, topology }: ServerInfo): SourceIdentity {
 }
 
 function checkIdentity(path: string, saved: SourceIdentity, now: SourceIdentity): void {
-  const same = saved.setName === now.setName && (saved.setId === undefined || now.setId === undefined || saved.setId === now.setId);
+  const same =
+    saved.setName === now.setName &&
+    (saved.setId === undefined || now.setId === undefined || saved.setId === now.setId);
   if (same) return;
   throw new MongotapError("state", `${path} belongs to another cluster: ${textOf(saved)}, not ${textOf(now)}`, {
     hint: "Connect to the cluster that the state was made with, use another --state, or start over with --fresh.",

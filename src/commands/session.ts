@@ -20,7 +20,7 @@ import type { Checkpoint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
 import { acquireLock } from "../state/lock.ts";
 import type { Invocation } from "./command.ts";
-import { type Fingerprint, keepAt, type Keeping, loadFor } from "./keeping.ts";
+import { type Fingerprint, keepAt, type Keeping, loadFor, withoutUnbound } from "./keeping.ts";
 import { openSink, type Target, targetOf, targetText } from "./target.ts";
 
 /** What a command knows when it says what to read. */
@@ -61,7 +61,11 @@ export async function runSession(plan: SessionPlan): Promise<number> {
   const prepared: Prepared = { plan, uri, bindings, target: targetOf(settings.out), envelope };
   if (settings.state === undefined) return copy(prepared, undefined);
   try {
-    await using _lock = await acquireLock(settings.state, { waitMs: settings.waitLock, signal: world.signal, pid: world.pid });
+    await using _lock = await acquireLock(settings.state, {
+      waitMs: settings.waitLock,
+      signal: world.signal,
+      pid: world.pid,
+    });
     return await copy(prepared, settings.state);
   } catch (error) {
     if (!(error instanceof MongotapError) || error.kind !== "locked" || !settings.skipIfLocked) throw error;
@@ -74,7 +78,8 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   const { plan, uri, bindings, target } = prepared;
   const { settings, log, world } = plan.invocation;
   const fingerprint = fingerprintOf(prepared);
-  const saved = statePath === undefined ? undefined : await loadFor(statePath, fingerprint, settings.fresh);
+  const found = statePath === undefined ? undefined : await loadFor(statePath, { ...settings, fingerprint });
+  const saved = found && withoutUnbound(found, bindings);
   await using connection = await connect(uri, "mongotap");
   const keeping = statePath === undefined ? undefined : keepAt(statePath, fingerprint, saved, connection.server);
   const collections = await resolveBindings(connection.client, bindings, settings.allowMissing || saved !== undefined);
@@ -102,10 +107,12 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
       from: keeping?.position,
       encoder,
       sink,
-      save: keeping && (async (position, marks) => {
-        await keeping.save(position, marks);
-        await sink.committed();
-      }),
+      save:
+        keeping &&
+        (async (position, marks) => {
+          await keeping.save(position, marks);
+          await sink.committed();
+        }),
       limit: settings.limit ?? Infinity,
       retryForMs: settings.retryFor,
       signal,
@@ -148,14 +155,17 @@ function conclude({ plan, target }: Prepared, { outcome }: PumpResult, signal: A
 /** What was done, and what had to be left out: said at the end of every run, also of a failed one. */
 function tell({ plan, target, envelope }: Prepared, stats: Stats, encoder: Encoder): void {
   const { log } = plan.invocation;
-  log.info(`${summaryOf(stats, performance.now())} → ${target.kind === "stdout" ? "standard output" : targetText(target)}`);
+  log.info(
+    `${summaryOf(stats, performance.now())} → ${target.kind === "stdout" ? "standard output" : targetText(target)}`,
+  );
   const { deletes, missingDocuments, invalidUtf8 } = encoder.omissions;
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
   if (missingDocuments > 0) {
     const what = envelope === "none" ? "left out" : "written without a document";
     log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);
   }
-  if (invalidUtf8 > 0) log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
+  if (invalidUtf8 > 0)
+    log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
 }
 
 /** With other values of these, a saved position and the marks of the outputs mean nothing. */

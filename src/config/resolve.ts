@@ -12,7 +12,11 @@ export type TypedFlags = Readonly<Record<string, string | boolean | undefined>>;
  * The settings of a command that knows the options `names`; the others keep their defaults.
  * @throws MongotapError `usage` (a flag) or `config` (a variable), naming every faulty setting
  */
-export function resolveSettings(names: readonly OptionName[], flags: TypedFlags, env: Readonly<Record<string, string | undefined>>): Settings {
+export function resolveSettings(
+  names: readonly OptionName[],
+  flags: TypedFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): Settings {
   const values: Record<string, unknown> = {};
   const faults: string[] = [];
   let onlyFlags = true;
@@ -35,7 +39,11 @@ export function resolveSettings(names: readonly OptionName[], flags: TypedFlags,
   return Object.freeze(values) as Settings;
 }
 
-function typedValue(row: OptionRow, flags: TypedFlags, env: Readonly<Record<string, string | undefined>>): { from: string; text: string | undefined } {
+function typedValue(
+  row: OptionRow,
+  flags: TypedFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): { from: string; text: string | undefined } {
   const flag = flags[row.flag];
   if (flag !== undefined) return { from: `--${row.flag}`, text: String(flag) };
   const variable = env[envNameOf(row)];

@@ -21,7 +21,10 @@ export function wholeNumber(least: number): v.GenericSchema<string, number> {
 }
 
 /** Where a tail begins. `seconds` since 1970; `token` is the `_data` of a resume token. */
-export type StartAt = { readonly kind: "now" } | { readonly kind: "time"; readonly seconds: number } | { readonly kind: "token"; readonly data: string };
+export type StartAt =
+  | { readonly kind: "now" }
+  | { readonly kind: "time"; readonly seconds: number }
+  | { readonly kind: "token"; readonly data: string };
 
 const EXPECTED = "takes now, an ISO date such as 2026-01-31T12:00:00Z, seconds since 1970, or a resume token";
 

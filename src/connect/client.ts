@@ -68,15 +68,18 @@ function createClient(target: ConnectionString, appName: string): MongoClient {
 /** Driver messages about options name the option only; all others could quote the string itself. */
 function harmlessDetail(error: unknown): string {
   const message = error instanceof Error ? error.message : "";
-  return /^options? [\w, ]+ (is|are) not supported$/i.test(message) || /^ENOENT: no such file/.test(message) ? `: ${message}` : "";
+  return /^options? [\w, ]+ (is|are) not supported$/i.test(message) || message.startsWith("ENOENT: no such file")
+    ? `: ${message}`
+    : "";
 }
 
 /** A set that was rebuilt under the same name has another id. Not every user may ask: undefined then. */
 async function replicaSetId(client: MongoClient): Promise<string | undefined> {
   try {
     const reply = await client.db("admin").command({ replSetGetConfig: 1 });
-    const id: unknown = reply["config"]?.settings?.replicaSetId;
-    return id === undefined ? undefined : String(id);
+    const settings: unknown = (reply["config"] as { settings?: unknown } | undefined)?.settings;
+    const id = (settings as { replicaSetId?: { toHexString(): string } } | undefined)?.replicaSetId;
+    return id?.toHexString();
   } catch {
     return undefined; // needs clusterMonitor; the name and the collection UUIDs still identify the source
   }

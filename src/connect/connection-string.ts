@@ -47,12 +47,20 @@ export function parseConnectionString(text: string, from: string): ConnectionStr
   for (const host of hosts.split(",")) checkHost(host, scheme[1] === "mongodb+srv", from);
   const query = tail.includes("?") ? tail.slice(tail.indexOf("?") + 1) : "";
   for (const [pattern, what] of NEEDS_NATIVE) {
-    if (pattern.test(query)) throw new MongotapError("unsupported", `${from}: this build has no ${what}`, { hint: "Leave it out of the connection string." });
+    if (pattern.test(query))
+      throw new MongotapError("unsupported", `${from}: this build has no ${what}`, {
+        hint: "Leave it out of the connection string.",
+      });
   }
   return {
     uri,
-    shown: `${scheme[0]}${tail}`.replace(/([?&](?:proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePassword)=)[^&]*/gi, "$1***"),
-    secrets: [...new Set([password, decoded, encodeURIComponent(decoded), ...optionSecrets(query)])].filter((s) => s !== ""),
+    shown: `${scheme[0]}${tail}`.replace(
+      /([?&](?:proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePassword)=)[^&]*/gi,
+      "$1***",
+    ),
+    secrets: [...new Set([password, decoded, encodeURIComponent(decoded), ...optionSecrets(query)])].filter(
+      (s) => s !== "",
+    ),
     options: new Set(query.split("&").map((pair) => (pair.split("=", 1)[0] ?? "").toLowerCase())),
   };
 }
@@ -67,7 +75,9 @@ function checkHost(host: string, srv: boolean, from: string): void {
 
 function optionSecrets(query: string): string[] {
   const found: string[] = [];
-  for (const match of query.matchAll(/(?:^|&)(?:proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePassword)=([^&]*)/gi)) {
+  for (const match of query.matchAll(
+    /(?:^|&)(?:proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePassword)=([^&]*)/gi,
+  )) {
     if (match[1]) found.push(match[1]);
   }
   return found;

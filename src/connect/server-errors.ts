@@ -6,13 +6,7 @@
  * Only what says that the position itself is gone, or that we may not or cannot, is final.
  */
 
-import {
-  MongoError,
-  MongoNetworkError,
-  MongoParseError,
-  MongoServerError,
-  MongoServerSelectionError,
-} from "mongodb";
+import { MongoError, MongoNetworkError, MongoParseError, MongoServerError, MongoServerSelectionError } from "mongodb";
 
 import { MongotapError } from "../errors.ts";
 
@@ -101,10 +95,14 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
   }
   if (error.hasErrorLabel("ResumableChangeStreamError")) return new MongotapError("connect", text, { cause: error });
   if (doing === "open" && BAD_TOKEN.has(code)) {
-    return new MongotapError("state", `${what}: the server does not accept the saved position (server code ${code}: ${error.message})`, {
-      hint: "The state is of another cluster or damaged: restore it, or start over with --fresh.",
-      cause: error,
-    });
+    return new MongotapError(
+      "state",
+      `${what}: the server does not accept the saved position (server code ${code}: ${error.message})`,
+      {
+        hint: "The state is of another cluster or damaged: restore it, or start over with --fresh.",
+        cause: error,
+      },
+    );
   }
   if (AUTH.has(code)) return new MongotapError("auth", text, { cause: error });
   if (isNoReplicaSet(error, code)) {
@@ -127,7 +125,11 @@ function isConnectionError(error: unknown): error is Error {
   if (error instanceof MongoParseError) return false;
   if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError) return true;
   if (error instanceof MongoError) return /Topology|Client|Pool|Cursor|Session|Timeout/.test(error.name);
-  return "code" in error && typeof error.code === "string" && /^(E[A-Z]+|ERR_(SSL|TLS)_.*|CERT_.*|[A-Z_]*CERT[A-Z_]*)$/.test(error.code);
+  return (
+    "code" in error &&
+    typeof error.code === "string" &&
+    /^(E[A-Z]+|ERR_(SSL|TLS)_.*|CERT_.*|[A-Z_]*CERT[A-Z_]*)$/.test(error.code)
+  );
 }
 
 /** The most telling message on the way down: what the socket or TLS said, rather than "server selection timed out". */

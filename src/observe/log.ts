@@ -19,9 +19,9 @@ export interface Logger {
 
 /** How levels are told apart on a terminal (picocolors has this shape). */
 export interface Paint {
-  red(text: string): string;
-  yellow(text: string): string;
-  dim(text: string): string;
+  readonly red: (text: string) => string;
+  readonly yellow: (text: string) => string;
+  readonly dim: (text: string) => string;
 }
 
 export const PLAIN: Paint = { red: String, yellow: String, dim: String };
@@ -38,7 +38,8 @@ export function createLogger(settings: LogSettings): Logger {
   const hidden: string[] = [];
   const { paint } = settings;
   const now = settings.now ?? (() => new Date());
-  const clean = (text: string): string => printable(hidden.reduce((shown, secret) => shown.replaceAll(secret, "***"), text));
+  const clean = (text: string): string =>
+    printable(hidden.reduce((shown, secret) => shown.replaceAll(secret, "***"), text));
 
   function say(level: Level, message: string, more: Readonly<Record<string, unknown>> = {}): void {
     if (LEVELS.indexOf(level) > LEVELS.indexOf(settings.level)) return;
@@ -46,7 +47,8 @@ export function createLogger(settings: LogSettings): Logger {
       settings.write(`${JSON.stringify({ time: now().toISOString(), level, message: clean(message), ...more })}\n`);
       return;
     }
-    const shade = level === "error" ? paint.red : level === "warn" ? paint.yellow : level === "debug" ? paint.dim : String;
+    const shade =
+      level === "error" ? paint.red : level === "warn" ? paint.yellow : level === "debug" ? paint.dim : String;
     settings.write(`mongotap: ${shade(clean(message))}\n`);
   }
 
@@ -80,6 +82,5 @@ function stackOf(error: Error): string {
 
 /** Names and server messages can hold anything: a terminal must not obey them, and a line stays one line. */
 function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -44,7 +44,12 @@ export function backfillSource(collections: readonly Readable[]): Source {
   };
 }
 
-async function* readCollection(collection: Readable, from: Position, signal: AbortSignal, limit: number): AsyncGenerator<RowBatch> {
+async function* readCollection(
+  collection: Readable,
+  from: Position,
+  signal: AbortSignal,
+  limit: number,
+): AsyncGenerator<RowBatch> {
   const name = nameOf(collection.namespace);
   let progress = from.collections[name] ?? fresh(collection.uuid, "copying");
   if (isComplete(progress)) return;
@@ -66,7 +71,11 @@ async function* readCollection(collection: Readable, from: Position, signal: Abo
 /** A collection that was dropped and made again under its old name is another one: half of each is neither. */
 export function checkSame({ namespace }: Readable, before: string | null, now: string | null): void {
   if (before === now) return;
-  throw new MongotapError("ended", `the collection ${nameOf(namespace)} was dropped or re-created while it was being copied`, {
-    hint: "Start over with --fresh: what was written so far is of a collection that no longer exists.",
-  });
+  throw new MongotapError(
+    "ended",
+    `the collection ${nameOf(namespace)} was dropped or re-created while it was being copied`,
+    {
+      hint: "Start over with --fresh: what was written so far is of a collection that no longer exists.",
+    },
+  );
 }

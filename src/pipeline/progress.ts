@@ -20,3 +20,7 @@ export function withRange(progress: CollectionProgress, index: number, range: Ra
 export function isComplete(progress: CollectionProgress): boolean {
   return progress.ranges.every((range) => range.done);
 }
+
+export function isAllLive(position: Position): boolean {
+  return Object.values(position.collections).every(({ phase }) => phase === "live");
+}

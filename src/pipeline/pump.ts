@@ -111,7 +111,8 @@ class Pump {
 
   async #write(batch: Batch): Promise<void> {
     const { bytes, segments, lines } = this.#s.encoder.encode(batch);
-    if (bytes.length > 0) await this.#useSink(() => settledWithin(this.#s.sink.write(bytes, segments), this.#s.signal, DRAIN_MS));
+    if (bytes.length > 0)
+      await this.#useSink(() => settledWithin(this.#s.sink.write(bytes, segments), this.#s.signal, DRAIN_MS));
     this.#resumable = batch.position !== undefined;
     this.#moved = true;
     this.#written = batch.position ?? this.#written;

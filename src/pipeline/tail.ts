@@ -23,7 +23,12 @@ export function tailSource(settings: TailSettings): Source {
 
 /** News about the position and nothing else. */
 export function heartbeat(stream: EventStream): EventBatch {
-  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position: { ...NOWHERE, stream: stream.position } };
+  return {
+    kind: "events",
+    documents: { bytes: new Uint8Array(0), offsets: [] },
+    orders: [],
+    position: { ...NOWHERE, stream: stream.position },
+  };
 }
 
 export interface FollowSettings {
@@ -34,7 +39,10 @@ export interface FollowSettings {
 }
 
 /** Yields replies until `target` has been passed (where asked for) or `limit` events have come. */
-export async function* follow(stream: EventStream, { untilCaughtUp, awaitMs, target, limit }: FollowSettings): AsyncGenerator<EventBatch> {
+export async function* follow(
+  stream: EventStream,
+  { untilCaughtUp, awaitMs, target, limit }: FollowSettings,
+): AsyncGenerator<EventBatch> {
   let left = limit;
   while (left > 0 && !(untilCaughtUp && stream.hasPassed(target))) {
     const batch = await stream.next(untilCaughtUp ? Math.min(awaitMs, CATCHING_UP_MS) : awaitMs);

@@ -139,7 +139,9 @@ function raw(transcoder: Transcoder): Envelope {
   return {
     writeRow(writer, bytes, at, row) {
       const { db, collection } = row.namespace;
-      writer.writeAscii(`{"operationType":"read","clusterTime":{"$timestamp":{"t":${row.seconds},"i":${row.increment}}},"ns":{"db":`);
+      writer.writeAscii(
+        `{"operationType":"read","clusterTime":{"$timestamp":{"t":${row.seconds},"i":${row.increment}}},"ns":{"db":`,
+      );
       writer.writeString(db);
       writer.writeAscii(',"coll":');
       writer.writeString(collection);

@@ -103,6 +103,7 @@ class FileSink implements Sink {
   #unnamed: OutputFile[] = [];
   #namesAreDirty = false;
   #failure: Error | undefined;
+  #pending: Promise<unknown> = Promise.resolve();
 
   constructor(
     options: FileSinkOptions,
@@ -187,6 +188,7 @@ class FileSink implements Sink {
   async [Symbol.asyncDispose](): Promise<void> {
     const earlier = this.#failure;
     this.#failure ??= new MongotapError("bug", "an output was used after it was closed");
+    await this.#pending.catch(() => undefined); // told to its caller; no write may meet a closed descriptor
     const open = [...this.#open];
     this.#open.clear();
     const closed = await Promise.allSettled(open.map((file) => file.close()));
@@ -239,7 +241,9 @@ class FileSink implements Sink {
   async #guarded<T>(step: () => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      return await step();
+      const pending = step();
+      this.#pending = pending;
+      return await pending;
     } catch (error) {
       this.#failure = error instanceof Error && codeOf(error) === "" ? error : outputError("use", this.#root, error);
       throw this.#failure;

@@ -7,27 +7,36 @@ import { constants, writeSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
+import { sleep } from "../lib/async.ts";
 import { codeOf } from "../lib/system-error.ts";
 import { outputError } from "./output-errors.ts";
 import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
 
-/** Takes all of `bytes` or throws; `bytes` may be used again when it resolves. */
-export type Deliver = (bytes: Uint8Array) => Promise<void>;
+/** Resolves when all of `bytes` has been taken and may be used again; stops with an error when `signal` aborts. */
+export type Deliver = (bytes: Uint8Array, signal: AbortSignal) => Promise<void>;
 
 /** How a pipe, FIFO, terminal or device is opened so that no write to it ever waits. */
 export const UNBLOCKED =
   constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
 const PIECE = 1 << 20;
-/** A full pipe is looked at this often at once, then after 1, 2, 3 … ms: fast readers are fast, stuck ones cost nothing. */
+/** A full pipe is tried again this often at once, then after 1, 2, 3 … ms: fast readers stay fast, stuck ones are cheap. */
 const EAGER_TRIES = 50;
 const LONGEST_PAUSE_MS = 20;
 
 /** Opens the FIFO or device at `path`. Waits for the reader of a FIFO, until `signal` aborts (then throws its reason). */
 export async function openPipeSink(path: string, isFifo: boolean, signal?: AbortSignal): Promise<Sink> {
-  const handle = await openUnblocked(path, isFifo, signal);
-  return new PipeSink(path, (bytes) => deliverUnblocked(handle.fd, bytes), handle);
+  for (;;) {
+    try {
+      const handle = await open(path, UNBLOCKED);
+      return new PipeSink(path, unblocked(handle), handle);
+    } catch (error) {
+      const isUnread = isFifo && codeOf(error) === "ENXIO";
+      if (!isUnread) throw outputError("open", path, error);
+    }
+    await (signal === undefined ? setTimeout(LONGEST_PAUSE_MS) : sleep(LONGEST_PAUSE_MS, signal));
+  }
 }
 
 /** A sink that hands each write to `deliver`, and closes `handle` at the end. */
@@ -35,7 +44,9 @@ export class PipeSink implements Sink {
   readonly #name: string;
   readonly #deliver: Deliver;
   readonly #handle: FileHandle | undefined;
-  #failure: MongotapError | undefined;
+  readonly #closing = new AbortController();
+  #pending: Promise<void> = Promise.resolve();
+  #failure: unknown;
 
   constructor(name: string, deliver: Deliver, handle?: FileHandle) {
     this.#name = name;
@@ -44,17 +55,13 @@ export class PipeSink implements Sink {
   }
 
   async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    try {
-      for (const run of gather(bytes, segments, false)) await this.#deliver(run.bytes);
-    } catch (error) {
-      this.#failure = pipeError(this.#name, error);
-      throw this.#failure;
-    }
+    this.#throwIfFailed();
+    this.#pending = this.#writeAll(bytes, segments);
+    await this.#pending;
   }
 
   async flush(): Promise<readonly OutputMark[]> {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#throwIfFailed();
     return [];
   }
 
@@ -64,39 +71,44 @@ export class PipeSink implements Sink {
     return await this.flush();
   }
 
+  /** Gives up a write that nobody takes. Closes only when no write can use the descriptor any more. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new MongotapError("bug", `${this.#name} was used after it was closed`));
+    await this.#pending.catch(() => undefined); // told to its caller
     await this.#handle?.close();
   }
-}
 
-/** Writes to `fd`, which must have been opened with O_NONBLOCK, without ever blocking. */
-export async function deliverUnblocked(fd: number, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  let tries = 0;
-  while (done < bytes.length) {
+  async #writeAll(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
     try {
-      done += writeSync(fd, bytes, done, Math.min(PIECE, bytes.length - done));
-      tries = 0;
+      for (const run of gather(bytes, segments, false)) await this.#deliver(run.bytes, this.#closing.signal);
     } catch (error) {
-      if (codeOf(error) !== "EAGAIN") throw error;
-      tries += 1;
-      if (tries <= EAGER_TRIES) await setImmediate();
-      else await setTimeout(Math.min(tries - EAGER_TRIES, LONGEST_PAUSE_MS));
+      this.#failure = pipeError(this.#name, error);
+      throw this.#failure;
     }
+  }
+
+  #throwIfFailed(): void {
+    this.#closing.signal.throwIfAborted();
+    if (this.#failure instanceof Error) throw this.#failure;
   }
 }
 
-async function openUnblocked(path: string, isFifo: boolean, signal: AbortSignal | undefined): Promise<FileHandle> {
-  for (;;) {
-    signal?.throwIfAborted();
-    try {
-      return await open(path, UNBLOCKED);
-    } catch (error) {
-      const isUnread = isFifo && codeOf(error) === "ENXIO";
-      if (!isUnread) throw outputError("open", path, error);
-      await setTimeout(LONGEST_PAUSE_MS);
+/** Writes to what was opened with `UNBLOCKED`. */
+export function unblocked({ fd }: FileHandle): Deliver {
+  return async (bytes, signal) => {
+    let tries = 0;
+    for (let done = 0; done < bytes.length;) {
+      try {
+        done += writeSync(fd, bytes, done, Math.min(PIECE, bytes.length - done));
+        tries = 0;
+      } catch (error) {
+        if (codeOf(error) !== "EAGAIN") throw error;
+        tries += 1;
+        await (tries <= EAGER_TRIES ? setImmediate() : setTimeout(Math.min(tries - EAGER_TRIES, LONGEST_PAUSE_MS)));
+        signal.throwIfAborted();
+      }
     }
-  }
+  };
 }
 
 function pipeError(name: string, error: unknown): MongotapError {

@@ -1,23 +1,31 @@
 /**
- * Standard output. At-least-once: what the kernel has taken counts as delivered. No write blocks (pipe.ts), whatever
- * stdout is; why it is written in three ways is told in docs/decisions/201-stdout.md.
+ * Standard output. At-least-once: what the kernel has taken counts as delivered. No write blocks the event loop,
+ * whatever stdout is; why it is written in three ways is told in docs/decisions/201-stdout.md.
  */
 
-import { constants, fstatSync, statSync, write } from "node:fs";
+import { fstatSync, statSync, write, type Stats } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import type { Writable } from "node:stream";
+import { setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
-import { deliverUnblocked, PipeSink, type Deliver } from "./pipe.ts";
+import { codeOf } from "../lib/system-error.ts";
+import { outputError } from "./output-errors.ts";
+import { PipeSink, UNBLOCKED, unblocked, type Deliver } from "./pipe.ts";
 import type { Sink } from "./sink.ts";
 
 export interface StdoutOptions {
   /** The descriptor of standard output: 1. */
   readonly fd: number;
-  /** Called only where the descriptor cannot be used directly (sockets, systems without /proc): `process.stdout`. */
-  readonly stream: () => Writable;
+  /**
+   * What to write to where the descriptor cannot be opened a second time (sockets; systems without /proc). Absent: the
+   * descriptor, by the runtime's threads. Deno blocks on that: there it has to be a `net.Socket` on the descriptor.
+   */
+  readonly stream?: () => Writable;
   /** Throw when stdout is closed or /dev/null: with a state file that would lose documents in silence. */
   readonly refuseNull: boolean;
 }
+
+const PAUSE_MS = 5;
 
 /** @throws MongotapError `output` when `refuseNull` forbids what stdout is. */
 export async function openStdoutSink(options: StdoutOptions): Promise<Sink> {
@@ -31,37 +39,81 @@ export async function openStdoutSink(options: StdoutOptions): Promise<Sink> {
 }
 
 async function wayOut({ fd, stream }: StdoutOptions): Promise<{ deliver: Deliver; handle?: FileHandle }> {
-  const found = fstatSync(fd);
-  if (found.isFile()) return { deliver: (bytes) => deliverToFile(fd, bytes) };
+  const found = statOf(fd);
+  // A redirection to a file shares its offset with the shell's other commands: only the descriptor knows it.
+  if (found.isFile()) return { deliver: toDescriptor(fd) };
   if (found.isFIFO() || found.isCharacterDevice()) {
-    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK | constants.O_NOCTTY;
-    const handle = await open(`/proc/self/fd/${fd}`, flags).catch(() => undefined); // not Linux, or not allowed
-    if (handle !== undefined) return { deliver: (bytes) => deliverUnblocked(handle.fd, bytes), handle };
+    try {
+      const handle = await open(`/proc/self/fd/${fd}`, UNBLOCKED);
+      return { deliver: unblocked(handle), handle };
+    } catch (error) {
+      if (found.isFIFO() && codeOf(error) === "ENXIO") return { deliver: () => Promise.reject(gone(error)) };
+      // not Linux, or not ours to open (after su): the other ways are right too, only slower
+    }
   }
-  return { deliver: deliverToStream(stream()) };
+  return { deliver: stream === undefined ? toDescriptor(fd) : toStream(stream()) };
 }
 
-/** A redirection to a file shares its offset with the shell's other commands, so the descriptor itself is used. */
-async function deliverToFile(fd: number, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    done += await new Promise<number>((accept, reject) => {
-      write(fd, bytes, done, bytes.length - done, null, (error, count) => (error ? reject(error) : accept(count)));
-    });
+function statOf(fd: number): Stats {
+  try {
+    return fstatSync(fd);
+  } catch (error) {
+    throw outputError("use", "stdout", error);
   }
 }
 
-function deliverToStream(stream: Writable): Deliver {
+function gone(cause: unknown): MongotapError {
+  return new MongotapError("pipe", "the reader of stdout is gone", { cause });
+}
+
+/** By the runtime's threads: what blocks is not the event loop. */
+function toDescriptor(fd: number): Deliver {
+  return async (bytes, signal) => {
+    for (let done = 0; done < bytes.length;) {
+      const begin = done;
+      try {
+        done += await unlessAborted<number>(signal, (accept, reject) => {
+          write(fd, bytes, begin, bytes.length - begin, null, (error, count) =>
+            error ? reject(error) : accept(count),
+          );
+        });
+      } catch (error) {
+        if (codeOf(error) !== "EAGAIN") throw error;
+        await setTimeout(PAUSE_MS); // somebody who shares the descriptor has made it non-blocking
+      }
+    }
+  };
+}
+
+function toStream(stream: Writable): Deliver {
   stream.on("error", () => undefined); // told by the callback as well; without a listener it would end the process
-  return (bytes) =>
-    new Promise((accept, reject) => {
+  return (bytes, signal) =>
+    unlessAborted(signal, (accept, reject) => {
       stream.write(bytes, (error) => (error ? reject(error) : accept()));
     });
 }
 
+/** As `new Promise(start)`, but rejects when `signal` aborts, for work that cannot be stopped. */
+async function unlessAborted<T>(
+  signal: AbortSignal,
+  start: (accept: (value: T) => void, reject: (reason: unknown) => void) => void,
+): Promise<T> {
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const giveUp = (): void => reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    start(resolve, reject);
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
 function isNull(fd: number): boolean {
   try {
-    return fstatSync(fd).rdev === statSync("/dev/null").rdev && fstatSync(fd).isCharacterDevice();
+    const found = fstatSync(fd);
+    return found.isCharacterDevice() && found.rdev === statSync("/dev/null").rdev;
   } catch {
     return false; // no /dev/null here
   }

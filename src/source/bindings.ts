@@ -42,6 +42,12 @@ export function isBound(bindings: readonly Binding[], { db, collection }: Namesp
   return bindings.some((b) => b.db === db && (b.collection === undefined || b.collection === collection));
 }
 
+/** `db.collection` as its parts; of a bare database the collection is empty. */
+export function nameToNamespace(name: string): Namespace {
+  const dot = name.indexOf(".");
+  return dot < 0 ? { db: name, collection: "" } : { db: name.slice(0, dot), collection: name.slice(dot + 1) };
+}
+
 /** The one database of all bindings; undefined when they span several (the stream is then opened on the cluster). */
 export function onlyDatabase(bindings: readonly Binding[]): string | undefined {
   const names = new Set(bindings.map((b) => b.db));

@@ -54,7 +54,10 @@ export function toValue(text: string): Map<string, unknown> {
   }
   const value = documentValue(bytes, 0);
   if (!bytes.equals(DriverBson.serialize(value))) {
-    throw new MongotapError("data", "an _id cannot be sent back to the server exactly as it came (duplicate field names inside it?)");
+    throw new MongotapError(
+      "data",
+      "an _id cannot be sent back to the server exactly as it came (duplicate field names inside it?)",
+    );
   }
   return value;
 }

@@ -36,7 +36,10 @@ export async function listDatabases(client: MongoClient): Promise<string[]> {
 /** The collections of one database by name, without the server's own. */
 export async function listCollections(client: MongoClient, db: string): Promise<CollectionInfo[]> {
   try {
-    const found = await client.db(db).listCollections({}, { authorizedCollections: true, promoteValues: true }).toArray();
+    const found = await client
+      .db(db)
+      .listCollections({}, { authorizedCollections: true, promoteValues: true })
+      .toArray();
     return found
       .filter((c) => !c.name.startsWith("system."))
       .map((c) => infoOf(db, c as ListedCollection))
@@ -49,7 +52,11 @@ export async function listCollections(client: MongoClient, db: string): Promise<
 interface ListedCollection {
   readonly name: string;
   readonly type?: string;
-  readonly options?: { capped?: boolean; clusteredIndex?: unknown; changeStreamPreAndPostImages?: { enabled?: boolean } };
+  readonly options?: {
+    capped?: boolean;
+    clusteredIndex?: unknown;
+    changeStreamPreAndPostImages?: { enabled?: boolean };
+  };
   readonly info?: { uuid?: { toString(encoding: "hex"): string } };
 }
 
@@ -69,13 +76,19 @@ function infoOf(db: string, listed: ListedCollection): CollectionInfo {
  * The collections behind the bindings, each once, in the order of the bindings.
  * @throws MongotapError `usage` for a binding that matches nothing, with the nearest name, unless `allowMissing`
  */
-export async function resolveBindings(client: MongoClient, bindings: readonly Binding[], allowMissing: boolean): Promise<CollectionInfo[]> {
+export async function resolveBindings(
+  client: MongoClient,
+  bindings: readonly Binding[],
+  allowMissing: boolean,
+): Promise<CollectionInfo[]> {
   const found = new Map<string, CollectionInfo>();
   const listed = new Map<string, CollectionInfo[]>();
   for (const binding of bindings) {
     const all = listed.get(binding.db) ?? (await listCollections(client, binding.db));
     listed.set(binding.db, all);
-    const matching = all.filter((c) => binding.collection === undefined || binding.collection === c.namespace.collection);
+    const matching = all.filter(
+      (c) => binding.collection === undefined || binding.collection === c.namespace.collection,
+    );
     if (matching.length === 0 && !allowMissing) throw await unknown(client, binding, all);
     for (const info of matching) found.set(nameOf(info.namespace), info);
   }
@@ -86,12 +99,21 @@ async function unknown(client: MongoClient, binding: Binding, all: readonly Coll
   if (all.length === 0) {
     const near = nearest(binding.db, await listDatabases(client));
     return new MongotapError("usage", `the database ${binding.db} does not exist or has no collections`, {
-      hint: near === undefined ? "`mongotap discover` lists what is there; --allow-missing waits for it." : `Did you mean ${near}?`,
+      hint:
+        near === undefined
+          ? "`mongotap discover` lists what is there; --allow-missing waits for it."
+          : `Did you mean ${near}?`,
     });
   }
-  const near = nearest(binding.collection ?? "", all.map((c) => c.namespace.collection));
+  const near = nearest(
+    binding.collection ?? "",
+    all.map((c) => c.namespace.collection),
+  );
   return new MongotapError("usage", `the collection ${bindingText(binding)} does not exist`, {
-    hint: near === undefined ? "`mongotap discover` lists what is there; --allow-missing waits for it." : `Did you mean ${binding.db}.${near}?`,
+    hint:
+      near === undefined
+        ? "`mongotap discover` lists what is there; --allow-missing waits for it."
+        : `Did you mean ${binding.db}.${near}?`,
   });
 }
 
@@ -117,8 +139,11 @@ export async function measure(client: MongoClient, { namespace, type }: Collecti
 /** The identity of a collection at this moment; null when it is gone. */
 export async function collectionUuid(client: MongoClient, { db, collection }: Namespace): Promise<string | null> {
   try {
-    const [found] = await client.db(db).listCollections({ name: collection }, { authorizedCollections: true }).toArray();
-    return found ? infoOf(db, found as ListedCollection).uuid : null;
+    const [found] = await client
+      .db(db)
+      .listCollections({ name: collection }, { authorizedCollections: true })
+      .toArray();
+    return found ? infoOf(db, found).uuid : null;
   } catch (error) {
     throw explain(error, `cannot look up ${db}.${collection}`);
   }

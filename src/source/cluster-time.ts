@@ -14,7 +14,7 @@ export function readClusterTime(bytes: Uint8Array, at: number): ClusterTime {
 }
 
 export function clusterTimeOf(timestamp: Timestamp): ClusterTime {
-  return hex32(timestamp.getHighBitsUnsigned()) + hex32(timestamp.getLowBitsUnsigned());
+  return hex32(timestamp.t) + hex32(timestamp.i);
 }
 
 export function timestampOf(time: ClusterTime): Timestamp {

@@ -49,9 +49,11 @@ export function parseCursorReply(reply: RawReply): CursorReply {
   walker.start(bytes, 0);
   while (walker.next()) {
     const { type, valueBegin: at, valueEnd: end } = walker;
-    if (type === BSON.array && (walker.nameIs(FIRST_BATCH) || walker.nameIs(NEXT_BATCH))) documents = documentsOf(bytes, at, end);
+    if (type === BSON.array && (walker.nameIs(FIRST_BATCH) || walker.nameIs(NEXT_BATCH)))
+      documents = documentsOf(bytes, at, end);
     else if (type === BSON.int64 && walker.nameIs(ID)) id = readInt64(bytes, at);
-    else if (type === BSON.string && walker.nameIs(NS)) collection = collectionOf(decoder.decode(bytes.subarray(at + 4, end - 1)));
+    else if (type === BSON.string && walker.nameIs(NS))
+      collection = collectionOf(decoder.decode(bytes.subarray(at + 4, end - 1)));
     else if (type === BSON.document && walker.nameIs(TOKEN)) postBatchResumeToken = bytes.subarray(at, end);
     else if (type === BSON.timestamp && walker.nameIs(AT_CLUSTER_TIME)) atClusterTime = readClusterTime(bytes, at);
   }
@@ -65,11 +67,13 @@ function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
   const offsets: number[] = [];
   let next = at + 4;
   while (next < end - 1) {
-    if (bytes[next] !== BSON.document) throw new MongotapError("data", "a batch of the server holds something that is no document");
+    if (bytes[next] !== BSON.document)
+      throw new MongotapError("data", "a batch of the server holds something that is no document");
     next += 2;
     while (bytes[next - 1] !== 0) next += 1; // the array index as a C string
     const length = readInt32(bytes, next);
-    if (length < 5 || next + length > end) throw new MongotapError("data", `a document in a batch of the server has the impossible length ${length}`);
+    if (length < 5 || next + length > end)
+      throw new MongotapError("data", `a document in a batch of the server has the impossible length ${length}`);
     offsets.push(next);
     next += length;
   }

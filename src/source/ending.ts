@@ -1,52 +1,82 @@
-/** Finds the event with which a watched collection or database ends, and says so in words. */
+/** Finds the events with which watched collections and databases end, and says what that means for the run. */
 
 import type { ChangeEvent } from "../codec/change-event.ts";
 import { MongotapError } from "../errors.ts";
 import type { Binding } from "./bindings.ts";
 import { isBoundByName } from "./bindings.ts";
-import type { Documents } from "./record.ts";
+import type { CollectionEnd, Documents } from "./record.ts";
 
-export interface Ending {
-  /** How many events of the batch belong to the run that ends: up to and with the last one that tells of the end. */
+export interface Endings {
+  readonly ends: readonly CollectionEnd[];
+  /** Set where the run ends as well: a collection that was bound by its name, a database, the stream itself. */
+  readonly fatal: FatalEnding | undefined;
+}
+
+export interface FatalEnding {
+  /** How many events of the batch belong to the run that ends; what comes after is left for the next run. */
   readonly count: number;
   readonly invalidated: boolean;
   readonly error: MongotapError;
 }
 
 /**
- * The first end among the events of a batch, together with the events that belong to it (a dropped database is told
- * as one drop for each collection, then dropDatabase, then invalidate). What comes after is left for the next run.
+ * The endings among the events of a batch, up to the first fatal one and the events that belong to it (a dropped
+ * database is told as one drop for each collection, then dropDatabase, then invalidate).
  */
-export function findEnd(event: ChangeEvent, { bytes, offsets }: Documents, bindings: readonly Binding[]): Ending | undefined {
+export function findEndings(
+  event: ChangeEvent,
+  { bytes, offsets }: Documents,
+  orders: readonly string[],
+  bindings: readonly Binding[],
+): Endings {
+  const ends: CollectionEnd[] = [];
   let reason: string | undefined;
   let count = 0;
   let invalidated = false;
   for (const [i, offset] of offsets.entries()) {
     event.read(bytes, offset);
-    const found = endingOf(event, bindings);
-    if (found === undefined && reason !== undefined) break;
+    if (!ENDING.has(event.operation)) {
+      if (reason !== undefined) break;
+      continue;
+    }
+    ends.push(...endsWith(event, orders[i] ?? ""));
+    const found = reasonOf(event, bindings);
     if (found === undefined) continue;
     count = i + 1;
     if (event.operation === "invalidate") invalidated = true;
     if (reason === undefined || event.operation === "dropDatabase") reason = found;
   }
-  return reason === undefined ? undefined : { count, invalidated, error: new MongotapError("ended", reason) };
+  return {
+    ends,
+    fatal: reason === undefined ? undefined : { count, invalidated, error: new MongotapError("ended", reason) },
+  };
 }
 
-/** What ended with this event, as a sentence; undefined for changes of documents and of collections bound by `db.*`. */
-function endingOf(event: ChangeEvent, bindings: readonly Binding[]): string | undefined {
+const ENDING: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
+
+function endsWith(event: ChangeEvent, order: string): CollectionEnd[] {
+  if (event.operation === "drop") return [{ name: event.namespace, how: "gone", order }];
+  if (event.operation !== "rename") return [];
+  return [
+    { name: event.namespace, how: "gone", order },
+    { name: event.renamedTo, how: "replaced", order },
+  ];
+}
+
+/** Why the run ends with this event; undefined for collections that are only bound as part of their database. */
+function reasonOf(event: ChangeEvent, bindings: readonly Binding[]): string | undefined {
   const name = event.namespace;
   switch (event.operation) {
     case "drop":
       return isBoundByName(bindings, name) ? `the collection ${name} was dropped` : undefined;
     case "rename":
       if (isBoundByName(bindings, name)) return `the collection ${name} was renamed to ${event.renamedTo}`;
-      return isBoundByName(bindings, event.renamedTo) ? `the collection ${event.renamedTo} was replaced by renaming ${name}` : undefined;
+      return isBoundByName(bindings, event.renamedTo)
+        ? `the collection ${event.renamedTo} was replaced by renaming ${name}`
+        : undefined;
     case "dropDatabase":
       return `the database ${name} was dropped`;
-    case "invalidate":
-      return "the change stream was invalidated by the server";
     default:
-      return undefined;
+      return "the change stream was invalidated by the server";
   }
 }

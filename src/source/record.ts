@@ -43,7 +43,21 @@ export interface EventBatch {
   readonly documents: Documents;
   /** For each event a string that sorts in commit order, also against the rows of a backfill. */
   readonly orders: readonly string[];
+  /** Watched collections that came to an end with one of these events. */
+  readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
+}
+
+/**
+ * `gone`: dropped or renamed away; if one of that name comes again, the stream tells of it from its first document on.
+ * `replaced`: another collection was renamed over it, whose documents the stream has not told.
+ */
+export interface CollectionEnd {
+  /** `db.collection` */
+  readonly name: string;
+  readonly how: "gone" | "replaced";
+  /** The order of the event that told of it. */
+  readonly order: string;
 }
 
 export type Batch = RowBatch | EventBatch;
@@ -57,6 +71,8 @@ export interface StreamPosition {
   /** The time of the last event or high-water mark, and how many events of exactly that time came before. */
   readonly time: ClusterTime;
   readonly sequence: number;
+  /** The bindings that the stream was filtered by, when the token is of an event: another filter could hide that event. */
+  readonly filter?: readonly string[];
 }
 
 /** How far one range of `_id` has been read. Keys are base64 of a BSON document with the one field `_id`. */
@@ -72,7 +88,7 @@ export interface RangeProgress {
 }
 
 /** The phases in the life of a captured collection; see pipeline/capture.ts. */
-export type Phase = "pinned" | "copying" | "live";
+export type Phase = "pinned" | "copying" | "live" | "stale";
 
 export interface CollectionProgress {
   readonly uuid: string | null;
@@ -84,6 +100,8 @@ export interface CollectionProgress {
 export interface Position {
   readonly stream?: StreamPosition;
   readonly collections: Readonly<Record<string, CollectionProgress>>;
+  /** How often the history was lost since everything was live; see pipeline/history.ts. */
+  readonly losses?: number;
 }
 
 /** One reply's worth of a range. */

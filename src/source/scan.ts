@@ -7,20 +7,24 @@ import { Long } from "mongodb";
 
 import { explain } from "../connect/server-errors.ts";
 import { BEGINNING } from "./cluster-time.ts";
-import { type CursorReply, parseCursorReply, type RawReply } from "./cursor-reply.ts";
+import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { type Chunk, nameOf, type RangeProgress } from "./record.ts";
 import type { SnapshotSettings } from "./snapshot.ts";
 
 const BATCH_SIZE = 5_000;
 
 /** @throws MongotapError `connect`, `auth` */
-export async function* scanWhole(settings: SnapshotSettings, signal: AbortSignal, limit = Infinity): AsyncGenerator<Chunk> {
+export async function* scanWhole(
+  settings: SnapshotSettings,
+  signal: AbortSignal,
+  limit = Infinity,
+): AsyncGenerator<Chunk> {
   const { client, info } = settings;
   const { db, collection } = info.namespace;
   await using session = client.startSession({ causalConsistency: false });
   const run = async (command: Record<string, unknown>): Promise<CursorReply> => {
     try {
-      return parseCursorReply((await client.db(db).command(command, { session, raw: true, signal })) as RawReply);
+      return parseCursorReply(await client.db(db).command(command, { session, raw: true, signal }));
     } catch (error) {
       signal.throwIfAborted();
       throw explain(error, `cannot read ${nameOf(info.namespace)}`);
@@ -28,7 +32,7 @@ export async function* scanWhole(settings: SnapshotSettings, signal: AbortSignal
   };
   const capped = Number.isFinite(limit) ? { limit } : {};
   let reply = await run({ find: collection, batchSize: BATCH_SIZE, ...capped, comment: "mongotap" });
-  for (let rows = 0; ; ) {
+  for (let rows = 0; ;) {
     rows += reply.documents.offsets.length;
     const done = reply.id === 0n;
     const progress: RangeProgress = { rows, done };

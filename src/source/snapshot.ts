@@ -15,7 +15,7 @@ import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { BEGINNING, timestampOf } from "./cluster-time.ts";
-import { type CursorReply, parseCursorReply, type RawReply } from "./cursor-reply.ts";
+import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgress } from "./record.ts";
 
 export interface SnapshotSettings {
@@ -40,7 +40,12 @@ const SNAPSHOT_ATTEMPTS = 20;
  * Yields the chunks of one range behind `progress`, until its end or `limit` documents.
  * @throws MongotapError `connect`, `auth`, `data`
  */
-export async function* readRange(settings: SnapshotSettings, progress: RangeProgress, signal: AbortSignal, limit = Infinity): AsyncGenerator<Chunk> {
+export async function* readRange(
+  settings: SnapshotSettings,
+  progress: RangeProgress,
+  signal: AbortSignal,
+  limit = Infinity,
+): AsyncGenerator<Chunk> {
   let at = progress;
   let size = FIRST_CHUNK;
   let left = limit;
@@ -54,7 +59,12 @@ export async function* readRange(settings: SnapshotSettings, progress: RangeProg
   }
 }
 
-async function readChunk(settings: SnapshotSettings, at: RangeProgress, size: number, signal: AbortSignal): Promise<Chunk> {
+async function readChunk(
+  settings: SnapshotSettings,
+  at: RangeProgress,
+  size: number,
+  signal: AbortSignal,
+): Promise<Chunk> {
   const reply = await find(settings, rangeCommand(at, size), signal);
   const documents = withoutRepeated(reply.documents, at.last);
   const { bytes, offsets } = documents;
@@ -66,10 +76,20 @@ async function readChunk(settings: SnapshotSettings, at: RangeProgress, size: nu
   if (at.to !== undefined) return toChunk(settings, reply, documents, { ...at, done: true });
   const final = await find(settings, { filter: { _id: new MaxKey() } }, signal);
   const found = final.documents.offsets.length;
-  return toChunk(settings, final, final.documents, found === 0 ? { ...at, done: true } : { ...at, last: MAX_KEY, rows: at.rows + found, done: true });
+  return toChunk(
+    settings,
+    final,
+    final.documents,
+    found === 0 ? { ...at, done: true } : { ...at, last: MAX_KEY, rows: at.rows + found, done: true },
+  );
 }
 
-function toChunk({ notBefore }: SnapshotSettings, reply: CursorReply, documents: Documents, progress: RangeProgress): Chunk {
+function toChunk(
+  { notBefore }: SnapshotSettings,
+  reply: CursorReply,
+  documents: Documents,
+  progress: RangeProgress,
+): Chunk {
   const at = reply.atClusterTime ?? notBefore ?? reply.operationTime ?? BEGINNING;
   return { documents, at, exact: reply.atClusterTime !== undefined, progress };
 }
@@ -96,7 +116,11 @@ function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> 
   return command;
 }
 
-async function find(settings: SnapshotSettings, query: Record<string, unknown>, signal: AbortSignal): Promise<CursorReply> {
+async function find(
+  settings: SnapshotSettings,
+  query: Record<string, unknown>,
+  signal: AbortSignal,
+): Promise<CursorReply> {
   const { client, info } = settings;
   const command = {
     find: info.namespace.collection,
@@ -108,7 +132,7 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
     try {
-      const reply = parseCursorReply((await client.db(info.namespace.db).command(command, { raw: true, signal })) as RawReply);
+      const reply = parseCursorReply(await client.db(info.namespace.db).command(command, { raw: true, signal }));
       checkNotOlder(settings, reply);
       return reply;
     } catch (error) {
@@ -125,11 +149,16 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
 function readConcernOf({ info, standalone, notBefore }: SnapshotSettings): Record<string, unknown> {
   if (standalone) return { level: "local" };
   if (!info.capped) return { level: "snapshot" };
-  return notBefore === undefined ? { level: "majority" } : { level: "majority", afterClusterTime: timestampOf(notBefore) };
+  return notBefore === undefined
+    ? { level: "majority" }
+    : { level: "majority", afterClusterTime: timestampOf(notBefore) };
 }
 
 /** A snapshot from before the position of the stream would miss changes that the stream does not tell. */
 function checkNotOlder({ notBefore, info }: SnapshotSettings, { atClusterTime }: CursorReply): void {
   if (notBefore === undefined || atClusterTime === undefined || atClusterTime >= notBefore) return;
-  throw new MongotapError("connect", `the server that answered for ${nameOf(info.namespace)} is behind the change stream`);
+  throw new MongotapError(
+    "connect",
+    `the server that answered for ${nameOf(info.namespace)} is behind the change stream`,
+  );
 }

@@ -45,13 +45,15 @@ const positionSchema = v.strictObject({
       resume: v.picklist(["resumeAfter", "startAfter"]),
       time: clusterTime,
       sequence: count,
+      filter: v.exactOptional(v.array(v.string())),
     }),
   ),
+  losses: v.exactOptional(count),
   collections: v.record(
     v.string(),
     v.strictObject({
       uuid: v.nullable(v.string()),
-      phase: v.picklist(["pinned", "copying", "live"]),
+      phase: v.picklist(["pinned", "copying", "live", "stale"]),
       ranges: v.array(
         v.strictObject({
           from: v.exactOptional(v.string()),
@@ -165,7 +167,8 @@ function parse(path: string, text: string): Checkpoint {
     const issue = result.issues[0];
     throw unusable(path, `${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
   }
-  if (serialize(rest as unknown as Checkpoint) !== text) throw unusable(path, "it was reformatted or cut off at its end");
+  if (serialize(rest as unknown as Checkpoint) !== text)
+    throw unusable(path, "it was reformatted or cut off at its end");
   return result.output;
 }
 

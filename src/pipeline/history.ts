@@ -1,0 +1,56 @@
+/**
+ * What to do when the saved position has left the oplog: the changes in between are gone, so only a new copy of the
+ * collections makes the output whole again. Pure decisions; capture.ts carries them out.
+ */
+
+import { MongotapError } from "../errors.ts";
+import type { Position } from "../source/record.ts";
+
+/**
+ * `next-run`: end, and let the next run copy again (what Estuary's users know). `fail`: end, and stay so until the user
+ * says --fresh. `now`: copy again at once.
+ */
+export type HistoryPolicy = "next-run" | "fail" | "now";
+
+/** After so many losses in a row without being live in between, copying takes longer than the oplog lasts. */
+const MOST_LOSSES = 3;
+
+export interface Recovery {
+  /** The position to save: every collection is to be copied again. Undefined: the saved one stays as it is. */
+  readonly position: Position | undefined;
+  /** Go on in this run. */
+  readonly goOn: boolean;
+  readonly error: MongotapError;
+}
+
+export function recoveryOf(lost: MongotapError, position: Position, policy: HistoryPolicy): Recovery {
+  const losses = (position.losses ?? 0) + 1;
+  if (losses > MOST_LOSSES) {
+    const message = `${lost.message}; this is the ${losses}th loss in a row: copying takes longer than the oplog lasts`;
+    const hint = "Enlarge the oplog (replSetResizeOplog) or capture less, then start over with --fresh.";
+    return {
+      position: undefined,
+      goOn: false,
+      error: new MongotapError("history-lost", message, { hint, cause: lost }),
+    };
+  }
+  if (policy === "fail") return { position: undefined, goOn: false, error: lost };
+  const stale = staleOf(position, losses);
+  const hint = "Run again: it backfills, then goes on with the changes. A larger oplog avoids this.";
+  const error = new MongotapError("history-lost", `${lost.message}; the next run will backfill again`, {
+    hint,
+    cause: lost,
+  });
+  return { position: stale, goOn: policy === "now", error };
+}
+
+/** Nothing is known any more but which collections there were. */
+function staleOf(position: Position, losses: number): Position {
+  const collections = Object.fromEntries(
+    Object.entries(position.collections).map(([name, { uuid }]) => [
+      name,
+      { uuid, phase: "stale" as const, ranges: [] },
+    ]),
+  );
+  return { collections, losses };
+}

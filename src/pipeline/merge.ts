@@ -1,0 +1,116 @@
+/**
+ * Brings chunks of a backfill and events of a change stream into one order of time: a chunk that is true at time T is
+ * emitted when the stream has passed T, after the events up to T and before those behind it. So lines of one key are
+ * in commit order without anything being deduplicated.
+ */
+
+import { MongotapError } from "../errors.ts";
+import type {
+  Batch,
+  Chunk,
+  ClusterTime,
+  CollectionEnd,
+  CollectionProgress,
+  EventBatch,
+  EventStream,
+  Position,
+} from "../source/record.ts";
+import { isAllLive, withCollection } from "./progress.ts";
+
+/** A chunk, and what is known of its collection once it has been written. */
+export interface Step {
+  /** `db.collection` */
+  readonly name: string;
+  readonly namespace: { readonly db: string; readonly collection: string };
+  readonly chunk: Chunk;
+  readonly progress: CollectionProgress;
+}
+
+/** How long a poll of the stream may take while a chunk waits: a reply without events comes only when its time is over. */
+const POLL_MS = 2;
+
+export class Merge {
+  readonly #stream: EventStream;
+  #position: Position;
+  /** Events that came with a reply but lie behind the chunk at hand. */
+  #held: EventBatch | undefined;
+  /** The time of the last event that has been emitted. */
+  #emitted: ClusterTime = "";
+
+  constructor(stream: EventStream, position: Position) {
+    this.#stream = stream;
+    this.#position = { ...position, stream: stream.position };
+  }
+
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** An event batch with the position of everything, not of the stream alone. */
+  stamp(batch: EventBatch): EventBatch {
+    let position: Position = { ...this.#position, ...(batch.position.stream ? { stream: batch.position.stream } : {}) };
+    for (const ending of batch.ends ?? []) position = withEnding(position, ending);
+    this.#position = isAllLive(position) ? withoutLosses(position) : position;
+    this.#emitted = batch.orders.at(-1)?.slice(0, 16) ?? this.#emitted;
+    return { ...batch, position: this.#position };
+  }
+
+  /**
+   * The events up to the chunk's time, then the chunk; without it when its collection has come to an end meanwhile.
+   * @throws MongotapError `connect` when the chunk is older than what has been emitted: read again
+   */
+  async *upTo({ name, namespace, chunk, progress }: Step): AsyncGenerator<Batch> {
+    if (chunk.exact) {
+      if (chunk.at < this.#emitted)
+        throw new MongotapError("connect", `the server that answered for ${name} is behind the change stream`);
+      yield* this.#eventsUpTo(chunk.at);
+    }
+    if (!isBeingCopied(this.#position, name)) return;
+    this.#position = withCollection(this.#position, name, progress);
+    yield { kind: "rows", namespace, documents: chunk.documents, at: chunk.at, position: this.#position };
+  }
+
+  async *#eventsUpTo(time: ClusterTime): AsyncGenerator<Batch> {
+    for (;;) {
+      if (this.#held) {
+        const { orders } = this.#held;
+        const count = orders.findIndex((order) => order.slice(0, 16) > time);
+        if (count === 0) return;
+        if (count > 0) {
+          const [head, rest] = this.#stream.split(this.#held, count);
+          this.#held = rest;
+          yield this.stamp(head);
+          return;
+        }
+        yield this.stamp(this.#held);
+        this.#held = undefined;
+      }
+      if (this.#stream.hasPassed(time)) return;
+      this.#held = await this.#stream.next(POLL_MS);
+    }
+  }
+
+  /** What is still held when no chunk is left. */
+  *rest(): Generator<Batch> {
+    if (this.#held) yield this.stamp(this.#held);
+    this.#held = undefined;
+  }
+}
+
+export function isBeingCopied(position: Position, name: string): boolean {
+  const phase = position.collections[name]?.phase;
+  return phase === "pinned" || phase === "copying";
+}
+
+/**
+ * A collection that is gone needs no copy: if one of its name comes again, the stream tells of it from its first
+ * document on. One that was replaced holds documents of which the stream has told nothing: it is to be copied.
+ */
+function withEnding(position: Position, { name, how }: CollectionEnd): Position {
+  if (!(name in position.collections)) return position;
+  return withCollection(position, name, { uuid: null, phase: how === "gone" ? "live" : "stale", ranges: [] });
+}
+
+function withoutLosses({ losses: _, ...position }: Position): Position {
+  return position;
+}

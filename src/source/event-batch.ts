@@ -1,0 +1,68 @@
+/** Batches of change events: their order, and how one is cut into two without losing the position between them. */
+
+import { ChangeEvent } from "../codec/change-event.ts";
+import { must } from "../errors.ts";
+import { toText } from "./bson-key.ts";
+import { readClusterTime } from "./cluster-time.ts";
+import type { ClusterTime, Documents, EventBatch, StreamPosition } from "./record.ts";
+
+/** A cluster time, and how many events of exactly that time have come. */
+export interface Moment {
+  readonly time: ClusterTime;
+  readonly sequence: number;
+}
+
+/** Sorts by commit order: 16 hex digits of cluster time, 8 of the count within that time. */
+function orderOf({ time, sequence }: Moment): string {
+  return time + sequence.toString(16).padStart(8, "0");
+}
+
+export function momentOf(order: string): Moment {
+  return { time: order.slice(0, 16), sequence: Number.parseInt(order.slice(16), 16) };
+}
+
+/** The order of each event, counted on from `before`. */
+export function ordersOf(event: ChangeEvent, { bytes, offsets }: Documents, before: Moment): string[] {
+  let { time, sequence } = before;
+  return offsets.map((offset) => {
+    event.read(bytes, offset);
+    const { clusterTime } = event.slots;
+    const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
+    sequence = at === time ? sequence + 1 : 1;
+    time = at;
+    return orderOf({ time, sequence });
+  });
+}
+
+/** The first `count` events as a batch of their own, with the position behind the last of them. */
+export function headOf(batch: EventBatch, count: number): EventBatch {
+  const { bytes, offsets } = batch.documents;
+  const event = new ChangeEvent();
+  event.read(bytes, must(offsets[count - 1], "the last event of the cut"));
+  const { begin, end } = event.slots._id;
+  const filter = batch.position.stream?.filter;
+  const stream: StreamPosition = {
+    token: toText(bytes.subarray(begin, end)),
+    resume: event.operation === "invalidate" ? "startAfter" : "resumeAfter",
+    ...momentOf(must(batch.orders[count - 1], "its order")),
+    ...(filter === undefined ? {} : { filter }),
+  };
+  const orders = batch.orders.slice(0, count);
+  const last = must(orders.at(-1), "its order");
+  return {
+    kind: "events",
+    documents: { bytes, offsets: offsets.slice(0, count) },
+    orders,
+    ends: batch.ends?.filter((ending) => ending.order <= last) ?? [],
+    position: { ...batch.position, stream },
+  };
+}
+
+/** The events behind the first `count`. */
+export function restOf(batch: EventBatch, count: number): EventBatch {
+  const { bytes, offsets } = batch.documents;
+  const orders = batch.orders.slice(count);
+  const first = must(orders[0], "the rest of the cut");
+  const ends = batch.ends?.filter((ending) => ending.order >= first) ?? [];
+  return { ...batch, documents: { bytes, offsets: offsets.slice(count) }, orders, ends };
+}

@@ -76,6 +76,13 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     ],
     load: async () => (await import("./commands/capture.ts")).capture,
   },
+  status: {
+    args: "",
+    text: "a state file against the server: phases, rows, lag, and how near the position is to being lost",
+    options: [...SOURCE, "state", "warnAt", "as", ...SEEING],
+    examples: ["mongotap status --state orders.state", "mongotap status --state orders.state --warn-at 50% --as json"],
+    load: async () => (await import("./commands/status.ts")).status,
+  },
 };
 
 export interface CliInput {
@@ -158,6 +165,9 @@ function readFlags(
     throw new MongotapError("usage", `${command} needs to know what to read: db.collection, db.* or db`, {
       hint: `Example: ${row.examples[0] ?? ""}`,
     });
+  }
+  if (row.args === "" && namespaces.length > 0) {
+    throw new MongotapError("usage", `${command} takes options only, not ${JSON.stringify(namespaces[0])}`);
   }
   return { flags, namespaces };
 }

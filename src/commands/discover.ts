@@ -3,6 +3,7 @@
 import { connectionStringOf } from "../config/source.ts";
 import { connect } from "../connect/client.ts";
 import { countOf, sizeOf } from "../observe/stats.ts";
+import { tableOf } from "../observe/table.ts";
 import { type Binding, isBound, parseBinding } from "../source/bindings.ts";
 import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
 import type { Command } from "./command.ts";
@@ -41,7 +42,7 @@ export const discover: Command = async ({ settings, namespaces, log, world }) =>
     }
   }
   if (found.length === 0) log.warn("nothing found");
-  await print(world, settings.as === "json" ? jsonOf(found) : tableOf(found));
+  await print(world, settings.as === "json" ? jsonOf(found) : textOf(found));
   return 0;
 };
 
@@ -54,7 +55,7 @@ function jsonOf(found: readonly Found[]): string {
   return `[\n${found.map((row) => JSON.stringify(row)).join(",\n")}\n]\n`;
 }
 
-function tableOf(found: readonly Found[]): string {
+function textOf(found: readonly Found[]): string {
   const rows = found.map(({ db, collection, type, documents, bytes, capped, images }) => [
     `${db}.${collection}`,
     type,
@@ -62,12 +63,6 @@ function tableOf(found: readonly Found[]): string {
     bytes === null ? "-" : sizeOf(bytes),
     [capped ? "capped" : "", images ? "images" : ""].filter((note) => note !== "").join(", "),
   ]);
-  const header = ["NAMESPACE", "TYPE", "DOCUMENTS", "SIZE", "NOTES"];
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, i) => (i === 2 || i === 3 ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
-      .join("  ")
-      .trimEnd();
-  return `${[header, ...rows].map(line).join("\n")}\n${countOf(found.length, "collection")}\n`;
+  const table = tableOf(["NAMESPACE", "TYPE", "DOCUMENTS", "SIZE", "NOTES"], rows, [2, 3]);
+  return `${table}\n${countOf(found.length, "collection")}\n`;
 }

@@ -6,7 +6,7 @@
 import * as v from "valibot";
 
 import { ENVELOPES } from "../protocol/envelopes.ts";
-import { duration, startAt, wholeNumber } from "./values.ts";
+import { duration, percent, startAt, wholeNumber } from "./values.ts";
 
 export type Group = "source" | "what" | "output" | "state" | "bounds" | "seeing";
 
@@ -155,6 +155,13 @@ export const OPTIONS = {
     text: "how long to go on trying when the server does not answer",
     fallback: "5m",
     schema: duration,
+  },
+  warnAt: {
+    flag: "warn-at",
+    value: "PERCENT",
+    group: "seeing",
+    text: "end with 11 when the position has used up so much of the oplog window, such as 50%",
+    schema: percent,
   },
   as: {
     flag: "as",

@@ -20,6 +20,14 @@ export function wholeNumber(least: number): v.GenericSchema<string, number> {
   return v.pipe(v.string(), v.regex(/^\d{1,15}$/, expected), v.transform(Number), v.minValue(least, expected));
 }
 
+/** `50%` or `50`, as a number from 0 to 100. */
+export const percent: v.GenericSchema<string, number> = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,3}(\.\d+)?%?$/, "takes a percentage such as 50%"),
+  v.transform((typed) => Number(typed.replace("%", ""))),
+  v.maxValue(100, "takes a percentage of at most 100%"),
+);
+
 /** Where a tail begins. `seconds` since 1970; `token` is the `_data` of a resume token. */
 export type StartAt =
   | { readonly kind: "now" }

@@ -1,0 +1,121 @@
+/** `mongotap status`: a state file against the server: phases, rows, lag, and how near the position is to being lost. */
+
+import { connectionStringOf } from "../config/source.ts";
+import { connect } from "../connect/client.ts";
+import { MongotapError } from "../errors.ts";
+import { tableOf } from "../observe/table.ts";
+import { secondsOf } from "../source/cluster-time.ts";
+import { type OplogWindow, readOplogWindow, readServerTime, secondsBetween, shareOfWindow } from "../source/oplog.ts";
+import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
+import type { ClusterTime } from "../source/record.ts";
+import type { Command } from "./command.ts";
+import { print } from "./print.ts";
+
+/** What is said, as it is printed with `--as json`. Times are ISO; null where it cannot be known. */
+interface Status {
+  readonly command: string | null;
+  readonly position: string | null;
+  readonly lagSeconds: number | null;
+  readonly oplog: { readonly from: string; readonly to: string } | null;
+  /** 0 is fresh, 1 is about to be lost, above 1 is lost. */
+  readonly windowUsed: number | null;
+  readonly losses: number;
+  readonly collections: readonly CollectionStatus[];
+  readonly outputs: readonly {
+    readonly path: string;
+    readonly bytes: number;
+    readonly lines: number;
+    readonly sealed: boolean;
+  }[];
+}
+
+interface CollectionStatus {
+  readonly namespace: string;
+  readonly phase: string;
+  readonly rows: number;
+  readonly rangesDone: number;
+  readonly ranges: number;
+}
+
+export const status: Command = async ({ settings, log, world }) => {
+  const path = settings.state;
+  if (path === undefined) throw new MongotapError("usage", "status needs to know which state: --state FILE");
+  const saved = await loadCheckpoint(path, { readOnly: true });
+  if (!saved)
+    throw new MongotapError("state", `${path} does not exist: there is no state yet`, {
+      hint: "A run with --state makes it.",
+    });
+  const uri = await connectionStringOf(settings);
+  log.hide(uri.secrets);
+  await using connection = await connect(uri, "mongotap");
+  const found = statusOf(saved, await readOplogWindow(connection.client), await readServerTime(connection.client));
+  await print(world, settings.as === "json" ? `${JSON.stringify(found)}\n` : textOf(found));
+  return verdict(found, settings.warnAt);
+};
+
+function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
+  const at = saved.position.stream?.time;
+  return {
+    command: saved.pipeline["command"] ?? null,
+    position: at === undefined ? null : isoOf(at),
+    lagSeconds: at === undefined || now === undefined ? null : Math.max(0, secondsBetween(at, now)),
+    oplog: oplog === undefined ? null : { from: isoOf(oplog.first), to: isoOf(oplog.last) },
+    windowUsed: at === undefined || oplog === undefined ? null : Math.round(shareOfWindow(at, oplog) * 1000) / 1000,
+    losses: saved.position.losses ?? 0,
+    collections: Object.entries(saved.position.collections).map(([namespace, { phase, ranges }]) => ({
+      namespace,
+      phase: saved.pipeline["command"] === "backfill" && ranges.every((r) => r.done) ? "done" : phase,
+      rows: ranges.reduce((sum, range) => sum + range.rows, 0),
+      rangesDone: ranges.filter((range) => range.done).length,
+      ranges: ranges.length,
+    })),
+    outputs: saved.outputs.map(({ path, bytes, lines, sealed }) => ({ path, bytes, lines, sealed })),
+  };
+}
+
+/** 0, or 11 when the position has used up more of the window than `warnAt` percent. @throws MongotapError `history-lost` */
+function verdict({ windowUsed, position }: Status, warnAt: number | undefined): number {
+  if (windowUsed === null) return 0;
+  if (windowUsed > 1) {
+    throw new MongotapError("history-lost", `the oplog no longer reaches back to the position (${position ?? "?"})`, {
+      hint: "The next run of capture ends with 6 and says what to do; a tail can only start over with --fresh.",
+    });
+  }
+  if (warnAt === undefined || windowUsed * 100 < warnAt) return 0;
+  throw new MongotapError(
+    "threshold",
+    `the position has used up ${Math.round(windowUsed * 100)} % of the oplog window (--warn-at ${warnAt}%)`,
+  );
+}
+
+function textOf(found: Status): string {
+  const { position, lagSeconds, oplog, windowUsed, losses, collections, outputs } = found;
+  const lines = [
+    `position   ${position ?? "none: no stream has been opened"}`,
+    `lag        ${lagSeconds === null ? "unknown" : `${lagSeconds} s behind the server`}`,
+    `oplog      ${oplog === null ? "not readable by this user" : `from ${oplog.from} to ${oplog.to}`}`,
+    `window     ${windowUsed === null ? "unknown" : windowUsed > 1 ? "lost" : `${(windowUsed * 100).toFixed(1)} % used up`}`,
+  ];
+  if (losses > 0) lines.push(`losses     ${losses} in a row`);
+  const rows = collections.map((c) => [
+    c.namespace,
+    c.phase,
+    c.rows.toLocaleString("en-US"),
+    `${c.rangesDone}/${c.ranges}`,
+  ]);
+  const files = outputs.map((o) => [
+    o.path,
+    o.lines.toLocaleString("en-US"),
+    o.bytes.toLocaleString("en-US"),
+    o.sealed ? "complete" : "open",
+  ]);
+  const tables = [
+    ...(rows.length === 0 ? [] : [tableOf(["NAMESPACE", "PHASE", "ROWS", "RANGES"], rows, [2, 3])]),
+    ...(files.length === 0 ? [] : [tableOf(["OUTPUT", "LINES", "BYTES", "STATE"], files, [1, 2])]),
+  ];
+  return `${[lines.join("\n"), ...tables].join("\n\n")}\n`;
+}
+
+function isoOf(time: ClusterTime): string {
+  return new Date(secondsOf(time) * 1000).toISOString().replace(".000Z", "Z");
+}

@@ -119,7 +119,7 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
       onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });
-    if (result.outcome === "finished") await finish(result, sink, keeping);
+    if (isWhole(prepared, result)) await finish(result, sink, keeping);
     tell(prepared, stats, encoder);
     return conclude(prepared, result, signal);
   } catch (error) {
@@ -138,9 +138,19 @@ async function finish({ position }: PumpResult, sink: Sink, keeping: Keeping | u
   await sink.committed();
 }
 
+/** Whether all is there that was asked for: to the end, or, where nobody speaks of an end, as much as `--limit` says. */
+function isWhole({ plan }: Prepared, { outcome }: PumpResult): boolean {
+  const { until, state } = plan.invocation.settings;
+  const wantsTheEnd = until !== undefined || (plan.bounded && state !== undefined);
+  return outcome === "finished" || (outcome === "limited" && !wantsTheEnd);
+}
+
 /** The exit code of a run that ended without an error. */
-function conclude({ plan, target }: Prepared, { outcome }: PumpResult, signal: AbortSignal): number {
-  if (outcome === "finished") return 0;
+function conclude(prepared: Prepared, result: PumpResult, signal: AbortSignal): number {
+  if (isWhole(prepared, result)) return 0;
+  const { plan, target } = prepared;
+  const { outcome } = result;
+  if (outcome === "limited") throw new MongotapError("limit", "--limit came before the end was reached");
   const reason: unknown = signal.reason;
   if (!(reason instanceof Stop)) throw reason;
   const stop = reason.reason;

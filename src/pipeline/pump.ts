@@ -38,8 +38,11 @@ export interface PumpSettings {
 }
 
 export interface PumpResult {
-  /** `finished`: the source came to its end. `stopped`: the signal; all lines are out. `cut`: the reader took no more. */
-  readonly outcome: "finished" | "stopped" | "cut";
+  /**
+   * `finished`: the source came to its end. `limited`: `limit` documents came first. `stopped`: the signal; all lines
+   * are out. `cut`: the reader took no more.
+   */
+  readonly outcome: "finished" | "limited" | "stopped" | "cut";
   readonly position: Position | undefined;
 }
 
@@ -81,7 +84,8 @@ class Pump {
       try {
         await this.#readToEnd();
         await this.#commit();
-        return { outcome: "finished", position: this.#written };
+        const outcome = this.#lines >= this.#s.limit ? "limited" : "finished";
+        return { outcome, position: this.#written };
       } catch (error) {
         if (this.#s.signal.aborted && error === this.#s.signal.reason) return await this.#stop();
         if (this.#sinkUsable) await this.#commit();

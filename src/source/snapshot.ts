@@ -66,7 +66,7 @@ async function readChunk(
   signal: AbortSignal,
 ): Promise<Chunk> {
   const reply = await find(settings, rangeCommand(at, size), signal);
-  const documents = withoutRepeated(reply.documents, at.last);
+  const documents = firstOf(withoutRepeated(reply.documents, at.last), size);
   const { bytes, offsets } = documents;
   const end = offsets.at(-1);
   if (end !== undefined) {
@@ -106,6 +106,12 @@ function withoutRepeated(documents: Documents, last: string | undefined): Docume
   const first = offsets[0];
   if (last === undefined || first === undefined || !sameKey(keyOf(bytes, first), last)) return documents;
   return { bytes, offsets: offsets.slice(1) };
+}
+
+/** One more was asked for, in case the first is a repeated one. */
+function firstOf(documents: Documents, count: number): Documents {
+  const { bytes, offsets } = documents;
+  return offsets.length <= count ? documents : { bytes, offsets: offsets.slice(0, count) };
 }
 
 function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> {

@@ -15,9 +15,6 @@ import { findTests, planAll, planUnit, planVersions } from "./test/plan.ts";
 import type { TestRun } from "./test/plan.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-/** A run that takes longer hangs where no time limit of a test reaches it. */
-const RUN_LIMIT_MS = 20 * 60_000;
-
 const ENVIRONMENT = {
   ...process.env,
   PATH: `${ROOT}/node_modules/.bin${delimiter}${process.env["PATH"] ?? ""}`,
@@ -25,10 +22,17 @@ const ENVIRONMENT = {
 };
 
 /** Resolves with the exit code; -1 where a signal or the time limit ended the process. */
-function execute(args: readonly string[], env: Readonly<Record<string, string>>): Promise<number> {
+function execute(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  limitMinutes: number,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...ENVIRONMENT, ...env }, stdio: "inherit" });
-    const limit = setTimeout(() => child.kill("SIGKILL"), RUN_LIMIT_MS);
+    const limit = setTimeout(() => {
+      console.log(`── ended after ${limitMinutes} minutes`);
+      child.kill("SIGKILL");
+    }, limitMinutes * 60_000);
     child.on("error", reject);
     child.on("exit", (code) => {
       clearTimeout(limit);
@@ -39,7 +43,7 @@ function execute(args: readonly string[], env: Readonly<Record<string, string>>)
 
 /** Builds and fetches what the tests need, so that none of them spends its time on that. */
 async function prepare({ needs }: TestRun): Promise<void> {
-  if (needs.binary === true && (await execute(["scripts/build.ts"], {})) !== 0) throw new Error("the build failed");
+  if (needs.binary === true && (await execute(["scripts/build.ts"], {}, 5)) !== 0) throw new Error("the build failed");
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
 }
 
@@ -59,7 +63,7 @@ async function runTests(run: TestRun, workers: number, scratch: string): Promise
   const flags = ["--no-orphans", "--only-failures", `--parallel=${workers}`, "--no-isolate"];
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const files = run.files.map((file) => `./${file}`);
-  const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env);
+  const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env, run.limitMinutes);
   const counts = countTests({ report: readIfThere(report), exitCode, files: run.files });
   for (const file of counts.silent) console.log(`── ${run.name}: ${file} ran no test`);
   console.log(`── ${run.name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);

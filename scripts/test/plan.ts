@@ -9,6 +9,8 @@ export interface TestRun {
   readonly name: string;
   readonly files: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** When it is ended: a loop that never yields is out of reach of a test's own time limit. */
+  readonly limitMinutes: number;
   /** What must be there before it starts: the built program, a mongod (`any`, or of this version). */
   readonly needs: { readonly binary?: true; readonly mongod?: string };
 }
@@ -49,14 +51,23 @@ export function planAll(files: readonly string[], program: string | undefined): 
           name: `black box, ${name}`,
           files: cli,
           env: { MONGOTAP: command },
+          limitMinutes: 8,
           needs: name === "binary" ? { binary: true, mongod: "any" } : { mongod: "any" },
         }))
-      : [{ name: `black box, ${program}`, files: cli, env: { MONGOTAP: program }, needs: { mongod: "any" } }];
+      : [
+          {
+            name: `black box, ${program}`,
+            files: cli,
+            env: { MONGOTAP: program },
+            limitMinutes: 8,
+            needs: { mongod: "any" },
+          },
+        ];
   const runs: TestRun[] = [
-    { name: "unit", files: of("unit"), env: {}, needs: {} },
-    { name: "replica set", files: of("mongod"), env: {}, needs: { mongod: "any" } },
+    { name: "unit", files: of("unit"), env: {}, limitMinutes: 2, needs: {} },
+    { name: "replica set", files: of("mongod"), env: {}, limitMinutes: 10, needs: { mongod: "any" } },
     ...blackBox,
-    { name: "fault", files: of("fault"), env: {}, needs: { mongod: "any" } },
+    { name: "fault", files: of("fault"), env: {}, limitMinutes: 15, needs: { mongod: "any" } },
   ];
   return runs.filter((run) => run.files.length > 0);
 }
@@ -74,6 +85,7 @@ export function planVersions(files: readonly string[]): TestRun[] {
     name: `mongod ${version}`,
     files: server,
     env: { MONGOTAP_MONGOD_VERSION: version },
+    limitMinutes: 25,
     needs: { mongod: version },
   }));
 }

@@ -30,7 +30,7 @@ function execute(
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...ENVIRONMENT, ...env }, stdio: "inherit" });
     const limit = setTimeout(() => {
-      console.log(`── ended after ${limitMinutes} minutes`);
+      console.log(`── ended after ${limitMinutes} minutes: run the files one by one to find the one that hangs`);
       child.kill("SIGKILL");
     }, limitMinutes * 60_000);
     child.on("error", reject);

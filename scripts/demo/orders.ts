@@ -1,0 +1,60 @@
+/** Orders of a shop that does not exist: what the demo fills the collection with, and how they change. */
+
+import { Decimal128, Double, ObjectId } from "mongodb";
+
+export interface Order {
+  readonly _id: ObjectId;
+  readonly number: number;
+  readonly status: string;
+  readonly placed: Date;
+  readonly customer: { readonly name: string; readonly email: string; readonly city: string };
+  readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly price: Decimal128 }[];
+  readonly weight: Double;
+  readonly note: string | null;
+  readonly revision: number;
+}
+
+const NAMES = [
+  "Ada Øvergård",
+  "Björn Weiß",
+  "Chloé Lefèvre",
+  "Δήμητρα Παππά",
+  "Ivan Петров",
+  "高橋 花子",
+  "Zoë O'Brien",
+];
+const CITIES = ["Oslo", "Köln", "Lyon", "Αθήνα", "Москва", "大阪", "Galway"];
+const STATES = ["new", "paid", "packed", "shipped", "returned"] as const;
+const NOTES = [null, null, "leave it at the door", 'says "ring twice"', "tab\tand\nnewline", "🎁 gift wrap, please"];
+
+export function pick<T>(list: readonly [T, ...T[]] | readonly T[]): T {
+  return list[whole(list.length)] as T;
+}
+
+/** A whole number from 0 to `below` - 1. */
+export function whole(below: number): number {
+  return Math.floor(Math.random() * below);
+}
+
+export function newOrder(number: number, _id = new ObjectId()): Order {
+  return {
+    _id,
+    number,
+    status: "new",
+    placed: new Date(Date.now() - whole(90 * 86_400_000)),
+    customer: { name: pick(NAMES), email: `customer${whole(50_000)}@example.com`, city: pick(CITIES) },
+    lines: Array.from({ length: 1 + whole(4) }, () => ({
+      sku: `SKU-${100_000 + whole(900_000)}`,
+      quantity: 1 + whole(5),
+      price: Decimal128.fromString((1 + Math.random() * 200).toFixed(2)),
+    })),
+    weight: new Double(Math.round(Math.random() * 20_000) / 1000),
+    note: pick(NOTES),
+    revision: 0,
+  };
+}
+
+/** Changes the order in any case, so that the server tells of it. */
+export function randomUpdate(): object {
+  return { $set: { status: pick(STATES), changed: new Date() }, $inc: { revision: 1 } };
+}

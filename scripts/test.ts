@@ -60,7 +60,8 @@ async function runTests(run: TestRun, workers: number, scratch: string): Promise
   rmSync(report, { force: true });
   const started = performance.now();
   // One process runs file after file, so that they share the server it started.
-  const flags = ["--no-orphans", "--only-failures", `--parallel=${workers}`, "--no-isolate"];
+  // The time limit of test/setup.ts holds for the first file of a process only.
+  const flags = ["--no-orphans", "--only-failures", "--timeout=60000", `--parallel=${workers}`, "--no-isolate"];
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const files = run.files.map((file) => `./${file}`);
   const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env, run.limitMinutes);

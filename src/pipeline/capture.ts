@@ -50,11 +50,17 @@ export function captureSource(settings: CaptureSettings): Source {
       left -= count;
     };
     yield merge.stamp(heartbeat(stream));
-    for await (const step of chunksOf(settings.collections, merge, stream, signal, left)) {
-      if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
-      for await (const batch of merge.upTo(step)) {
-        yield* counted(batch);
-        if (left <= 0) return;
+    for (let isTooLarge = true; isTooLarge;) {
+      isTooLarge = false;
+      for await (const step of chunksOf(settings.collections, merge, stream, signal, left)) {
+        if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
+        // What came before it may have used up what it was read for: then a smaller one is read.
+        const mayCome = (): boolean => !(isTooLarge = step.chunk.documents.offsets.length > left);
+        for await (const batch of merge.upTo(step, mayCome)) {
+          yield* counted(batch);
+          if (left <= 0) return;
+        }
+        if (isTooLarge) break;
       }
     }
     for (const batch of merge.rest()) yield* counted(batch);

@@ -56,16 +56,17 @@ export class Merge {
   }
 
   /**
-   * The events up to the chunk's time, then the chunk; without it when its collection has come to an end meanwhile.
+   * The events up to the chunk's time, then the chunk; without it when its collection has come to an end meanwhile, or
+   * `mayCome` (asked when all before it has been taken) says no.
    * @throws MongotapError `connect` when the chunk is older than what has been emitted: read again
    */
-  async *upTo({ name, namespace, chunk, progress }: Step): AsyncGenerator<Batch> {
+  async *upTo({ name, namespace, chunk, progress }: Step, mayCome: () => boolean): AsyncGenerator<Batch> {
     if (chunk.exact) {
       if (chunk.at < this.#emitted)
         throw new MongotapError("connect", `the server that answered for ${name} is behind the change stream`);
       yield* this.#eventsUpTo(chunk.at);
     }
-    if (!isBeingCopied(this.#position, name)) return;
+    if (!isBeingCopied(this.#position, name) || !mayCome()) return;
     this.#position = withCollection(this.#position, name, progress);
     yield { kind: "rows", namespace, documents: chunk.documents, at: chunk.at, position: this.#position };
   }

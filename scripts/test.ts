@@ -59,9 +59,17 @@ async function runTests(run: TestRun, workers: number, scratch: string): Promise
   const report = join(scratch, "report.xml");
   rmSync(report, { force: true });
   const started = performance.now();
-  // One process runs file after file, so that they share the server it started.
+  // One process runs file after file, so that they share the server it started. It forgets what test/setup.ts said of
+  // time after the first one.
   // The time limit of test/setup.ts holds for the first file of a process only.
-  const flags = ["--no-orphans", "--only-failures", "--timeout=60000", `--parallel=${workers}`, "--no-isolate"];
+  const flags = [
+    "--no-orphans",
+    "--only-failures",
+    "--timeout=60000",
+    `--parallel=${workers}`,
+    "--no-isolate",
+    "--timeout=60000",
+  ];
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const files = run.files.map((file) => `./${file}`);
   const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env, run.limitMinutes);

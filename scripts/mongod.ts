@@ -5,9 +5,16 @@
 import { parseArgs } from "node:util";
 import { startReplicaSet } from "./mongod/replica-set.ts";
 
-export { type FindOptions, type Mongod, findMongod } from "./mongod/find.ts";
+export { type FindOptions, findMongod } from "./mongod/find.ts";
+export type { Mongod } from "./mongod/verify.ts";
 export type { Member } from "./mongod/member.ts";
-export { type ReplicaSet, type ReplicaSetOptions, type Standalone, startReplicaSet, startStandalone } from "./mongod/replica-set.ts";
+export {
+  type ReplicaSet,
+  type ReplicaSetOptions,
+  type Standalone,
+  startReplicaSet,
+  startStandalone,
+} from "./mongod/replica-set.ts";
 export type { ServerOptions } from "./mongod/servers.ts";
 
 const USAGE = `Starts a MongoDB replica set for a developer and stops it on Ctrl-C.
@@ -47,8 +54,13 @@ async function main(args: readonly string[]): Promise<number> {
     syncdelay: oplogSizeMB === undefined ? undefined : 1,
   });
   process.stdout.write(`${set.uri}\n`);
-  process.stderr.write(`mongod ${set.version}, pid ${set.members.map((member) => member.pid).join(", ")}. Ctrl-C stops it.\n`);
+  process.stderr.write(
+    `mongod ${set.version}, pid ${set.members.map((member) => member.pid).join(", ")}. Ctrl-C stops it.\n`,
+  );
+  // Bun spins at full speed while a top-level await waits and nothing but signal listeners keeps the process alive.
+  const alive = setInterval(() => undefined, 60_000);
   await stopped;
+  clearInterval(alive);
   return 0;
 }
 

@@ -12,7 +12,8 @@ delete process.env["MONGOMS_SYSTEM_BINARY"];
 try {
   console.log(await MongoBinary.getPath({ version, downloadDir: folder }));
 } catch (error) {
-  // The first line names the address, the second the reason.
-  console.error(error instanceof Error ? error.message.replaceAll("\n", " ") : String(error));
+  // The first line holds the address, which says nothing to the reader, and the second the reason.
+  const message = error instanceof Error ? error.message : String(error);
+  console.error(message.replace(/ for url "[^"]*", Details:/, ":").replaceAll("\n", " "));
   process.exit(1);
 }

@@ -1,6 +1,7 @@
 /** A mongod from MongoDB's own downloads, by `mongodb-memory-server-core`; gives up soon where those are blocked. */
 import { spawn } from "node:child_process";
-import { mkdir, readdir, rename, stat } from "node:fs/promises";
+import { readdirSync, statSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { guardProcess } from "./watchdog.ts";
 
@@ -15,7 +16,10 @@ const STALL_MS = 30_000;
 /** Puts mongod `version` into `folder` as `bin/mongod`. `scratch` is an empty folder, which the caller removes. */
 export async function mongodFromDownload(version: string, folder: string, scratch: string): Promise<void> {
   const script = join(import.meta.dirname, "download-child.ts");
-  const child = spawn(process.execPath, [script, version, scratch], { stdio: ["ignore", "pipe", "pipe"], cwd: scratch });
+  const child = spawn(process.execPath, [script, version, scratch], {
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: scratch,
+  });
   const release = child.pid === undefined ? undefined : guardProcess(child.pid);
   let stdout = "";
   let stderr = "";
@@ -26,8 +30,8 @@ export async function mongodFromDownload(version: string, folder: string, scratc
   let seen = 0;
   let deadline = Date.now() + FIRST_BYTE_MS;
   let gaveUp = false;
-  const watch = setInterval(async () => {
-    const bytes = await bytesIn(scratch);
+  const watch = setInterval(() => {
+    const bytes = bytesIn(scratch);
     if (bytes > seen) deadline = Date.now() + STALL_MS;
     seen = bytes;
     if (Date.now() < deadline) return;
@@ -46,11 +50,7 @@ export async function mongodFromDownload(version: string, folder: string, scratc
 }
 
 /** The bytes of the partial download. Files of a few bytes (locks) do not count as an answer. */
-async function bytesIn(folder: string): Promise<number> {
-  let total = 0;
-  for (const name of await readdir(folder).catch(() => [])) {
-    const { size } = await stat(join(folder, name)).catch(() => ({ size: 0 }));
-    if (size > 1024) total += size;
-  }
-  return total;
+function bytesIn(folder: string): number {
+  const sizes = readdirSync(folder).map((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0);
+  return sizes.filter((size) => size > 1024).reduce((total, size) => total + size, 0);
 }

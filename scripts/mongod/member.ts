@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import type { Mongod } from "./find.ts";
+import type { Mongod } from "./verify.ts";
 import { type Release, guardProcess } from "./watchdog.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -42,7 +42,7 @@ export class Member {
     this.logpath = join(options.folder, "mongod.log");
   }
 
-  /** `host:port`, as the replica set names this member. */
+  /** `host:port`, where this very process listens. */
   get address(): string {
     return `${this.host}:${this.port}`;
   }
@@ -62,7 +62,13 @@ export class Member {
     if (this.#child !== undefined) throw new Error(`mongod on port ${this.port} is already running`);
     const { mongod, args, port } = this.#options;
     await mkdir(this.dbpath, { recursive: true });
-    const own = [`--port=${port}`, `--dbpath=${this.dbpath}`, `--logpath=${this.logpath}`, "--logappend", "--bind_ip=127.0.0.1"];
+    const own = [
+      `--port=${port}`,
+      `--dbpath=${this.dbpath}`,
+      `--logpath=${this.logpath}`,
+      "--logappend",
+      "--bind_ip=127.0.0.1",
+    ];
     const child = spawn(mongod.path, [...own, ...args], {
       env: { ...process.env, ...mongod.env },
       stdio: "ignore",
@@ -106,6 +112,7 @@ export class Member {
   /** Sends `signal` and, if it ends the process, resolves when it has ended. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     if (this.#child === undefined) return;
+    this.#child.ref();
     process.kill(this.pid, signal);
     if (signal === "SIGKILL") {
       await this.#exit;

@@ -8,6 +8,11 @@ export interface ReplicaSetOptions extends ServerOptions {
   readonly members: 1 | 3;
   /** Default: 5 % of the disk (the server's own). 1 for a history that is lost within seconds: see `syncdelay`. */
   readonly oplogSizeMB?: number | undefined;
+  /**
+   * The port under which a member is known to clients and to the others, given its real one. With a proxy at that port
+   * a network can be cut between them all.
+   */
+  readonly advertise?: ((port: number) => Promise<number>) | undefined;
 }
 
 /** A running server, or several. */
@@ -37,15 +42,18 @@ export async function startReplicaSet(options: ReplicaSetOptions): Promise<Repli
   if (options.oplogSizeMB !== undefined) args.push("--oplogSize", String(options.oplogSizeMB));
   const servers = await startServers(options, options.members, args);
   try {
+    if (options.advertise !== undefined) await servers.advertise(options.advertise);
     await servers.command(firstOf(servers), {
       replSetInitiate: {
         _id: SET_NAME,
-        members: servers.members.map((member, index) => ({ _id: index, host: member.address })),
+        members: servers.addresses.map((host, index) => ({ _id: index, host })),
         settings: { electionTimeoutMillis: 2_000, heartbeatIntervalMillis: 500 },
       },
     });
     await servers.createRoot(await primaryOf(servers));
-    await servers.waitForHello("secondaries", (answers) => answers.every((answer) => answer?.["isWritablePrimary"] || answer?.["secondary"]));
+    await servers.waitForHello("secondaries", (answers) =>
+      answers.every((answer) => answer?.["isWritablePrimary"] || answer?.["secondary"]),
+    );
   } catch (error) {
     await servers.stop();
     throw error;
@@ -102,7 +110,11 @@ async function stepDown(servers: Servers): Promise<void> {
   const old = await primaryOf(servers);
   // A set of one cannot elect another: it may be primary again as soon as its freeze is lifted.
   const isAlone = servers.members.length === 1;
-  await servers.command(old, { replSetStepDown: isAlone ? 1 : 10, secondaryCatchUpPeriodSecs: isAlone ? 0 : 1, force: isAlone });
+  await servers.command(old, {
+    replSetStepDown: isAlone ? 1 : 10,
+    secondaryCatchUpPeriodSecs: isAlone ? 0 : 1,
+    force: isAlone,
+  });
   if (isAlone) await servers.command(old, { replSetFreeze: 0 });
   await primaryOf(servers);
 }

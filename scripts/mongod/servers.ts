@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Document, MongoClient } from "mongodb";
 import { type Certificates, makeCertificates } from "./certificates.ts";
-import { type Mongod, findMongod } from "./find.ts";
+import { findMongod } from "./find.ts";
 import { Member, StartError } from "./member.ts";
 import { freePort } from "./ports.ts";
+import type { Mongod } from "./verify.ts";
 import { type Release, guardFolder } from "./watchdog.ts";
 
 export interface ServerOptions {
@@ -60,7 +61,11 @@ export async function startServers(options: ServerOptions, count: number, args: 
     if (options.tls) certificates = await makeCertificates(folder, options.tls === true ? {} : options.tls);
     const all = [...args, ...(await commonArgs(options, folder, certificates))];
     const starts = Array.from({ length: count }, async (_, index) => {
-      members[index] = await startMember({ mongod, args: all, folder: join(folder, String(index)) }, options.port, index);
+      members[index] = await startMember(
+        { mongod, args: all, folder: join(folder, String(index)) },
+        options.port,
+        index,
+      );
     });
     const failed = (await Promise.allSettled(starts)).find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
@@ -71,9 +76,14 @@ export async function startServers(options: ServerOptions, count: number, args: 
   }
 }
 
-async function commonArgs(options: ServerOptions, folder: string, certificates: Certificates | undefined): Promise<string[]> {
+async function commonArgs(
+  options: ServerOptions,
+  folder: string,
+  certificates: Certificates | undefined,
+): Promise<string[]> {
   const args = ["--wiredTigerCacheSizeGB", String(options.cacheGB ?? 0.25)];
-  for (const [name, value] of Object.entries({ ...PARAMETERS, ...options.parameters })) args.push("--setParameter", `${name}=${value}`);
+  for (const [name, value] of Object.entries({ ...PARAMETERS, ...options.parameters }))
+    args.push("--setParameter", `${name}=${value}`);
   if (options.syncdelay !== undefined) args.push("--syncdelay", String(options.syncdelay));
   if (options.auth !== undefined) {
     const keyFile = join(folder, "key");
@@ -81,7 +91,14 @@ async function commonArgs(options: ServerOptions, folder: string, certificates: 
     args.push("--auth", "--keyFile", keyFile);
   }
   if (certificates !== undefined) {
-    args.push("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", certificates.serverFile, "--tlsCAFile", certificates.caFile);
+    args.push(
+      "--tlsMode",
+      "requireTLS",
+      "--tlsCertificateKeyFile",
+      certificates.serverFile,
+      "--tlsCAFile",
+      certificates.caFile,
+    );
     // Clients bring no certificate; members reach each other also when their certificate is for another host.
     args.push("--tlsAllowConnectionsWithoutCertificates", "--tlsAllowInvalidHostnames");
   }
@@ -110,6 +127,7 @@ async function startMember(
 /** Started by `startServers`. */
 export class Servers {
   readonly #parts: Parts;
+  #advertised: readonly string[] | undefined;
   #hasUser = false;
 
   constructor(parts: Parts) {
@@ -128,8 +146,18 @@ export class Servers {
     return this.#parts.certificates?.caFile;
   }
 
+  /** The members as the set names them. */
+  get addresses(): readonly string[] {
+    return this.#advertised ?? this.members.map((member) => member.address);
+  }
+
+  /** Lets the set name its members by other ports than their own. */
+  async advertise(portOf: (port: number) => Promise<number>): Promise<void> {
+    this.#advertised = await Promise.all(this.members.map(async ({ host, port }) => `${host}:${await portOf(port)}`));
+  }
+
   /** A URI for clients; `query` is what follows the question mark. */
-  uri(query: string, withCredentials: boolean, members = this.members): string {
+  uri(query: string, withCredentials: boolean, addresses = this.addresses): string {
     const { auth } = this.#parts.options;
     const parameters = [query];
     if (this.caFile !== undefined) parameters.push("tls=true", `tlsCAFile=${encodeURIComponent(this.caFile)}`);
@@ -138,12 +166,12 @@ export class Servers {
       login = `${encodeURIComponent(auth.user)}:${encodeURIComponent(auth.password)}@`;
       parameters.push("authSource=admin", "authMechanism=SCRAM-SHA-256");
     }
-    return `mongodb://${login}${members.map((member) => member.address).join(",")}/?${parameters.join("&")}`;
+    return `mongodb://${login}${addresses.join(",")}/?${parameters.join("&")}`;
   }
 
   /** Sends one command to the database `admin` of exactly this member. */
   async command(member: Member, command: Document): Promise<Document> {
-    const client = new MongoClient(this.uri("directConnection=true", this.#hasUser, [member]), {
+    const client = new MongoClient(this.uri("directConnection=true", this.#hasUser, [member.address]), {
       serverSelectionTimeoutMS: 3_000,
       connectTimeoutMS: 3_000,
       ...(this.caFile === undefined ? {} : { tlsAllowInvalidHostnames: true }),
@@ -174,7 +202,9 @@ export class Servers {
     const deadline = Date.now() + READY_TIMEOUT_MS;
     for (;;) {
       const answers = await Promise.all(
-        this.members.map(async (member) => (member.isRunning ? await this.command(member, { hello: 1 }).catch(() => undefined) : undefined)),
+        this.members.map(async (member) =>
+          member.isRunning ? await this.command(member, { hello: 1 }).catch(() => undefined) : undefined,
+        ),
       );
       if (isReady(answers)) return;
       if (Date.now() > deadline) {

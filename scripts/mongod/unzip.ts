@@ -5,7 +5,10 @@ const END_OF_CENTRAL_DIRECTORY = 0x06054b50;
 const CENTRAL_DIRECTORY_ENTRY = 0x02014b50;
 
 /** Yields the files of `archive` whose name `isWanted`. Throws when the archive is cut or damaged. */
-export function* unzip(archive: Buffer, isWanted: (name: string) => boolean): Generator<{ name: string; content: Buffer }> {
+export function* unzip(
+  archive: Buffer,
+  isWanted: (name: string) => boolean,
+): Generator<{ name: string; content: Buffer }> {
   // The end record is 22 bytes, followed by a comment of at most 64 KiB.
   let end = archive.length - 22;
   while (end >= 0 && archive.readUInt32LE(end) !== END_OF_CENTRAL_DIRECTORY) end -= 1;

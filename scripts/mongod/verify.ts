@@ -1,0 +1,52 @@
+/** A mongod is only believed to be one when it says so itself. */
+import { execFile } from "node:child_process";
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { delimiter, dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** A mongod that was seen to start. */
+export interface Mongod {
+  readonly path: string;
+  /** What must be added to the environment of the process (library paths). */
+  readonly env: Record<string, string>;
+  /** As the binary itself says, for instance `6.0.5`. */
+  readonly version: string;
+}
+
+/** Runs `path --version`. Rejects when it does not start or is something else. */
+export async function verify(path: string): Promise<Mongod> {
+  return await verifyWith(path, {});
+}
+
+/** The same for one that was fetched into `…/bin/mongod`, with the libraries that came with it in `…/lib`. */
+export async function verifyFetched(path: string): Promise<Mongod> {
+  const libraries = join(dirname(dirname(path)), "lib");
+  if (!(await exists(libraries))) return await verify(path);
+  const inherited = process.env["LD_LIBRARY_PATH"];
+  return await verifyWith(path, { LD_LIBRARY_PATH: inherited ? `${libraries}${delimiter}${inherited}` : libraries });
+}
+
+async function verifyWith(path: string, env: Record<string, string>): Promise<Mongod> {
+  const { stdout } = await run(path, ["--version"], { env: { ...process.env, ...env }, timeout: 20_000 });
+  const version = /db version v(\S+)/.exec(stdout)?.[1];
+  if (version === undefined) throw new Error("does not say that it is a mongod");
+  return { path, env, version };
+}
+
+/** Whether `path` is there (and, with `constants.X_OK`, may be run). */
+export async function exists(path: string, mode = constants.F_OK): Promise<boolean> {
+  return await access(path, mode).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The first line of what went wrong: what the program said, else what Node said. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const stderr = "stderr" in error ? String(error.stderr).trim() : "";
+  return (stderr || error.message).split("\n")[0] ?? "";
+}

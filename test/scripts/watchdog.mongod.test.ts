@@ -1,0 +1,49 @@
+/** However a process ends that started servers, they end with it, and their files. Needs real servers. */
+import { expect, test } from "bun:test";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { waitFor } from "../support/wait.ts";
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly pids: readonly number[];
+  readonly folders: readonly string[];
+}
+
+async function startElsewhere(...flags: readonly string[]): Promise<Started> {
+  const script = join(import.meta.dirname, "server-process.ts");
+  const child = spawn(process.execPath, [...flags, script], { stdio: ["ignore", "pipe", "inherit"] });
+  for await (const chunk of child.stdout) {
+    return { child, ...(JSON.parse(String(chunk)) as Omit<Started, "child">) };
+  }
+  throw new Error("it said nothing");
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
+  test(`after ${signal} no server and no folder is left, not even of a suspended server`, async () => {
+    const { child, pids, folders } = await startElsewhere();
+    expect(pids).toHaveLength(3);
+    expect(pids.every(isAlive)).toBe(true);
+    expect(folders.every((folder) => existsSync(folder))).toBe(true);
+    child.kill(signal);
+    await waitFor(() => !pids.some(isAlive), { what: "the servers to end", timeoutMs: 5_000 });
+    await waitFor(() => !folders.some((folder) => existsSync(folder)), { what: "the folders to go", timeoutMs: 5_000 });
+  });
+}
+
+test("a runner that kills all its descendants at its end leaves no folder either", async () => {
+  const { child, pids, folders } = await startElsewhere("--no-orphans");
+  child.kill("SIGTERM");
+  await waitFor(() => !pids.some(isAlive), { what: "the servers to end", timeoutMs: 5_000 });
+  await waitFor(() => !folders.some((folder) => existsSync(folder)), { what: "the folders to go", timeoutMs: 5_000 });
+});

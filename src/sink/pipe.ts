@@ -10,6 +10,7 @@ import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { codeOf } from "../lib/system-error.ts";
 import { outputError } from "./output-errors.ts";
+import { IS_BUN } from "./runtime.ts";
 import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
 
@@ -20,7 +21,11 @@ export type Deliver = (bytes: Uint8Array, signal: AbortSignal) => Promise<void>;
 export const UNBLOCKED =
   constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
-const PIECE = 1 << 20;
+/**
+ * What is written at a time. Deno forgets how much of a write a nearly full pipe has taken before it says EAGAIN, so
+ * there it is what a pipe takes as a whole or not at all (PIPE_BUF): a fourth of the speed, but every byte once.
+ */
+const PIECE = IS_BUN ? 1 << 16 : 1 << 12;
 /** A full pipe is tried again this often at once, then after 1, 2, 3 … ms: fast readers stay fast, stuck ones are cheap. */
 const EAGER_TRIES = 50;
 const LONGEST_PAUSE_MS = 20;

@@ -5,22 +5,18 @@
 
 import { fstatSync, statSync, write, type Stats } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
-import type { Writable } from "node:stream";
+import { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
 import { codeOf } from "../lib/system-error.ts";
 import { outputError } from "./output-errors.ts";
 import { PipeSink, UNBLOCKED, unblocked, type Deliver } from "./pipe.ts";
+import { IS_BUN } from "./runtime.ts";
 import type { Sink } from "./sink.ts";
 
 export interface StdoutOptions {
   /** The descriptor of standard output: 1. */
   readonly fd: number;
-  /**
-   * What to write to where the descriptor cannot be opened a second time (sockets; systems without /proc). Absent: the
-   * descriptor, by the runtime's threads. Deno blocks on that: there it has to be a `net.Socket` on the descriptor.
-   */
-  readonly stream?: () => Writable;
   /** Throw when stdout is closed or /dev/null: with a state file that would lose documents in silence. */
   readonly refuseNull: boolean;
 }
@@ -34,11 +30,11 @@ export async function openStdoutSink(options: StdoutOptions): Promise<Sink> {
       hint: "Give stdout a reader, use --out, or leave out --state.",
     });
   }
-  const { deliver, handle } = await wayOut(options);
+  const { deliver, handle } = await wayOut(options.fd);
   return new PipeSink("stdout", deliver, handle);
 }
 
-async function wayOut({ fd, stream }: StdoutOptions): Promise<{ deliver: Deliver; handle?: FileHandle }> {
+async function wayOut(fd: number): Promise<{ deliver: Deliver; handle?: FileHandle }> {
   const found = statOf(fd);
   // A redirection to a file shares its offset with the shell's other commands: only the descriptor knows it.
   if (found.isFile()) return { deliver: toDescriptor(fd) };
@@ -51,7 +47,7 @@ async function wayOut({ fd, stream }: StdoutOptions): Promise<{ deliver: Deliver
       // not Linux, or not ours to open (after su): the other ways are right too, only slower
     }
   }
-  return { deliver: stream === undefined ? toDescriptor(fd) : toStream(stream()) };
+  return { deliver: IS_BUN ? toDescriptor(fd) : toSocket(fd) };
 }
 
 function statOf(fd: number): Stats {
@@ -66,7 +62,7 @@ function gone(cause: unknown): MongotapError {
   return new MongotapError("pipe", "the reader of stdout is gone", { cause });
 }
 
-/** By the runtime's threads: what blocks is not the event loop. */
+/** By the runtime's threads. What blocks is one of them, not the event loop; but Deno has none for descriptor 1. */
 function toDescriptor(fd: number): Deliver {
   return async (bytes, signal) => {
     for (let done = 0; done < bytes.length;) {
@@ -85,7 +81,9 @@ function toDescriptor(fd: number): Deliver {
   };
 }
 
-function toStream(stream: Writable): Deliver {
+/** By the runtime's poll for sockets. Right for Deno; Bun blocks on a `Socket` of a descriptor. */
+function toSocket(fd: number): Deliver {
+  const stream = new Socket({ fd, readable: false });
   stream.on("error", () => undefined); // told by the callback as well; without a listener it would end the process
   return (bytes, signal) =>
     unlessAborted(signal, (accept, reject) => {

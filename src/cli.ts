@@ -22,7 +22,7 @@ export interface CommandRow {
 
 const SOURCE = ["uri", "uriFile"] as const;
 const SEEING = ["logLevel", "logFormat"] as const;
-const OUTPUT = ["out", "format", "envelope"] as const;
+const OUTPUT = ["out", "format", "envelope", "arrays", "documents", "strict", "onBadDocument"] as const;
 const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
 const BOUNDS = ["for", "limit", "retryFor"] as const;
 
@@ -100,7 +100,7 @@ export async function runCli({ argv, env, world, createLog }: CliInput): Promise
   const name = argv.find((arg) => !arg.startsWith("-"));
   if (argv.includes("--version") || argv[0] === "-v") {
     const { print } = await import("./commands/print.ts");
-    await print(world, `mongotap ${world.version}\n`);
+    await print(`mongotap ${world.version}\n`);
     return 0;
   }
   const wantsHelp = argv.includes("--help") || argv.includes("-h") || argv[0] === "help";

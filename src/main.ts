@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The process: arguments, environment, streams and signals in; exit code out. The only file that touches it. */
 
-import { createWriteStream } from "node:fs";
 import { constants } from "node:os";
 import { isatty, WriteStream } from "node:tty";
 
@@ -56,8 +55,6 @@ async function main(): Promise<number> {
       world: {
         version: packageJson.version,
         pid: process.pid,
-        stdout: () => createWriteStream("", { fd: 1, autoClose: false }),
-        stdoutIsTerminal: isatty(1),
         get columns() {
           return isatty(1) ? new WriteStream(1).columns : 100;
         },

@@ -1,7 +1,5 @@
 /** What every command is given, and what it returns. */
 
-import type { Writable } from "node:stream";
-
 import type { Settings } from "../config/options.ts";
 import type { Logger } from "../observe/log.ts";
 
@@ -9,9 +7,6 @@ import type { Logger } from "../observe/log.ts";
 export interface World {
   readonly version: string;
   readonly pid: number;
-  /** Only opened when something is written to it. */
-  readonly stdout: () => Writable;
-  readonly stdoutIsTerminal: boolean;
   /** Columns of the terminal; 80 where there is none. */
   readonly columns: number;
   /** Aborts with a Stop as its reason when the run shall end in good order. */

@@ -42,7 +42,7 @@ export const discover: Command = async ({ settings, namespaces, log, world }) =>
     }
   }
   if (found.length === 0) log.warn("nothing found");
-  await print(world, settings.as === "json" ? jsonOf(found) : textOf(found));
+  await print(settings.as === "json" ? jsonOf(found) : textOf(found));
   return 0;
 };
 

@@ -95,9 +95,10 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
     namespaces: plan.seals ? collections.map((c) => nameOf(c.namespace)) : [],
+    quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,
     world,
   });
-  const encoder = createLineEncoder(prepared.envelope, { format: settings.format });
+  const encoder = encoderOf(prepared);
   const stats = newStats(performance.now());
   const deadline = deadlineOf(settings.for);
   const signal = deadline ? AbortSignal.any([world.signal, deadline.signal]) : world.signal;
@@ -128,6 +129,17 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   } finally {
     deadline?.cancel();
   }
+}
+
+function encoderOf({ plan, envelope }: Prepared): Encoder {
+  const { settings, world } = plan.invocation;
+  const { format, arrays, documents, strict } = settings;
+  return createLineEncoder({
+    envelope,
+    transcoding: { format, documents, strict, ...(arrays === undefined ? {} : { arrays }) },
+    onBadDocument: settings.onBadDocument.policy,
+    version: world.version,
+  });
 }
 
 /** The source came to its end: finished files get their names, and the state learns of it. */
@@ -168,11 +180,16 @@ function tell({ plan, target, envelope }: Prepared, stats: Stats, encoder: Encod
   log.info(
     `${summaryOf(stats, performance.now())} → ${target.kind === "stdout" ? "standard output" : targetText(target)}`,
   );
-  const { deletes, missingDocuments, invalidUtf8 } = encoder.omissions;
+  const { deletes, missingDocuments, invalidUtf8, badDocuments } = encoder.omissions;
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
   if (missingDocuments > 0) {
     const what = envelope === "none" ? "left out" : "written without a document";
     log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);
+  }
+  if (badDocuments > 0) {
+    const { onBadDocument } = plan.invocation.settings;
+    const fate = onBadDocument.policy === "quarantine" ? `put into ${onBadDocument.file}` : "left out";
+    log.warn(`${countOf(badDocuments, "document")} that cannot be carried: ${fate}`);
   }
   if (invalidUtf8 > 0)
     log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
@@ -185,6 +202,8 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
     command,
     namespaces: bindings.map(bindingText).toSorted().join(" "),
     format: settings.format,
+    arrays: settings.arrays ?? "as they are",
+    documents: settings.documents,
     envelope,
     out: targetText(target),
   };

@@ -49,7 +49,7 @@ export const status: Command = async ({ settings, log, world }) => {
   log.hide(uri.secrets);
   await using connection = await connect(uri, "mongotap");
   const found = statusOf(saved, await readOplogWindow(connection.client), await readServerTime(connection.client));
-  await print(world, settings.as === "json" ? `${JSON.stringify(found)}\n` : textOf(found));
+  await print(settings.as === "json" ? `${JSON.stringify(found)}\n` : textOf(found));
   return verdict(found, settings.warnAt);
 };
 

@@ -3,6 +3,8 @@
 import { resolve } from "node:path";
 
 import { type FileTarget, openFileSink } from "../sink/files.ts";
+import { QUARANTINE } from "../protocol/bad-documents.ts";
+import { withAside } from "../sink/quarantine.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import type { World } from "./command.ts";
@@ -27,11 +29,35 @@ export interface SinkSettings {
   readonly replace: boolean;
   readonly hasState: boolean;
   readonly namespaces: readonly string[];
+  /** A second file, for documents that cannot be carried. */
+  readonly quarantine: string | undefined;
   readonly world: World;
 }
 
 /** @throws MongotapError `output` or `state` before anything is read from the source */
-export function openSink({ target, marks, seals, replace, hasState, namespaces, world }: SinkSettings): Promise<Sink> {
-  if (target.kind === "stdout") return openStdoutSink({ fd: 1, stream: world.stdout, refuseNull: hasState });
-  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces });
+export async function openSink(settings: SinkSettings): Promise<Sink> {
+  const { quarantine, marks, hasState, replace } = settings;
+  if (quarantine === undefined) return openMain(settings, marks);
+  const target = { kind: "file", path: resolve(quarantine) } as const;
+  const isAside = (mark: OutputMark): boolean => mark.path === target.path;
+  const main = await openMain(
+    settings,
+    marks.filter((mark) => !isAside(mark)),
+  );
+  try {
+    const common = { target, seals: false, replace, durable: hasState, signal: settings.world.signal };
+    const aside = await openFileSink({ ...common, marks: marks.filter(isAside) });
+    return withAside(main, aside, QUARANTINE);
+  } catch (error) {
+    await main[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function openMain(
+  { target, seals, replace, hasState, namespaces, world }: SinkSettings,
+  marks: readonly OutputMark[],
+): Promise<Sink> {
+  if (target.kind === "stdout") return openStdoutSink({ fd: 1, refuseNull: hasState });
+  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces, signal: world.signal });
 }

@@ -6,7 +6,7 @@
 import * as v from "valibot";
 
 import { ENVELOPES } from "../protocol/envelopes.ts";
-import { duration, percent, startAt, wholeNumber } from "./values.ts";
+import { badDocumentPolicy, duration, percent, startAt, wholeNumber } from "./values.ts";
 
 export type Group = "source" | "what" | "output" | "state" | "bounds" | "seeing";
 
@@ -88,6 +88,35 @@ export const OPTIONS = {
     text: "the document of an update: lookup (as it is by now), image (as it was; the collection must keep images), none, or auto",
     fallback: "auto",
     schema: oneOf(["auto", "lookup", "image", "none"]),
+  },
+  arrays: {
+    flag: "arrays",
+    value: "array|string",
+    group: "output",
+    text: "arrays as JSON arrays whose elements must be of one type, or as strings that hold their JSON; unset: as they are",
+    schema: oneOf(["array", "string"]),
+  },
+  documents: {
+    flag: "documents",
+    value: "document|string",
+    group: "output",
+    text: "nested documents as JSON objects, or as strings that hold their JSON",
+    fallback: "document",
+    schema: oneOf(["document", "string"]),
+  },
+  strict: {
+    flag: "strict",
+    group: "output",
+    text: "invalid UTF-8 is a bad document, instead of U+FFFD in its place",
+    schema: flag,
+  },
+  onBadDocument: {
+    flag: "on-bad-document",
+    value: "POLICY",
+    group: "output",
+    text: "what cannot be carried: fail, skip (counted), or quarantine=FILE (a line with its bytes)",
+    fallback: "fail",
+    schema: badDocumentPolicy,
   },
   state: {
     flag: "state",

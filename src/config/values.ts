@@ -28,6 +28,20 @@ export const percent: v.GenericSchema<string, number> = v.pipe(
   v.maxValue(100, "takes a percentage of at most 100%"),
 );
 
+/** What to do with a document that cannot be carried; `file` where it is to be kept. */
+export type OnBadDocument =
+  | { readonly policy: "fail" | "skip" }
+  | { readonly policy: "quarantine"; readonly file: string };
+
+export const badDocumentPolicy: v.GenericSchema<string, OnBadDocument> = v.pipe(
+  v.string(),
+  v.regex(/^(fail|skip|quarantine=.+)$/, "takes fail, skip or quarantine=FILE"),
+  v.transform((typed): OnBadDocument => {
+    if (typed === "fail" || typed === "skip") return { policy: typed };
+    return { policy: "quarantine", file: typed.slice(typed.indexOf("=") + 1) };
+  }),
+);
+
 /** Where a tail begins. `seconds` since 1970; `token` is the `_data` of a resume token. */
 export type StartAt =
   | { readonly kind: "now" }

@@ -1,68 +1,149 @@
-/** Batches to NDJSON: one envelope around each document, one buffer for all, and which lines belong to which collection. */
+/** Batches to NDJSON: an envelope around each document, one buffer for all, and which lines belong to which collection. */
 
 import { ChangeEvent } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
-import { createTranscoder, type TranscoderOptions } from "../codec/transcode.ts";
-import { type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
+import { createTranscoder } from "../codec/transcode.ts";
+import type { TranscoderOptions } from "../codec/transcoder.ts";
+import { MongotapError } from "../errors.ts";
 import type { Segment } from "../sink/sink.ts";
-import { createEnvelope, type EnvelopeName, type RowContext } from "./envelopes.ts";
-import type { Encoder, Omissions } from "./protocol.ts";
+import { type Batch, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
+import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
+import type { Envelope, EnvelopeCounts } from "./envelope.ts";
+import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
+import type { Encoded, Encoder, Omissions } from "./protocol.ts";
+
+export interface LineOptions {
+  readonly envelope: EnvelopeName;
+  readonly transcoding: TranscoderOptions;
+  readonly onBadDocument: BadDocumentPolicy;
+  /** Of mongotap; some envelopes name it. */
+  readonly version: string;
+}
+
+/** The buffer is used again by each batch; a batch that fails leaves nothing behind. */
+export function createLineEncoder(options: LineOptions): Encoder {
+  return new LineEncoder(options);
+}
 
 /** Rows sort behind all events of the same cluster time. */
 const BEHIND_ALL_EVENTS = "f".repeat(8);
 const NEWLINE = 10;
 
-/** The buffer is used again by each batch; a batch that fails leaves nothing behind. */
-export function createLineEncoder(envelopeName: EnvelopeName, options: TranscoderOptions): Encoder {
-  const transcoder = createTranscoder(options);
-  const counted: Omissions = { deletes: 0, missingDocuments: 0, invalidUtf8: 0 };
-  const envelope = createEnvelope(envelopeName, transcoder, counted);
-  const writer = new JsonWriter();
-  const event = new ChangeEvent();
+class LineEncoder implements Encoder {
+  readonly #policy: BadDocumentPolicy;
+  readonly #transcoder;
+  readonly #envelope: Envelope;
+  readonly #counts: EnvelopeCounts = { deletes: 0, missingDocuments: 0 };
+  readonly #writer = new JsonWriter();
+  readonly #event = new ChangeEvent();
+  readonly #segments = new SegmentList();
+  #badDocuments = 0;
 
-  function encodeRows({ documents: { bytes, offsets }, namespace, at }: RowBatch): readonly Segment[] {
-    const row: RowContext = {
+  constructor({ envelope, transcoding, onBadDocument, version }: LineOptions) {
+    this.#policy = onBadDocument;
+    this.#transcoder = createTranscoder(transcoding);
+    const quoted = createTranscoder({ ...transcoding, documents: "string" });
+    this.#envelope = createEnvelope(envelope, { transcoder: this.#transcoder, quoted, counts: this.#counts, version });
+  }
+
+  get omissions(): Omissions {
+    return { ...this.#counts, invalidUtf8: this.#transcoder.counts.invalidUtf8, badDocuments: this.#badDocuments };
+  }
+
+  encode(batch: Batch): Encoded {
+    this.#writer.reset();
+    this.#segments.reset();
+    this.#transcoder.load(batch.documents.bytes);
+    if (batch.kind === "rows") this.#encodeRows(batch);
+    else this.#encodeEvents(batch);
+    const segments = this.#segments.close(this.#writer.length);
+    const lines = segments.reduce((sum, segment) => sum + segment.lines, 0);
+    return { bytes: this.#writer.view(), segments, lines };
+  }
+
+  #encodeRows({ documents: { bytes, offsets }, namespace, at }: RowBatch): void {
+    const writer = this.#writer;
+    const name = nameOf(namespace);
+    const writeRow = this.#envelope.rows({
       namespace,
       order: at + BEHIND_ALL_EVENTS,
       seconds: Number.parseInt(at.slice(0, 8), 16),
       increment: Number.parseInt(at.slice(8), 16),
-    };
+    });
     for (const offset of offsets) {
-      envelope.writeRow(writer, bytes, offset, row);
-      writer.writeByte(NEWLINE);
-    }
-    return [{ namespace: nameOf(namespace), begin: 0, end: writer.length, lines: offsets.length }];
-  }
-
-  function encodeEvents({ documents: { bytes, offsets }, orders }: EventBatch): readonly Segment[] {
-    const segments: Segment[] = [];
-    let open: { namespace: string; begin: number; lines: number } | undefined;
-    for (const [i, offset] of offsets.entries()) {
-      event.read(bytes, offset);
       const begin = writer.length;
-      if (!envelope.writeEvent(writer, event, orders[i] ?? "")) continue;
-      writer.writeByte(NEWLINE);
-      const { namespace } = event;
-      if (open && open.namespace !== namespace) {
-        segments.push({ ...open, end: begin });
-        open = undefined;
+      try {
+        writeRow(writer, bytes, offset);
+        writer.writeByte(NEWLINE);
+        this.#segments.add(name, begin);
+      } catch (error) {
+        this.#refuse(error, { namespace: name, bytes, at: offset, kind: "document" }, begin);
       }
-      open ??= { namespace, begin, lines: 0 };
-      open.lines += 1;
     }
-    if (open) segments.push({ ...open, end: writer.length });
-    return segments;
   }
 
-  return {
-    encode(batch) {
-      writer.reset();
-      const segments = batch.kind === "rows" ? encodeRows(batch) : encodeEvents(batch);
-      const lines = segments.reduce((sum, segment) => sum + segment.lines, 0);
-      return { bytes: writer.view(), segments, lines };
-    },
-    get omissions() {
-      return { ...counted, invalidUtf8: transcoder.counts.invalidUtf8 };
-    },
-  };
+  #encodeEvents({ documents: { bytes, offsets }, orders }: EventBatch): void {
+    const writer = this.#writer;
+    const event = this.#event;
+    for (const [i, offset] of offsets.entries()) {
+      const begin = writer.length;
+      event.read(bytes, offset);
+      try {
+        if (!this.#envelope.writeEvent(writer, event, orders[i] ?? "")) continue;
+        writer.writeByte(NEWLINE);
+        this.#segments.add(event.namespace, begin);
+      } catch (error) {
+        this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
+      }
+    }
+  }
+
+  /** Takes back the half-written line and does what the policy says. */
+  #refuse(
+    error: unknown,
+    from: { namespace: string; bytes: Uint8Array; at: number; kind: "document" | "event" },
+    begin: number,
+  ): void {
+    this.#writer.length = begin;
+    if (!(error instanceof MongotapError) || error.kind !== "data") throw error;
+    const bad = { ...from, error };
+    if (this.#policy === "fail") throw describeBad(bad, this.#transcoder);
+    this.#badDocuments += 1;
+    if (this.#policy === "skip") return;
+    writeQuarantined(this.#writer, bad);
+    this.#segments.add(QUARANTINE, begin);
+  }
+}
+
+/** Runs of lines of one collection each. */
+class SegmentList {
+  #done: Segment[] = [];
+  #namespace = "";
+  #begin = 0;
+  #lines = 0;
+
+  reset(): void {
+    this.#done = [];
+    this.#lines = 0;
+  }
+
+  /** One more line, of `namespace`, that begins at `begin`. */
+  add(namespace: string, begin: number): void {
+    if (this.#lines > 0 && namespace !== this.#namespace) this.#end(begin);
+    if (this.#lines === 0) {
+      this.#namespace = namespace;
+      this.#begin = begin;
+    }
+    this.#lines += 1;
+  }
+
+  close(end: number): readonly Segment[] {
+    if (this.#lines > 0) this.#end(end);
+    return this.#done;
+  }
+
+  #end(end: number): void {
+    this.#done.push({ namespace: this.#namespace, begin: this.#begin, end, lines: this.#lines });
+    this.#lines = 0;
+  }
 }

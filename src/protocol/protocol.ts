@@ -18,6 +18,8 @@ export interface Omissions {
   missingDocuments: number;
   /** Strings with invalid UTF-8, written with U+FFFD in its place. */
   invalidUtf8: number;
+  /** Documents and events that cannot be carried, left out or put into quarantine by the user's choice. */
+  badDocuments: number;
 }
 
 export interface Encoder {

@@ -1,0 +1,19 @@
+/** `--envelope none`: the document and nothing else; of a change the document after it. */
+
+import type { Envelope, EnvelopeParts } from "./envelope.ts";
+
+export function bareEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
+  return {
+    rows: () => (writer, bytes, at) => transcoder.writeDocument(writer, bytes, at),
+    writeEvent(writer, event) {
+      const { fullDocument } = event.slots;
+      if (fullDocument.isDocument) {
+        transcoder.writeDocument(writer, event.bytes, fullDocument.begin);
+        return true;
+      }
+      if (event.operation === "delete") counts.deletes += 1;
+      else if (event.operation === "update") counts.missingDocuments += 1;
+      return false;
+    },
+  };
+}

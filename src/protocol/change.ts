@@ -1,0 +1,52 @@
+/** `--envelope change`: operation, key, document, update description and image side by side. */
+
+import {
+  type Envelope,
+  type EnvelopeParts,
+  Fragment,
+  operationOf,
+  SourceFragments,
+  sourceText,
+  writeDocumentOrNull,
+  writeKeyOf,
+} from "./envelope.ts";
+
+export function changeEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
+  const sources = new SourceFragments();
+  return {
+    rows({ namespace, order, seconds }) {
+      const head = new Fragment(`{"op":"c","source":{${sourceText(namespace)}},"key":`);
+      const middle = new Fragment(',"document":');
+      const tail = new Fragment(`,"snapshot":true,"ts_ms":${seconds * 1000},"order":"${order}"}`);
+      return (writer, bytes, at) => {
+        head.write(writer);
+        writeKeyOf(writer, transcoder, bytes, at);
+        middle.write(writer);
+        transcoder.writeDocument(writer, bytes, at);
+        tail.write(writer);
+      };
+    },
+    writeEvent(writer, event, order) {
+      const op = operationOf(event);
+      if (op === undefined) return false;
+      const { documentKey, fullDocument, updateDescription, fullDocumentBeforeChange: before } = event.slots;
+      writer.writeAscii(`{"op":"${op}","source":{`);
+      sources.of(event.namespace).write(writer);
+      writer.writeAscii('},"key":');
+      writeDocumentOrNull(writer, transcoder, event, documentKey);
+      writer.writeAscii(',"document":');
+      writeDocumentOrNull(writer, transcoder, event, fullDocument);
+      if (op === "u" && !fullDocument.isDocument) counts.missingDocuments += 1;
+      if (updateDescription.isDocument) {
+        writer.writeAscii(',"update":');
+        transcoder.writeDocument(writer, event.bytes, updateDescription.begin);
+      }
+      if (before.isDocument) {
+        writer.writeAscii(',"before":');
+        transcoder.writeDocument(writer, event.bytes, before.begin);
+      }
+      writer.writeAscii(`,"ts_ms":${event.wallTimeMs},"order":"${order}"}`);
+      return true;
+    },
+  };
+}

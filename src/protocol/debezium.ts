@@ -1,0 +1,121 @@
+/**
+ * `--envelope debezium`: key and value of a record of Debezium's MongoDB connector, without their schemas. Documents
+ * are strings that hold their JSON, as there; the times are the source's, so that a line is the same whenever it is made.
+ * https://debezium.io/documentation/reference/stable/connectors/mongodb.html#mongodb-change-events-value
+ */
+
+import { BSON, ElementWalker, readInt32 } from "../codec/bson.ts";
+import type { ChangeEvent, Slot } from "../codec/change-event.ts";
+import { JsonWriter } from "../codec/json-writer.ts";
+import {
+  type Envelope,
+  type EnvelopeParts,
+  Fragment,
+  operationOf,
+  type RowContext,
+  type RowWriter,
+  SourceFragments,
+  sourceText,
+} from "./envelope.ts";
+
+const UPDATED_FIELDS = new TextEncoder().encode("updatedFields");
+const ID = new TextEncoder().encode("_id");
+
+export function debeziumEnvelope(parts: EnvelopeParts): Envelope {
+  return new DebeziumEnvelope(parts);
+}
+
+class DebeziumEnvelope implements Envelope {
+  readonly #parts: EnvelopeParts;
+  readonly #connector: string;
+  readonly #sources = new SourceFragments();
+  readonly #walker = new ElementWalker();
+  readonly #scratch = new JsonWriter(1024);
+
+  constructor(parts: EnvelopeParts) {
+    this.#parts = parts;
+    this.#connector = `"version":${JSON.stringify(parts.version)},"connector":"mongodb","name":"mongotap"`;
+  }
+
+  rows({ namespace, order, seconds, increment }: RowContext): RowWriter {
+    const ms = seconds * 1000;
+    const head = new Fragment('{"key":');
+    const middle = new Fragment(',"before":null,"after":');
+    const tail = new Fragment(
+      `,"updateDescription":null,"source":{${this.#connector},"ts_ms":${ms},"snapshot":"true",${sourceText(namespace)},` +
+        `"ord":${increment},"order":"${order}"},"op":"r","ts_ms":${ms}}`,
+    );
+    return (writer, bytes, at) => {
+      head.write(writer);
+      this.#writeKey(writer, bytes, at);
+      middle.write(writer);
+      this.#parts.quoted.writeValue(writer, bytes, BSON.document, at, at + readInt32(bytes, at));
+      tail.write(writer);
+    };
+  }
+
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: string): boolean {
+    const op = operationOf(event);
+    if (op === undefined) return false;
+    const { documentKey, fullDocument, fullDocumentBeforeChange, updateDescription } = event.slots;
+    if (op === "u" && !fullDocument.isDocument) this.#parts.counts.missingDocuments += 1;
+    writer.writeAscii('{"key":');
+    this.#writeKey(writer, event.bytes, documentKey.begin);
+    writer.writeAscii(',"before":');
+    this.#writeQuoted(writer, event, fullDocumentBeforeChange);
+    writer.writeAscii(',"after":');
+    this.#writeQuoted(writer, event, fullDocument);
+    writer.writeAscii(',"updateDescription":');
+    this.#writeUpdateDescription(writer, event, updateDescription);
+    const ms = event.wallTimeMs;
+    writer.writeAscii(`,"source":{${this.#connector},"ts_ms":${ms},"snapshot":"false",`);
+    this.#sources.of(event.namespace).write(writer);
+    const increment = Number.parseInt(order.slice(8, 16), 16);
+    writer.writeAscii(`,"ord":${increment},"order":"${order}"},"op":"${op}","ts_ms":${ms}}`);
+    return true;
+  }
+
+  /** A document as a string that holds its JSON, or `null`. */
+  #writeQuoted(writer: JsonWriter, event: ChangeEvent, slot: Slot): void {
+    if (slot.isDocument) this.#parts.quoted.writeValue(writer, event.bytes, slot.type, slot.begin, slot.end);
+    else writer.writeAscii("null");
+  }
+
+  /** `{"id":"…"}`: the JSON of the `_id` in a string, as in the key of a Debezium record; `null` without one. */
+  #writeKey(writer: JsonWriter, bytes: Uint8Array, at: number): void {
+    const walker = this.#walker;
+    const scratch = this.#scratch;
+    walker.start(bytes, at);
+    while (walker.next()) {
+      if (!walker.nameIs(ID)) continue;
+      scratch.reset();
+      this.#parts.transcoder.writeValue(scratch, bytes, walker.type, walker.valueBegin, walker.valueEnd);
+      writer.writeAscii('{"id":');
+      writer.writeText(scratch.bytes, 0, scratch.length);
+      writer.writeAscii("}");
+      return;
+    }
+    writer.writeAscii("null");
+  }
+
+  /** As the server sends it, but `updatedFields` is a string. */
+  #writeUpdateDescription(writer: JsonWriter, { bytes }: ChangeEvent, slot: Slot): void {
+    if (!slot.isDocument) {
+      writer.writeAscii("null");
+      return;
+    }
+    const { quoted, transcoder } = this.#parts;
+    const walker = this.#walker;
+    walker.start(bytes, slot.begin);
+    let separator = "{";
+    while (walker.next()) {
+      writer.writeAscii(separator);
+      separator = ",";
+      writer.writeText(bytes, walker.nameBegin, walker.nameEnd);
+      writer.writeAscii(":");
+      const own = walker.type === BSON.document && walker.nameIs(UPDATED_FIELDS) ? quoted : transcoder;
+      own.writeValue(writer, bytes, walker.type, walker.valueBegin, walker.valueEnd);
+    }
+    writer.writeAscii(separator === "{" ? "{}" : "}");
+  }
+}

@@ -1,0 +1,25 @@
+/** `--envelope raw`: the server's own event; rows of a backfill are shaped like one, with the operation type `read`. */
+
+import { type Envelope, type EnvelopeParts, Fragment, writeKeyOf } from "./envelope.ts";
+
+export function rawEnvelope({ transcoder }: EnvelopeParts): Envelope {
+  return {
+    rows({ namespace: { db, collection }, seconds, increment }) {
+      const time = `{"$timestamp":{"t":${seconds},"i":${increment}}}`;
+      const ns = `{"db":${JSON.stringify(db)},"coll":${JSON.stringify(collection)}}`;
+      const head = new Fragment(`{"operationType":"read","clusterTime":${time},"ns":${ns},"documentKey":`);
+      const middle = new Fragment(',"fullDocument":');
+      return (writer, bytes, at) => {
+        head.write(writer);
+        writeKeyOf(writer, transcoder, bytes, at);
+        middle.write(writer);
+        transcoder.writeDocument(writer, bytes, at);
+        writer.writeAscii("}");
+      };
+    },
+    writeEvent(writer, event) {
+      transcoder.writeDocument(writer, event.bytes, event.begin);
+      return true;
+    },
+  };
+}

@@ -19,7 +19,7 @@ interface Found extends Measured {
   readonly uuid: string | null;
 }
 
-export const discover: Command = async ({ settings, namespaces, log, world }) => {
+export const discover: Command = async ({ settings, namespaces, log }) => {
   const bindings = namespaces.map(parseBinding);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);

@@ -37,7 +37,7 @@ interface CollectionStatus {
   readonly ranges: number;
 }
 
-export const status: Command = async ({ settings, log, world }) => {
+export const status: Command = async ({ settings, log }) => {
   const path = settings.state;
   if (path === undefined) throw new MongotapError("usage", "status needs to know which state: --state FILE");
   const saved = await loadCheckpoint(path, { readOnly: true });

@@ -81,7 +81,7 @@ async function runTests(run: TestRun, workers: number, scratch: string): Promise
 
 function summary(name: string, { passed, failed, skipped }: Counts): string {
   const columns = [`${passed} ok`, failed > 0 ? `${failed} FAILED` : "", skipped > 0 ? `${skipped} skipped` : ""];
-  return `${name.padEnd(24)}${columns.join("  ").trimEnd()}`;
+  return `${name.padEnd(24)}  ${columns.join("  ").trimEnd()}`;
 }
 
 function readIfThere(path: string): string | undefined {

@@ -76,6 +76,13 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     ],
     load: async () => (await import("./commands/capture.ts")).capture,
   },
+  check: {
+    args: "[namespace...]",
+    text: "try everything that a run needs: connection, version, privileges, oplog window, state, output",
+    options: [...SOURCE, "out", "state", "as", ...SEEING],
+    examples: ["mongotap check shop.orders", "mongotap check shop --out shop/ --state shop.state --as json"],
+    load: async () => (await import("./commands/check.ts")).check,
+  },
   status: {
     args: "",
     text: "a state file against the server: phases, rows, lag, and how near the position is to being lost",

@@ -1,0 +1,119 @@
+/** Whether the user may do what a run does: each thing is tried, because roles can grant it in many ways. */
+
+import type { MongoClient } from "mongodb";
+
+import { explain, serverCodeOf } from "../connect/server-errors.ts";
+import { type Binding, bindingText, onlyDatabase } from "../source/bindings.ts";
+import { type Check, fail, type Finding, ok, warn } from "./check.ts";
+
+const UNAUTHORIZED = 13;
+
+/** Needed: without it no run works. Useful: something is not shown or not warned of. */
+interface Attempt {
+  readonly name: string;
+  readonly needed: boolean;
+  readonly command: Record<string, unknown>;
+  readonly db: string;
+  readonly loss?: string;
+}
+
+export function privilegeChecks(client: MongoClient, bindings: readonly Binding[]): readonly Check[] {
+  return attemptsFor(bindings).map((attempt) => ({
+    name: attempt.name,
+    run: () => tryOne(client, attempt, bindings),
+  }));
+}
+
+function attemptsFor(bindings: readonly Binding[]): Attempt[] {
+  const attempts: Attempt[] = [];
+  for (const db of new Set(bindings.map((binding) => binding.db))) {
+    attempts.push({
+      name: `list ${db}`,
+      needed: true,
+      db,
+      command: { listCollections: 1, nameOnly: true, authorizedCollections: true },
+    });
+  }
+  for (const binding of bindings) {
+    if (binding.collection === undefined) continue;
+    const text = bindingText(binding);
+    attempts.push({
+      name: `read ${text}`,
+      needed: true,
+      db: binding.db,
+      command: { find: binding.collection, limit: 1, singleBatch: true },
+    });
+    attempts.push({
+      name: `size ${text}`,
+      needed: false,
+      db: binding.db,
+      command: { collStats: binding.collection },
+      loss: "sizes are not shown and the length of a backfill cannot be foretold",
+    });
+  }
+  const db = onlyDatabase(bindings);
+  if (bindings.length > 0) {
+    const stage = db === undefined ? { allChangesForCluster: true } : {};
+    attempts.push({
+      name: `watch ${db ?? "the cluster"}`,
+      needed: true,
+      db: db ?? "admin",
+      command: { aggregate: 1, pipeline: [{ $changeStream: stage }], cursor: { batchSize: 0 } },
+    });
+  }
+  attempts.push({
+    name: "read the oplog",
+    needed: false,
+    db: "local",
+    command: { find: "oplog.rs", limit: 1, singleBatch: true },
+    loss: "how long a capture may be down cannot be told",
+  });
+  return attempts;
+}
+
+async function tryOne(
+  client: MongoClient,
+  { command, db, needed, loss }: Attempt,
+  bindings: readonly Binding[],
+): Promise<Finding> {
+  try {
+    await client.db(db).command(command);
+    return ok("allowed");
+  } catch (error) {
+    const known = explain(error, "refused");
+    if (serverCodeOf(error) === UNAUTHORIZED || known.kind === "auth") {
+      if (!needed) return warn(`not allowed: ${loss ?? "something is not shown"}`, roleFor(bindings));
+      return fail("auth", "not allowed", roleFor(bindings));
+    }
+    // Not there, or not of this server: other checks say so in better words.
+    return needed ? fail(known.kind, known.message, known.hint) : warn(known.message, known.hint);
+  }
+}
+
+/** A role with just what is needed, ready to paste into mongosh; on Atlas the built-in roles do the same. */
+export function roleFor(bindings: readonly Binding[]): string {
+  const privileges = bindings.map(({ db, collection }) => {
+    const resource = `{ db: ${JSON.stringify(db)}, collection: ${JSON.stringify(collection ?? "")} }`;
+    return `    { resource: ${resource}, actions: ["find", "collStats"] },`;
+  });
+  const databases = [...new Set(bindings.map((binding) => binding.db))].map(
+    (db) =>
+      `    { resource: { db: ${JSON.stringify(db)}, collection: "" }, actions: ["changeStream", "listCollections"] },`,
+  );
+  const cluster =
+    onlyDatabase(bindings) === undefined
+      ? [`    { resource: { db: "", collection: "" }, actions: ["changeStream", "find"] },`]
+      : [];
+  return [
+    "In mongosh, as an administrator:",
+    "  use admin",
+    '  db.createRole({ role: "mongotap", roles: [], privileges: [',
+    ...privileges,
+    ...databases,
+    ...cluster,
+    `    { resource: { db: "local", collection: "oplog.rs" }, actions: ["find"] },`,
+    "  ] })",
+    '  db.grantRolesToUser("<user>", ["mongotap"])',
+    "On Atlas: Database Access → the user → specific privileges: readAnyDatabase, and read on the database local.",
+  ].join("\n");
+}

@@ -1,0 +1,111 @@
+/** Checks of the server: version, topology, what can be streamed, and how far back its history reaches. */
+
+import type { MongoClient } from "mongodb";
+
+import { isAtLeast, type ServerInfo } from "../connect/client.ts";
+import { MongotapError } from "../errors.ts";
+import { sizeOf } from "../observe/stats.ts";
+import type { Binding } from "../source/bindings.ts";
+import { type CollectionInfo, measure, resolveBindings } from "../source/catalog.ts";
+import { readOplogWindow, secondsBetween } from "../source/oplog.ts";
+import { nameOf } from "../source/record.ts";
+import { type Check, fail, type Finding, ok, warn } from "./check.ts";
+
+/** What a backfill reaches at least on small machines and slow networks; only used to warn. */
+const SLOW_BYTES_PER_SECOND = 20_000_000;
+/** A backfill that takes more than half of the window leaves no room for a bad day. */
+const SAFE_SHARE = 0.5;
+
+export function serverChecks(client: MongoClient, server: ServerInfo, bindings: readonly Binding[]): readonly Check[] {
+  return [
+    { name: "version", run: () => Promise.resolve(checkVersion(server)) },
+    { name: "topology", run: () => Promise.resolve(checkTopology(server)) },
+    { name: "collections", run: () => checkCollections(client, bindings) },
+    { name: "images", run: () => checkImages(client, server, bindings) },
+    { name: "oplog window", run: () => checkWindow(client, bindings) },
+  ];
+}
+
+function checkVersion(server: ServerInfo): Finding {
+  const text = server.version.join(".");
+  if (isAtLeast(server, 5)) return ok(`MongoDB ${text}`);
+  return fail("unsupported", `MongoDB ${text}`, "5.0 or newer is needed.");
+}
+
+function checkTopology({ topology, setName }: ServerInfo): Finding {
+  if (topology === "replicaSet") return ok(`replica set ${setName}`);
+  if (topology === "sharded") return ok("sharded cluster");
+  return fail(
+    "unsupported",
+    "standalone: no change streams",
+    "Start mongod with --replSet and run rs.initiate(); backfill works as it is.",
+  );
+}
+
+async function checkCollections(client: MongoClient, bindings: readonly Binding[]): Promise<Finding> {
+  try {
+    const collections = await resolveBindings(client, bindings, false);
+    const named = new Set(bindings.map((binding) => `${binding.db}.${binding.collection ?? ""}`));
+    const unstreamable = collections.filter((info) => info.type !== "collection" && named.has(nameOf(info.namespace)));
+    if (unstreamable.length > 0) {
+      const names = unstreamable.map((info) => `${nameOf(info.namespace)} (${info.type})`).join(", ");
+      return warn(`without a change stream: ${names}`, "backfill can read them; tail and capture cannot.");
+    }
+    const capped = collections.filter((info) => info.capped);
+    if (capped.length > 0) {
+      return warn(
+        `capped: ${capped.map((info) => nameOf(info.namespace)).join(", ")}`,
+        "Copied documents and changes of the same time are in no certain order.",
+      );
+    }
+    return ok(`${collections.length} found`);
+  } catch (error) {
+    if (error instanceof MongotapError) return fail(error.kind, error.message, error.hint);
+    throw error;
+  }
+}
+
+async function checkImages(client: MongoClient, server: ServerInfo, bindings: readonly Binding[]): Promise<Finding> {
+  if (!isAtLeast(server, 6)) return ok("not known to this version: updates bring the document as it is by then");
+  const collections = await resolveBindings(client, bindings, true);
+  const without = collections.filter((info) => info.type === "collection" && !info.images);
+  if (without.length === 0) return ok(collections.length === 0 ? "nothing to look at" : "kept by every collection");
+  const names = without
+    .slice(0, 3)
+    .map((info) => nameOf(info.namespace))
+    .join(", ");
+  return ok(
+    `not kept by ${names}${without.length > 3 ? " and others" : ""}: updates bring the document as it is by then`,
+  );
+}
+
+async function checkWindow(client: MongoClient, bindings: readonly Binding[]): Promise<Finding> {
+  const window = await readOplogWindow(client);
+  if (!window)
+    return warn("cannot be read by this user", "Grant find on local.oplog.rs to know how long a capture may be down.");
+  const seconds = secondsBetween(window.first, window.last);
+  const bytes = await totalBytes(client, await resolveBindings(client, bindings, true));
+  const needed = Math.ceil(bytes / SLOW_BYTES_PER_SECOND);
+  const text = `${durationOf(seconds)} of history; ${sizeOf(bytes)} to copy, at most about ${durationOf(needed)}`;
+  if (needed <= Math.max(seconds * SAFE_SHARE, 1) || seconds < YOUNG_SECONDS) return ok(text);
+  return warn(
+    text,
+    "The stream goes on during a backfill, but a run that is down for longer than the history must copy again: enlarge the oplog (replSetResizeOplog).",
+  );
+}
+
+/** An oplog this young has not shown yet how far back it will reach. */
+const YOUNG_SECONDS = 3600;
+
+async function totalBytes(client: MongoClient, collections: readonly CollectionInfo[]): Promise<number> {
+  let total = 0;
+  for (const info of collections) total += (await measure(client, info)).bytes ?? 0;
+  return total;
+}
+
+function durationOf(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} days`;
+}

@@ -1,0 +1,75 @@
+/** `mongotap check`: everything that a run needs, tried one by one, each with what to do about it. */
+
+import type { Check, NamedFinding } from "../check/check.ts";
+import { localChecks } from "../check/local.ts";
+import { privilegeChecks } from "../check/privileges.ts";
+import { serverChecks } from "../check/server.ts";
+import { connectionStringOf } from "../config/source.ts";
+import { connect } from "../connect/client.ts";
+import { MongotapError, POLICY } from "../errors.ts";
+import { parseBinding } from "../source/bindings.ts";
+import type { Command, Invocation } from "./command.ts";
+import { print } from "./print.ts";
+import { targetOf } from "./target.ts";
+
+export const check: Command = async (invocation) => {
+  const { settings } = invocation;
+  const findings = await findAll(invocation);
+  await print(settings.as === "json" ? `${JSON.stringify({ checks: findings })}\n` : textOf(findings));
+  const failed = findings.find((finding) => finding.verdict === "fail");
+  return failed?.kind === undefined ? 0 : POLICY[failed.kind].exit;
+};
+
+async function findAll({ settings, namespaces, log }: Invocation): Promise<readonly NamedFinding[]> {
+  const target = targetOf(settings.out);
+  const local = await runAll(
+    localChecks({ state: settings.state, output: target.kind === "stdout" ? undefined : target.path }),
+  );
+  const bindings = namespaces.map(parseBinding);
+  const uri = await connectionStringOf(settings);
+  log.hide(uri.secrets);
+  try {
+    await using connection = await connect(uri, "mongotap");
+    const { client, server } = connection;
+    const reached: NamedFinding = { name: "connection", verdict: "ok", detail: uri.shown };
+    const remote = [...serverChecks(client, server, bindings), ...privilegeChecks(client, bindings)];
+    return [reached, ...(await runAll(remote)), ...local];
+  } catch (error) {
+    if (!(error instanceof MongotapError)) throw error;
+    return [
+      { name: "connection", verdict: "fail", detail: error.message, remedy: error.hint, kind: error.kind },
+      ...local,
+    ];
+  }
+}
+
+/** One after the other: a server that is slow is not made slower. */
+async function runAll(checks: readonly Check[]): Promise<NamedFinding[]> {
+  const findings: NamedFinding[] = [];
+  for (const { name, run } of checks) {
+    try {
+      findings.push({ name, ...(await run()) });
+    } catch (error) {
+      if (!(error instanceof MongotapError)) throw error;
+      findings.push({ name, verdict: "fail", detail: error.message, remedy: error.hint, kind: error.kind });
+    }
+  }
+  return findings;
+}
+
+const MARK = { ok: "✓", warn: "!", fail: "✗" } as const;
+
+function textOf(findings: readonly NamedFinding[]): string {
+  const width = Math.max(...findings.map((finding) => finding.name.length));
+  const told = new Set<string>();
+  const lines = findings.map(({ name, verdict, detail, remedy }) => {
+    const line = `${MARK[verdict]} ${name.padEnd(width)}  ${detail}`;
+    if (remedy === undefined || remedy === "" || told.has(remedy)) return line;
+    told.add(remedy);
+    return `${line}\n${remedy
+      .split("\n")
+      .map((text) => `    ${text}`)
+      .join("\n")}`;
+  });
+  return `${lines.join("\n")}\n`;
+}

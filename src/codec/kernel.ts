@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { readInt32 } from "./bson.ts";
 import { MODULE } from "./kernel-module.ts";
-import { type JsonWriter, MOST_BYTES, type Room, tooLarge } from "./json-writer.ts";
+import { JsonWriter, MOST_BYTES, type Room, tooLarge } from "./json-writer.ts";
 
 /** What the kernel is told with each document; the bits are those of wasm/kernel.ts. */
 export const FLAG = {
@@ -152,6 +152,20 @@ export class Kernel implements Room {
     // Growing leaves all views of the memory empty.
     if (this.#all.buffer !== this.#memory.buffer) this.#all = new Uint8Array(this.#memory.buffer);
   }
+}
+
+let shared: { readonly kernel: Kernel; readonly writer: JsonWriter } | undefined;
+
+/**
+ * A kernel for writers that hold little: they stay where they are, and what is written is copied over. A memory of
+ * its own for each writer would cost JavaScriptCore a garbage collection each.
+ */
+export function sharedKernel(module: WebAssembly.Module): { readonly kernel: Kernel; readonly writer: JsonWriter } {
+  if (shared === undefined) {
+    const writer = new JsonWriter();
+    shared = { kernel: new Kernel(writer, module), writer };
+  }
+  return shared;
 }
 
 let compiled: WebAssembly.Module | undefined | null = null;

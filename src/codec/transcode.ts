@@ -1,7 +1,7 @@
 /** BSON bytes to JSON bytes, without a JavaScript object for any document: the fast walk first, then the slow one. */
 
 import { BSON, readInt32 } from "./bson.ts";
-import { FLAG, Kernel, kernelModule, type Loaded } from "./kernel.ts";
+import { FLAG, Kernel, kernelModule, type Loaded, sharedKernel } from "./kernel.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { Transcoder, TranscoderOptions } from "./transcoder.ts";
 import { Walker } from "./walk.ts";
@@ -13,6 +13,9 @@ export function createTranscoder(options: TranscoderOptions): Transcoder {
   const module = kernelModule();
   return module === undefined ? new Walker(options) : new FastTranscoder(options, module);
 }
+
+/** A writer that holds more bytes than this, or is about to, moves into the memory of a kernel of its own. */
+const MUCH = 64 * 1024;
 
 /** Hands each document to the kernel, and to the walker what the kernel gives up on. */
 class FastTranscoder implements Transcoder {
@@ -36,15 +39,12 @@ class FastTranscoder implements Transcoder {
   }
 
   writeDocument(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): void {
-    const kernel = this.#kernelOf(writer);
-    if (!kernel.write(bytes, at, limit, this.#flags, this.#loaded))
-      this.#walker.writeDocument(writer, bytes, at, limit);
+    if (!this.#write(writer, bytes, at, limit, this.#flags)) this.#walker.writeDocument(writer, bytes, at, limit);
   }
 
   writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): boolean {
     const start = writer.length;
-    const kernel = this.#kernelOf(writer);
-    if (kernel.write(bytes, at, limit, this.#flags | FLAG.bare, this.#loaded)) return writer.length > start;
+    if (this.#write(writer, bytes, at, limit, this.#flags | FLAG.bare)) return writer.length > start;
     return this.#walker.writeMembers(writer, bytes, at, limit);
   }
 
@@ -53,14 +53,22 @@ class FastTranscoder implements Transcoder {
     if (isArray || type === BSON.document) {
       const flags = this.#flags | FLAG.field | (isArray ? FLAG.array : 0);
       const isWhole = end <= bytes.length && readInt32(bytes, at) === end - at;
-      if (isWhole && this.#kernelOf(writer).write(bytes, at, end, flags, this.#loaded)) return;
+      if (isWhole && this.#write(writer, bytes, at, end, flags)) return;
     }
     this.#walker.writeValue(writer, bytes, type, at, end);
   }
 
-  /** The kernel in whose memory `writer` lives; the first one of us that writes to it moves it there. */
-  #kernelOf(writer: JsonWriter): Kernel {
-    return writer.room instanceof Kernel ? writer.room : new Kernel(writer, this.#module);
+  /** Appends the document at `at` unless the kernel gives up on it; then returns false. */
+  #write(writer: JsonWriter, bytes: Uint8Array, at: number, limit: number, flags: number): boolean {
+    if (writer.room instanceof Kernel) return writer.room.write(bytes, at, limit, flags, this.#loaded);
+    if (writer.length > MUCH || (limit - at > MUCH && readInt32(bytes, at) > MUCH)) {
+      return new Kernel(writer, this.#module).write(bytes, at, limit, flags, this.#loaded);
+    }
+    const shared = sharedKernel(this.#module);
+    shared.writer.reset();
+    if (!shared.kernel.write(bytes, at, limit, flags, this.#loaded)) return false;
+    writer.writeBytes(shared.writer.bytes, 0, shared.writer.length);
+    return true;
   }
 }
 

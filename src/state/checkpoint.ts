@@ -109,10 +109,18 @@ export async function loadCheckpoint(path: string, options: LoadOptions = {}): P
  * @throws MongotapError `output` when it cannot be written.
  */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const text = serialize(checkpoint);
+  try {
+    parse(path, text);
+  } catch (error) {
+    throw new MongotapError("bug", `a state was to be saved that could not be loaded: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
   const directory = dirname(path);
   const temporary = join(directory, `.${basename(path)}.${randomBytes(8).toString("hex")}.tmp`);
   try {
-    await writeNew(temporary, serialize(checkpoint));
+    await writeNew(temporary, text);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined); // the first error is the news; cleaned by the next load
@@ -135,7 +143,7 @@ export function fingerprintDifference(
 }
 
 /** The text of a state file: readable JSON whose last member is a checksum of all that is before it. */
-function serialize(checkpoint: Checkpoint): string {
+function serialize(checkpoint: Checkpoint | Readonly<Record<string, unknown>>): string {
   const rest = JSON.stringify(checkpoint, null, 1);
   return `${rest.slice(0, -2)},\n "checksum": "${checksumOf(rest)}"\n}\n`;
 }
@@ -167,8 +175,7 @@ function parse(path: string, text: string): Checkpoint {
     const issue = result.issues[0];
     throw unusable(path, `${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
   }
-  if (serialize(rest as unknown as Checkpoint) !== text)
-    throw unusable(path, "it was reformatted or cut off at its end");
+  if (serialize(rest) !== text) throw unusable(path, "it was reformatted or cut off at its end");
   return result.output;
 }
 

@@ -3,6 +3,7 @@
  * where the state says. Whatever happens to it, run to its end it leaves the files of an undisturbed run.
  */
 
+import { MongotapError } from "../../src/errors.ts";
 import { openFileSink } from "../../src/sink/files.ts";
 import type { OutputMark, Segment } from "../../src/sink/sink.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
@@ -62,4 +63,12 @@ async function run(job: CrashJob): Promise<void> {
   await save(job.batches, await sink.seal());
 }
 
-if (import.meta.main) await run(JSON.parse(process.argv[2] ?? "") as CrashJob);
+if (import.meta.main) {
+  try {
+    await run(JSON.parse(process.argv[2] ?? "") as CrashJob);
+  } catch (error) {
+    if (!(error instanceof MongotapError)) throw error;
+    console.error(`${error.kind}: ${error.message}`);
+    process.exitCode = error.exitCode;
+  }
+}

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
-import { spawn } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { batchOf, type CrashJob, SCRIPT } from "./crash-script.ts";
@@ -37,6 +37,97 @@ for (const program of programs.all) {
   });
 }
 
+for (const program of programs.all) {
+  test(`a file that may not grow is an error, and the next run goes on from there (${program.name})`, () => {
+    for (const kind of KINDS) {
+      using dir = scratch();
+      const job: CrashJob = {
+        ...kind,
+        out: dir.at("out"),
+        state: dir.at("state.json"),
+        batches: BATCHES,
+        commitEvery: 3,
+      };
+      const limited = runLimited(program, job, 16);
+      if (program.name === "deno") expect(limited.signal ?? limited.status).toBe("SIGXFSZ"); // it cannot be ignored there
+      else {
+        expect(limited.status).toBe(8);
+        expect(limited.stderr).toStartWith(`output: cannot write to ${dir.at("out")}`);
+        expect(limited.stderr).toEndWith(": the file would be larger than the system allows (ulimit -f)\n");
+      }
+      expect(runLimited(program, job, "unlimited")).toMatchObject({ status: 0 });
+      expectFiles(dir.path, job);
+    }
+  });
+}
+
+// Needs the right to mount; the limit above shows the same for those who have it not.
+test.if(canMount())("a full disk is an error, and the next run goes on from there", () => {
+  const [program] = programs.all;
+  if (program === undefined) throw new Error("no program");
+  for (const kind of KINDS) {
+    using dir = scratch();
+    using disk = smallDisk(dir.at("disk"), "128k");
+    const paths = { out: dir.at("disk/out"), state: dir.at("state.json") };
+    const job: CrashJob = { ...kind, ...paths, batches: BATCHES, commitEvery: 3 };
+    const full = runLimited(program, job, "unlimited");
+    expect(full.stderr).toContain("no space left on the device");
+    expect(full).toMatchObject({ status: 8 });
+    for (const text of Object.values(contents(dir.at("disk")))) expect(text).toMatch(/^$|\n$/);
+    disk.resize("2m");
+    expect(runLimited(program, job, "unlimited")).toMatchObject({ status: 0 });
+    expectFiles(dir.path, job, "disk/");
+  }
+});
+
+test.if(canMount())("saveCheckpoint() on a full disk leaves the state of before and nothing else", async () => {
+  const [program] = programs.all;
+  if (program === undefined) throw new Error("no program");
+  using dir = scratch();
+  using disk = smallDisk(dir.at("disk"), "64k");
+  const paths = { out: dir.at("out"), state: dir.at("disk/state.json") };
+  const job: CrashJob = { kind: "file", seals: false, ...paths, batches: 6, commitEvery: 3 };
+  expect(runLimited(program, job, "unlimited")).toMatchObject({ status: 0 });
+  const before = readFileSync(job.state, "utf8");
+  disk.fill();
+  const full = runLimited(program, { ...job, batches: 12 }, "unlimited");
+  expect(full).toMatchObject({ status: 8 });
+  expect(full.stderr).toBe(`output: cannot save the state file ${job.state}: no space left on the device\n`);
+  expect(readFileSync(job.state, "utf8")).toBe(before);
+  expect(readdirSync(dir.at("disk")).toSorted()).toEqual(["filler", "state.json"]);
+  rmSync(dir.at("disk/filler"));
+  expect(runLimited(program, { ...job, batches: 12 }, "unlimited")).toMatchObject({ status: 0 });
+  expectFiles(dir.path, { ...job, batches: 12 });
+});
+
+function runLimited(program: Program, job: CrashJob, kibibytes: number | "unlimited"): ReturnType<typeof runShell> {
+  const words = [program.command, ...program.args, JSON.stringify(job)].map((word) => `'${word}'`);
+  return runShell(`ulimit -f ${kibibytes} && exec ${words.join(" ")}`);
+}
+
+function runShell(script: string): { status: number | null; signal: string | null; stderr: string } {
+  return spawnSync("bash", ["-c", script], { cwd: ROOT, encoding: "utf8" });
+}
+
+function canMount(): boolean {
+  using dir = scratch();
+  const mounted = runShell(`mount -t tmpfs -o size=64k none '${dir.path}' && umount '${dir.path}'`);
+  return mounted.status === 0;
+}
+
+function smallDisk(path: string, size: string): Disposable & { resize(size: string): void; fill(): void } {
+  mkdirSync(path);
+  runShell(`mount -t tmpfs -o size=${size} none '${path}'`);
+  return {
+    resize: (to) => void runShell(`mount -o remount,size=${to} '${path}'`),
+    fill() {
+      writeFileSync(`${path}/filler`, "");
+      runShell(`cat /dev/zero > '${path}/filler'`);
+    },
+    [Symbol.dispose]: () => void runShell(`umount '${path}'`),
+  };
+}
+
 /** One job from its beginning to its end, with up to `most` deaths on the way; resolves to how many there were. */
 async function killUntilDone(program: Program, kind: (typeof KINDS)[number], most: number): Promise<number> {
   using dir = scratch();
@@ -48,9 +139,7 @@ async function killUntilDone(program: Program, kind: (typeof KINDS)[number], mos
     else expect(code).toBe(0);
     await expectCovered(job);
   }
-  const files = contents(dir.path);
-  delete files["state.json"];
-  expect(files).toEqual(expectedOf(job));
+  expectFiles(dir.path, job);
   return kills;
 }
 
@@ -74,13 +163,15 @@ async function expectCovered(job: CrashJob): Promise<void> {
   }
 }
 
-function expectedOf(job: CrashJob): Record<string, string> {
-  const files: Record<string, string> = {};
+/** Below `directory` there are the files of an undisturbed run, and the state. */
+function expectFiles(directory: string, job: CrashJob, prefix = ""): void {
+  const expected: Record<string, string> = {};
   for (let index = 0; index < job.batches; index += 1) {
     for (const [namespace, line] of batchOf(index)) {
-      const name = job.kind === "file" ? "out" : `out/${namespace}.ndjson`;
-      files[name] = (files[name] ?? "") + line;
+      const name = prefix + (job.kind === "file" ? "out" : `out/${namespace}.ndjson`);
+      expected[name] = (expected[name] ?? "") + line;
     }
   }
-  return files;
+  const { "state.json": _state, "disk/state.json": _other, ...files } = contents(directory);
+  expect(files).toEqual(expected);
 }

@@ -1,0 +1,75 @@
+import { expect, test } from "bun:test";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { failureOf, openFile, put, scratch } from "./sinks.ts";
+
+const A = "app.a";
+
+test("openFileSink() writes to a FIFO without blocking, and waits for its reader", async () => {
+  using dir = scratch();
+  spawnSync("mkfifo", [dir.at("fifo")]);
+  const opening = openFile(dir.at("fifo"));
+  await sleep(50);
+  const reader = spawn("sh", ["-c", `(sleep 0.1; cat) < '${dir.at("fifo")}' | md5sum`]);
+  await using sink = await opening;
+  for (let round = 0; round < 20; round += 1)
+    await put(sink, [A, `${"x".repeat(9_999)}\n`], [A, `${"y".repeat(9_999)}\n`]);
+  expect(await sink.flush()).toEqual([]);
+  expect(await sink.seal()).toEqual([]);
+  await sink[Symbol.asyncDispose]();
+  let sum = "";
+  for await (const chunk of reader.stdout) sum += String(chunk);
+  const expected = spawnSync("md5sum", { input: `${"x".repeat(9_999)}\n${"y".repeat(9_999)}\n`.repeat(20) });
+  expect(sum).toBe(expected.stdout.toString());
+  expect(readdirSync(dir.path)).toEqual(["fifo"]);
+});
+
+test("openFileSink() stops waiting for the reader of a FIFO when the run is stopped", async () => {
+  using dir = scratch();
+  spawnSync("mkfifo", [dir.at("fifo")]);
+  const stop = new AbortController();
+  const opening = openFile(dir.at("fifo"), { signal: stop.signal });
+  setTimeout(() => stop.abort(new Error("stopped")), 30);
+  await expect(opening).rejects.toThrow("stopped");
+});
+
+test("write() says that the reader of a FIFO is gone", async () => {
+  using dir = scratch();
+  spawnSync("mkfifo", [dir.at("fifo")]);
+  spawn("head", ["-c", "1", dir.at("fifo")]);
+  await using sink = await openFile(dir.at("fifo"));
+  const writing = async (): Promise<void> => {
+    for (;;) await put(sink, [A, "x".repeat(100_000)]);
+  };
+  const failure = await failureOf(writing());
+  expect(failure).toMatchObject({ kind: "pipe" });
+  expect(failure.message).toContain(dir.at("fifo"));
+  expect(await failureOf(sink.flush())).toEqual(failure);
+});
+
+test("disposing a sink gives up a write that nobody takes", async () => {
+  using dir = scratch();
+  spawnSync("mkfifo", [dir.at("fifo")]);
+  const reader = spawn("sh", ["-c", `exec sleep 10 < '${dir.at("fifo")}'`]);
+  const sink = await openFile(dir.at("fifo"));
+  const stuck = put(sink, [A, "x".repeat(1_000_000)]);
+  stuck.catch(() => undefined);
+  await sleep(50);
+  await sink[Symbol.asyncDispose]();
+  await expect(stuck).rejects.toThrow("closed");
+  reader.kill();
+});
+
+test("openFileSink() writes to devices as they are", async () => {
+  for (const seals of [true, false]) {
+    await using sink = await openFile("/dev/null", { seals });
+    await put(sink, [A, "1\n"]);
+    expect(await sink.seal()).toEqual([]);
+    await using full = await openFile("/dev/full", { seals });
+    const failure = await failureOf(put(full, [A, "1\n"]));
+    expect(failure).toMatchObject({ kind: "output" });
+    expect(failure.message).toBe("cannot write to /dev/full: no space left on the device");
+  }
+  expect(existsSync("/dev/null.partial")).toBeFalse();
+});

@@ -1,4 +1,5 @@
 /** Real replica sets of 1 or 3 members on loopback, and standalone servers: what scripts and tests start. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Member } from "./member.ts";
 import { type ServerOptions, type Servers, startServers } from "./servers.ts";
 
@@ -50,6 +51,7 @@ export async function startReplicaSet(options: ReplicaSetOptions): Promise<Repli
         settings: { electionTimeoutMillis: 2_000, heartbeatIntervalMillis: 500 },
       },
     });
+    await stepUp(servers);
     await servers.createRoot(await primaryOf(servers));
     await servers.waitForHello("secondaries", (answers) =>
       answers.every((answer) => answer?.["isWritablePrimary"] || answer?.["secondary"]),
@@ -104,6 +106,21 @@ async function primaryOf(servers: Servers): Promise<Member> {
   });
   if (primary === undefined) throw new Error("unreachable: waitForHello() resolves when there is one");
   return primary;
+}
+
+/** Saves the election timeout, during which a new set waits for a primary that cannot be there. */
+async function stepUp(servers: Servers): Promise<void> {
+  if (servers.members.length === 1) return;
+  // The others vote as soon as the configuration has reached them. Should they not, the set elects by itself.
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const vote = servers.command(firstOf(servers), { replSetStepUp: 1, skipDryRun: true });
+    const isElected = await vote.then(
+      () => true,
+      () => false,
+    );
+    if (isElected) return;
+    await sleep(20);
+  }
 }
 
 async function stepDown(servers: Servers): Promise<void> {

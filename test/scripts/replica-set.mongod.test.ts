@@ -10,8 +10,8 @@ import { waitFor } from "../support/wait.ts";
 
 const PASSWORD = "a/b@c:%d ü";
 
-async function connect(uri: string): Promise<MongoClient> {
-  return await MongoClient.connect(uri, { serverSelectionTimeoutMS: 3_000, writeConcern: { w: "majority" } });
+async function connect(uri: string, serverSelectionTimeoutMS = 15_000): Promise<MongoClient> {
+  return await MongoClient.connect(uri, { serverSelectionTimeoutMS, writeConcern: { w: "majority" } });
 }
 
 async function hello(client: MongoClient): Promise<Document> {
@@ -80,16 +80,16 @@ test("with tls: encrypted for those who trust the authority, refused for the oth
   expect(readFileSync(set.caFile ?? "", "utf8")).toContain("BEGIN CERTIFICATE");
   await using client = await connect(set.uri);
   expect((await hello(client))["isWritablePrimary"]).toBe(true);
-  expect(await rejectionOf(connect(set.uri.replace(/&tlsCAFile=[^&]*/, "")))).toHaveProperty(
+  expect(await rejectionOf(connect(set.uri.replace(/&tlsCAFile=[^&]*/, ""), 500))).toHaveProperty(
     "message",
     expect.stringMatching(/certificate/i),
   );
-  expect(await rejectionOf(connect(set.uri.replace(/&tls=.*/, "")))).toBeInstanceOf(Error);
+  expect(await rejectionOf(connect(set.uri.replace(/&tls=.*/, ""), 500))).toBeInstanceOf(Error);
 });
 
 test("with tls.wrongHost: refused by name also for those who trust the authority", async () => {
   await using set = await startReplicaSet({ members: 1, tls: { wrongHost: true } });
-  expect(await rejectionOf(connect(set.uri))).toHaveProperty(
+  expect(await rejectionOf(connect(set.uri, 500))).toHaveProperty(
     "message",
     expect.stringMatching(/IP.*127\.0\.0\.1|host/i),
   );

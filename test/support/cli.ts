@@ -76,6 +76,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
     stdio: [options.stdin === undefined ? "ignore" : "pipe", options.stdout ?? "pipe", "pipe"],
   });
   const { pid } = child;
+  child.on("error", () => undefined);
   if (pid === undefined) throw new Error(`cannot start ${command.program}: does MONGOTAP name the program under test?`);
   const release = guardProcess(pid);
   // A program that ends without reading its input is no fault of the test.
@@ -115,13 +116,17 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
     return line.found;
   };
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  let isWatched = false;
   const kill = (signal: NodeJS.Signals = "SIGTERM"): void => {
     if (!hasEnded()) process.kill(pid, signal);
   };
   return {
     pid,
-    done,
     kill,
+    get done() {
+      isWatched = true;
+      return done;
+    },
     lines: { [Symbol.asyncIterator]: () => stdout.lines() },
     get stdout() {
       return stdout.text;
@@ -136,7 +141,8 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
     closeStdout: () => void child.stdout?.destroy(),
     async [Symbol.asyncDispose]() {
       kill("SIGKILL");
-      await done;
+      // A failure that the test has seen is not reported a second time.
+      await (isWatched ? done.catch(() => undefined) : done);
     },
   };
 }
@@ -158,8 +164,7 @@ async function endOf(child: ChildProcess, timeoutMs: number | undefined): Promis
   const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
   let at = 0;
   child.once("exit", () => (at = performance.now()));
-  return await new Promise((resolve, reject) => {
-    child.once("error", reject);
+  return await new Promise((resolve) => {
     child.once("close", (code, signal) => {
       clearTimeout(timer);
       resolve({ code, signal, at, timedOut });

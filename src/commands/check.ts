@@ -20,7 +20,7 @@ export const check: Command = async (invocation) => {
   return failed?.kind === undefined ? 0 : POLICY[failed.kind].exit;
 };
 
-async function findAll({ settings, namespaces, log }: Invocation): Promise<readonly NamedFinding[]> {
+async function findAll({ settings, namespaces, log, world }: Invocation): Promise<readonly NamedFinding[]> {
   const target = targetOf(settings.out);
   const local = await runAll(
     localChecks({ state: settings.state, output: target.kind === "stdout" ? undefined : target.path }),
@@ -29,7 +29,7 @@ async function findAll({ settings, namespaces, log }: Invocation): Promise<reado
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   try {
-    await using connection = await connect(uri, "mongotap");
+    await using connection = await connect(uri, "mongotap", world.signal);
     const { client, server } = connection;
     const reached: NamedFinding = { name: "connection", verdict: "ok", detail: uri.shown };
     const remote = [...serverChecks(client, server, bindings), ...privilegeChecks(client, bindings)];

@@ -19,11 +19,11 @@ interface Found extends Measured {
   readonly uuid: string | null;
 }
 
-export const discover: Command = async ({ settings, namespaces, log }) => {
+export const discover: Command = async ({ settings, namespaces, log, world }) => {
   const bindings = namespaces.map(parseBinding);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
-  await using connection = await connect(uri, "mongotap");
+  await using connection = await connect(uri, "mongotap", world.signal);
   const { client } = connection;
   const databases = bindings.length === 0 ? await listDatabases(client) : [...new Set(bindings.map((b) => b.db))];
   const found: Found[] = [];

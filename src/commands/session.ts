@@ -7,6 +7,7 @@ import { connectionStringOf } from "../config/source.ts";
 import { type Connection, connect } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
+import { settledWithin } from "../lib/async.ts";
 import { Stop } from "../lib/stop.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
@@ -80,9 +81,11 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   const fingerprint = fingerprintOf(prepared);
   const found = statePath === undefined ? undefined : await loadFor(statePath, { ...settings, fingerprint });
   const saved = found && withoutUnbound(found, bindings);
-  await using connection = await connect(uri, "mongotap");
+  await using connection = await connect(uri, "mongotap", world.signal);
   const keeping = statePath === undefined ? undefined : keepAt(statePath, fingerprint, saved, connection.server);
-  const collections = await resolveBindings(connection.client, bindings, settings.allowMissing || saved !== undefined);
+  const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
+  const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
+  const collections = await resolveBindings(connection.client, bindings, mayBeMissing);
   const source = await plan.sourceOf({ ...connection, bindings, collections, saved });
   if (!source) {
     log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);
@@ -200,7 +203,7 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
   const { command, settings } = plan.invocation;
   return {
     command,
-    namespaces: bindings.map(bindingText).toSorted().join(" "),
+    namespaces: JSON.stringify(bindings.map(bindingText).toSorted()),
     format: settings.format,
     arrays: settings.arrays ?? "as they are",
     documents: settings.documents,

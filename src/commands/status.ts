@@ -37,7 +37,7 @@ interface CollectionStatus {
   readonly ranges: number;
 }
 
-export const status: Command = async ({ settings, log }) => {
+export const status: Command = async ({ settings, log, world }) => {
   const path = settings.state;
   if (path === undefined) throw new MongotapError("usage", "status needs to know which state: --state FILE");
   const saved = await loadCheckpoint(path, { readOnly: true });
@@ -47,7 +47,7 @@ export const status: Command = async ({ settings, log }) => {
     });
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
-  await using connection = await connect(uri, "mongotap");
+  await using connection = await connect(uri, "mongotap", world.signal);
   const found = statusOf(saved, await readOplogWindow(connection.client), await readServerTime(connection.client));
   await print(settings.as === "json" ? `${JSON.stringify(found)}\n` : textOf(found));
   return verdict(found, settings.warnAt);

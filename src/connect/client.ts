@@ -4,6 +4,7 @@ import { MongoClient, type MongoClientOptions } from "mongodb";
 
 import { MongotapError } from "../errors.ts";
 import type { ConnectionString } from "./connection-string.ts";
+import { settledWithin } from "../lib/async.ts";
 import { explain } from "./server-errors.ts";
 
 export interface ServerInfo {
@@ -28,26 +29,36 @@ const SOCKET_MS = 120_000;
 
 /**
  * Connects and asks the server what it is.
- * @throws MongotapError `connect`, `auth` or `config`; messages name hosts, never credentials.
+ * @throws MongotapError `connect`, `auth` or `config`; messages name hosts, never credentials. The signal's reason when
+ *   that aborts first.
  */
-export async function connect(target: ConnectionString, appName: string): Promise<Connection> {
+export async function connect(target: ConnectionString, appName: string, signal: AbortSignal): Promise<Connection> {
+  signal.throwIfAborted();
   const client = createClient(target, appName);
   try {
-    const hello = await client.db("admin").command({ hello: 1 });
-    const build = await client.db("admin").command({ buildInfo: 1 });
-    const setName = typeof hello["setName"] === "string" ? hello["setName"] : "";
-    const topology = hello["msg"] === "isdbgrid" ? "sharded" : setName === "" ? "standalone" : "replicaSet";
-    const server: ServerInfo = {
-      version: String(build["version"]).split(/[.-]/).slice(0, 3).map(Number),
-      topology,
-      setName,
-      setId: topology === "replicaSet" ? await replicaSetId(client) : undefined,
-    };
+    const server = await settledWithin(askServer(client), signal, 0);
     return { client, server, [Symbol.asyncDispose]: () => client.close() };
   } catch (error) {
-    await client.close();
+    const closed = client.close();
+    closed.catch(() => undefined); // the first error is the news
+    // A client that still connects is closed when its attempt is over, and nobody waits for that.
+    signal.throwIfAborted();
+    await closed;
     throw explain(error, `cannot connect to ${target.shown}`);
   }
+}
+
+async function askServer(client: MongoClient): Promise<ServerInfo> {
+  const hello = await client.db("admin").command({ hello: 1 });
+  const build = await client.db("admin").command({ buildInfo: 1 });
+  const setName = typeof hello["setName"] === "string" ? hello["setName"] : "";
+  const topology = hello["msg"] === "isdbgrid" ? "sharded" : setName === "" ? "standalone" : "replicaSet";
+  return {
+    version: String(build["version"]).split(/[.-]/).slice(0, 3).map(Number),
+    topology,
+    setName,
+    setId: topology === "replicaSet" ? await replicaSetId(client) : undefined,
+  };
 }
 
 function createClient(target: ConnectionString, appName: string): MongoClient {

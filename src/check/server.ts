@@ -44,7 +44,7 @@ function checkTopology({ topology, setName }: ServerInfo): Finding {
 
 async function checkCollections(client: MongoClient, bindings: readonly Binding[]): Promise<Finding> {
   try {
-    const collections = await resolveBindings(client, bindings, false);
+    const collections = await resolveBindings(client, bindings, () => false);
     const named = new Set(bindings.map((binding) => `${binding.db}.${binding.collection ?? ""}`));
     const unstreamable = collections.filter((info) => info.type !== "collection" && named.has(nameOf(info.namespace)));
     if (unstreamable.length > 0) {
@@ -67,7 +67,7 @@ async function checkCollections(client: MongoClient, bindings: readonly Binding[
 
 async function checkImages(client: MongoClient, server: ServerInfo, bindings: readonly Binding[]): Promise<Finding> {
   if (!isAtLeast(server, 6)) return ok("not known to this version: updates bring the document as it is by then");
-  const collections = await resolveBindings(client, bindings, true);
+  const collections = await resolveBindings(client, bindings, () => true);
   const without = collections.filter((info) => info.type === "collection" && !info.images);
   if (without.length === 0) return ok(collections.length === 0 ? "nothing to look at" : "kept by every collection");
   const names = without
@@ -84,7 +84,7 @@ async function checkWindow(client: MongoClient, bindings: readonly Binding[]): P
   if (!window)
     return warn("cannot be read by this user", "Grant find on local.oplog.rs to know how long a capture may be down.");
   const seconds = secondsBetween(window.first, window.last);
-  const bytes = await totalBytes(client, await resolveBindings(client, bindings, true));
+  const bytes = await totalBytes(client, await resolveBindings(client, bindings, () => true));
   const needed = Math.ceil(bytes / SLOW_BYTES_PER_SECOND);
   const text = `${durationOf(seconds)} of history; ${sizeOf(bytes)} to copy, at most about ${durationOf(needed)}`;
   if (needed <= Math.max(seconds * SAFE_SHARE, 1) || seconds < YOUNG_SECONDS) return ok(text);

@@ -73,23 +73,24 @@ function infoOf(db: string, listed: ListedCollection): CollectionInfo {
 }
 
 /**
- * The collections behind the bindings, each once, in the order of the bindings.
- * @throws MongotapError `usage` for a binding that matches nothing, with the nearest name, unless `allowMissing`
+ * The collections behind the bindings, each once, in the order of the bindings. Views are read where they are named:
+ * as part of a database they would only repeat what its collections hold.
+ * @throws MongotapError `usage` for a binding that matches nothing and may not, with the nearest name
  */
 export async function resolveBindings(
   client: MongoClient,
   bindings: readonly Binding[],
-  allowMissing: boolean,
+  mayBeMissing: (binding: Binding) => boolean,
 ): Promise<CollectionInfo[]> {
   const found = new Map<string, CollectionInfo>();
   const listed = new Map<string, CollectionInfo[]>();
   for (const binding of bindings) {
     const all = listed.get(binding.db) ?? (await listCollections(client, binding.db));
     listed.set(binding.db, all);
-    const matching = all.filter(
-      (c) => binding.collection === undefined || binding.collection === c.namespace.collection,
+    const matching = all.filter((info) =>
+      binding.collection === undefined ? info.type !== "view" : binding.collection === info.namespace.collection,
     );
-    if (matching.length === 0 && !allowMissing) throw await unknown(client, binding, all);
+    if (matching.length === 0 && !mayBeMissing(binding)) throw await unknown(client, binding, all);
     for (const info of matching) found.set(nameOf(info.namespace), info);
   }
   return [...found.values()];

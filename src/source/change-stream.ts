@@ -10,7 +10,7 @@ import { Long } from "mongodb";
 import { ChangeEvent } from "../codec/change-event.ts";
 import { explain } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
-import { type Binding, bindingText, isBound, nameToNamespace } from "./bindings.ts";
+import { type Binding, bindingText, isBound, nameToNamespace, onlyDatabase } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { BEGINNING, tickAfter } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
@@ -56,6 +56,8 @@ export class ChangeStream implements EventStream {
   /** The last reply was empty: at that moment the server had nothing left behind our token. */
   #drained = false;
   #ended: MongotapError | undefined;
+  /** One more reply is asked for before the run ends: the position shall stand behind the invalidate. */
+  #invalidateDue = false;
   readonly openedAt: ClusterTime;
 
   private constructor(opening: Opening, reply: CursorReply) {
@@ -102,7 +104,8 @@ export class ChangeStream implements EventStream {
   }
 
   async next(awaitMs: number): Promise<EventBatch> {
-    if (this.#ended) throw this.#ended;
+    if (this.#ended && !this.#invalidateDue) throw this.#ended;
+    this.#invalidateDue = false;
     if (this.#cursor.id === 0n)
       throw new MongotapError("connect", "the server closed the change stream without saying why");
     const { batchSize } = this.#opening.settings;
@@ -129,7 +132,8 @@ export class ChangeStream implements EventStream {
     const documents = this.#splits.join(reply.documents);
     const orders = ordersOf(this.#event, documents, before);
     const { ends, fatal } = findEndings(this.#event, documents, orders, bindings);
-    this.#ended = fatal?.error;
+    this.#ended ??= fatal?.error;
+    this.#invalidateDue = fatal?.invalidateDue === true && onlyDatabase(this.#opening.filter) !== undefined;
     const all: EventBatch = { kind: "events", documents, orders, ends, position: { collections: {}, stream: before } };
     const count = fatal?.count ?? orders.length;
     if (count < orders.length || this.#splits.isOpen) {

@@ -16,6 +16,8 @@ export interface FatalEnding {
   /** How many events of the batch belong to the run that ends; what comes after is left for the next run. */
   readonly count: number;
   readonly invalidated: boolean;
+  /** A database was dropped, and the invalidate that follows on its own stream has not come yet. */
+  readonly invalidateDue: boolean;
   readonly error: MongotapError;
 }
 
@@ -33,6 +35,7 @@ export function findEndings(
   let reason: string | undefined;
   let count = 0;
   let invalidated = false;
+  let dropped = false;
   for (const [i, offset] of offsets.entries()) {
     event.read(bytes, offset);
     if (!ENDING.has(event.operation)) {
@@ -44,11 +47,15 @@ export function findEndings(
     if (found === undefined) continue;
     count = i + 1;
     if (event.operation === "invalidate") invalidated = true;
+    if (event.operation === "dropDatabase") dropped = true;
     if (reason === undefined || event.operation === "dropDatabase") reason = found;
   }
   return {
     ends,
-    fatal: reason === undefined ? undefined : { count, invalidated, error: new MongotapError("ended", reason) },
+    fatal:
+      reason === undefined
+        ? undefined
+        : { count, invalidated, invalidateDue: dropped && !invalidated, error: new MongotapError("ended", reason) },
   };
 }
 

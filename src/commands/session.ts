@@ -85,7 +85,8 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   const keeping = statePath === undefined ? undefined : keepAt(statePath, fingerprint, saved, connection.server);
   const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
   const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
-  const collections = await resolveBindings(connection.client, bindings, mayBeMissing);
+  const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
+  const collections = await settledWithin(resolved, world.signal, 0);
   const source = await plan.sourceOf({ ...connection, bindings, collections, saved });
   if (!source) {
     log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);

@@ -1,0 +1,116 @@
+/** Holds the output of a capture against what the writers know and what the collection holds. */
+
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+
+import type { Collection } from "mongodb";
+import type { History, Numbered } from "./writers.ts";
+
+interface Line {
+  readonly _id: string;
+  readonly v?: number;
+  readonly text?: string;
+  readonly _meta: {
+    readonly op: "c" | "u" | "d";
+    readonly snapshot?: boolean;
+    readonly missing?: boolean;
+    readonly order: string;
+  };
+}
+
+interface Folded {
+  letters: string;
+  order: string;
+  rows: number;
+  /** The document as the last line has it; undefined after a delete. */
+  document: { v: number; text: string } | undefined;
+  alive: boolean;
+}
+
+export interface Verdict {
+  readonly lines: number;
+  readonly rows: number;
+  readonly events: number;
+  /** Updates whose document was gone when it was looked up: no document to compare. */
+  readonly missing: number;
+  /** Empty where every promise holds. */
+  readonly faults: readonly string[];
+}
+
+/** `path`: the output file of a capture in the envelope `meta`, caught up while nobody writes. */
+export async function judge(path: string, history: History, collection: Collection<Numbered>): Promise<Verdict> {
+  const faults: string[] = [];
+  const folded = new Map<string, Folded>();
+  const seen = { lines: 0, rows: 0, events: 0, missing: 0 };
+  let lastOrder = "";
+  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+    seen.lines += 1;
+    const line = parse(text, seen.lines, faults);
+    if (!line) continue;
+    const { op, order, snapshot, missing } = line._meta;
+    const known = folded.get(line._id) ?? { letters: "", order: "", rows: 0, document: undefined, alive: false };
+    folded.set(line._id, known);
+    if (order <= known.order) faults.push(`${line._id}: order ${order} after ${known.order} (line ${seen.lines})`);
+    if (order < lastOrder) faults.push(`line ${seen.lines}: order ${order} after ${lastOrder}`);
+    lastOrder = order;
+    known.order = order;
+    if (snapshot) {
+      seen.rows += 1;
+      known.rows += 1;
+    } else {
+      seen.events += 1;
+      known.letters += op;
+    }
+    if (missing) seen.missing += 1;
+    known.alive = op !== "d";
+    if (op === "d") known.document = undefined;
+    else if (!missing) known.document = { v: line.v ?? -1, text: line.text ?? "" };
+  }
+  compareWithHistory(folded, history, faults);
+  await compareWithCollection(folded, collection, faults);
+  return { ...seen, faults };
+}
+
+function parse(text: string, number: number, faults: string[]): Line | undefined {
+  try {
+    return JSON.parse(text) as Line;
+  } catch {
+    faults.push(`line ${number} is torn: ${text.slice(0, 80)}`);
+    return undefined;
+  }
+}
+
+/**
+ * Of a key that was never copied as a row, every acknowledged write must be there; of one that was, those from some
+ * point on (what came before the position was pinned is in the row).
+ */
+function compareWithHistory(folded: ReadonlyMap<string, Folded>, history: History, faults: string[]): void {
+  for (const [key, { acknowledged, unknown }] of history) {
+    const found = folded.get(key) ?? { letters: "", rows: 0 };
+    const accepted = unknown === undefined ? [acknowledged] : [acknowledged, acknowledged + unknown];
+    const matches = accepted.some((letters) =>
+      found.rows > 0 ? letters.endsWith(found.letters) : letters === found.letters,
+    );
+    if (!matches)
+      faults.push(`${key}: acknowledged ${accepted.join(" or ")}, found ${found.letters} and ${found.rows} rows`);
+    if (found.rows > 1) faults.push(`${key}: copied ${found.rows} times`);
+  }
+  for (const key of folded.keys()) if (!history.has(key)) faults.push(`${key}: nobody wrote it`);
+}
+
+async function compareWithCollection(
+  folded: ReadonlyMap<string, Folded>,
+  collection: Collection<Numbered>,
+  faults: string[],
+): Promise<void> {
+  const left = new Map([...folded].filter(([, found]) => found.alive));
+  for await (const document of collection.find({}, { readConcern: { level: "majority" } })) {
+    const found = left.get(document._id);
+    left.delete(document._id);
+    if (!found) faults.push(`${document._id}: in the collection, deleted or absent in the file`);
+    else if (found.document?.v !== document.v || found.document.text !== document.text) {
+      faults.push(`${document._id}: v ${document.v} in the collection, ${found.document?.v ?? "nothing"} in the file`);
+    }
+  }
+  for (const key of left.keys()) faults.push(`${key}: alive in the file, gone from the collection`);
+}

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { batchOf, type CrashJob, SCRIPT } from "./crash-script.ts";
@@ -35,6 +36,79 @@ for (const program of programs.all) {
     await Promise.all(KINDS.map(chain));
     expect(kills).toBe(KILLS[program.name] * KINDS.length);
   });
+}
+
+// What kill -9 cannot show: the order in which bytes, names and the state reach the disk.
+test.if(spawnSync("strace", ["true"]).status === 0)(
+  "bytes and names are durable before the state that covers them",
+  () => {
+    for (const kind of KINDS) {
+      using dir = scratch();
+      const job: CrashJob = {
+        ...kind,
+        out: dir.at("o/out"),
+        state: dir.at("s/state.json"),
+        batches: 9,
+        commitEvery: 3,
+      };
+      mkdirSync(dir.at("o"));
+      mkdirSync(dir.at("s"));
+      const [program] = programs.all;
+      if (program === undefined) throw new Error("no program");
+      const trace = [
+        "-f",
+        "-qq",
+        "-y",
+        "-e",
+        "trace=write,pwrite64,openat,fsync,fdatasync,rename",
+        "-o",
+        dir.at("trace"),
+      ];
+      const run = [program.command, ...program.args, JSON.stringify(job)];
+      expect(spawnSync("strace", [...trace, ...run], { cwd: ROOT }).status).toBe(0);
+      const saves = expectOrder(readFileSync(dir.at("trace"), "utf8"), dir.path);
+      expect(saves).toBe(5);
+    }
+  },
+);
+
+/** The calls in the order in which they came to their ends: strace tells begin and end apart where threads overlap. */
+function completedCalls(trace: string): string[] {
+  const begun = new Map<string, string>();
+  return trace.split("\n").flatMap((line) => {
+    const [, thread = "", text = ""] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    if (text.endsWith("<unfinished ...>")) {
+      begun.set(thread, text.slice(0, -"<unfinished ...>".length));
+      return [];
+    }
+    const rest = /^<\.\.\. \w+ resumed>(.*)$/.exec(text)?.[1];
+    return [rest === undefined ? text : (begun.get(thread) ?? "") + rest];
+  });
+}
+
+/** Follows the system calls below `directory`; returns how often the state was renamed into its place. */
+function expectOrder(trace: string, directory: string): number {
+  const unsynced = new Set<string>();
+  let saves = 0;
+  for (const line of completedCalls(trace)) {
+    if (!line.includes(directory) || / = -1 /.test(line)) continue;
+    const [call = ""] = /^\w+/.exec(line) ?? [];
+    const [, path = ""] = /<([^>]*)>/.exec(line) ?? [];
+    if (call === "write" || call === "pwrite64") unsynced.add(path);
+    if (call === "openat" && line.includes("O_CREAT")) unsynced.add(dirname(/"([^"]*)"/.exec(line)?.[1] ?? ""));
+    if (call === "fsync" || call === "fdatasync") unsynced.delete(path);
+    if (call !== "rename") continue;
+    const [, from = "", to = ""] = /"([^"]*)", "([^"]*)"/.exec(line) ?? [];
+    if (to.endsWith("state.json")) {
+      saves += 1;
+      unsynced.delete(dirname(to)); // the names of the state: the temporary file's, which nobody needs
+      expect([...unsynced]).toEqual([]);
+    }
+    expect(unsynced.has(from)).toBeFalse();
+    unsynced.add(dirname(to));
+  }
+  expect([...unsynced].filter((path) => path.endsWith("/s"))).toEqual([]);
+  return saves;
 }
 
 for (const program of programs.all) {

@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
+  readdirSync,
+  readlinkSync,
   readFileSync,
   renameSync,
   statSync,
@@ -78,6 +81,7 @@ test("openFileSink() writes more collections than it may hold files open", async
   const names = Array.from({ length: 450 }, (_, index) => `app.c${index}`);
   await using sink = await openDirectory(dir.path);
   for (const round of ["1\n", "2\n"]) await put(sink, ...names.map((name) => [name, round] as const));
+  expect(openFilesBelow(dir.path)).toBeWithin(1, 450);
   await sink.flush();
   await sink.committed();
   for (const name of names) await put(sink, [name, "3\n"]);
@@ -213,3 +217,16 @@ test("openFileSink() says what is wrong with a path", async () => {
   }
   expect(Object.keys(contents(dir.path))).toEqual(["file"]);
 });
+
+/** Where the system can tell; else 1. */
+function openFilesBelow(directory: string): number {
+  if (!existsSync("/proc/self/fd")) return 1;
+  const targets = readdirSync("/proc/self/fd").map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ""; // the descriptor that read the list
+    }
+  });
+  return targets.filter((target) => target.startsWith(directory)).length;
+}

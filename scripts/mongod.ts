@@ -25,8 +25,8 @@ const USAGE = `Starts a MongoDB replica set for a developer and stops it on Ctrl
   --oplog-size MB    default: the server's own; 1 with a checkpoint every second: history is lost in seconds
 `;
 
-/** Runs until a signal comes; resolves with the exit code. */
-async function main(args: readonly string[]): Promise<number> {
+/** Runs until a signal comes. */
+async function main(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -39,34 +39,38 @@ async function main(args: readonly string[]): Promise<number> {
   });
   if (values.help) {
     process.stdout.write(USAGE);
-    return 0;
+    return;
   }
   if (values.members !== "1" && values.members !== "3") throw new Error("--members is 1 or 3");
-  const oplogSizeMB = values["oplog-size"] === undefined ? undefined : Number(values["oplog-size"]);
+  const oplogSizeMB = numberOf("--oplog-size", values["oplog-size"]);
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
   await using set = await startReplicaSet({
     members: values.members === "1" ? 1 : 3,
-    port: Number(values.port),
+    port: numberOf("--port", values.port),
     version: values.version,
     oplogSizeMB,
     syncdelay: oplogSizeMB === undefined ? undefined : 1,
   });
   process.stdout.write(`${set.uri}\n`);
-  process.stderr.write(
-    `mongod ${set.version}, pid ${set.members.map((member) => member.pid).join(", ")}. Ctrl-C stops it.\n`,
-  );
+  const pids = set.members.map((member) => member.pid).join(", ");
+  process.stderr.write(`mongod ${set.version}, pid ${pids}. Ctrl-C stops it.\n`);
   // Bun spins at full speed while a top-level await waits and nothing but signal listeners keeps the process alive.
   const alive = setInterval(() => undefined, 60_000);
   await stopped;
   clearInterval(alive);
-  return 0;
+}
+
+function numberOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d+$/.test(text)) throw new Error(`${option} is a number`);
+  return Number(text);
 }
 
 if (import.meta.main) {
   try {
-    process.exitCode = await main(process.argv.slice(2));
+    await main(process.argv.slice(2));
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;

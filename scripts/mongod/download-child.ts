@@ -6,7 +6,8 @@ import { MongoBinary } from "mongodb-memory-server-core";
 
 const [version, folder] = process.argv.slice(2);
 if (version === undefined || folder === undefined) throw new Error("usage: download-child.ts VERSION FOLDER");
-process.env["MONGOMS_MAX_RETRIES"] = "0";
+// So many attempts in all, whatever the name says: 0 never asks the network.
+process.env["MONGOMS_MAX_RETRIES"] = "1";
 process.env["MONGOMS_RUNTIME_DOWNLOAD"] = "true";
 delete process.env["MONGOMS_SYSTEM_BINARY"];
 try {

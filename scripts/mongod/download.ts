@@ -8,13 +8,20 @@ import { guardProcess } from "./watchdog.ts";
 /** Without a version asked for: the one that `mongodb-memory-server-core` 11.3 knows best (its own default). */
 export const DOWNLOAD_DEFAULT_VERSION = "8.2.6";
 
-/** A blocked network often swallows packets without an answer: no first byte in this time means "blocked". */
-const FIRST_BYTE_MS = 6_000;
-/** A download that has begun may pause this long (unpacking makes no visible progress either). */
-const STALL_MS = 30_000;
+const PATIENCE = {
+  /** A blocked network often swallows packets without an answer: no first byte in this time means "blocked". */
+  firstByteMs: 6_000,
+  /** A download that has begun may pause this long. */
+  stallMs: 30_000,
+};
 
 /** Puts mongod `version` into `folder` as `bin/mongod`. `scratch` is an empty folder, which the caller removes. */
-export async function mongodFromDownload(version: string, folder: string, scratch: string): Promise<void> {
+export async function mongodFromDownload(
+  version: string,
+  folder: string,
+  scratch: string,
+  { firstByteMs, stallMs } = PATIENCE,
+): Promise<void> {
   const script = join(import.meta.dirname, "download-child.ts");
   const child = spawn(process.execPath, [script, version, scratch], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -28,21 +35,21 @@ export async function mongodFromDownload(version: string, folder: string, scratc
   const ended = new Promise<number | null>((resolve, reject) => child.on("close", resolve).on("error", reject));
 
   let seen = 0;
-  let deadline = Date.now() + FIRST_BYTE_MS;
+  let deadline = Date.now() + firstByteMs;
   let gaveUp = false;
   const watch = setInterval(() => {
     const bytes = bytesIn(scratch);
-    if (bytes > seen) deadline = Date.now() + STALL_MS;
+    if (bytes > seen) deadline = Date.now() + stallMs;
     seen = bytes;
     if (Date.now() < deadline) return;
     gaveUp = true;
     child.kill("SIGKILL");
-  }, 250);
+  }, 100);
   const code = await ended.finally(() => {
     clearInterval(watch);
     release?.();
   });
-  if (gaveUp) throw new Error(seen === 0 ? `no answer in ${FIRST_BYTE_MS / 1000} s` : "the download stalled");
+  if (gaveUp) throw new Error(seen === 0 ? `no answer in ${firstByteMs / 1000} s` : "the download stalled");
   const path = stdout.trim().split("\n").at(-1) ?? "";
   if (code !== 0 || path === "") throw new Error(stderr.trim().split("\n").at(-1) ?? `ended with ${code}`);
   await mkdir(join(folder, "bin"), { recursive: true });

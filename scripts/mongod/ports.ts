@@ -18,7 +18,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Whether a server on loopback could listen on `port` now. */
-export async function isFree(port: number): Promise<boolean> {
+async function isFree(port: number): Promise<boolean> {
   return await new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { waitFor } from "../support/wait.ts";
 
 interface Started {
@@ -12,7 +12,7 @@ interface Started {
 }
 
 async function startElsewhere(...flags: readonly string[]): Promise<Started> {
-  const script = join(import.meta.dirname, "server-process.ts");
+  const script = fileURLToPath(new URL("./server-process.ts", import.meta.url));
   const child = spawn(process.execPath, [...flags, script], { stdio: ["ignore", "pipe", "inherit"] });
   for await (const chunk of child.stdout) {
     return { child, ...(JSON.parse(String(chunk)) as Omit<Started, "child">) };

@@ -27,7 +27,7 @@ export async function sharedReplicaSet(): Promise<ReplicaSet> {
 }
 
 /** A name that no other test uses. */
-export function uniqueDatabase(): string {
+function uniqueDatabase(): string {
   databases += 1;
   return `test_${RUN}_${databases}`;
 }

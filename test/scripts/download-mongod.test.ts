@@ -1,0 +1,87 @@
+/** The download gives up soon where the network does not let it through. */
+import { afterEach, expect, test } from "bun:test";
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { type RequestListener, createServer } from "node:http";
+import { promisify } from "node:util";
+import { mongodFromDownload } from "../../scripts/mongod/download.ts";
+import { FETCHERS } from "../../scripts/mongod/fetch.ts";
+import { findMongod } from "../../scripts/mongod/find.ts";
+import { rejectionOf } from "../support/rejection.ts";
+import { tempDir } from "../support/temp.ts";
+
+const VERSION = "8.2.6";
+
+afterEach(() => {
+  delete process.env["MONGOMS_DOWNLOAD_MIRROR"];
+  delete process.env["MONGOMS_USE_HTTP"];
+});
+
+/** Lets the downloads of this test go to a server of our own that answers like this. */
+async function startMirror(answer: RequestListener): Promise<Disposable> {
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  process.env["MONGOMS_DOWNLOAD_MIRROR"] = `http://127.0.0.1:${address.port}`;
+  process.env["MONGOMS_USE_HTTP"] = "1";
+  return {
+    [Symbol.dispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+async function failureOfDownload(answer: RequestListener): Promise<string> {
+  await using dir = await tempDir();
+  using _mirror = await startMirror(answer);
+  await mkdir(dir.join("ready"));
+  await mkdir(dir.join("downloads"));
+  const patience = { firstByteMs: 1_500, stallMs: 500 };
+  const failure = await rejectionOf(mongodFromDownload(VERSION, dir.join("ready"), dir.join("downloads"), patience));
+  return failure.message;
+}
+
+test("mongodFromDownload() gives up when nobody answers", async () => {
+  expect(await failureOfDownload(() => undefined)).toBe("no answer in 1.5 s");
+});
+
+test("mongodFromDownload() gives up when the bytes cease to come", async () => {
+  const message = await failureOfDownload((_request, response) => {
+    response.writeHead(200, { "content-length": "90000000" });
+    response.write(Buffer.alloc(200_000));
+  });
+  expect(message).toBe("the download stalled");
+});
+
+test("mongodFromDownload() says in one line why it was refused, and tries once", async () => {
+  let requests = 0;
+  const message = await failureOfDownload((_request, response) => {
+    requests += 1;
+    response.writeHead(403).end("no");
+  });
+  expect(message).toMatch(/403/);
+  expect(message).not.toContain("\n");
+  expect(requests).toBe(1);
+});
+
+test("findMongod() keeps a download that came whole", async () => {
+  await using dir = await tempDir();
+  await mkdir(dir.join("mongodb/bin"), { recursive: true });
+  // The package takes anything below 1 MiB for a cut file.
+  const program = `#!/bin/sh\necho "db version v${VERSION}"\nexit\n${"#".repeat(2 ** 21)}\n`;
+  await writeFile(dir.join("mongodb/bin/mongod"), program, { mode: 0o755 });
+  await promisify(execFile)("tar", ["-czf", "mongodb.tgz", "mongodb"], { cwd: dir.path });
+  const archive = await readFile(dir.join("mongodb.tgz"));
+  const checksum = Buffer.from(`${createHash("md5").update(archive).digest("hex")}  mongodb.tgz\n`);
+  using _mirror = await startMirror(({ url }, response) => {
+    const file = url?.endsWith(".md5") === true ? checksum : archive;
+    response.writeHead(200, { "content-length": file.length }).end(file);
+  });
+  const environment = { MONGOTAP_CACHE: dir.join("cache") };
+  const expected = { path: dir.join(`cache/mongod/${VERSION}/bin/mongod`), env: {}, version: VERSION };
+  expect(await findMongod({ environment, fetchers: FETCHERS.slice(0, 1) })).toEqual(expected);
+  expect(await readdir(dir.join("cache/mongod"))).toEqual([VERSION]);
+});

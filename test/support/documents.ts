@@ -36,7 +36,7 @@ const WORDS = 'quick brown fox jumps over a lazy dog while "seven" wizards\tmix 
 );
 
 /** About 200 bytes of BSON: flat. */
-function smallDocument(number: number): TestDocument {
+export function smallDocument(number: number): TestDocument {
   const random = randomOf(number);
   return {
     _id: objectIdOf(number),
@@ -53,7 +53,7 @@ function smallDocument(number: number): TestDocument {
 }
 
 /** About 0.8 KB of BSON: an order with a customer, an address and two to four lines. */
-function typicalDocument(number: number): TestDocument {
+export function typicalDocument(number: number): TestDocument {
   const random = randomOf(number);
   const lines = Array.from({ length: 2 + Math.floor(random() * 3) }, (_, line) => ({
     sku: `SKU-${1000 + Math.floor(random() * 9000)}`,
@@ -89,7 +89,7 @@ function typicalDocument(number: number): TestDocument {
 }
 
 /** About 20 KB of BSON: a typical one with a long text. */
-function largeDocument(number: number): TestDocument {
+export function largeDocument(number: number): TestDocument {
   const random = randomOf(number + 0.5);
   return { ...typicalDocument(number), text: sentence(random, 3_170) };
 }
@@ -171,7 +171,7 @@ export async function insertEveryIdType(collection: Collection): Promise<void> {
 }
 
 /** Mulberry32: a stream of numbers in [0, 1) that depends on the seed alone. */
-function randomOf(seed: number): () => number {
+export function randomOf(seed: number): () => number {
   let state = Math.imul(Math.floor(seed * 2) + 1, 0x9e3779b1);
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -182,7 +182,7 @@ function randomOf(seed: number): () => number {
 }
 
 /** Ascending with `number`, as the ids of documents that were inserted one after the other. */
-function objectIdOf(number: number): ObjectId {
+export function objectIdOf(number: number): ObjectId {
   const seconds = 1_700_000_000 + Math.floor(number / 1_000);
   return new ObjectId(
     seconds.toString(16).padStart(8, "0") + "feedc0de5a" + (number % 1_000).toString(16).padStart(6, "0"),

@@ -26,7 +26,7 @@ export const capture: Command = (invocation) => {
       const collections = toCopy.map((info) => readableOf(opened, info));
       return Promise.resolve(
         captureSource({
-          ...streamSettings(opened, settings),
+          ...streamSettings(opened, invocation),
           collections,
           onHistoryLost: settings.onHistoryLost,
           onCopyAgain: (error) => log.warn(`${error.message}; copying again`),

@@ -10,6 +10,7 @@ import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
 import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
 import { type FullDocument, startAfterToken, type StreamStart } from "../source/stream-command.ts";
+import type { Invocation } from "./command.ts";
 import type { Opened } from "./session.ts";
 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
@@ -19,11 +20,16 @@ const TOO_SLOW = 50;
 const SMALLER_BATCH = 1_000;
 
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
-export function streamSettings(opened: Opened, settings: Settings): TailSettings {
+export function streamSettings(opened: Opened, { settings, log }: Pick<Invocation, "settings" | "log">): TailSettings {
   const { server, client, bindings, collections } = opened;
   checkServer(server);
   const named = new Set(bindings.map((binding) => `${binding.db}.${binding.collection ?? ""}`));
-  for (const { type, namespace } of collections) if (named.has(nameOf(namespace))) checkType(nameOf(namespace), type);
+  for (const { type, namespace } of collections) {
+    if (type === "collection") continue;
+    const what = `${nameOf(namespace)} is a ${type === "view" ? "view" : "time series"}`;
+    if (named.has(nameOf(namespace))) throw noStream(what);
+    log.info(`${what} without a change stream: left out`);
+  }
   const shape: StreamSettings = {
     client,
     bindings,
@@ -73,12 +79,8 @@ function checkServer(server: ServerInfo): void {
     throw new MongotapError("unsupported", `the server is ${server.version.join(".")}: 5.0 or newer is needed`);
 }
 
-function checkType(name: string, type: CollectionInfo["type"]): void {
-  if (type === "collection") return;
-  const noun = type === "view" ? "view" : "time series";
-  throw new MongotapError("unsupported", `${name} is a ${noun}: it has no change stream`, {
-    hint: "`backfill` can read it.",
-  });
+function noStream(what: string): MongotapError {
+  return new MongotapError("unsupported", `${what}: it has no change stream`, { hint: "`backfill` can read it." });
 }
 
 /** The stage came with 7.0 and 6.0.9; other servers refuse the whole pipeline (40324). */

@@ -12,6 +12,6 @@ export const tail: Command = (invocation) => {
     defaultEnvelope: "meta",
     seals: false,
     bounded: settings.until !== undefined,
-    sourceOf: (opened) => Promise.resolve(tailSource(streamSettings(opened, settings))),
+    sourceOf: (opened) => Promise.resolve(tailSource(streamSettings(opened, invocation))),
   });
 };

@@ -43,7 +43,7 @@ test("examine() finds nothing wrong with a good file", () => {
 });
 
 for (const [index, what] of ["row", "row", "update", "delete", "insert"].entries()) {
-  test(`examine() misses a lost ${what}, line ${index + 1}`, () => {
+  test(`examine() notices a lost ${what}, line ${index + 1}`, () => {
     expect(faultsOf(verdictOn(GOOD.toSpliced(index, 1)))).not.toEqual([]);
   });
   test(`examine() notices a doubled ${what}, line ${index + 1}`, () => {

@@ -4,6 +4,7 @@
  * killed, stopped and suspended; now and then everything is let rest and an oracle decides. Exits 1 when a promise broke.
  */
 
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,8 +85,10 @@ async function main(): Promise<number> {
 async function soak(scene: Scene, ms: number): Promise<number> {
   const end = Date.now() + ms;
   let failed = 0;
+  scene.tap.start();
+  while (!existsSync(join(scene.folder, "state"))) await pause(20);
+  for (const each of scene.writers.values()) each.pinned();
   for (let round = 1; Date.now() < end && failed === 0; round += 1) {
-    scene.tap.start();
     const roundEnd = Math.min(end, Date.now() + ROUND_MS);
     await Promise.all([hurtTap(scene, roundEnd), hurtSet(scene, roundEnd)]);
     failed += await judgeRound(scene, round);
@@ -133,6 +136,7 @@ async function judgeRound({ set, tap, writers, client, folder }: Scene, round: n
     report(round, name, verdict);
     each.resume();
   }
+  tap.start();
   return failed;
 }
 

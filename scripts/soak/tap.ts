@@ -22,7 +22,7 @@ export interface TapCounts {
 }
 
 /** Ends that a fault may cause: killed, stopped when asked, no server for the moment. Anything else is a failure. */
-const EXPECTED = new Set(["SIGKILL", "0", "4", "143"]);
+const EXPECTED = new Set(["SIGKILL", "SIGTERM", "0", "4", "143"]);
 
 export class Tap {
   readonly counts: TapCounts = { starts: 0, kills: 0, terms: 0, pauses: 0, ends: new Map() };

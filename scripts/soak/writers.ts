@@ -18,6 +18,8 @@ export interface KeyHistory {
   acknowledged: string;
   /** The letter of a write whose outcome is not known; nothing was written after it. */
   unknown: string | undefined;
+  /** First written before there was a capture. */
+  readonly early: boolean;
   /** The number of the last write. */
   v: number;
   alive: boolean;
@@ -27,9 +29,18 @@ export type History = Map<string, KeyHistory>;
 
 export interface Writers {
   readonly history: History;
+  /** From now on keys are no longer early: a capture has saved its position. */
+  pinned(): void;
   pause(): Promise<void>;
   resume(): void;
   stop(): Promise<void>;
+}
+
+interface Gate {
+  paused: boolean;
+  stopped: boolean;
+  idle: number;
+  early: boolean;
 }
 
 const WRITERS = 6;
@@ -38,12 +49,15 @@ const TEXTS = ["plain", "ü – 高橋 🎁", 'quotes " and \\ and\nlines', "x".
 /** Writes to `collection` with majority write concern until stopped. Keys are `<prefix><writer>-<n>`. */
 export function startWriters(collection: Collection<Numbered>, prefix: string, random: Random): Writers {
   const history: History = new Map();
-  const gate = { paused: false, stopped: false, idle: 0 };
+  const gate: Gate = { paused: false, stopped: false, idle: 0, early: true };
   const all = Array.from({ length: WRITERS }, (_, i) => work(collection, `${prefix}${i}-`, history, gate, random));
   const everybody = Promise.all(all);
   everybody.catch(() => undefined); // told by stop()
   return {
     history,
+    pinned() {
+      gate.early = false;
+    },
     async pause() {
       gate.paused = true;
       while (gate.idle < WRITERS) await rest(5);
@@ -62,7 +76,7 @@ async function work(
   collection: Collection<Numbered>,
   prefix: string,
   history: History,
-  gate: { paused: boolean; stopped: boolean; idle: number },
+  gate: Gate,
   random: Random,
 ): Promise<void> {
   const keys: string[] = [];
@@ -76,7 +90,7 @@ async function work(
     }
     const key = keys.length === 0 || random.next() < 0.4 ? `${prefix}${(made += 1)}` : random.pick(keys);
     if (!history.has(key)) {
-      history.set(key, { acknowledged: "", unknown: undefined, v: 0, alive: false });
+      history.set(key, { acknowledged: "", unknown: undefined, v: 0, alive: false, early: gate.early });
       keys.push(key);
     }
     await writeOnce(collection, key, history.get(key) as KeyHistory, random);

@@ -82,7 +82,7 @@ function parse(text: string, number: number, faults: string[]): Line | undefined
 
 /**
  * Every acknowledged write of a key must be there, in its order. Writes from before the position was pinned are in the
- * row instead; there is none where the key did not exist at that moment.
+ * row instead; there is none where the key did not exist then, or was deleted before its chunk was read.
  */
 function compareWithHistory(folded: ReadonlyMap<string, Folded>, history: History, faults: string[]): void {
   for (const [key, { acknowledged, unknown, early }] of history) {
@@ -101,7 +101,7 @@ function isComplete(letters: string, found: { letters: string; rows: number }, e
   if (!letters.endsWith(found.letters)) return false;
   const before = letters.slice(0, letters.length - found.letters.length);
   if (found.rows > 0) return true;
-  return early && before.endsWith("d");
+  return early && (before.endsWith("d") || found.letters.includes("d"));
 }
 
 async function compareWithCollection(

@@ -28,14 +28,20 @@ interface Step {
   index: number;
 }
 
-/** Characters of a path in a message. */
-const PATH_SHOWN = 200;
+/** Characters of a path or an _id in a message. */
+const SHOWN = 200;
 const MIXED_HINT = "Use --arrays string, or leave --arrays out.";
 const STRICT_HINT =
   "Repair the document in the source, or run without --strict: the bytes are then replaced by U+FFFD.";
 
-/** The error for the document at `at`; undefined if nothing is wrong with it. */
-export function explainDocument(bytes: Uint8Array, at: number, limit: number, rules: Rules): MongotapError | undefined {
+/** The error for the document at `at`; undefined if nothing is wrong with it. `idOf` tells its _id, or nothing. */
+export function explainDocument(
+  bytes: Uint8Array,
+  at: number,
+  limit: number,
+  rules: Rules,
+  idOf: () => string,
+): MongotapError | undefined {
   const steps: Step[] = [];
   try {
     const end = documentEnd(bytes, at, Math.min(limit, bytes.length), at);
@@ -43,7 +49,7 @@ export function explainDocument(bytes: Uint8Array, at: number, limit: number, ru
     inspect(bytes, at, at + 4, rules, steps);
     return undefined;
   } catch (error) {
-    return located(error, bytes, steps);
+    return located(error, bytes, steps, idOf());
   }
 }
 
@@ -66,7 +72,7 @@ export function explainValue(
     }
     return undefined;
   } catch (error) {
-    return located(error, bytes, steps);
+    return located(error, bytes, steps, "");
   }
 }
 
@@ -162,18 +168,24 @@ function checkTypes(bytes: Uint8Array, at: number, origin: number): void {
   });
 }
 
-/** The error with the path to it, and with the _id of its document, if they can be told. */
-function located(error: unknown, bytes: Uint8Array, steps: readonly Step[]): MongotapError {
+/** The error with the path to it, and with the _id of its document, as far as they can be told. */
+function located(error: unknown, bytes: Uint8Array, steps: readonly Step[], id: string): MongotapError {
   if (!(error instanceof MongotapError)) throw error;
-  const names = steps.map((step) => (step.isArray ? String(step.index) : nameAt(bytes, step)));
-  const path = names.join(".");
-  const shown = path.length > PATH_SHOWN ? `${path.slice(0, PATH_SHOWN)}…` : path;
-  const where = names.length === 0 || path === "" ? "" : ` (in ${printable(shown)})`;
-  return new MongotapError("data", error.message + where, { hint: error.hint, cause: error });
+  const path = steps.map((step) => (step.isArray ? String(step.index) : nameAt(bytes, step))).join(".");
+  const where = [
+    ...(path === "" ? [] : [`in ${printable(shortened(path))}`]),
+    ...(id === "" ? [] : [`_id ${shortened(id)}`]),
+  ];
+  const message = where.length === 0 ? error.message : `${error.message} (${where.join(", ")})`;
+  return new MongotapError("data", message, { hint: error.hint, cause: error });
+}
+
+function shortened(text: string): string {
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }
 
 function nameAt(bytes: Uint8Array, step: Step): string {
-  return new TextDecoder().decode(bytes.subarray(step.nameBegin, Math.min(step.nameEnd, step.nameBegin + PATH_SHOWN)));
+  return new TextDecoder().decode(bytes.subarray(step.nameBegin, Math.min(step.nameEnd, step.nameBegin + SHOWN)));
 }
 
 /** A JSON string without anything that a terminal or a log could take for more than text. */

@@ -150,7 +150,7 @@ function writeRegex(writer: JsonWriter, bytes: Uint8Array, at: number): void {
   writer.writeText(bytes, at, pattern);
   writer.writeAscii(',"options":');
   // Extended JSON wants the options in alphabetical order.
-  const options = bytes.slice(pattern + 1, nameEnd(bytes, pattern + 1, bytes.length)).sort();
-  writer.writeText(options, 0, options.length);
+  const options = bytes.subarray(pattern + 1, nameEnd(bytes, pattern + 1, bytes.length));
+  writer.writeString([...new TextDecoder("utf-8", { ignoreBOM: true }).decode(options)].toSorted().join(""));
   writer.writeAscii("}}");
 }

@@ -5,9 +5,9 @@
 
 import { MongotapError } from "../errors.ts";
 import { isMixed } from "./arrays.ts";
-import { BSON, documentEnd, nameEnd, valueLength } from "./bson.ts";
+import { BSON, documentEnd, ElementWalker, nameEnd, valueLength } from "./bson.ts";
 import { explainDocument, explainValue, firstElement, type Rules } from "./explain.ts";
-import type { JsonWriter } from "./json-writer.ts";
+import { JsonWriter } from "./json-writer.ts";
 import { writeScalar } from "./scalars.ts";
 import { isUtf8 } from "./text.ts";
 import type { Format, Transcoder, TranscoderOptions } from "./transcoder.ts";
@@ -54,7 +54,7 @@ export class Walker implements Transcoder {
         writer.writeByte(0x7b);
         this.#writeElements(writer, bytes, at + 4, { end, isArray: false, close: "}", stringFrom: -1 });
       },
-      () => explainDocument(bytes, at, limit, this.#rules),
+      () => explainDocument(bytes, at, limit, this.#rules, () => idOf(bytes, at, limit)),
     );
   }
 
@@ -66,7 +66,7 @@ export class Walker implements Transcoder {
         const end = documentEnd(bytes, at, limit, at) - 1;
         this.#writeElements(writer, bytes, at + 4, { end, isArray: false, close: "", stringFrom: -1 });
       },
-      () => explainDocument(bytes, at, limit, this.#rules),
+      () => explainDocument(bytes, at, limit, this.#rules, () => idOf(bytes, at, limit)),
     );
     return writer.length > start;
   }
@@ -211,4 +211,24 @@ export class Walker implements Transcoder {
     }
     bytes[--to] = 0x22;
   }
+}
+
+const ID = new TextEncoder().encode("_id");
+
+/** The _id of the document at `at` as JSON; empty where there is none, or none that can be read. */
+function idOf(bytes: Uint8Array, at: number, limit: number): string {
+  const element = new ElementWalker();
+  const writer = new JsonWriter(256);
+  try {
+    element.start(bytes, at, limit);
+    while (element.next()) {
+      if (!element.nameIs(ID)) continue;
+      new Walker({ format: "relaxed" }).writeValue(writer, bytes, element.type, element.valueBegin, element.valueEnd);
+      return new TextDecoder().decode(writer.view());
+    }
+  } catch (error) {
+    // What is wrong with the document is being told already.
+    if (!(error instanceof MongotapError)) throw error;
+  }
+  return "";
 }

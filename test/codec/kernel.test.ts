@@ -7,6 +7,7 @@ import { must } from "../../src/errors.ts";
 import { Walker } from "../../src/codec/walk.ts";
 import { anyDocument, anyValue, brokenDocument, concat, usualDocument } from "./raw-bson.ts";
 import { ALL_OPTIONS, jsonOf, outcomeOf } from "./transcoders.ts";
+import { runs } from "./runs.ts";
 
 const anyOptions = fc.constantFrom(...ALL_OPTIONS);
 
@@ -16,7 +17,7 @@ describe("the kernel", () => {
       fc.property(anyDocument, anyOptions, (bytes, options) => {
         expect(outcomeOf(createTranscoder(options), bytes)).toBe(outcomeOf(new Walker(options), bytes));
       }),
-      { numRuns: 1500 },
+      runs(375),
     );
   });
 
@@ -25,7 +26,7 @@ describe("the kernel", () => {
       fc.property(brokenDocument, anyOptions, (bytes, options) => {
         expect(outcomeOf(createTranscoder(options), bytes)).toBe(outcomeOf(new Walker(options), bytes));
       }),
-      { numRuns: 3000 },
+      runs(750),
     );
   });
 
@@ -43,7 +44,7 @@ describe("the kernel", () => {
         });
         expect(texts[0]).toBe(must(texts[1], "the text of the walk"));
       }),
-      { numRuns: 500 },
+      runs(125),
     );
   });
 
@@ -55,7 +56,7 @@ describe("the kernel", () => {
         writer.reset();
         expect(kernel.write(bytes, 0, bytes.length, flags, undefined)).toBe(true);
       }),
-      { numRuns: 300 },
+      runs(100),
     );
   });
 
@@ -75,7 +76,7 @@ describe("the kernel", () => {
           expect(outcomeOf(transcoder, around, before.length, before.length + bytes.length)).toBe(alone);
         },
       ),
-      { numRuns: 1500 },
+      runs(375),
     );
   });
 
@@ -99,7 +100,7 @@ describe("the kernel", () => {
           expect(new TextDecoder().decode(writer.view())).toBe(lines.join(""));
         },
       ),
-      { numRuns: 100 },
+      runs(100),
     );
   });
 });

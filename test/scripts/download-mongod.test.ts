@@ -34,34 +34,42 @@ async function startMirror(answer: RequestListener): Promise<Disposable> {
   };
 }
 
-async function failureOfDownload(answer: RequestListener): Promise<string> {
+async function failureOfDownload(
+  answer: RequestListener,
+  patience: { firstByteMs: number; stallMs: number },
+): Promise<string> {
   await using dir = await tempDir();
   using _mirror = await startMirror(answer);
   await mkdir(dir.join("ready"));
   await mkdir(dir.join("downloads"));
-  const patience = { firstByteMs: 1_500, stallMs: 500 };
   const failure = await rejectionOf(mongodFromDownload(VERSION, dir.join("ready"), dir.join("downloads"), patience));
   return failure.message;
 }
 
 test("mongodFromDownload() gives up when nobody answers", async () => {
-  expect(await failureOfDownload(() => undefined)).toBe("no answer in 1.5 s");
+  expect(await failureOfDownload(() => undefined, { firstByteMs: 500, stallMs: 30_000 })).toBe("no answer in 0.5 s");
 });
 
 test("mongodFromDownload() gives up when the bytes cease to come", async () => {
-  const message = await failureOfDownload((_request, response) => {
-    response.writeHead(200, { "content-length": "90000000" });
-    response.write(Buffer.alloc(200_000));
-  });
+  const message = await failureOfDownload(
+    (_request, response) => {
+      response.writeHead(200, { "content-length": "90000000" });
+      response.write(Buffer.alloc(200_000));
+    },
+    { firstByteMs: 30_000, stallMs: 300 },
+  );
   expect(message).toBe("the download stalled");
 });
 
 test("mongodFromDownload() says in one line why it was refused, and tries once", async () => {
   let requests = 0;
-  const message = await failureOfDownload((_request, response) => {
-    requests += 1;
-    response.writeHead(403).end("no");
-  });
+  const message = await failureOfDownload(
+    (_request, response) => {
+      requests += 1;
+      response.writeHead(403).end("no");
+    },
+    { firstByteMs: 30_000, stallMs: 30_000 },
+  );
   expect(message).toMatch(/403/);
   expect(message).not.toContain("\n");
   expect(requests).toBe(1);

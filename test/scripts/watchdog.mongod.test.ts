@@ -29,21 +29,23 @@ function isAlive(pid: number): boolean {
   }
 }
 
-for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
-  test(`after ${signal} no server and no folder is left, not even of a suspended server`, async () => {
-    const { child, pids, folders } = await startElsewhere();
-    expect(pids).toHaveLength(2);
-    expect(pids.every(isAlive)).toBe(true);
-    expect(folders.every((folder) => existsSync(folder))).toBe(true);
-    child.kill(signal);
-    await waitFor(() => !pids.some(isAlive), { what: "the servers to end", timeoutMs: 5_000 });
-    await waitFor(() => !folders.some((folder) => existsSync(folder)), { what: "the folders to go", timeoutMs: 5_000 });
-  });
+/** Resolves when nothing is left; rejects when something stays. */
+async function nothingIsLeft({ pids, folders }: Started): Promise<void> {
+  await waitFor(() => !pids.some(isAlive), { what: "the servers to end" });
+  await waitFor(() => !folders.some((folder) => existsSync(folder)), { what: "the folders to go" });
 }
 
+test("after kill -9 no server and no folder is left, not even of a suspended server", async () => {
+  const started = await startElsewhere();
+  expect(started.pids).toHaveLength(2);
+  expect(started.pids.every(isAlive)).toBe(true);
+  expect(started.folders.every((folder) => existsSync(folder))).toBe(true);
+  started.child.kill("SIGKILL");
+  await nothingIsLeft(started);
+});
+
 test("a runner that kills all its descendants at its end leaves no folder either", async () => {
-  const { child, pids, folders } = await startElsewhere("--no-orphans");
-  child.kill("SIGTERM");
-  await waitFor(() => !pids.some(isAlive), { what: "the servers to end", timeoutMs: 5_000 });
-  await waitFor(() => !folders.some((folder) => existsSync(folder)), { what: "the folders to go", timeoutMs: 5_000 });
+  const started = await startElsewhere("--no-orphans");
+  started.child.kill("SIGTERM");
+  await nothingIsLeft(started);
 });

@@ -89,7 +89,7 @@ export function typicalDocument(number: number): TestDocument {
 }
 
 /** About 20 KB of BSON: a typical one with a long text. */
-export function largeDocument(number: number): TestDocument {
+function largeDocument(number: number): TestDocument {
   const random = randomOf(number + 0.5);
   return { ...typicalDocument(number), text: sentence(random, 3_170) };
 }

@@ -102,8 +102,8 @@ test("openFileSink() leaves a finished output as it is", async () => {
 });
 
 const DAMAGE: readonly (readonly [what: string, (path: string) => void, said: readonly string[]])[] = [
-  ["is shorter", (path) => truncateSync(path, 1), ["records 2 bytes", "it has 1"]],
-  ["is empty", (path) => truncateSync(path, 0), ["records 2 bytes", "it has 0"]],
+  ["is shorter", (path) => truncateSync(path, 1), ["is shorter", "records 2 bytes", "it has 1"]],
+  ["is empty", (path) => truncateSync(path, 0), ["is shorter", "records 2 bytes", "it has 0"]],
   ["is missing", (path) => rmSync(path), ["is missing", "records 2 bytes"]],
   ["has other content", (path) => writeFileSync(path, "?\n?\n"), ["not the file that the state knows"]],
   [

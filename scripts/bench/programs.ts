@@ -1,0 +1,52 @@
+/** The programs that are measured, and where they are found. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { bundle } from "../build/bundle.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+export interface Programs {
+  readonly mongotap: string;
+  /** See client.ts. */
+  readonly client: string;
+  /** Absent where there is none. */
+  readonly mongodump: string | undefined;
+  readonly mongoexport: string | undefined;
+}
+
+/** Builds what is ours into `folder`, or takes the mongotap at hand, and finds the rest. */
+export async function gatherPrograms(folder: string, binary: string | undefined): Promise<Programs> {
+  return {
+    mongotap: binary ?? (await buildMongotap(join(folder, "mongotap"))),
+    client: await buildClient(join(folder, "client")),
+    mongodump: found("mongodump"),
+    mongoexport: found("mongoexport"),
+  };
+}
+
+/** From the source as it is now: a binary that lies around could be of another one. */
+async function buildMongotap(outfile: string): Promise<string> {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { dependencies: object };
+  await bundle({ root: ROOT, outfile, dependencies: Object.keys(dependencies) });
+  return outfile;
+}
+
+async function buildClient(outfile: string): Promise<string> {
+  const built = await Bun.build({
+    entrypoints: [join(import.meta.dirname, "client.ts")],
+    target: "bun",
+    format: "esm",
+    bytecode: true,
+    minify: { whitespace: true, syntax: true },
+    compile: { outfile },
+    throw: false,
+  });
+  if (!built.success) throw new Error(built.logs.map(String).join("\n"));
+  return outfile;
+}
+
+/** By the variable of that name in capitals, else on PATH. */
+function found(name: string): string | undefined {
+  return process.env[name.toUpperCase()] ?? Bun.which(name) ?? undefined;
+}

@@ -7,7 +7,9 @@
 import { parseArgs } from "node:util";
 
 import type { Command, World } from "./commands/command.ts";
-import type { OptionName, OptionRow, Settings } from "./config/options.ts";
+import type { OptionRow } from "./config/option-row.ts";
+import type { OptionName, Settings } from "./config/options.ts";
+import type { TypedFlags } from "./config/resolve.ts";
 import { MongotapError } from "./errors.ts";
 import { nearest } from "./lib/nearest.ts";
 import type { Logger } from "./observe/log.ts";
@@ -20,7 +22,9 @@ export interface CommandRow {
   readonly load: () => Promise<Command>;
 }
 
-const SOURCE = ["uri", "uriFile"] as const;
+const SOURCE = ["uri", "uriFile", "address", "user", "password", "passwordFile", "config", "capture"] as const;
+const WHAT = ["collectionsFile", "exclude"] as const;
+const CHANGES = ["fullDocument", "before"] as const;
 const SEEING = ["logLevel", "logFormat"] as const;
 const OUTPUT = ["out", "format", "envelope", "arrays", "documents", "strict", "onBadDocument"] as const;
 const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
@@ -30,14 +34,14 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   discover: {
     args: "[namespace...]",
     text: "list databases and collections with type, documents and size",
-    options: [...SOURCE, "as", ...SEEING],
+    options: [...SOURCE, ...WHAT, "as", ...SEEING],
     examples: ["mongotap discover", "mongotap discover shop --as json"],
     load: async () => (await import("./commands/discover.ts")).discover,
   },
   backfill: {
     args: "<namespace...>",
     text: "copy what is there now, then end",
-    options: [...SOURCE, ...OUTPUT, ...STATE, ...BOUNDS, "allowMissing", ...SEEING],
+    options: [...SOURCE, ...WHAT, ...OUTPUT, ...STATE, ...BOUNDS, "allowMissing", ...SEEING],
     examples: [
       "mongotap backfill shop.orders > orders.ndjson",
       "mongotap backfill shop --out export/",
@@ -48,7 +52,18 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   tail: {
     args: "<namespace...>",
     text: "copy changes as they happen, until stopped",
-    options: [...SOURCE, ...OUTPUT, ...STATE, "startAt", "until", ...BOUNDS, "fullDocument", "allowMissing", ...SEEING],
+    options: [
+      ...SOURCE,
+      ...WHAT,
+      ...OUTPUT,
+      ...STATE,
+      "startAt",
+      "until",
+      ...BOUNDS,
+      ...CHANGES,
+      "allowMissing",
+      ...SEEING,
+    ],
     examples: [
       "mongotap tail shop.orders",
       "mongotap tail shop --out changes/ --state shop.state --until caught-up",
@@ -61,25 +76,27 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     text: "copy what is there, then changes as they happen; resumable at every step",
     options: [
       ...SOURCE,
+      ...WHAT,
       ...OUTPUT,
       ...STATE,
       "onHistoryLost",
       "until",
       ...BOUNDS,
-      "fullDocument",
+      ...CHANGES,
       "allowMissing",
       ...SEEING,
     ],
     examples: [
       "mongotap capture shop.orders --out orders.ndjson --state orders.state",
       "mongotap capture shop --out shop/ --state shop.state --until caught-up",
+      "mongotap capture --config flow.yaml --capture acmeCo/mongo --out acme/ --state acme.state",
     ],
     load: async () => (await import("./commands/capture.ts")).capture,
   },
   check: {
     args: "[namespace...]",
     text: "try everything that a run needs: connection, version, privileges, oplog window, state, output",
-    options: [...SOURCE, "out", "state", "as", ...SEEING],
+    options: [...SOURCE, ...WHAT, "out", "state", "as", ...SEEING],
     examples: ["mongotap check shop.orders", "mongotap check shop --out shop/ --state shop.state --as json"],
     load: async () => (await import("./commands/check.ts")).check,
   },
@@ -89,6 +106,13 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
     options: [...SOURCE, "state", "warnAt", "as", ...SEEING],
     examples: ["mongotap status --state orders.state", "mongotap status --state orders.state --warn-at 50% --as json"],
     load: async () => (await import("./commands/status.ts")).status,
+  },
+  "config-schema": {
+    args: "",
+    text: "print the JSON Schema of the config file, for editors",
+    options: [...SEEING],
+    examples: ["mongotap config-schema > mongotap.schema.json"],
+    load: async () => (await import("./commands/config-schema.ts")).configSchema,
   },
 };
 
@@ -123,12 +147,25 @@ export async function runCli({ argv, env, world, createLog }: CliInput): Promise
   const row = COMMANDS[commandName(name)];
   if (!row) throw new MongotapError("bug", `no row for the command ${name}`);
   const { OPTIONS } = await import("./config/options.ts");
-  const { resolveSettings } = await import("./config/resolve.ts");
-  const { flags, namespaces } = readFlags(name, row, OPTIONS, argv.slice(1));
-  const settings = resolveSettings(row.options, flags, env);
+  const { logSettings, resolveRun } = await import("./config/resolve.ts");
+  const typed = readFlags(name, row, OPTIONS, argv.slice(1));
+  createLog(logSettings(typed.flags, env)); // so that faults in the rest are told in the form that was asked for
+  const { settings, namespaces, targets, secrets, notes } = await resolveRun({
+    command: name,
+    options: row.options,
+    env,
+    ...typed,
+  });
+  if (row.args.startsWith("<") && namespaces.length === 0) {
+    throw new MongotapError("usage", `${name} needs to know what to read: db.collection, db.* or db`, {
+      hint: `Example: ${row.examples[0] ?? ""}`,
+    });
+  }
   const log = createLog(settings);
+  log.hide(secrets);
+  for (const note of notes) log.warn(note);
   const command = await row.load();
-  return command({ command: name, namespaces, settings, log, world });
+  return command({ command: name, namespaces, targets, settings, log, world });
 }
 
 function commandName(typed: string): string {
@@ -140,7 +177,7 @@ function commandName(typed: string): string {
 }
 
 interface ReadFlags {
-  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  readonly flags: TypedFlags;
   readonly namespaces: readonly string[];
 }
 
@@ -150,28 +187,28 @@ function readFlags(
   table: Readonly<Record<OptionName, OptionRow>>,
   argv: readonly string[],
 ): ReadFlags {
-  const known = row.options.map((name) => table[name]);
+  const known = row.options.map((name) => table[name]).filter((option) => option.flagless !== true);
   const options = Object.fromEntries(
     known.map((o) => [o.flag, { type: o.value === undefined ? "boolean" : "string" } as const]),
   );
   const { tokens } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false, tokens: true });
-  const flags: Record<string, string | boolean> = {};
+  const flags: Record<string, string | boolean | readonly string[]> = {};
   const namespaces: string[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") namespaces.push(token.value);
     if (token.kind !== "option") continue;
     const option = known.find((o) => o.flag === token.name);
     if (!option) throw unknownFlag(command, token.rawName, known);
-    if (Object.hasOwn(flags, option.flag)) throw new MongotapError("usage", `--${option.flag} is given twice`);
+    const before = flags[option.flag];
+    if (before !== undefined && option.repeatable !== true) {
+      throw new MongotapError("usage", `--${option.flag} is given twice`);
+    }
     if (option.value !== undefined && (token.value === undefined || (!token.inlineValue && isFlagLike(token.value)))) {
       throw new MongotapError("usage", `--${option.flag} takes a value: ${option.value}`);
     }
-    flags[option.flag] = token.value ?? true;
-  }
-  if (row.args.startsWith("<") && namespaces.length === 0) {
-    throw new MongotapError("usage", `${command} needs to know what to read: db.collection, db.* or db`, {
-      hint: `Example: ${row.examples[0] ?? ""}`,
-    });
+    const value = token.value ?? true;
+    flags[option.flag] =
+      option.repeatable === true ? [...(typeof before === "object" ? before : []), String(value)] : value;
   }
   if (row.args === "" && namespaces.length > 0) {
     throw new MongotapError("usage", `${command} takes options only, not ${JSON.stringify(namespaces[0])}`);
@@ -185,6 +222,11 @@ function isFlagLike(value: string): boolean {
 }
 
 function unknownFlag(command: string, typed: string, known: readonly OptionRow[]): MongotapError {
+  if (/^--password(=|$)/.test(typed)) {
+    return new MongotapError("usage", "there is no --password: others can read command lines", {
+      hint: "Use --password-file FILE, or the variable MONGOTAP_PASSWORD.",
+    });
+  }
   const near = nearest(
     typed.replace(/^-+/, ""),
     known.map((o) => o.flag),

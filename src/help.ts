@@ -3,7 +3,8 @@
 import { cac } from "cac";
 
 import type { CommandRow } from "./cli.ts";
-import { envNameOf, type Group, type OptionName, OPTIONS, type OptionRow } from "./config/options.ts";
+import type { Group, OptionRow } from "./config/option-row.ts";
+import { envNameOf, type OptionName, OPTIONS } from "./config/options.ts";
 
 const TITLES: Readonly<Record<Group, string>> = {
   source: "Source",
@@ -47,7 +48,9 @@ function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
         .map((row) => `  ${row.examples[0] ?? ""}`)
         .join("\n"),
     },
-    { body: "`mongotap <command> --help` shows the options of a command; every option is also a variable MONGOTAP_…" },
+    {
+      body: "`mongotap <command> --help` shows the options of a command; every option is also a variable MONGOTAP_… and a key of the --config file",
+    },
   ];
 }
 
@@ -68,6 +71,7 @@ function page(name: string, row: CommandRow | undefined, columns: number): Secti
 
 function optionLine(option: OptionRow): readonly [string, string] {
   const value = option.value === undefined ? "" : ` ${option.value}`;
+  if (option.flagless === true) return [envNameOf(option), `${option.text} (a variable, not a flag)`];
   const fallback = option.fallback === undefined ? "" : ` (default: ${option.fallback})`;
   return [`--${option.flag}${value}`, `${option.text}${fallback} [${envNameOf(option)}]`];
 }

@@ -1,7 +1,7 @@
 /** `mongotap capture`: what is there, then what changes, merged by time; resumable at every step. */
 
 import { captureSource } from "../pipeline/capture.ts";
-import { isBoundByName } from "../source/bindings.ts";
+import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
@@ -38,10 +38,13 @@ export const capture: Command = (invocation) => {
 
 /**
  * A collection that came into a database bound as a whole after the position was pinned is in the stream from its
- * first document on: copying it as well would repeat it. Views and time series of such a database have no changes.
+ * first document on: copying it as well would repeat it. Not so one that the earlier run did not read, because only
+ * some collections were named or this one was excluded. Views and time series of such a database have no changes.
  */
 function isToBeCopied({ bindings, saved }: Opened, info: CollectionInfo): boolean {
   if (info.type !== "collection") return false;
   const name = nameOf(info.namespace);
-  return saved === undefined || name in saved.position.collections || isBoundByName(bindings, name);
+  if (saved === undefined || name in saved.position.collections || isBoundByName(bindings, name)) return true;
+  const before = (JSON.parse(saved.pipeline["namespaces"] ?? "[]") as string[]).map(parseBinding);
+  return !isBound(before, info.namespace);
 }

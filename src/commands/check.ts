@@ -6,8 +6,9 @@ import { privilegeChecks } from "../check/privileges.ts";
 import { serverChecks } from "../check/server.ts";
 import { connectionStringOf } from "../config/source.ts";
 import { connect } from "../connect/client.ts";
+import { effectiveOptions } from "../connect/connection-string.ts";
 import { MongotapError, POLICY } from "../errors.ts";
-import { parseBinding } from "../source/bindings.ts";
+import { bindingsOf } from "./bindings.ts";
 import type { Command, Invocation } from "./command.ts";
 import { print } from "./print.ts";
 import { targetOf } from "./target.ts";
@@ -20,20 +21,22 @@ export const check: Command = async (invocation) => {
   return failed?.kind === undefined ? 0 : POLICY[failed.kind].exit;
 };
 
-async function findAll({ settings, namespaces, log, world }: Invocation): Promise<readonly NamedFinding[]> {
+async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]> {
+  const { settings, log, world } = invocation;
   const target = targetOf(settings.out);
   const local = await runAll(
     localChecks({ state: settings.state, output: target.kind === "stdout" ? undefined : target.path }),
   );
-  const bindings = namespaces.map(parseBinding);
+  const bindings = bindingsOf(invocation);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   try {
     await using connection = await connect(uri, "mongotap", world.signal);
     const { client, server } = connection;
     const reached: NamedFinding = { name: "connection", verdict: "ok", detail: uri.shown };
+    const options: NamedFinding = { name: "options", verdict: "ok", detail: effectiveOptions(uri).join(", ") };
     const remote = [...serverChecks(client, server, bindings), ...privilegeChecks(client, bindings)];
-    return [reached, ...(await runAll(remote)), ...local];
+    return [reached, options, ...(await runAll(remote)), ...local];
   } catch (error) {
     if (!(error instanceof MongotapError)) throw error;
     return [

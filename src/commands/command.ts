@@ -16,7 +16,10 @@ export interface World {
 export interface Invocation {
   /** The name of the command, as it was typed. */
   readonly command: string;
+  /** What to read, from the command line or the config file. */
   readonly namespaces: readonly string[];
+  /** By namespace: the target that the config file gives it, which names its file in a folder. */
+  readonly targets: ReadonlyMap<string, string>;
   readonly settings: Settings;
   readonly log: Logger;
   readonly world: World;

@@ -6,6 +6,7 @@ import { countOf, sizeOf } from "../observe/stats.ts";
 import { tableOf } from "../observe/table.ts";
 import { type Binding, isBound, parseBinding } from "../source/bindings.ts";
 import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
+import { bindingsOf } from "./bindings.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
 
@@ -19,8 +20,10 @@ interface Found extends Measured {
   readonly uuid: string | null;
 }
 
-export const discover: Command = async ({ settings, namespaces, log, world }) => {
-  const bindings = namespaces.map(parseBinding);
+export const discover: Command = async (invocation) => {
+  const { settings, log, world } = invocation;
+  const bindings = bindingsOf(invocation);
+  const excluded = settings.exclude.map(parseBinding);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   await using connection = await connect(uri, "mongotap", world.signal);
@@ -28,7 +31,7 @@ export const discover: Command = async ({ settings, namespaces, log, world }) =>
   const databases = bindings.length === 0 ? await listDatabases(client) : [...new Set(bindings.map((b) => b.db))];
   const found: Found[] = [];
   for (const db of databases) {
-    for (const info of (await listCollections(client, db)).filter((c) => isWanted(bindings, c))) {
+    for (const info of (await listCollections(client, db)).filter((c) => isWanted(bindings, excluded, c))) {
       const { type, capped, images, uuid } = info;
       found.push({
         db,
@@ -46,8 +49,8 @@ export const discover: Command = async ({ settings, namespaces, log, world }) =>
   return 0;
 };
 
-function isWanted(bindings: readonly Binding[], info: CollectionInfo): boolean {
-  return bindings.length === 0 || isBound(bindings, info.namespace);
+function isWanted(bindings: readonly Binding[], excluded: readonly Binding[], { namespace }: CollectionInfo): boolean {
+  return bindings.length === 0 ? !isBound(excluded, namespace) : isBound(bindings, namespace);
 }
 
 /** A JSON array with one object on each line. */

@@ -14,12 +14,13 @@ import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
 import { createLineEncoder } from "../protocol/line-encoder.ts";
 import type { Encoder } from "../protocol/protocol.ts";
-import { type Binding, bindingText, parseBinding } from "../source/bindings.ts";
+import { type Binding, bindingText } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import { nameOf, type Source } from "../source/record.ts";
 import type { Checkpoint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
 import { acquireLock } from "../state/lock.ts";
+import { bindingsOf } from "./bindings.ts";
 import type { Invocation } from "./command.ts";
 import { type Fingerprint, keepAt, type Keeping, loadFor, withoutUnbound } from "./keeping.ts";
 import { openSink, type Target, targetOf, targetText } from "./target.ts";
@@ -54,8 +55,8 @@ interface Prepared {
 
 /** Runs one copy from beginning to end and resolves to its exit code. */
 export async function runSession(plan: SessionPlan): Promise<number> {
-  const { settings, log, namespaces, world } = plan.invocation;
-  const bindings = namespaces.map(parseBinding);
+  const { settings, log, world } = plan.invocation;
+  const bindings = bindingsOf(plan.invocation);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   const envelope = ENVELOPES.find((name) => name === settings.envelope) ?? plan.defaultEnvelope;
@@ -99,6 +100,7 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
     namespaces: plan.seals ? collections.map((c) => nameOf(c.namespace)) : [],
+    targets: plan.invocation.targets,
     quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,
     world,
   });

@@ -34,7 +34,7 @@ export function streamSettings(opened: Opened, { settings, log }: Pick<Invocatio
     client,
     bindings,
     fullDocument: fullDocumentOf(settings, server, collections),
-    beforeImages: isAtLeast(server, 6) && collections.some((info) => info.images),
+    beforeImages: settings.before === "auto" && isAtLeast(server, 6) && collections.some((info) => info.images),
     splitLargeEvents: canSplit(server),
     sharded: server.topology === "sharded",
   };

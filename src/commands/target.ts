@@ -29,6 +29,8 @@ export interface SinkSettings {
   readonly replace: boolean;
   readonly hasState: boolean;
   readonly namespaces: readonly string[];
+  /** By namespace, what names its file in a folder instead. */
+  readonly targets: ReadonlyMap<string, string>;
   /** A second file, for documents that cannot be carried. */
   readonly quarantine: string | undefined;
   readonly world: World;
@@ -55,9 +57,9 @@ export async function openSink(settings: SinkSettings): Promise<Sink> {
 }
 
 function openMain(
-  { target, seals, replace, hasState, namespaces, world }: SinkSettings,
+  { target, seals, replace, hasState, namespaces, targets, world }: SinkSettings,
   marks: readonly OutputMark[],
 ): Promise<Sink> {
   if (target.kind === "stdout") return openStdoutSink({ fd: 1, refuseNull: hasState });
-  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces, signal: world.signal });
+  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces, targets, signal: world.signal });
 }

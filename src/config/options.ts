@@ -1,57 +1,18 @@
 /**
- * THE table: one row for each setting. Flags, environment variables, help, the README's table and the types of the
- * resolved settings all come from here.
+ * THE table: one row for each setting. Flags, environment variables, keys of the config file and their JSON Schema, help,
+ * the README's table and the types of the resolved settings all come from here.
  */
 
-import * as v from "valibot";
+import type * as v from "valibot";
 
 import { ENVELOPES } from "../protocol/envelopes.ts";
-import { badDocumentPolicy, duration, percent, startAt, wholeNumber } from "./values.ts";
-
-export type Group = "source" | "what" | "output" | "state" | "bounds" | "seeing";
-
-export interface OptionRow {
-  /** As it is typed, without dashes. The environment variable is `MONGOTAP_` and this in capitals. */
-  readonly flag: string;
-  /** What stands behind the flag in the help; absent for switches. */
-  readonly value?: string;
-  readonly group: Group;
-  readonly text: string;
-  /** Shown in the help where there is one; parsed like anything a user types. */
-  readonly fallback?: string;
-  /** From what was typed (`"true"` for a switch) to the value. */
-  readonly schema: v.GenericSchema<string, unknown>;
-  readonly secret?: boolean;
-}
-
-const text = v.pipe(v.string(), v.minLength(1, "must not be empty"));
-const flag = v.pipe(
-  v.string(),
-  v.picklist(["true", "false", "1", "0"], "takes true or false"),
-  v.transform((typed) => typed === "true" || typed === "1"),
-);
-
-function oneOf<const T extends readonly [string, ...string[]]>(names: T): v.GenericSchema<string, T[number]> {
-  return v.pipe(v.string(), v.picklist(names, `takes one of ${names.join(", ")}`));
-}
+import type { OptionRow } from "./option-row.ts";
+import type { ServerChoice } from "./server-choice.ts";
+import { SOURCE_OPTIONS } from "./source-options.ts";
+import { badDocumentPolicy, duration, flag, oneOf, percent, startAt, text, wholeNumber } from "./values.ts";
 
 export const OPTIONS = {
-  uri: {
-    flag: "uri",
-    value: "URI",
-    group: "source",
-    text: "connection string of the server (a password is safer in MONGOTAP_URI or --uri-file)",
-    fallback: "mongodb://127.0.0.1:27017",
-    schema: text,
-    secret: true,
-  },
-  uriFile: {
-    flag: "uri-file",
-    value: "FILE",
-    group: "source",
-    text: "read the connection string from a file that only you can read",
-    schema: text,
-  },
+  ...SOURCE_OPTIONS,
   allowMissing: {
     flag: "allow-missing",
     group: "what",
@@ -64,6 +25,7 @@ export const OPTIONS = {
     group: "output",
     text: "standard output, one file, or a folder with one file per collection",
     fallback: "-",
+    path: "whole",
     schema: text,
   },
   format: {
@@ -88,6 +50,14 @@ export const OPTIONS = {
     text: "the document of an update: lookup (as it is by now), image (as it was; the collection must keep images), none, or auto",
     fallback: "auto",
     schema: oneOf(["auto", "lookup", "image", "none"]),
+  },
+  before: {
+    flag: "before",
+    value: "auto|none",
+    group: "what",
+    text: "the document before a change: auto (where the collection keeps images), or none",
+    fallback: "auto",
+    schema: oneOf(["auto", "none"]),
   },
   arrays: {
     flag: "arrays",
@@ -114,6 +84,7 @@ export const OPTIONS = {
     flag: "on-bad-document",
     value: "POLICY",
     group: "output",
+    path: "behind =",
     text: "what cannot be carried: fail, skip (counted), or quarantine=FILE (a line with its bytes)",
     fallback: "fail",
     schema: badDocumentPolicy,
@@ -123,6 +94,7 @@ export const OPTIONS = {
     value: "FILE",
     group: "state",
     text: "keep the position here, and go on from it",
+    path: "whole",
     schema: text,
   },
   fresh: { flag: "fresh", group: "state", text: "forget the state and start over; replaces the output", schema: flag },
@@ -220,14 +192,22 @@ export const OPTIONS = {
 
 export type OptionName = keyof typeof OPTIONS;
 
-/** The settings of a run: options with a fallback are always set, switches are false when not given. */
-export type Settings = Readonly<{
-  [K in OptionName]: (typeof OPTIONS)[K] extends { fallback: string }
-    ? v.InferOutput<(typeof OPTIONS)[K]["schema"]>
-    : (typeof OPTIONS)[K] extends { value: string }
-      ? v.InferOutput<(typeof OPTIONS)[K]["schema"]> | undefined
+type ValueOf<R extends OptionRow> = R extends { repeatable: true }
+  ? readonly v.InferOutput<R["schema"]>[]
+  : R extends { fallback: string }
+    ? v.InferOutput<R["schema"]>
+    : R extends { value: string }
+      ? v.InferOutput<R["schema"]> | undefined
       : boolean;
-}>;
+
+/** Options with a fallback are always set, switches are false and lists are empty when not given. */
+export type OptionValues = Readonly<{ [K in OptionName]: ValueOf<(typeof OPTIONS)[K]> }>;
+
+/** The settings of a run. */
+export interface Settings extends OptionValues {
+  /** The server to read from, once flags, variables and config file are held against each other. */
+  readonly server: ServerChoice;
+}
 
 export function envNameOf(row: OptionRow): string {
   return `MONGOTAP_${row.flag.replaceAll("-", "_").toUpperCase()}`;

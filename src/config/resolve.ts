@@ -1,52 +1,168 @@
-/** Defaults < environment < flags → one frozen object. All faults are reported together, each under the name typed. */
+/**
+ * Defaults < config file < environment < flags → one frozen object. All faults are reported together, each under the
+ * name that was typed, and where.
+ */
 
 import * as v from "valibot";
 
-import { MongotapError } from "../errors.ts";
-import { envNameOf, OPTIONS, type OptionName, type OptionRow, type Settings } from "./options.ts";
+import type { Named } from "./bindings.ts";
+import { Faults } from "./faults.ts";
+import type { OptionRow } from "./option-row.ts";
+import { envNameOf, type OptionName, OPTIONS, type Settings } from "./options.ts";
+import type { FileConfig } from "./read.ts";
+import { type Environment, Reading } from "./reading.ts";
+import { chooseServer, type Given } from "./server-choice.ts";
 
-/** Flags as parseArgs read them: text for values, true for switches. Keys are flag names. */
-export type TypedFlags = Readonly<Record<string, string | boolean | undefined>>;
+/** Flags as parseArgs read them: text for values, true for switches, a list for what may be repeated. */
+export type TypedFlags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
-/**
- * The settings of a command that knows the options `names`; the others keep their defaults.
- * @throws MongotapError `usage` (a flag) or `config` (a variable), naming every faulty setting
- */
-export function resolveSettings(
-  names: readonly OptionName[],
-  flags: TypedFlags,
-  env: Readonly<Record<string, string | undefined>>,
-): Settings {
-  const values: Record<string, unknown> = {};
-  const faults: string[] = [];
-  let onlyFlags = true;
-  for (const [name, row] of Object.entries<OptionRow>(OPTIONS)) {
-    const known = names.includes(name as OptionName);
-    const typed = known ? typedValue(row, flags, env) : { from: "default", text: row.fallback };
-    if (typed.text === undefined) {
-      values[name] = row.value === undefined ? false : undefined;
-      continue;
-    }
-    const result = v.safeParse(row.schema, typed.text);
-    if (result.success) values[name] = result.output;
-    else {
-      if (typed.from !== `--${row.flag}`) onlyFlags = false;
-      const shown = row.secret === true ? "" : `, not ${JSON.stringify(typed.text)}`;
-      faults.push(`${typed.from} ${result.issues[0].message}${shown}`);
-    }
-  }
-  if (faults.length > 0) throw new MongotapError(onlyFlags ? "usage" : "config", faults.join("; "));
-  return Object.freeze(values) as Settings;
+export interface RunInput {
+  readonly command: string;
+  /** The options that the command knows; the others keep their defaults. */
+  readonly options: readonly OptionName[];
+  readonly flags: TypedFlags;
+  /** As typed behind the command. */
+  readonly namespaces: readonly string[];
+  readonly env: Environment;
 }
 
-function typedValue(
-  row: OptionRow,
-  flags: TypedFlags,
-  env: Readonly<Record<string, string | undefined>>,
-): { from: string; text: string | undefined } {
-  const flag = flags[row.flag];
-  if (flag !== undefined) return { from: `--${row.flag}`, text: String(flag) };
-  const variable = env[envNameOf(row)];
-  if (variable !== undefined && variable !== "") return { from: envNameOf(row), text: variable };
-  return { from: "default", text: row.fallback };
+export interface ResolvedRun {
+  readonly settings: Settings;
+  /** What to read: named on the command line, else by the config file. */
+  readonly namespaces: readonly string[];
+  /** Targets by namespace: the names of output files. */
+  readonly targets: ReadonlyMap<string, string>;
+  /** Never to be printed. */
+  readonly secrets: readonly string[];
+  /** What of the config file is not used, and why. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Everything that is decided before a server is asked.
+ * @throws MongotapError `usage` (flags) or `config`, naming every fault; `unsupported` for what cannot be done yet
+ */
+export async function resolveRun(input: RunInput): Promise<ResolvedRun> {
+  const faults = new Faults();
+  const reading = new Reading(input.env, faults);
+  const file = await readFileConfig(input, reading);
+  const values = resolveValues(input, file, faults);
+  const server = chooseServer(
+    (name) => givenFor(name, input, file),
+    OPTIONS.uri.fallback,
+    (message) => faults.add(message, ""),
+    (message) => reading.notes.push(message),
+  );
+  const settings = Object.freeze({ ...values, server }) as Settings;
+  const namespaces = await selection(input, file, faults);
+  if (file?.tunnel !== undefined) {
+    faults.add(file.tunnel.place, "is not supported yet: this version cannot connect through SSH", {
+      kind: "unsupported",
+      hint: "Open the tunnel yourself (ssh -N -L 27018:HOST:27017 BASTION) and use the address 127.0.0.1:27018 with ?directConnection=true.",
+    });
+  }
+  faults.throwIfAny();
+  return {
+    settings,
+    namespaces: [...new Set(namespaces)],
+    targets: file?.targets ?? new Map<string, string>(),
+    secrets: [...reading.secrets, ...(server.password === undefined ? [] : [server.password.text])],
+    notes: reading.notes,
+  };
+}
+
+/** How to log while the rest is being resolved: as flags and variables say, where they are right. */
+export function logSettings(flags: TypedFlags, env: Environment): Pick<Settings, "logLevel" | "logFormat"> {
+  const pick = <N extends "logLevel" | "logFormat">(name: N): Settings[N] => {
+    const row = OPTIONS[name];
+    const [given] = givenFor(name, { options: [name], flags, env }, undefined);
+    const result = v.safeParse(row.schema, given?.text);
+    return (result.success ? result.output : row.fallback) as Settings[N];
+  };
+  return { logLevel: pick("logLevel"), logFormat: pick("logFormat") };
+}
+
+async function readFileConfig(input: RunInput, reading: Reading): Promise<FileConfig | undefined> {
+  const [path] = givenFor("config", input, undefined);
+  const [capture] = givenFor("capture", input, undefined);
+  if (path !== undefined) {
+    const { readConfig } = await import("./read.ts");
+    return readConfig(path.text, capture?.text, reading);
+  }
+  if (capture?.level === "flag")
+    reading.faults.add(capture.from, "says which capture of a config file: it takes --config", { kind: "usage" });
+  return undefined;
+}
+
+function resolveValues(input: RunInput, file: FileConfig | undefined, faults: Faults): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [key, row] of Object.entries<OptionRow>(OPTIONS)) {
+    const name = key as OptionName;
+    const found = givenFor(name, input, file);
+    const unused = input.options.includes(name) ? [] : (file?.values.get(name) ?? []);
+    for (const given of unused) parse(row, given, faults); // a file must be right as a whole
+    const level = found[0]?.level;
+    const parsed = found.filter((given) => given.level === level).map((given) => parse(row, given, faults));
+    values[name] = row.repeatable === true ? Object.freeze(parsed) : found.length > 0 ? parsed[0] : fallbackOf(row);
+  }
+  return values;
+}
+
+function fallbackOf(row: OptionRow): unknown {
+  if (row.fallback !== undefined) return v.parse(row.schema, row.fallback);
+  return row.value === undefined ? false : undefined;
+}
+
+function parse(row: OptionRow, given: Given, faults: Faults): unknown {
+  const result = v.safeParse(row.schema, given.text);
+  if (result.success) return result.output;
+  const isSecret = row.secret === true || given.secret === true;
+  const shown = isSecret ? "" : `, not ${JSON.stringify(given.text)}`;
+  faults.add(given.from, `${result.issues[0].message}${shown}`, given.level === "flag" ? { kind: "usage" } : {});
+  return undefined;
+}
+
+/** Everything given for a setting that the command knows, flags first. An empty variable is no value. */
+function givenFor(
+  name: OptionName,
+  { options, flags, env }: Pick<RunInput, "options" | "flags" | "env">,
+  file: FileConfig | undefined,
+): Given[] {
+  if (!options.includes(name)) return [];
+  const row: OptionRow = OPTIONS[name];
+  const typed = flags[row.flag];
+  const flag = typed === undefined ? [] : Array.isArray(typed) ? typed : [typed];
+  const variable = env[envNameOf(row)] ?? "";
+  const texts = row.repeatable === true ? variable.split(",").map((text) => text.trim()) : [variable];
+  return [
+    ...flag.map((text): Given => ({ text: String(text), from: `--${row.flag}`, level: "flag" })),
+    ...texts.filter((text) => text !== "").map((text): Given => ({ text, from: envNameOf(row), level: "env" })),
+    ...(file?.values.get(name) ?? []),
+  ];
+}
+
+/** The highest level that says anything: the command line, then the variable, then the config file. */
+async function selection(input: RunInput, file: FileConfig | undefined, faults: Faults): Promise<readonly string[]> {
+  const [csv] = givenFor("collectionsFile", input, file);
+  const listed = csv === undefined ? [] : await readCsv(csv, faults);
+  const isOwn = csv?.level !== "file";
+  const typed = [...input.namespaces, ...(isOwn ? listed : [])];
+  if (typed.length > 0 || file === undefined) return typed;
+  const bound = input.command === "discover" ? undefined : file.namespaces;
+  const named = [...(bound ?? []).map(textOfNamed(faults)), ...(isOwn ? [] : listed)];
+  const isSaid = bound !== undefined || listed.length > 0;
+  return isSaid ? named : file.databases.map(textOfNamed(faults));
+}
+
+function textOfNamed(faults: Faults): (named: Named) => string {
+  return ({ text, from }) => {
+    const result = v.safeParse(OPTIONS.exclude.schema, text);
+    if (!result.success) faults.add(from, `${result.issues[0].message}, not ${JSON.stringify(text)}`);
+    return text;
+  };
+}
+
+async function readCsv(csv: Given, faults: Faults): Promise<string[]> {
+  const { readCollectionsFile } = await import("./collections-file.ts");
+  return (await readCollectionsFile(csv.text, csv.from, faults)).map(({ text }) => text);
 }

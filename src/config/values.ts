@@ -1,6 +1,58 @@
-/** What users type as values: durations, whole numbers, where to begin. */
+/**
+ * What users type as values: names, durations, whole numbers, where to begin. Each schema takes text, because flags and
+ * variables are text; what a config file and its JSON Schema may say instead is told by `json` in its metadata.
+ */
 
 import * as v from "valibot";
+
+import { MongotapError } from "../errors.ts";
+import { parseBinding } from "../source/bindings.ts";
+
+/** What a JSON Schema says of a value in a config file. */
+export type JsonType = Readonly<Record<string, unknown>>;
+
+/** Any text but the empty one. */
+export const text: v.GenericSchema<string, string> = v.pipe(v.string(), v.minLength(1, "must not be empty"));
+
+/** A switch. */
+export const flag: v.GenericSchema<string, boolean> = v.pipe(
+  v.string(),
+  v.picklist(["true", "false", "1", "0"], "takes true or false"),
+  v.transform((typed) => typed === "true" || typed === "1"),
+  v.metadata({ json: { type: "boolean" } }),
+);
+
+/** One of these words. */
+export function oneOf<const T extends readonly [string, ...string[]]>(names: T): v.GenericSchema<string, T[number]> {
+  return v.pipe(
+    v.string(),
+    v.picklist(names, `takes one of ${names.join(", ")}`),
+    v.metadata({ json: { type: "string", enum: names } }),
+  );
+}
+
+/** `db.collection`, `db.*` or `db`. */
+export const namespace: v.GenericSchema<string, string> = v.pipe(
+  v.string(),
+  v.check((typed) => objectionTo(typed) === undefined, "takes a namespace: db.collection, db.* or db"),
+);
+
+/** Why `typed` names no collections; undefined where it does. */
+export function objectionTo(typed: string): string | undefined {
+  try {
+    parseBinding(typed);
+    return undefined;
+  } catch (error) {
+    if (error instanceof MongotapError) return error.message;
+    throw error;
+  }
+}
+
+/** What the JSON Schema says of values that `schema` takes. */
+export function jsonTypeOf(schema: v.GenericSchema<string, unknown>): JsonType {
+  const { json } = v.getMetadata(schema);
+  return typeof json === "object" && json !== null ? { ...json } : { type: "string" };
+}
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
@@ -17,7 +69,13 @@ export const duration: v.GenericSchema<string, number> = v.pipe(
 
 export function wholeNumber(least: number): v.GenericSchema<string, number> {
   const expected = `takes a whole number of at least ${least}`;
-  return v.pipe(v.string(), v.regex(/^\d{1,15}$/, expected), v.transform(Number), v.minValue(least, expected));
+  return v.pipe(
+    v.string(),
+    v.regex(/^\d{1,15}$/, expected),
+    v.transform(Number),
+    v.minValue(least, expected),
+    v.metadata({ json: { type: "integer", minimum: least } }),
+  );
 }
 
 /** `50%` or `50`, as a number from 0 to 100. */

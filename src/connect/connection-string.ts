@@ -1,5 +1,6 @@
 /**
- * Checks a connection string before the driver sees it, because the driver's own messages can quote the password.
+ * Checks a connection string before the driver sees it, because the driver's own messages can quote the password; puts
+ * in what is told apart from it (user and password), and what is missing from it (see DEFAULTS).
  * Spec: https://github.com/mongodb/specifications/blob/master/source/connection-string/connection-string-spec.md
  */
 
@@ -13,7 +14,27 @@ export interface ConnectionString {
   readonly secrets: readonly string[];
   /** Names of the options that the string sets itself, in lower case. */
   readonly options: ReadonlySet<string>;
+  /** `name=value` of the options that were added because the string does not set them. */
+  readonly added: readonly string[];
 }
+
+/** User and password as they are, without percent-encoding, and who said so. */
+export interface Credentials {
+  readonly user?: { readonly text: string; readonly from: string };
+  readonly password?: { readonly text: string; readonly from: string };
+}
+
+/**
+ * Added when missing, never overridden, as Streamkap does. `w` is for what mongotap may be asked to write (never
+ * without). `readPreference` is for what the driver reads of its own accord: mongotap's commands go to the primary
+ * whatever it says, because `db.command` does not inherit it, and a cursor must be read where it was opened.
+ */
+const DEFAULTS: readonly (readonly [name: string, value: string])[] = [
+  ["w", "majority"],
+  ["readPreference", "primaryPreferred"],
+];
+
+const SECRET_OPTIONS = "proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePassword";
 
 const SCHEME = /^(mongodb(?:\+srv)?):\/\//;
 
@@ -25,8 +46,11 @@ const NEEDS_NATIVE: readonly (readonly [RegExp, string])[] = [
   [/compressors=[^&]*zstd/i, "zstd compression"],
 ];
 
-/** @throws MongotapError `config` when the string cannot be used; the message never quotes user or password. */
-export function parseConnectionString(text: string, from: string): ConnectionString {
+/**
+ * Reads the connection string that `from` has given, together with `credentials` told apart from it.
+ * @throws MongotapError `config` when the string cannot be used; the message never quotes user or password.
+ */
+export function parseConnectionString(text: string, from: string, credentials: Credentials = {}): ConnectionString {
   const uri = text.trim();
   const scheme = SCHEME.exec(uri);
   if (!scheme) throw invalid(from, "it does not begin with mongodb:// or mongodb+srv://");
@@ -34,14 +58,7 @@ export function parseConnectionString(text: string, from: string): ConnectionStr
   const at = rest.lastIndexOf("@");
   const userinfo = at < 0 ? "" : rest.slice(0, at);
   const tail = at < 0 ? rest : rest.slice(at + 1);
-  const colon = userinfo.indexOf(":");
-  const user = colon < 0 ? userinfo : userinfo.slice(0, colon);
-  const password = colon < 0 ? "" : userinfo.slice(colon + 1);
-  if (/[@/?#[\]]/.test(userinfo) || password.includes(":")) {
-    throw invalid(from, "user name or password hold a character that must be percent-encoded (: / ? # [ ] @)");
-  }
-  const decoded = decode(password, from);
-  decode(user, from);
+  const login = mergeLogin(userinfo, from, credentials);
   const hosts = tail.split(/[/?]/, 1)[0] ?? "";
   if (hosts === "") throw invalid(from, "the host is missing");
   for (const host of hosts.split(",")) checkHost(host, scheme[1] === "mongodb+srv", from);
@@ -52,17 +69,76 @@ export function parseConnectionString(text: string, from: string): ConnectionStr
         hint: "Leave it out of the connection string.",
       });
   }
+  const options = new Set(pairsOf(query).map(([name]) => name.toLowerCase()));
+  const added = DEFAULTS.filter(([name]) => !options.has(name.toLowerCase())).map(
+    ([name, value]) => `${name}=${value}`,
+  );
   return {
-    uri,
-    shown: `${scheme[0]}${tail}`.replace(
-      /([?&](?:proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePassword)=)[^&]*/gi,
-      "$1***",
-    ),
-    secrets: [...new Set([password, decoded, encodeURIComponent(decoded), ...optionSecrets(query)])].filter(
-      (s) => s !== "",
-    ),
-    options: new Set(query.split("&").map((pair) => (pair.split("=", 1)[0] ?? "").toLowerCase())),
+    uri: `${scheme[0]}${login.userinfo}${withOptions(tail, added)}`,
+    shown: `${scheme[0]}${tail}`.replace(new RegExp(`([?&](?:${SECRET_OPTIONS})=)[^&]*`, "gi"), "$1***"),
+    secrets: [...new Set([...login.secrets, ...optionSecrets(query)])].filter((secret) => secret !== ""),
+    options,
+    added,
   };
+}
+
+/** `name=value` of every option that holds, those that were added included; values that are secret are masked. */
+export function effectiveOptions({ uri }: ConnectionString): string[] {
+  const isSecret = new RegExp(`^(?:${SECRET_OPTIONS})$`, "i");
+  const query = uri.slice(uri.lastIndexOf("@") + 1);
+  return pairsOf(query.slice(query.indexOf("?") + 1)).map(
+    ([name, value]) => `${name}=${isSecret.test(name) ? "***" : value}`,
+  );
+}
+
+function pairsOf(query: string): (readonly [name: string, value: string])[] {
+  return query
+    .split("&")
+    .filter((pair) => pair !== "")
+    .map((pair) => {
+      const equals = pair.indexOf("=");
+      return equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)];
+    });
+}
+
+/** Hosts, path and query of a connection string with more options behind them. */
+function withOptions(tail: string, added: readonly string[]): string {
+  if (added.length === 0) return tail;
+  if (tail.includes("?")) return `${tail}${/[?&]$/.test(tail) ? "" : "&"}${added.join("&")}`;
+  return `${tail}${tail.includes("/") ? "" : "/"}?${added.join("&")}`;
+}
+
+/** User and password of the string itself, or those told apart from it; each may be told once. */
+function mergeLogin(
+  userinfo: string,
+  from: string,
+  { user, password }: Credentials,
+): { userinfo: string; secrets: readonly string[] } {
+  const colon = userinfo.indexOf(":");
+  const ownUser = colon < 0 ? userinfo : userinfo.slice(0, colon);
+  const ownPassword = colon < 0 ? "" : userinfo.slice(colon + 1);
+  if (/[@/?#[\]]/.test(userinfo) || ownPassword.includes(":")) {
+    throw invalid(from, "user name or password hold a character that must be percent-encoded (: / ? # [ ] @)");
+  }
+  const decoded = decode(ownPassword, from);
+  decode(ownUser, from);
+  if (user !== undefined && ownUser !== "") throw twice("the user name", from, user.from);
+  if (password !== undefined && ownPassword !== "") throw twice("the password", from, password.from);
+  if (password !== undefined && user === undefined && ownUser === "") {
+    throw new MongotapError("config", `${password.from} gives a password, but there is no user`, {
+      hint: "Add the user: --user, MONGOTAP_USER or `user` in the config file.",
+    });
+  }
+  const name = user === undefined ? ownUser : encodeURIComponent(user.text);
+  const encoded = password === undefined ? ownPassword : encodeURIComponent(password.text);
+  return {
+    userinfo: name === "" ? "" : `${name}${encoded === "" ? "" : `:${encoded}`}@`,
+    secrets: [ownPassword, decoded, encodeURIComponent(decoded), password?.text ?? "", encoded],
+  };
+}
+
+function twice(what: string, from: string, other: string): MongotapError {
+  return new MongotapError("config", `${what} stands both in ${from} and in ${other}`, { hint: "Say it once." });
 }
 
 function checkHost(host: string, srv: boolean, from: string): void {
@@ -75,9 +151,7 @@ function checkHost(host: string, srv: boolean, from: string): void {
 
 function optionSecrets(query: string): string[] {
   const found: string[] = [];
-  for (const match of query.matchAll(
-    /(?:^|&)(?:proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePassword)=([^&]*)/gi,
-  )) {
+  for (const match of query.matchAll(new RegExp(`(?:^|&)(?:${SECRET_OPTIONS})=([^&]*)`, "gi"))) {
     if (match[1]) found.push(match[1]);
   }
   return found;

@@ -24,10 +24,23 @@ export interface FileNameOptions {
  * capitals ends in `~u` and a hex number whose n-th lowest bit says that its n-th letter is a capital.
  */
 export function fileNameOf(namespace: string, options: FileNameOptions = {}): string {
-  const encoded = encode(namespace);
-  if (encoded.length > LONGEST) return `${shorten(encoded)}~${hashOf(namespace)}.ndjson`;
+  return `${stemOf(namespace, options)}.ndjson`;
+}
+
+/**
+ * Returns the path below a directory of the file for `target` (`acmeCo/orders`): each part between slashes is encoded
+ * like a namespace, so that it is a folder or file of this very directory whatever it holds. Empty parts are left out.
+ */
+export function filePathOf(target: string, options: FileNameOptions = {}): string {
+  const parts = target.split("/").filter((part) => part !== "");
+  return `${parts.map((part) => stemOf(part, options)).join("/")}.ndjson`;
+}
+
+function stemOf(text: string, options: FileNameOptions): string {
+  const encoded = encode(text);
+  if (encoded.length > LONGEST) return `${shorten(encoded)}~${hashOf(text)}`;
   const capitals = options.foldsCase === true ? capitalsOf(encoded) : 0n;
-  return capitals === 0n ? `${encoded}.ndjson` : `${encoded}~u${capitals.toString(16)}.ndjson`;
+  return capitals === 0n ? encoded : `${encoded}~u${capitals.toString(16)}`;
 }
 
 function encode(namespace: string): string {

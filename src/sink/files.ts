@@ -13,14 +13,14 @@
  */
 
 import type { Stats } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve, sep } from "node:path";
 import { MongotapError } from "../errors.ts";
 import { codeOf } from "../lib/system-error.ts";
-import { foldsCase, makeDirectory, syncNames } from "./directory.ts";
-import { fileNameOf } from "./file-names.ts";
+import { makeDirectory, syncNames } from "./directory.ts";
 import { otherOutput, outputError, unknownFile } from "./output-errors.ts";
 import { OutputFile } from "./output-file.ts";
 import { openPipeSink } from "./pipe.ts";
+import { checkPlaces, namesWithin } from "./places.ts";
 import { recover } from "./recover.ts";
 import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
@@ -44,6 +44,8 @@ export interface FileSinkOptions {
   readonly durable: boolean;
   /** Collections whose files are made at once, so that they are there even if no line comes (directory only). */
   readonly namespaces?: readonly string[];
+  /** By namespace, what its file is called instead of the namespace: `acmeCo/orders` (directory only). */
+  readonly targets?: ReadonlyMap<string, string>;
   /** Ends the wait for the reader of a FIFO. */
   readonly signal?: AbortSignal;
 }
@@ -65,13 +67,15 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   const path = resolve(options.target.path);
   const found = await inspectTarget(kind, path);
   const isPipe = found === "special" || found === "fifo";
-  const belongs = (mark: OutputMark): boolean => (kind === "file" ? mark.path : dirname(mark.path)) === path;
+  const belongs = (mark: OutputMark): boolean =>
+    kind === "file" ? mark.path === path : mark.path.startsWith(`${path}${sep}`);
   if (isPipe ? options.marks.length > 0 : !options.marks.every(belongs)) throw otherOutput(path);
   if (isPipe) return await openPipeSink(path, found === "fifo", options.signal);
 
+  if (kind === "directory") checkPlaces(path, options.marks, options.targets);
   const marks = await recover(options.marks, options.seals);
   if (kind === "directory") await makeDirectory(path);
-  const nameOf = kind === "file" ? undefined : await nameWithin(path);
+  const nameOf = kind === "file" ? undefined : await namesWithin(path, options.targets);
   const sink = new FileSink(options, path, nameOf, marks);
   try {
     const namespaces = kind === "file" ? [""] : (options.namespaces ?? []);
@@ -82,11 +86,6 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     throw error;
   }
   return sink;
-}
-
-async function nameWithin(directory: string): Promise<(namespace: string) => string> {
-  const folds = await foldsCase(directory);
-  return (namespace) => join(directory, fileNameOf(namespace, { foldsCase: folds }));
 }
 
 class FileSink implements Sink {
@@ -101,7 +100,8 @@ class FileSink implements Sink {
   readonly #open = new Set<OutputFile>();
   /** Files that the marks of the last flush() speak of and that have not got their own names yet. */
   #unnamed: OutputFile[] = [];
-  #namesAreDirty = false;
+  /** Directories in which a name was made or changed since they were last made durable. */
+  readonly #dirty = new Set<string>();
   #failure: Error | undefined;
   #pending: Promise<unknown> = Promise.resolve();
 
@@ -142,9 +142,10 @@ class FileSink implements Sink {
       inode: 0,
       sealed: false,
     });
+    if (this.#options.targets?.has(namespace) === true) await makeDirectory(dirname(path));
     await file.create(older === undefined ? FILE_MODE : older.mode & 0o777);
     this.#files.set(namespace, file);
-    this.#namesAreDirty = true;
+    this.#dirty.add(dirname(path));
     await this.#keepOpen(file);
     return file;
   }
@@ -209,16 +210,15 @@ class FileSink implements Sink {
   }
 
   async #syncNames(): Promise<void> {
-    if (!this.#namesAreDirty) return;
-    await syncNames(this.#pathFor === undefined ? dirname(this.#root) : this.#root);
-    this.#namesAreDirty = false;
+    for (const directory of this.#dirty) await syncNames(directory);
+    this.#dirty.clear();
   }
 
   async #giveName(file: OutputFile, sealed: boolean): Promise<void> {
     const { path, partial } = file.mark;
     if (partial === "new" && (await inspectOlder(path)) !== undefined) throw unknownFile(path);
     await file.giveName(sealed);
-    this.#namesAreDirty = true;
+    this.#dirty.add(dirname(path));
   }
 
   #marks(): OutputMark[] {

@@ -3,11 +3,15 @@
 import { MongotapError } from "../errors.ts";
 import type { Namespace } from "./record.ts";
 
-/** `collection` absent: every collection of the database, also those that come later. */
+/** `collection` absent: every collection of the database, also those that come later, but for those in `except`. */
 export interface Binding {
   readonly db: string;
   readonly collection?: string;
+  readonly except?: readonly string[];
 }
+
+/** `db.*!["a","b"]`: how a binding with exceptions is told in a state. */
+const EXCEPT = /^\*!(\[".*"\])$/s;
 
 /**
  * Reads `db.coll`, `db.*` or `db`, split at the first dot; everything else is taken literally.
@@ -20,6 +24,8 @@ export function parseBinding(text: string): Binding {
   if (db === "" || collection === "") throw badNamespace(text, "write db.collection, db.* or db");
   if (/[/\\ "$\0]/.test(db)) throw badNamespace(text, 'a database name holds none of / \\ " $ and no space');
   if (collection.includes("\0")) throw badNamespace(text, "a collection name holds no NUL");
+  const except = EXCEPT.exec(collection)?.[1];
+  if (except !== undefined) return { db, except: JSON.parse(except) as string[] };
   if (["admin", "local", "config"].includes(db)) throw badNamespace(text, `the database ${db} belongs to the server`);
   if (collection.startsWith("system.")) throw badNamespace(text, "system collections belong to the server");
   return collection === "*" ? { db } : { db, collection };
@@ -29,8 +35,19 @@ function badNamespace(text: string, reason: string): MongotapError {
   return new MongotapError("usage", `${JSON.stringify(text)} is not a namespace: ${reason}`);
 }
 
-export function bindingText(binding: Binding): string {
-  return `${binding.db}.${binding.collection ?? "*"}`;
+export function bindingText({ db, collection, except }: Binding): string {
+  return `${db}.${collection ?? "*"}${except === undefined ? "" : `!${JSON.stringify(except)}`}`;
+}
+
+/** `bindings` without what `excluded` names: collections of whole databases, or all of a database. */
+export function withoutExcluded(bindings: readonly Binding[], excluded: readonly Binding[]): Binding[] {
+  return bindings.flatMap((binding) => {
+    const { db, collection } = binding;
+    const same = excluded.filter((e) => e.db === db);
+    if (same.some((e) => e.collection === undefined || e.collection === collection)) return [];
+    if (collection !== undefined || same.length === 0) return [binding];
+    return [{ db, except: [...new Set(same.map((e) => e.collection ?? ""))].toSorted() }];
+  });
 }
 
 /** Whether `name` (`db.collection`) is bound by its own name, not by a whole database. */
@@ -39,7 +56,11 @@ export function isBoundByName(bindings: readonly Binding[], name: string): boole
 }
 
 export function isBound(bindings: readonly Binding[], { db, collection }: Namespace): boolean {
-  return bindings.some((b) => b.db === db && (b.collection === undefined || b.collection === collection));
+  return bindings.some(
+    (b) =>
+      b.db === db &&
+      (b.collection === undefined ? !(b.except ?? []).includes(collection) : b.collection === collection),
+  );
 }
 
 /** `db.collection` as its parts; of a bare database the collection is empty. */
@@ -60,22 +81,31 @@ export function onlyDatabase(bindings: readonly Binding[]): string | undefined {
  * `ns.db` and `ns.coll` apart, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532).
  */
 export function matchStages(bindings: readonly Binding[]): Record<string, unknown>[] {
-  const byDatabase = new Map<string, Set<string> | undefined>();
-  for (const { db, collection } of bindings) {
-    if (collection === undefined) byDatabase.set(db, undefined);
-    else if (!byDatabase.has(db)) byDatabase.set(db, new Set([collection]));
-    else byDatabase.get(db)?.add(collection);
-  }
   const branches: Record<string, unknown>[] = [{ operationType: "invalidate" }];
-  for (const [db, collections] of byDatabase) {
-    if (collections === undefined) {
+  for (const [db, names] of namesByDatabase(bindings)) {
+    if (names === undefined) {
       branches.push({ "ns.db": db });
       continue;
     }
-    const names = { $in: [...collections].toSorted() };
     branches.push({ "ns.db": db, "ns.coll": names });
     branches.push({ operationType: "rename", "to.db": db, "to.coll": names });
     branches.push({ operationType: "dropDatabase", "ns.db": db });
   }
   return [{ $match: { $or: branches } }];
+}
+
+/** For each database what `ns.coll` must be; undefined where every collection is bound. */
+function namesByDatabase(bindings: readonly Binding[]): Map<string, Record<string, string[]> | undefined> {
+  const byDatabase = new Map<string, Record<string, string[]> | undefined>();
+  for (const db of new Set(bindings.map((b) => b.db))) {
+    const own = bindings.filter((b) => b.db === db);
+    const named = new Set(own.flatMap(({ collection }) => (collection === undefined ? [] : [collection])));
+    const whole = own.filter(({ collection }) => collection === undefined);
+    // Left out is what every binding of the whole database leaves out, and nobody names.
+    const [first, ...rest] = whole.map(({ except = [] }) => except);
+    const left = (first ?? []).filter((name) => !named.has(name) && rest.every((except) => except.includes(name)));
+    if (first === undefined) byDatabase.set(db, { $in: [...named].toSorted() });
+    else byDatabase.set(db, left.length === 0 ? undefined : { $nin: left.toSorted() });
+  }
+  return byDatabase;
 }

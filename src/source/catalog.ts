@@ -5,8 +5,7 @@ import type { MongoClient } from "mongodb";
 import { explain } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { nearest } from "../lib/nearest.ts";
-import type { Binding } from "./bindings.ts";
-import { bindingText } from "./bindings.ts";
+import { type Binding, bindingText, isBound } from "./bindings.ts";
 import { type Namespace, nameOf } from "./record.ts";
 
 export interface CollectionInfo {
@@ -87,9 +86,8 @@ export async function resolveBindings(
   for (const binding of bindings) {
     const all = listed.get(binding.db) ?? (await listCollections(client, binding.db));
     listed.set(binding.db, all);
-    const matching = all.filter((info) =>
-      binding.collection === undefined ? info.type !== "view" : binding.collection === info.namespace.collection,
-    );
+    const bound = all.filter((info) => isBound([binding], info.namespace));
+    const matching = bound.filter((info) => binding.collection !== undefined || info.type !== "view");
     if (matching.length === 0 && !mayBeMissing(binding)) throw await unknown(client, binding, all);
     for (const info of matching) found.set(nameOf(info.namespace), info);
   }

@@ -1,0 +1,112 @@
+/** The bindings of a capture: which collections, and into which target each goes. */
+
+import type { Place } from "./faults.ts";
+import { placeText } from "./faults.ts";
+import { isNothing, type Reading } from "./reading.ts";
+import type { TreeMap, TreeNode } from "./tree.ts";
+import { objectionTo } from "./values.ts";
+
+/** A namespace, and who named it. */
+export interface Named {
+  readonly text: string;
+  readonly from: string;
+}
+
+export interface ReadBindings {
+  readonly namespaces: readonly Named[];
+  /** By namespace. */
+  readonly targets: ReadonlyMap<string, string>;
+}
+
+const BINDING_KEYS = ["resource", "target", "disable", "backfill", "priority"];
+const RESOURCE_KEYS = ["database", "collection", "captureMode", "cursorField", "pollSchedule", "_meta"];
+const STREAMING = "Change Stream Incremental";
+
+/** Reads `bindings`. Those that are disabled are left out. */
+export function readBindings(node: TreeNode, reading: Reading): ReadBindings {
+  const namespaces: Named[] = [];
+  const targets = new Map<string, string>();
+  if (node.kind !== "list") {
+    if (!isNothing(node)) reading.faults.add(node.place, "takes a list of resource and target");
+    return { namespaces, targets };
+  }
+  for (const item of node.items) {
+    const binding = reading.map(item);
+    if (binding === undefined) continue;
+    checkKeys(binding, BINDING_KEYS, "not a key of a binding", reading);
+    const disable = binding.entries.get("disable");
+    if (disable !== undefined && reading.boolean(disable)) continue;
+    const namespace = readResource(binding, reading);
+    if (namespace === undefined) continue;
+    if (namespaces.some(({ text }) => text === namespace)) {
+      reading.faults.add(item.place, `names ${namespace} for the second time`);
+      continue;
+    }
+    namespaces.push({ text: namespace, from: placeText(item.place) });
+    readTarget(binding, namespace, targets, reading);
+  }
+  return { namespaces, targets };
+}
+
+function readResource(binding: TreeMap, reading: Reading): string | undefined {
+  const node = binding.entries.get("resource");
+  if (node === undefined) return reading.faults.add(binding.place, "takes a resource with database and collection");
+  const resource = reading.map(node);
+  if (resource === undefined) return undefined;
+  checkKeys(resource, RESOURCE_KEYS, "not a key of a resource", reading);
+  checkMode(resource, reading);
+  const database = textOf(resource, "database", reading);
+  const collection = textOf(resource, "collection", reading);
+  if (database === undefined || collection === undefined) return undefined;
+  const objection = database.includes(".") ? "a database name holds no dot" : objectionTo(`${database}.${collection}`);
+  if (objection === undefined) return `${database}.${collection}`;
+  return reading.faults.add(resource.place, `cannot be: ${objection}`);
+}
+
+/** Batch modes poll what has no change stream; that is another job than to follow changes. */
+function checkMode(resource: TreeMap, reading: Reading): void {
+  const mode = resource.entries.get("captureMode");
+  if (mode === undefined || isNothing(mode)) return;
+  const text = reading.text(mode);
+  if (text === STREAMING) return;
+  if (text === "Batch Snapshot" || text === "Batch Incremental") {
+    reading.faults.add(mode.place, `is ${text}: mongotap does not poll`, {
+      kind: "unsupported",
+      hint: "Copy such a collection with `mongotap backfill db.collection`, as often as you like.",
+    });
+  } else reading.faults.add(mode.place, `takes ${STREAMING}`);
+}
+
+function readTarget(binding: TreeMap, namespace: string, targets: Map<string, string>, reading: Reading): void {
+  const node = binding.entries.get("target");
+  if (node === undefined || isNothing(node)) return;
+  if (node.kind !== "scalar") return reading.faults.add(node.place, "takes a name such as acmeCo/orders");
+  if (namespace.endsWith(".*"))
+    return reading.faults.add(node.place, "names one file: it does not fit a whole database");
+  const target = expandTarget(node.text, node.place, reading);
+  if (target.split("/").every((part) => part === "")) return reading.faults.add(node.place, "is empty");
+  const other = [...targets].find(([, taken]) => taken === target);
+  if (other !== undefined) return reading.faults.add(node.place, `is the target of ${other[0]} as well`);
+  targets.set(namespace, target);
+  return undefined;
+}
+
+/** As Estuary's examples are written: `${PREFIX}/users` is `users` where no PREFIX is set. */
+export function expandTarget(text: string, place: Place, reading: Reading): string {
+  const isUnset = (name: string): boolean => reading.env[name] === undefined || reading.env[name] === "";
+  const short = ["PREFIX", "CAPTURE_NAME"]
+    .filter(isUnset)
+    .reduce((left, name) => left.replaceAll(`\${${name}}/`, ""), text);
+  return reading.expand(short, place, (name) => (name === "PREFIX" || name === "CAPTURE_NAME" ? "" : undefined));
+}
+
+function textOf(map: TreeMap, key: string, reading: Reading): string | undefined {
+  const node = map.entries.get(key);
+  if (node === undefined || isNothing(node)) return reading.faults.add(node?.place ?? map.place, `takes a ${key}`);
+  return reading.text(node);
+}
+
+function checkKeys(map: TreeMap, known: readonly string[], unknown: string, reading: Reading): void {
+  for (const [key, node] of map.entries)
+    if (!known.includes(key)) reading.faults.addUnknown(node.place, unknown, known);
+}

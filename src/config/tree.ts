@@ -1,0 +1,156 @@
+/**
+ * A YAML or JSON text as a tree whose every node knows its line. Made by hand from the syntax tree and not with `toJS()`:
+ * objects of JavaScript move keys like `10` to the front, and the MAC of sops depends on the order.
+ */
+
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node as YamlNode,
+  type Pair,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from "yaml";
+
+import { MongotapError } from "../errors.ts";
+import { type Place, placeText } from "./faults.ts";
+
+export type TreeNode = TreeMap | TreeList | TreeScalar;
+
+interface Located {
+  readonly place: Place;
+}
+
+export interface TreeMap extends Located {
+  readonly kind: "map";
+  /** In the order of the file. */
+  readonly entries: ReadonlyMap<string, TreeNode>;
+}
+
+export interface TreeList extends Located {
+  readonly kind: "list";
+  readonly items: readonly TreeNode[];
+}
+
+export interface TreeScalar extends Located {
+  readonly kind: "scalar";
+  readonly value: string | number | bigint | boolean | null;
+  /** As it stands in the file, without quotes. */
+  readonly text: string;
+  /** Without quotes in the file: what looks like a date may be one. */
+  readonly plain: boolean;
+  /** Stands encrypted in the file (sops): it is nobody's to show, and holds no references. */
+  readonly encrypted: boolean;
+}
+
+/** No config is as large; an alias within an alias within an alias is. */
+const MOST_NODES = 50_000;
+
+/** What is said for the parser's codes. Its own messages quote the text, which may be a password. */
+const WORDS: Readonly<Record<string, string>> = {
+  ALIAS_PROPS: "an alias has an anchor or a tag",
+  BAD_ALIAS: "an alias has no name",
+  BAD_INDENT: "the indentation does not fit",
+  BLOCK_AS_IMPLICIT_KEY: "a nested value stands where a key is expected",
+  BLOCK_IN_FLOW: "a block stands within brackets",
+  DUPLICATE_KEY: "the same key stands there twice",
+  MISSING_CHAR: "a character is missing, such as a closing quote, a bracket or a comma",
+  MULTIPLE_DOCS: "a second document begins; one is expected",
+  MULTILINE_IMPLICIT_KEY: "a key goes over several lines",
+  TAB_AS_INDENT: "a tab is used as indentation",
+  UNEXPECTED_TOKEN: "there is something that does not belong there",
+};
+
+/**
+ * Reads `text`, the content of `file`. An empty file is an empty map.
+ * @throws MongotapError `config` for what is neither YAML nor JSON, or no map at its top; nothing of it is quoted
+ */
+export function parseTree(text: string, file: string): TreeMap {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { prettyErrors: false, intAsBigInt: true, lineCounter: lines, merge: false });
+  const lineOf = (offset: number | undefined): number =>
+    offset === undefined ? 1 : Math.max(1, lines.linePos(offset).line);
+  const [error] = document.errors;
+  if (error !== undefined) throw invalid({ file, line: lineOf(error.pos[0]), path: "" }, WORDS[error.code]);
+  const root = { file, line: 1, path: "" };
+  if (document.contents === null) return { kind: "map", place: root, entries: new Map() };
+  const top = new Builder(document, lineOf).build(document.contents, root);
+  if (top.kind !== "map") throw invalid(root, "keys and values are expected");
+  return top;
+}
+
+function invalid(place: Place, reason = "it cannot be read"): MongotapError {
+  return new MongotapError("config", `${placeText(place)} is not valid YAML or JSON: ${reason}`);
+}
+
+class Builder {
+  readonly #document: Document;
+  readonly #lineOf: (offset: number | undefined) => number;
+  #nodes = 0;
+
+  constructor(document: Document, lineOf: (offset: number | undefined) => number) {
+    this.#document = document;
+    this.#lineOf = lineOf;
+  }
+
+  build(node: unknown, place: Place): TreeNode {
+    this.#nodes += 1;
+    if (this.#nodes > MOST_NODES) throw invalid(place, "it is too large");
+    if (isAlias(node)) {
+      const target: YamlNode | undefined = node.resolve(this.#document);
+      if (target === undefined) throw invalid(place, "an alias has no anchor");
+      return this.build(target, place);
+    }
+    if (isMap(node)) return { kind: "map", place, entries: this.#entriesOf(node, place) };
+    if (isSeq(node)) return { kind: "list", place, items: node.items.map((item, i) => this.#item(item, place, i)) };
+    if (isScalar(node)) return this.#scalar(node, place);
+    return { kind: "scalar", place, value: null, text: "", plain: true, encrypted: false };
+  }
+
+  #item(item: unknown, list: Place, index: number): TreeNode {
+    const offset = (item as YamlNode | null)?.range?.[0];
+    const line = offset === undefined ? list.line : this.#lineOf(offset);
+    return this.build(item, { file: list.file, line, path: `${list.path}[${index}]` });
+  }
+
+  #entriesOf(map: YAMLMap, place: Place): Map<string, TreeNode> {
+    const entries = new Map<string, TreeNode>();
+    for (const pair of map.items) {
+      const at = { file: place.file, line: this.#lineOf((pair.key as YamlNode | null)?.range?.[0]), path: place.path };
+      const key = this.#keyOf(pair, at);
+      const path = place.path === "" ? key : `${place.path}.${key}`;
+      if (key === "<<") this.#merge(entries, this.build(pair.value, { ...at, path }));
+      else entries.set(key, this.build(pair.value, { ...at, path }));
+    }
+    return entries;
+  }
+
+  #keyOf({ key }: Pair, place: Place): string {
+    const node: unknown = isAlias(key) ? key.resolve(this.#document) : key;
+    if (isScalar(node)) return typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
+    throw invalid(place, "a key is not a text");
+  }
+
+  /** `<<: *defaults` brings keys that are not there already. */
+  #merge(entries: Map<string, TreeNode>, from: TreeNode): void {
+    for (const map of from.kind === "list" ? from.items : [from]) {
+      if (map.kind !== "map") throw invalid(from.place, "a merge takes keys and values");
+      for (const [key, node] of map.entries) if (!entries.has(key)) entries.set(key, node);
+    }
+  }
+
+  #scalar(node: Scalar, place: Place): TreeScalar {
+    const { value } = node;
+    const plain = node.type === undefined || node.type === "PLAIN";
+    const known =
+      typeof value === "string" || typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
+    if (!known && value !== null) throw invalid(place, "a value has a tag that is not known");
+    const text = typeof value === "string" ? value : (node.source ?? String(value));
+    return { kind: "scalar", place, value: known ? value : null, text, plain, encrypted: false };
+  }
+}

@@ -17,6 +17,8 @@ export interface CollectionInfo {
   readonly clustered: boolean;
   /** The collection keeps before- and after-images of changes (6.0). */
   readonly images: boolean;
+  /** With which it was created, as the server lists them: its validator, the pipeline of a view, … */
+  readonly options: Readonly<Record<string, unknown>>;
 }
 
 const SERVER_DATABASES = new Set(["admin", "local", "config"]);
@@ -68,6 +70,7 @@ function infoOf(db: string, listed: ListedCollection): CollectionInfo {
     capped: options.capped === true,
     clustered: options.clusteredIndex !== undefined && options.clusteredIndex !== false,
     images: options.changeStreamPreAndPostImages?.enabled === true,
+    options: { ...options },
   };
 }
 

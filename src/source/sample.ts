@@ -1,0 +1,118 @@
+/**
+ * Reads a sample of a collection within limits of number, bytes and time. At random where that is cheap: `$sample` as the
+ * first stage jumps through a collection with a random cursor, but only for less than a twentieth of its documents; for
+ * more it would sort the whole collection, so small ones are scanned instead, each document with the same chance.
+ * https://www.mongodb.com/docs/manual/reference/operator/aggregation/sample/
+ */
+
+import type { MongoClient } from "mongodb";
+
+import { explain, serverCodeOf } from "../connect/server-errors.ts";
+import type { CollectionInfo } from "./catalog.ts";
+import { nameOf } from "./record.ts";
+
+export interface SampleLimits {
+  readonly documents: number;
+  readonly bytes: number;
+  /** For how long the server may work, and this program may read. */
+  readonly timeMs: number;
+}
+
+export interface Sample {
+  /** `all`: there are no more. `first`: in the order in which the server finds them. */
+  readonly how: "all" | "random" | "first";
+  readonly documents: number;
+  readonly bytes: number;
+  /** The limit that ended it before there were enough; null where none did. */
+  readonly cut: "bytes" | "time" | null;
+}
+
+/** Above it the server sorts the collection instead of jumping through it. */
+const RANDOM_CURSOR_SHARE = 0.05;
+/** Chance leaves some documents out: so much more is asked for. */
+const SURPLUS = 1.1;
+/** Small, so that little is lost when the time runs out in the middle of a batch. */
+const BATCH_SIZE = 250;
+/** MaxTimeMSExpired */
+const TIME_IS_OVER = 50;
+
+type Stage = Readonly<Record<string, unknown>>;
+
+export interface SampleRequest {
+  readonly info: CollectionInfo;
+  /** How many documents there are, where that is known. */
+  readonly count: number | null;
+  readonly limits: SampleLimits;
+  readonly onDocument: (bytes: Uint8Array) => void;
+}
+
+/**
+ * Gives documents as bytes to `onDocument`, until there are enough, or a limit is reached.
+ * @throws MongotapError `connect`, `auth`, or what the server says against reading this collection
+ */
+export async function readSample(client: MongoClient, request: SampleRequest, signal: AbortSignal): Promise<Sample> {
+  const { limits } = request;
+  const random = randomPipeline(request);
+  if (random !== undefined) {
+    const { isEnd: _, ...found } = await read(client, request, { pipeline: random, isOptional: true }, signal);
+    if (found.documents > 0) return { ...found, how: "random" };
+  }
+  // One more than is wanted tells whether these are all.
+  const pipeline = [{ $limit: limits.documents + 1 }];
+  const { isEnd, ...found } = await read(client, request, { pipeline, isOptional: false }, signal);
+  return { ...found, how: isEnd ? "all" : "first" };
+}
+
+/** Undefined where the first documents are all, or where chance would cost a scan of everything. */
+function randomPipeline({ info, count, limits }: SampleRequest): readonly Stage[] | undefined {
+  const wanted = limits.documents;
+  if (info.type !== "collection" || count === null || count <= wanted) return undefined;
+  if (wanted < count * RANDOM_CURSOR_SHARE) return [{ $sample: { size: wanted } }];
+  return [{ $match: { $sampleRate: Math.min(1, (wanted / count) * SURPLUS) } }, { $limit: wanted }];
+}
+
+interface Way {
+  readonly pipeline: readonly Stage[];
+  /** There is another way: where the server refuses this one, what has come is enough. */
+  readonly isOptional: boolean;
+}
+
+interface Found extends Omit<Sample, "how"> {
+  /** The server has no more. */
+  readonly isEnd: boolean;
+}
+
+async function read(
+  client: MongoClient,
+  { info, limits, onDocument }: SampleRequest,
+  { pipeline, isOptional }: Way,
+  signal: AbortSignal,
+): Promise<Found> {
+  const { db, collection } = info.namespace;
+  const startedAt = performance.now();
+  const isTimeOver = (): boolean => performance.now() - startedAt >= limits.timeMs;
+  const found = { documents: 0, bytes: 0 };
+  const batchSize = Math.min(BATCH_SIZE, limits.documents + 1);
+  const options = { raw: true, batchSize, maxTimeMS: limits.timeMs, comment: "mongotap", signal };
+  try {
+    const cursor = client
+      .db(db)
+      .collection(collection)
+      .aggregate<Uint8Array>([...pipeline], options);
+    for await (const document of cursor) {
+      if (found.documents === limits.documents) return { ...found, cut: null, isEnd: false };
+      found.documents += 1;
+      found.bytes += document.length;
+      onDocument(document);
+      if (found.bytes >= limits.bytes) return { ...found, cut: "bytes", isEnd: false };
+      if (isTimeOver()) return { ...found, cut: "time", isEnd: false };
+    }
+    return { ...found, cut: null, isEnd: true };
+  } catch (error) {
+    signal.throwIfAborted();
+    const code = serverCodeOf(error);
+    if (code === TIME_IS_OVER || (code !== undefined && isTimeOver())) return { ...found, cut: "time", isEnd: false };
+    if (code !== undefined && isOptional) return { ...found, cut: null, isEnd: false };
+    throw explain(error, `cannot read ${nameOf(info.namespace)}`);
+  }
+}

@@ -19,10 +19,10 @@ import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import { nameOf, type Source } from "../source/record.ts";
 import type { Checkpoint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
-import { acquireLock } from "../state/lock.ts";
 import { bindingsOf } from "./bindings.ts";
 import type { Invocation } from "./command.ts";
 import { type Fingerprint, keepAt, type Keeping, loadFor, withoutUnbound } from "./keeping.ts";
+import { lockOutputs } from "./locking.ts";
 import { openSink, type Target, targetOf, targetText } from "./target.ts";
 
 /** What a command knows when it says what to read. */
@@ -61,13 +61,9 @@ export async function runSession(plan: SessionPlan): Promise<number> {
   log.hide(uri.secrets);
   const envelope = ENVELOPES.find((name) => name === settings.envelope) ?? plan.defaultEnvelope;
   const prepared: Prepared = { plan, uri, bindings, target: targetOf(settings.out), envelope };
-  if (settings.state === undefined) return copy(prepared, undefined);
   try {
-    await using _lock = await acquireLock(settings.state, {
-      waitMs: settings.waitLock,
-      signal: world.signal,
-      pid: world.pid,
-    });
+    const lockOptions = { waitMs: settings.waitLock, signal: world.signal, pid: world.pid };
+    await using _locks = await lockOutputs(prepared.target, settings, lockOptions);
     return await copy(prepared, settings.state);
   } catch (error) {
     if (!(error instanceof MongotapError) || error.kind !== "locked" || !settings.skipIfLocked) throw error;

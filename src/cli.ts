@@ -28,7 +28,7 @@ const CHANGES = ["fullDocument", "before"] as const;
 const SEEING = ["logLevel", "logFormat"] as const;
 const OUTPUT = ["out", "format", "envelope", "arrays", "documents", "strict", "onBadDocument"] as const;
 const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
-const BOUNDS = ["for", "limit", "retryFor"] as const;
+const BOUNDS = ["for", "limit", "retryFor", "maxMemory"] as const;
 
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   discover: {

@@ -15,7 +15,9 @@ export const backfill: Command = (invocation) =>
     bounded: true,
     sourceOf: (opened) =>
       Promise.resolve(
-        isDone(opened) ? undefined : backfillSource(opened.collections.map((info) => readableOf(opened, info))),
+        isDone(opened)
+          ? undefined
+          : backfillSource(opened.collections.map((info) => readableOf(opened, info, invocation.settings.maxMemory))),
       ),
   });
 

@@ -23,7 +23,7 @@ export const capture: Command = (invocation) => {
           `${nameOf(info.namespace)} is capped and has no snapshot reads: its copied documents and the changes of the same time are in no certain order`,
         );
       }
-      const collections = toCopy.map((info) => readableOf(opened, info));
+      const collections = toCopy.map((info) => readableOf(opened, info, invocation.settings.maxMemory));
       return Promise.resolve(
         captureSource({
           ...streamSettings(opened, invocation),

@@ -9,10 +9,18 @@ import { ENVELOPES } from "../protocol/envelopes.ts";
 import type { OptionRow } from "./option-row.ts";
 import type { ServerChoice } from "./server-choice.ts";
 import { SOURCE_OPTIONS } from "./source-options.ts";
-import { badDocumentPolicy, duration, flag, oneOf, percent, startAt, text, wholeNumber } from "./values.ts";
+import { badDocumentPolicy, duration, flag, oneOf, percent, size, startAt, text, wholeNumber } from "./values.ts";
 
 export const OPTIONS = {
   ...SOURCE_OPTIONS,
+  maxMemory: {
+    flag: "max-memory",
+    value: "SIZE",
+    group: "bounds",
+    text: "about how much memory a run may take: smaller chunks wait for the stream and the output",
+    fallback: "256MB",
+    schema: size,
+  },
   allowMissing: {
     flag: "allow-missing",
     group: "what",

@@ -86,6 +86,28 @@ export const percent: v.GenericSchema<string, number> = v.pipe(
   v.maxValue(100, "takes a percentage of at most 100%"),
 );
 
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+const SIZE = /^(\d+(?:\.\d+)?)(B|[kK]B|MB|GB|KiB|MiB|GiB)$/;
+
+/** `256MB`, `1GiB` in bytes. */
+export const size: v.GenericSchema<string, number> = v.pipe(
+  v.string(),
+  v.regex(SIZE, "takes a size such as 256MB or 1GiB"),
+  v.transform((typed) => {
+    const [, count = "0", unit = "B"] = SIZE.exec(typed) ?? [];
+    return Math.round(Number(count) * (UNIT_BYTES[unit] ?? 1));
+  }),
+);
+
 /** What to do with a document that cannot be carried; `file` where it is to be kept. */
 export type OnBadDocument =
   | { readonly policy: "fail" | "skip" }

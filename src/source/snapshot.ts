@@ -23,15 +23,12 @@ export interface SnapshotSettings {
   readonly info: CollectionInfo;
   /** Standalone servers know no read concern `snapshot`. */
   readonly standalone: boolean;
+  /** About how many bytes a chunk shall have; the server cuts at 16 MB whatever is asked. */
+  readonly chunkBytes: number;
   /** Reads are not older than this (majority reads wait for it; snapshot reads are checked). */
   readonly notBefore: ClusterTime | undefined;
 }
 
-/**
- * About how many bytes a chunk shall have: large enough that a round trip does not matter, small enough for memory.
- * The server cuts at 16 MB whatever is asked (docs/decisions/004-chunks.md).
- */
-const CHUNK_BYTES = 4 * 1024 * 1024;
 const FIRST_CHUNK = 1_000;
 /** A fresh collection or index has no snapshot for a moment. */
 const SNAPSHOT_ATTEMPTS = 20;
@@ -52,7 +49,7 @@ export async function* readRange(
   while (!at.done) {
     const chunk = await readChunk(settings, at, Math.min(size, left), signal);
     left -= chunk.documents.offsets.length;
-    size = nextSize(chunk.documents, size);
+    size = nextSize(chunk.documents, size, settings.chunkBytes);
     at = chunk.progress;
     yield chunk;
     if (left <= 0) return;
@@ -95,9 +92,9 @@ function toChunk(
 }
 
 /** Asks for as many documents as fill a chunk, going by what the last ones weighed. */
-function nextSize({ bytes, offsets }: Documents, size: number): number {
+function nextSize({ bytes, offsets }: Documents, size: number, chunkBytes: number): number {
   if (offsets.length === 0) return size;
-  return Math.max(16, Math.min(1_000_000, Math.ceil((CHUNK_BYTES * offsets.length) / bytes.length)));
+  return Math.max(16, Math.min(1_000_000, Math.ceil((chunkBytes * offsets.length) / bytes.length)));
 }
 
 /** `min` includes: the document we stand at comes again, unless it was deleted meanwhile. */

@@ -1,0 +1,68 @@
+import { beforeAll, expect, test } from "bun:test";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Tap, tapAt } from "../cli/tap.ts";
+import { documents, insertEveryIdType } from "../support/documents.ts";
+import { testDatabase } from "../support/replica-set.ts";
+import { tempDir } from "../support/temp.ts";
+import { killUntilDone } from "./kill.ts";
+
+/** For each kind of output. */
+const KILLS = 20;
+const LONGEST_MS = 700;
+
+let tap: Tap;
+let name: string;
+
+beforeAll(async () => {
+  const { db, uri, name: database } = await testDatabase();
+  tap = tapAt(uri);
+  name = database;
+  const options = { writeConcern: { w: 1 } };
+  await db.collection("orders").insertMany([...documents("small", 40_000)], options);
+  await db.collection("large").insertMany([...documents("large", 300)], options);
+  await insertEveryIdType(db.collection("mixed"));
+  for (let i = 0; i < 5; i += 1)
+    await db.collection(`c${i}`).insertMany([...documents("typical", 300 * i + 1)], options);
+});
+
+/** All files below a folder, by name. */
+async function contentOf(folder: string): Promise<Record<string, Buffer>> {
+  const names = await readdir(folder);
+  return Object.fromEntries(
+    await Promise.all(names.map(async (file) => [file, await readFile(join(folder, file))] as const)),
+  );
+}
+
+test.each([
+  ["one file", "out/all.ndjson"],
+  ["a folder of files", "out/"],
+])(
+  "a backfill into %s that is killed -9 at any moment leaves, byte for byte, what an undisturbed one does",
+  async (_, target) => {
+    await using calm = await tempDir();
+    await tap.expect(0, ["backfill", name, "--out", calm.join("out/"), "--log-level", "error"]);
+    await tap.expect(0, ["backfill", name, "--out", calm.join("all.ndjson")]);
+    const expected = target.endsWith("/")
+      ? await contentOf(calm.join("out"))
+      : { "all.ndjson": await readFile(calm.join("all.ndjson")) };
+
+    let kills = 0;
+    while (kills < KILLS) {
+      await using dir = await tempDir();
+      // Nothing is there: not even the folder.
+      const state = dir.join("state");
+      const args = ["backfill", name, "--out", `${dir.path}/${target}`, "--state", state];
+      if (!target.endsWith("/")) await Bun.write(dir.join("out/.keep"), "");
+      kills += await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS - kills);
+      await tap.expect(0, args);
+      const { ".keep": _keep, ...found } = await contentOf(dir.join("out"));
+      expect(Object.keys(found)).toEqual(Object.keys(expected));
+      for (const [file, bytes] of Object.entries(expected)) {
+        if (found[file]?.equals(bytes) !== true)
+          throw new Error(`${file} differs: ${found[file]?.length} bytes, not ${bytes.length}`);
+      }
+    }
+    expect(kills).toBe(KILLS);
+  },
+);

@@ -7,24 +7,25 @@ export const YEAR_10000: i64 = 253402300800000;
 
 /** Writes milliseconds of 0 … YEAR_10000 and returns where it stopped; a fraction of zero only `withFraction`. */
 export function writeDate(to: usize, ms: i64, withFraction: bool): usize {
-  const day = (ms / 86400000) as u32;
-  const rest = (ms - (day as i64) * 86400000) as u32;
-  // http://howardhinnant.github.io/date_algorithms.html#civil_from_days, years begin in March
-  const days = day + 719468;
-  const era = days / 146097;
-  const dayOfEra = days - era * 146097;
-  const yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146096) / 365;
-  const dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100);
-  const marchMonth = (5 * dayOfYear + 2) / 153;
-  const month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9;
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const day = (ms as u64) / 86400000;
+  const rest = ((ms as u64) - day * 86400000) as u32;
+  // Neri, Schneider: Euclidean affine functions and their application to calendar algorithms,
+  // https://onlinelibrary.wiley.com/doi/full/10.1002/spe.3172: years begin in March, eras in 0000
+  const quarters = 4 * ((day as u32) + 719468) + 3;
+  const centuries = quarters / 146097;
+  const product = 2939745 * (((quarters - centuries * 146097) | 3) as u64);
+  const dayOfYear = (product as u32) / 2939745 / 4;
+  const monthAndDay = 2141 * dayOfYear + 197913;
+  const isNextYear: u32 = dayOfYear >= 306 ? 1 : 0;
+  const year = 100 * centuries + ((product >> 32) as u32) + isNextYear;
+  const month = (monthAndDay >> 16) - 12 * isNextYear;
   const century = year / 100;
   writeTwo(to, century);
   writeTwo(to + 2, year - century * 100);
   store<u8>(to + 4, 0x2d);
   writeTwo(to + 5, month);
   store<u8>(to + 7, 0x2d);
-  writeTwo(to + 8, dayOfYear - (153 * marchMonth + 2) / 5 + 1);
+  writeTwo(to + 8, (monthAndDay & 0xffff) / 2141 + 1);
   store<u8>(to + 10, 0x54);
   const seconds = rest / 1000;
   const fraction = rest - seconds * 1000;

@@ -1,10 +1,10 @@
 /** Integers and hex as ASCII. Every function writes at `to` and returns where it stopped; up to 16 bytes behind are scratch. */
 
-const ASCII_ZEROS: u64 = 0x3030303030303030;
+export const ASCII_ZEROS: u64 = 0x3030303030303030;
 
 /** Eight digits, the highest in the lowest byte, each 0 … 9 in its byte. */
 @inline
-function eight(value: u32): u64 {
+export function eight(value: u32): u64 {
   const high = value / 10000;
   const merged = (high as u64) | (((value - high * 10000) as u64) << 32);
   const hundreds = ((merged * 10486) >> 20) & 0x7f0000007f;
@@ -27,6 +27,17 @@ function writeShort(to: usize, value: u32): usize {
   const leading = ctz<u64>(digits | 0x0100000000000000) & 56;
   store<u64>(to, (digits | ASCII_ZEROS) >> leading);
   return to + 8 - ((leading >> 3) as usize);
+}
+
+/** The high half of a product of 64 bits by 64 bits. */
+@inline
+export function multiplyHigh(a: u64, b: u64): u64 {
+  const a0 = a & 0xffffffff;
+  const a1 = a >> 32;
+  const b0 = b & 0xffffffff;
+  const b1 = b >> 32;
+  const mid = a1 * b0 + ((a0 * b0) >> 32);
+  return a1 * b1 + (mid >> 32) + ((a0 * b1 + (mid & 0xffffffff)) >> 32);
 }
 
 export function writeUint64(to: usize, value: u64): usize {

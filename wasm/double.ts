@@ -3,46 +3,64 @@
  * Raffaello Giulietti: The Schubfach way to render doubles, https://drive.google.com/file/d/1IEeATSVnEE6TkrHlCYNY2GjaraBjOT4f
  */
 
-import { writeTwo, writeUint64 } from "./digits";
+import { ASCII_ZEROS, eight, multiplyHigh, writeTwo, writeUint64 } from "./digits";
 
 /** 10^-292 … 10^324 as 128 bits each, rounded up, low half first: filled in by whoever makes the instance. */
 export const POWERS = memory.data(617 * 16);
-const SCRATCH = memory.data(48);
 
-/** The high half of a product of 64 bits by 64 bits. */
-@inline
-function multiplyHigh(a: u64, b: u64): u64 {
-  const a0 = a & 0xffffffff;
-  const a1 = a >> 32;
-  const b0 = b & 0xffffffff;
-  const b1 = b >> 32;
-  const mid = a1 * b0 + ((a0 * b0) >> 32);
-  return a1 * b1 + (mid >> 32) + ((a0 * b1 + (mid & 0xffffffff)) >> 32);
-}
+/** 10^0 … 10^17. */
+const TENS = memory.data(18 * 8);
 
-/** The upper 64 of 192 bits of power × factor, its lowest bit set where anything was cut off. */
-@inline
-function roundToOdd(low: u64, high: u64, factor: u64): u64 {
-  const carried = multiplyHigh(low, factor);
-  const middle = high * factor + carried;
-  const top = multiplyHigh(high, factor) + (middle < carried ? 1 : 0);
-  return top | (middle > 1 ? 1 : 0);
+/** Fills the table of small powers. To be called once, before anything is written. */
+export function prepareDoubles(): void {
+  let power: u64 = 1;
+  for (let exponent: usize = 0; exponent < 18; exponent++) {
+    store<u64>(TENS + (exponent << 3), power);
+    power *= 10;
+  }
 }
 
 /** Of `significand` × 2^`exponent`; `isEdge`: the next lower double is only half as far away as the next higher one. */
-@inline
 function writeShortest(to: usize, significand: u64, exponent: i32, isEdge: bool): usize {
   const odd = significand & 1;
-  const left = 4 * significand - 2 + (isEdge ? 1 : 0);
-  const right = 4 * significand + 2;
   const k = (exponent * 1262611 - (isEdge ? 524031 : 0)) >> 22;
   const shift = (exponent + ((-k * 1741647) >> 19) + 1) as u64;
   const power = POWERS + (((292 - k) as usize) << 4);
   const low = load<u64>(power);
   const high = load<u64>(power, 8);
-  const lower = roundToOdd(low, high, left << shift) + odd;
-  const middle = roundToOdd(low, high, (4 * significand) << shift);
-  const upper = roundToOdd(low, high, right << shift) - odd;
+
+  // The double itself: power × 4 significand, 192 bits. Of each product the upper 64 bits count, the lowest of them set
+  // where anything was cut off.
+  const factor = (4 * significand) << shift;
+  const p0 = low * factor;
+  const carried = multiplyHigh(low, factor);
+  const p1 = high * factor + carried;
+  const p2 = multiplyHigh(high, factor) + (p1 < carried ? 1 : 0);
+  const middle = p2 | (p1 > 1 ? 1 : 0);
+
+  // Half way to the next higher one: power × (4 significand + 2).
+  const more = shift + 1;
+  const s0 = low << more;
+  const s1 = (high << more) | (low >> (64 - more));
+  const s2 = high >> (64 - more);
+  const u0 = p0 + s0;
+  const c0 = (u0 < p0 ? 1 : 0) as u64;
+  const t1 = p1 + s1;
+  const u1 = t1 + c0;
+  const u2 = p2 + s2 + (t1 < p1 ? 1 : 0) + (u1 < t1 ? 1 : 0);
+  const upper = (u2 | (u1 > 1 ? 1 : 0)) - odd;
+
+  // Half way to the next lower one: power × (4 significand - 2), or - 1 at an edge.
+  const less = isEdge ? shift : more;
+  const d0 = low << less;
+  const d1 = (high << less) | (low >> (64 - less));
+  const d2 = high >> (64 - less);
+  const b0 = (p0 < d0 ? 1 : 0) as u64;
+  const l1 = p1 - d1;
+  const v1 = l1 - b0;
+  const v2 = p2 - d2 - (p1 < d1 ? 1 : 0) - (l1 < b0 ? 1 : 0);
+  const lower = (v2 | (v1 > 1 ? 1 : 0)) + odd;
+
   const digits = middle >> 2;
   if (digits >= 10) {
     const shorter = digits / 10;
@@ -59,58 +77,63 @@ function writeShortest(to: usize, significand: u64, exponent: i32, isEdge: bool)
 }
 
 /**
- * `digits` × 10^`exponent` as Go's format 'G' with the shortest precision, and `.0` behind whole numbers: that is what
- * the BSON corpus and mongoexport print.
+ * `value` × 10^`exponent`, up to 17 digits, as Go's format 'G' with the shortest precision, and `.0` behind whole
+ * numbers: that is what the BSON corpus and mongoexport print.
  */
-function writeScaled(to: usize, digits: u64, exponent: i32): usize {
-  while (true) {
-    const shorter = digits / 10;
-    if (shorter * 10 != digits) break;
-    digits = shorter;
-    exponent++;
-  }
-  const count = (writeUint64(SCRATCH, digits) - SCRATCH) as i32;
-  const scientific = exponent + count - 1;
-  const text0 = v128.load(SCRATCH);
+function writeScaled(to: usize, value: u64, exponent: i32): usize {
+  // How many digits: log2 times log10(2), or one more.
+  const guess = ((64 - (clz<u64>(value) as i32)) * 1233) >> 12;
+  const digits = guess + (value >= load<u64>(TENS + ((guess as usize) << 3)) ? 1 : 0);
+  const scientific = exponent + digits - 1;
+
+  // 17 digits, filled up with zeros: one, eight, eight.
+  const all = value * load<u64>(TENS + ((17 - digits) as usize << 3));
+  const front = (all / 100000000) as u32;
+  const first = front / 100000000;
+  const middle = eight(front - first * 100000000);
+  const last = eight((all - (front as u64) * 100000000) as u32);
+  // The lowest digit is in the highest byte.
+  const zeros = last != 0 ? clz<u64>(last) >> 3 : middle != 0 ? 8 + (clz<u64>(middle) >> 3) : 16;
+  const count = 17 - (zeros as i32);
+
   if (scientific < -4 || scientific >= 6) {
-    store<u8>(to, load<u8>(SCRATCH));
-    let end = to + 1;
-    if (count > 1) {
-      store<u8>(to + 1, 0x2e);
-      v128.store(to, v128.load(SCRATCH + 1), 2);
-      end = to + 1 + (count as usize);
-    }
-    store<u16>(end, scientific < 0 ? 0x2d45 : 0x2b45);
-    const power = abs<i32>(scientific) as u32;
-    end += 2;
-    if (power < 100) {
-      writeTwo(end, power);
-      return end + 2;
-    }
-    store<u8>(end, (0x30 + power / 100) as u8);
-    writeTwo(end + 1, power % 100);
-    return end + 3;
+    store<u16>(to, (0x2e30 + first) as u16);
+    store<u64>(to, middle | ASCII_ZEROS, 2);
+    store<u64>(to, last | ASCII_ZEROS, 10);
+    return writeExponent(to + (count == 1 ? 1 : count + 1) as usize, scientific);
   }
   if (scientific < 0) {
     // 0.000123: at most three zeros behind the point.
     store<u64>(to, 0x303030302e30);
     to += (1 - scientific) as usize;
-    v128.store(to, text0);
-    store<u8>(to + 16, load<u8>(SCRATCH + 16));
+    store<u8>(to, 0x30 + first);
+    store<u64>(to, middle | ASCII_ZEROS, 1);
+    store<u64>(to, last | ASCII_ZEROS, 9);
     return to + (count as usize);
   }
-  const whole = scientific + 1;
-  if (whole >= count) {
-    // At most six digits, filled up with zeros.
-    store<u64>(to, 0x3030303030303030);
-    memory.copy(to, SCRATCH, count as usize);
-    store<u16>(to + (whole as usize), 0x302e);
-    return to + (whole as usize) + 2;
+  store<u8>(to, 0x30 + first);
+  store<u64>(to, middle | ASCII_ZEROS, 1);
+  to += scientific as usize;
+  store<u8>(to, 0x2e, 1);
+  store<u64>(to, (middle | ASCII_ZEROS) >> ((scientific as u64) << 3), 2);
+  store<u64>(to + 10 - (scientific as usize), last | ASCII_ZEROS);
+  // At least one digit behind the point.
+  return to + (max<i32>(count - scientific, 2) + 1) as usize;
+}
+
+/** `E` and at least two digits. */
+@inline
+function writeExponent(to: usize, exponent: i32): usize {
+  store<u16>(to, exponent < 0 ? 0x2d45 : 0x2b45);
+  const power = abs<i32>(exponent) as u32;
+  to += 2;
+  if (power < 100) {
+    writeTwo(to, power);
+    return to + 2;
   }
-  v128.store(to, text0);
-  store<u8>(to + (whole as usize), 0x2e);
-  v128.store(to + (whole as usize) + 1, v128.load(SCRATCH + (whole as usize)));
-  return to + (count as usize) + 1;
+  store<u8>(to, (0x30 + power / 100) as u8);
+  writeTwo(to + 1, power % 100);
+  return to + 3;
 }
 
 /** A finite double. */
@@ -137,6 +160,9 @@ export function writeDouble(to: usize, value: f64): usize {
       writeTwo(to + 1, rest);
       return to + 3 - (rest % 10 == 0 ? 1 : 0);
     }
+  } else if (magnitude < 9007199254740992) {
+    const whole = magnitude as u64;
+    if ((whole as f64) == magnitude) return writeScaled(to, whole, 0);
   }
   const significand = bits & 0xfffffffffffff;
   const exponent = ((bits >> 52) & 0x7ff) as i32;

@@ -6,31 +6,18 @@
  * 64 bytes in front of the input and behind it must be readable, 64 behind `room` writable.
  */
 
-import { writeBase64 } from "./base64";
-import { writeDate, YEAR_10000 } from "./date";
 import { writeDecimal128 } from "./decimal";
-import { writeHex1, writeHex12, writeInt32, writeInt64, writeUint64 } from "./digits";
-import { POWERS, writeDouble } from "./double";
-import { quote, stops, writeText } from "./text";
+import { writeHex12, writeInt32, writeInt64, writeUint64 } from "./digits";
+import { POWERS, prepareDoubles } from "./double";
+import { ARRAY, ARRAYS_AS_STRINGS, BARE, CANONICAL, DOCUMENTS_AS_STRINGS, FIELD, ONE_TYPE, PLAIN } from "./flags";
+import { putBinary, putDate, putDouble } from "./scalars";
+import { prepareText, quote, stops, writeText } from "./text";
+import { DECIMAL, INT, LONG, MAX_KEY, MIN_KEY, OID, put, TIMESTAMP, UNDEFINED } from "./wrappers";
 
 /** The document is for the slow walk. */
 const GIVE_UP: i32 = -1;
 /** The document needs more room than there is: try again with twice of it. */
 const NO_ROOM: i32 = -2;
-
-// Bits of `flags`.
-const CANONICAL: u32 = 1;
-const PLAIN: u32 = 2;
-const ARRAYS_AS_STRINGS: u32 = 4;
-const DOCUMENTS_AS_STRINGS: u32 = 8;
-/** Arrays must hold elements of one type. */
-const ONE_TYPE: u32 = 16;
-/** No braces around the outermost document. */
-const BARE: u32 = 32;
-/** The outermost value is an array. */
-const ARRAY: u32 = 64;
-/** The outermost value is the value of a field: it may become a string. */
-const FIELD: u32 = 128;
 
 /** One open container: where it ends, its kind, the type of its elements, whether it becomes a string. */
 const FRAME: usize = 16;
@@ -40,113 +27,16 @@ const STACK = memory.data(1024 * 16);
 /** More than any scalar needs, beside text. */
 const SCALAR_ROOM: usize = 128;
 
-// What values are wrapped in, 32 bytes each.
-// {"$oid":"
-const OID = memory.data<u8>([123, 34, 36, 111, 105, 100, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$date":"
-const DATE = memory.data<u8>([123, 34, 36, 100, 97, 116, 101, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$date":{"$numberLong":"
-const DATE_LONG = memory.data<u8>([123, 34, 36, 100, 97, 116, 101, 34, 58, 123, 34, 36, 110, 117, 109, 98, 101, 114, 76, 111, 110, 103, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0]);
-// {"$numberInt":"
-const INT = memory.data<u8>([123, 34, 36, 110, 117, 109, 98, 101, 114, 73, 110, 116, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$numberLong":"
-const LONG = memory.data<u8>([123, 34, 36, 110, 117, 109, 98, 101, 114, 76, 111, 110, 103, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$numberDouble":"
-const DOUBLE = memory.data<u8>([123, 34, 36, 110, 117, 109, 98, 101, 114, 68, 111, 117, 98, 108, 101, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$numberDecimal":"
-const DECIMAL = memory.data<u8>([123, 34, 36, 110, 117, 109, 98, 101, 114, 68, 101, 99, 105, 109, 97, 108, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$binary":{"base64":"
-const BINARY = memory.data<u8>([123, 34, 36, 98, 105, 110, 97, 114, 121, 34, 58, 123, 34, 98, 97, 115, 101, 54, 52, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// ","subType":"
-const SUBTYPE = memory.data<u8>([34, 44, 34, 115, 117, 98, 84, 121, 112, 101, 34, 58, 34, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$timestamp":{"t":
-const TIMESTAMP = memory.data<u8>([123, 34, 36, 116, 105, 109, 101, 115, 116, 97, 109, 112, 34, 58, 123, 34, 116, 34, 58, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$undefined":true}
-const UNDEFINED = memory.data<u8>([123, 34, 36, 117, 110, 100, 101, 102, 105, 110, 101, 100, 34, 58, 116, 114, 117, 101, 125, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$minKey":1}
-const MIN_KEY = memory.data<u8>([123, 34, 36, 109, 105, 110, 75, 101, 121, 34, 58, 49, 125, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-// {"$maxKey":1}
-const MAX_KEY = memory.data<u8>([123, 34, 36, 109, 97, 120, 75, 101, 121, 34, 58, 49, 125, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-
-/** Where the powers of ten belong, see double.ts. */
-export function powersOfTen(): usize {
+/** To be called once, before anything else; returns where the powers of ten belong, see double.ts. */
+export function prepare(): usize {
+  prepareText();
+  prepareDoubles();
   return POWERS;
 }
 
 /** Where the memory that belongs to this module ends. */
 export function staticEnd(): usize {
   return __heap_base;
-}
-
-@inline
-function put(to: usize, text: usize, count: usize): usize {
-  v128.store(to, v128.load(text));
-  if (count > 16) v128.store(to, v128.load(text, 16), 16);
-  return to + count;
-}
-
-/** A double in the form that `flags` asks for. */
-@inline
-function putDouble(to: usize, value: f64, flags: u32): usize {
-  if (value - value == 0) {
-    if (!(flags & CANONICAL)) return writeDouble(to, value);
-    to = writeDouble(put(to, DOUBLE, 18), value);
-  } else {
-    to = flags & PLAIN ? put(to, DOUBLE + 17, 1) : put(to, DOUBLE, 18);
-    if (value != value) {
-      store<u32>(to, 0x4e614e); // NaN
-      to += 3;
-    } else {
-      store<u8>(to, 0x2d);
-      to += value < 0 ? 1 : 0;
-      store<u64>(to, 0x7974696e69666e49); // Infinity
-      to += 8;
-    }
-    if (flags & PLAIN) {
-      store<u8>(to, 0x22);
-      return to + 1;
-    }
-  }
-  store<u16>(to, 0x7d22); // "}
-  return to + 2;
-}
-
-/** A date in the form that `flags` asks for; 0 where the slow walk knows better. */
-@inline
-function putDate(to: usize, ms: i64, flags: u32): usize {
-  const isUsual = ms >= 0 && ms < YEAR_10000;
-  if (flags & PLAIN) {
-    if (!isUsual) return 0;
-    store<u8>(to, 0x22);
-    to = writeDate(to + 1, ms, true);
-    store<u8>(to, 0x22);
-    return to + 1;
-  }
-  if (isUsual && !(flags & CANONICAL)) {
-    to = writeDate(put(to, DATE, 10), ms, false);
-    store<u16>(to, 0x7d22); // "}
-    return to + 2;
-  }
-  to = writeInt64(put(to, DATE_LONG, 25), ms);
-  store<u32>(to, 0x7d7d22); // "}}
-  return to + 3;
-}
-
-/** A binary of `length` bytes at `at`, which begins with its subtype. */
-@inline
-function putBinary(to: usize, at: usize, length: usize, flags: u32): usize {
-  const subtype = load<u8>(at) as u32;
-  const begin = subtype == 2 ? at + 5 : at + 1;
-  if (flags & PLAIN) {
-    store<u8>(to, 0x22);
-    to = writeBase64(to + 1, begin, at + 1 + length);
-    store<u8>(to, 0x22);
-    return to + 1;
-  }
-  to = writeBase64(put(to, BINARY, 22), begin, at + 1 + length);
-  to = writeHex1(put(to, SUBTYPE, 13), subtype);
-  store<u32>(to, 0x7d7d22); // "}}
-  return to + 3;
 }
 
 /**
@@ -203,11 +93,18 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
         else if (elementType != type) return GIVE_UP;
       }
     } else {
-      const name = v128.load(at);
-      const stop = stops(name);
       store<u8>(to, 0x22);
+      let name = v128.load(at);
       v128.store(to, name, 1);
-      const count = ctz<i32>(stop) as usize;
+      let stop = stops(name);
+      let count: usize = 0;
+      if (stop == 0) {
+        name = v128.load(at, 16);
+        v128.store(to, name, 17);
+        stop = stops(name);
+        count = 16;
+      }
+      count += ctz<i32>(stop) as usize;
       if (stop != 0 && load<u8>(at + count) == 0) {
         at += count;
         to += count + 1;
@@ -237,8 +134,14 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
         if (load<u8>(last) != 0) return GIVE_UP;
         if (to + (count as usize) * 6 + SCALAR_ROOM > room) return NO_ROOM;
         store<u8>(to++, 0x22);
-        to = writeText(to, at, last);
-        if (to == 0) return GIVE_UP;
+        const text = v128.load(at);
+        if (count <= 17 && (stops(text) & ((1 << (count - 1)) - 1)) == 0) {
+          v128.store(to, text);
+          to += (count as usize) - 1;
+        } else {
+          to = writeText(to, at, last);
+          if (to == 0) return GIVE_UP;
+        }
         store<u8>(to++, 0x22);
         at = last + 1;
         break;

@@ -19,37 +19,22 @@ export function stops(bytes: v128): i32 {
 function escapes(bytes: v128): i32 {
   return i8x16.bitmask(
     v128.or(
-      v128.or(i8x16.lt_u(bytes, i8x16.splat(0x20)), i8x16.eq(bytes, i8x16.splat(0x22))),
+      v128.or(i8x16.eq(i8x16.min_u(bytes, i8x16.splat(0x1f)), bytes), i8x16.eq(bytes, i8x16.splat(0x22))),
       v128.or(i8x16.eq(bytes, i8x16.splat(0x5c)), i8x16.eq(bytes, i8x16.splat(0x7f))),
     ),
   );
 }
 
-/** Bit n is set where U+0085, U+2028 or U+2029 begins at byte n. */
-@inline
-function separators(bytes: v128): i32 {
-  // 0xc2 and 0xe2 differ in one bit: most blocks have neither.
-  if (!v128.any_true(i8x16.eq(v128.and(bytes, i8x16.splat(-33)), i8x16.splat(-62)))) return 0;
-  const nextLine =
-    i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(-62))) & (i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(-123))) >> 1);
-  const lineOrParagraph =
-    i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(-30))) &
-    (i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(-128))) >> 1) &
-    (i8x16.bitmask(i8x16.eq(v128.or(bytes, i8x16.splat(1)), i8x16.splat(-87))) >> 2);
-  return nextLine | lineOrParagraph;
-}
-
 /**
- * Bit n is set where byte n is wrong behind the bytes before it; byte 0 begins a character. A character that is cut off
- * by the end of the block is not wrong.
+ * Bit n is set where byte n is wrong behind the bytes before it, some of which are in the block `before`. A character
+ * that is cut off by the end of the block is not wrong yet.
  * Keiser, Lemire: Validating UTF-8 in less than one instruction per byte, https://arxiv.org/abs/2010.03090
  */
 @inline
-function flaws(bytes: v128): i32 {
-  const zero = i8x16.splat(0);
-  const before1 = i8x16.shuffle(zero, bytes, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-  const before2 = i8x16.shuffle(zero, bytes, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
-  const before3 = i8x16.shuffle(zero, bytes, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
+function flaws(before: v128, bytes: v128): i32 {
+  const before1 = i8x16.shuffle(before, bytes, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+  const before2 = i8x16.shuffle(before, bytes, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
+  const before3 = i8x16.shuffle(before, bytes, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
   // Bits: 1 too short, 2 too long, 4 overlong of 3, 8 too large, 16 surrogate, 32 overlong of 2,
   // 64 too large or overlong of 4, 128 two continuations.
   const high1 = i8x16.swizzle(
@@ -68,40 +53,58 @@ function flaws(bytes: v128): i32 {
   const fourth = i8x16.sub_sat_u(before3, i8x16.splat(0x70));
   const mustContinue = v128.and(v128.or(third, fourth), i8x16.splat(-128));
   const wrong = v128.xor(mustContinue, v128.and(v128.and(high1, low1), high2));
-  return i8x16.bitmask(i8x16.ne(wrong, zero));
+  return v128.any_true(wrong) ? i8x16.bitmask(i8x16.ne(wrong, i8x16.splat(0))) : 0;
 }
 
-/** Bytes at the end of the block that begin a character and do not end it: 0 … 3. */
+/** Whether U+0085, U+2028 or U+2029 may begin in the block: 0xc2 and 0xe2 differ in one bit. */
 @inline
-function cutOff(bytes: v128): i32 {
-  const starts = i8x16.bitmask(
-    i8x16.ge_u(bytes, i8x16(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -16, -32, -64)),
+function mayBeginSeparator(bytes: v128): bool {
+  return v128.any_true(i8x16.eq(v128.and(bytes, i8x16.splat(-33)), i8x16.splat(-62)));
+}
+
+/** Bit n is set where byte n is the last one of U+0085, U+2028 or U+2029. */
+@inline
+function separators(before: v128, bytes: v128): i32 {
+  const before1 = i8x16.shuffle(before, bytes, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+  const before2 = i8x16.shuffle(before, bytes, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
+  const nextLine = v128.and(i8x16.eq(before1, i8x16.splat(-62)), i8x16.eq(bytes, i8x16.splat(-123)));
+  const lineOrParagraph = v128.and(
+    v128.and(i8x16.eq(before2, i8x16.splat(-30)), i8x16.eq(before1, i8x16.splat(-128))),
+    i8x16.eq(v128.or(bytes, i8x16.splat(1)), i8x16.splat(-87)),
   );
-  // 0xff compares in every lane, and is found to be wrong elsewhere.
-  return 16 - ctz<i32>((starts & 0xe000) | 0x10000);
+  return i8x16.bitmask(v128.or(nextLine, lineOrParagraph));
 }
 
-@inline
-function hexDigit(value: u32): u32 {
-  return value + (value < 10 ? 0x30 : 0x57);
+/** For each ASCII byte that is escaped: its escape, and in the highest byte the length of that. */
+const ESCAPES = memory.data(128 * 8);
+
+/** Fills the table of escapes. To be called once, before anything is written. */
+export function prepareText(): void {
+  for (let byte: u64 = 0; byte < 0x20; byte++) setEscape(byte, 0);
+  setEscape(0x7f, 0);
+  setEscape(0x22, 0x22);
+  setEscape(0x5c, 0x5c);
+  setEscape(0x08, 0x62); // \b
+  setEscape(0x09, 0x74); // \t
+  setEscape(0x0a, 0x6e); // \n
+  setEscape(0x0c, 0x66); // \f
+  setEscape(0x0d, 0x72); // \r
+}
+
+/** `\` and `letter`, or `\u00xx` without one. */
+function setEscape(byte: u64, letter: u64): void {
+  const digit = byte & 15;
+  const hex = (0x30 + (byte >> 4)) | ((digit + (digit < 10 ? 0x30 : 0x57)) << 8);
+  const entry = letter != 0 ? 0x5c | (letter << 8) | (2 << 56) : 0x3030755c | (hex << 32) | (6 << 56);
+  store<u64>(ESCAPES + ((byte as usize) << 3), entry);
 }
 
 /** Writes the escape of one ASCII byte. */
+@inline
 function writeEscape(to: usize, byte: u32): usize {
-  let letter: u32 = 0;
-  if (byte == 0x22 || byte == 0x5c) letter = byte;
-  else if (byte == 0x0a) letter = 0x6e;
-  else if (byte == 0x0d) letter = 0x72;
-  else if (byte == 0x09) letter = 0x74;
-  else if (byte == 0x08) letter = 0x62;
-  else if (byte == 0x0c) letter = 0x66;
-  if (letter != 0) {
-    store<u16>(to, (0x5c | (letter << 8)) as u16);
-    return to + 2;
-  }
-  store<u32>(to, 0x3030755c);
-  store<u16>(to + 4, (hexDigit(byte >> 4) | (hexDigit(byte & 15) << 8)) as u16);
-  return to + 6;
+  const entry = load<u64>(ESCAPES + ((byte as usize) << 3));
+  store<u64>(to, entry);
+  return to + ((entry >> 56) as usize);
 }
 
 /** Writes the text `at` … `end` and returns where it stopped; 0 if it is no valid UTF-8. */
@@ -112,53 +115,76 @@ export function writeText(to: usize, at: usize, end: usize): usize {
     const left = end - at;
     let stop = stops(bytes);
     if (left < 16) stop &= (1 << (left as i32)) - 1;
+    const count = min<usize>(left, 16);
     if (stop == 0) {
-      const count = min<usize>(left, 16);
       at += count;
       to += count;
       continue;
     }
-    const count = ctz<i32>(stop) as usize;
-    at += count;
-    to += count;
-    const byte = load<u8>(at) as u32;
-    if (byte < 0x80) {
+    let done: usize = 0;
+    let isAscii = true;
+    while (stop != 0) {
+      const next = ctz<i32>(stop) as usize;
+      const byte = load<u8>(at + next) as u32;
+      to += next - done;
+      done = next;
+      if (byte >= 0x80) {
+        isAscii = false;
+        break;
+      }
       to = writeEscape(to, byte);
-      at++;
+      done++;
+      v128.store(to, v128.load(at + done));
+      stop &= stop - 1;
+    }
+    if (isAscii) {
+      at += count;
+      to += count - done;
       continue;
     }
-    // Blocks that are not all ASCII; each begins at a character.
-    while (at < end) {
+    at += done;
+
+    // Blocks that are not all ASCII. The first one begins at a character; behind the last one stands the NUL, which
+    // shows whether the last character is complete.
+    let before = i8x16.splat(0);
+    let mayEnd = false;
+    while (true) {
       const block = v128.load(at);
-      if (i8x16.bitmask(block) == 0) break;
       v128.store(to, block);
       const rest = end - at;
-      let whole = 16 - cutOff(block);
-      if (rest < (whole as usize)) whole = rest as i32;
-      // The byte behind `whole` shows whether the character before it is complete.
-      if (flaws(block) & ((2 << whole) - 1)) return 0;
-      const special = (escapes(block) | separators(block)) & ((1 << whole) - 1);
+      const isLast = rest < 16;
+      const wrong = flaws(before, block);
+      let special = escapes(block);
+      const mayBegin = mayBeginSeparator(block);
+      if (mayBegin || mayEnd) special |= separators(before, block);
+      if (isLast) special &= (1 << (rest as i32)) - 1;
+      if (wrong != 0 && (!isLast || (wrong & ((2 << (rest as i32)) - 1)) != 0)) return 0;
       if (special == 0) {
-        at += whole as usize;
-        to += whole as usize;
+        if (isLast) return to + rest;
+        at += 16;
+        to += 16;
+        if (i8x16.bitmask(block) == 0) break;
+        before = block;
+        mayEnd = mayBegin;
         continue;
       }
       const plain = ctz<i32>(special) as usize;
       at += plain;
       to += plain;
-      const first = load<u8>(at) as u32;
-      if (first < 0x80) {
-        to = writeEscape(to, first);
-        at++;
-      } else if (first == 0xc2) {
-        store<u64>(to, 0x35383030755c); // \u0085
-        to += 6;
-        at += 2;
+      const last = load<u8>(at++) as u32;
+      before = i8x16.splat(0);
+      mayEnd = false;
+      if (last < 0x80) {
+        to = writeEscape(to, last);
+      } else if (last == 0x85) {
+        store<u64>(to - 1, 0x35383030755c); // \u0085
+        to += 5;
       } else {
-        store<u64>(to, 0x38323032755c + ((load<u8>(at, 2) & 1) as u64 << 40)); // \u2028 or \u2029
-        to += 6;
-        at += 3;
+        store<u64>(to - 2, 0x38323032755c + (((last & 1) as u64) << 40)); // \u2028 or \u2029
+        to += 4;
       }
+      if (at == end) return to;
+      if (load<u8>(at) < 0x80) break;
     }
   }
   return to;

@@ -8,7 +8,7 @@ import { readInt32 } from "./bson.ts";
 import { MODULE } from "./kernel-module.ts";
 import { JsonWriter, MOST_BYTES, type Room, tooLarge } from "./json-writer.ts";
 
-/** What the kernel is told with each document; the bits are those of wasm/kernel.ts. */
+/** What the kernel is told with each document; the bits are those of wasm/flags.ts. */
 export const FLAG = {
   canonical: 1,
   plain: 2,
@@ -33,7 +33,7 @@ const MARGIN = 64;
 const WINDOW = 256 * 1024;
 
 interface Exports {
-  readonly powersOfTen: () => number;
+  readonly prepare: () => number;
   readonly staticEnd: () => number;
   readonly transcode: (document: number, length: number, to: number, room: number, flags: number) => number;
 }
@@ -68,7 +68,7 @@ export class Kernel implements Room {
     const kernel = instance.exports as unknown as Exports;
     this.#transcode = kernel.transcode;
     this.#all = new Uint8Array(this.#memory.buffer);
-    this.#all.set(powersOfTen(), kernel.powersOfTen());
+    this.#all.set(powersOfTen(), kernel.prepare());
     this.#window = (kernel.staticEnd() + MARGIN + 15) & ~15;
     writer.moveTo(this);
   }
@@ -184,7 +184,7 @@ export function kernelModule(): WebAssembly.Module | undefined {
 let powers: Uint8Array | undefined;
 
 /** 10^-292 … 10^324 as their upper 128 bits each, rounded up, little-endian: the table of wasm/double.ts. */
-function powersOfTen(): Uint8Array {
+export function powersOfTen(): Uint8Array {
   if (powers !== undefined) return powers;
   const table = new BigUint64Array(617 * 2);
   for (let exponent = -292; exponent <= 324; exponent++) {

@@ -151,6 +151,10 @@ function writeRegex(writer: JsonWriter, bytes: Uint8Array, at: number): void {
   writer.writeAscii(',"options":');
   // Extended JSON wants the options in alphabetical order.
   const options = bytes.subarray(pattern + 1, nameEnd(bytes, pattern + 1, bytes.length));
-  writer.writeString([...new TextDecoder("utf-8", { ignoreBOM: true }).decode(options)].toSorted().join(""));
+  writer.writeString(
+    Array.from(new TextDecoder("utf-8", { ignoreBOM: true }).decode(options))
+      .toSorted()
+      .join(""),
+  );
   writer.writeAscii("}}");
 }

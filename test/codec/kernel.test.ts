@@ -1,11 +1,22 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { BSON, readInt32 } from "../../src/codec/bson.ts";
 import { createTranscoder } from "../../src/codec/transcode.ts";
 import { JsonWriter } from "../../src/codec/json-writer.ts";
-import { FLAG, Kernel, kernelModule } from "../../src/codec/kernel.ts";
+import { FLAG, Kernel, kernelModule, powersOfTen } from "../../src/codec/kernel.ts";
 import { must } from "../../src/errors.ts";
 import { Walker } from "../../src/codec/walk.ts";
-import { anyDocument, anyValue, brokenDocument, concat, usualDocument } from "./raw-bson.ts";
+import {
+  anyDocument,
+  anyValue,
+  brokenDocument,
+  concat,
+  int32,
+  oneField,
+  prefixed,
+  usualDocument,
+  utf8,
+} from "./raw-bson.ts";
 import { ALL_OPTIONS, jsonOf, outcomeOf } from "./transcoders.ts";
 import { runs } from "./runs.ts";
 
@@ -78,6 +89,46 @@ describe("the kernel", () => {
       ),
       runs(375),
     );
+  });
+
+  test("writes inside its room, or says that there is too little", () => {
+    const memory = new WebAssembly.Memory({ initial: 16 });
+    const instance = new WebAssembly.Instance(must(kernelModule(), "WebAssembly"), { env: { memory } });
+    const { prepare, staticEnd, transcode } = instance.exports as Record<string, (...numbers: number[]) => number>;
+    if (prepare === undefined || staticEnd === undefined || transcode === undefined) throw new Error("no kernel");
+    const all = new Uint8Array(memory.buffer);
+    all.set(powersOfTen(), prepare());
+    const input = staticEnd() + 64;
+    const output = 512 * 1024;
+    fc.assert(
+      fc.property(usualDocument, fc.nat(3000), fc.constantFrom(0, 1, 4, 12), (bytes, room, flags) => {
+        all.fill(0xee, input);
+        all.set(bytes, input);
+        const end = transcode(input, bytes.length, output, output + room, flags);
+        expect(all.subarray(output + room + 64).every((byte) => byte === 0xee)).toBe(true);
+        expect(all.subarray(input, input + bytes.length)).toEqual(Uint8Array.from(bytes));
+        if (end === -2) expect(room).toBeLessThan(bytes.length * 12 + 1024);
+        else expect(end).toBeLessThanOrEqual(output + room);
+      }),
+      runs(100),
+    );
+  });
+
+  test("takes documents larger than its window, and writers that grow", () => {
+    const small = oneField(BSON.int32, int32(7));
+    const large = oneField(BSON.string, prefixed(utf8('0123456789é"'.repeat(150_000))));
+    const documents = [...Array.from({ length: 20_000 }, () => small), large, small, large, large, small];
+    const all = concat(...documents);
+    const walker = new Walker({ format: "relaxed" });
+    const [smallText, largeText] = [jsonOf(walker, small), jsonOf(walker, large)];
+    const expected = documents.map((document) => (document === small ? smallText : largeText)).join("");
+    for (const isLoaded of [true, false]) {
+      const transcoder = createTranscoder({ format: "relaxed" });
+      const writer = new JsonWriter();
+      if (isLoaded) transcoder.load(all);
+      for (let at = 0; at < all.length; at += readInt32(all, at)) transcoder.writeDocument(writer, all, at);
+      expect(new TextDecoder().decode(writer.view()) === expected).toBe(true);
+    }
   });
 
   test("writes many documents of one buffer as it writes each alone, loaded or not", () => {

@@ -1,0 +1,42 @@
+/** Parts of the documentation that are made, not written: what stands between `<!-- name -->` and `<!-- /name -->`. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { commandTable, exitCodeTable, optionTable } from "./tables.ts";
+
+export const ROOT = join(import.meta.dirname, "../..");
+
+/** A document, and for each of its blocks what must stand in it. */
+export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  "README.md": {
+    commands: commandTable,
+    options: optionTable,
+    "exit codes": exitCodeTable,
+    recipe: () => fenced("ts", readFileSync(join(ROOT, "test/recipe.mongod.test.ts"), "utf8")),
+  },
+};
+
+/** The text of a document with all its blocks as they must be. @throws where a block has no place in it */
+export function refresh(path: string, text: string): string {
+  let fresh = text;
+  for (const [name, make] of Object.entries(GENERATED[path] ?? {})) fresh = withBlock(path, fresh, name, make());
+  return fresh;
+}
+
+export function withBlock(path: string, text: string, name: string, content: string): string {
+  const [open, close] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`];
+  const begin = text.indexOf(open);
+  const end = text.indexOf(close);
+  if (begin < 0 || end < begin) throw new Error(`${path} has no place for the block ${name}`);
+  return `${text.slice(0, begin + open.length)}${content}\n${text.slice(end)}`;
+}
+
+/** What stands in a block now. */
+export function blockIn(path: string, name: string): string {
+  const text = readFileSync(join(ROOT, path), "utf8");
+  return text.split(`<!-- ${name} -->\n`, 2)[1]?.split(`<!-- /${name} -->`, 1)[0] ?? "";
+}
+
+function fenced(language: string, content: string): string {
+  return `\`\`\`${language}\n${content.trim()}\n\`\`\``;
+}

@@ -1,0 +1,100 @@
+/** The tables of the README, made from the tables of the program. */
+
+import { COMMANDS } from "../../src/cli.ts";
+import { envNameOf, OPTIONS } from "../../src/config/options.ts";
+import type { Group, OptionRow } from "../../src/config/option-row.ts";
+import { type Kind, POLICY } from "../../src/errors.ts";
+
+/** What a kind of failure is, for somebody who has only the exit code. */
+const MEANING: Readonly<Record<Kind, string>> = {
+  bug: "something unexpected: a fault in mongotap",
+  usage: "the command line cannot be understood",
+  config: "a setting cannot be used",
+  state: "the state is damaged, or of another cluster, command line or output file",
+  connect: "the server cannot be reached, or stayed away for longer than `--retry-for`",
+  auth: "the login was refused, or a privilege is missing",
+  "history-lost": "the oplog no longer reaches back to the saved position",
+  ended: "what was watched has ended: dropped, renamed, replaced",
+  output: "the output, or the state, cannot be written",
+  data: "a document that cannot be carried",
+  unsupported: "this server, or this collection, cannot do what was asked",
+  threshold: "a checked threshold was reached",
+  limit: "stopped by a signal or a limit before the end that was asked for",
+  locked: "another run holds the state",
+  pipe: "the reader of standard output is gone, as in `| head -1`; nothing is printed",
+};
+
+/** Where the program says more than its one hint for all cases. */
+const REMEDY: Readonly<Partial<Record<Kind, string>>> = {
+  "history-lost":
+    "`capture`: run again, it backfills first (`--on-history-lost`). `tail`: start over with `--fresh`. A larger oplog avoids both.",
+  unsupported: "The line on standard error says what can be done instead.",
+};
+
+/** Codes that no failure has. */
+const OTHER_CODES: readonly (readonly [code: number | string, meaning: string, remedy: string])[] = [
+  [0, "done, caught up, or stopped when nothing more was asked for", ""],
+  [
+    "128+n",
+    "ended by signal n at once: by the second one, or where nothing had begun",
+    "Run again: nothing committed is lost.",
+  ],
+];
+
+const GROUPS: readonly Group[] = ["source", "what", "output", "state", "bounds", "seeing"];
+
+export function commandTable(): string {
+  const rows = Object.entries(COMMANDS).map(([name, { args, text }]) => [code(`${name} ${args}`.trim()), text]);
+  return markdown(["command", "what it does"], rows);
+}
+
+export function optionTable(): string {
+  const known = Object.entries<OptionRow>(OPTIONS)
+    .filter(([name]) => commandsWith(name) !== "")
+    .toSorted(([, a], [, b]) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group));
+  const rows = known.map(([name, row]) => [
+    row.flagless === true ? "(no flag)" : code(`--${row.flag}${row.value === undefined ? "" : ` ${row.value}`}`),
+    code(envNameOf(row)),
+    row.fallback === undefined ? "" : code(row.fallback),
+    commandsWith(name),
+    row.text,
+  ]);
+  return markdown(["option", "variable", "default", "commands", "meaning"], rows);
+}
+
+/** The commands that know an option; empty where none does yet. */
+function commandsWith(option: string): string {
+  const knows = ([, { options }]: (typeof all)[number]): boolean => options.some((known) => known === option);
+  const all = Object.entries(COMMANDS);
+  const those = all.filter(knows).map(([name]) => name);
+  const others = all.filter((row) => !knows(row)).map(([name]) => name);
+  if (others.length === 0) return "all";
+  return others.length === 1 ? `all but ${others[0]}` : those.join(", ");
+}
+
+export function exitCodeTable(): string {
+  const kinds = Object.entries(POLICY).map(
+    ([kind, { exit, hint }]) => [exit, MEANING[kind as Kind], REMEDY[kind as Kind] ?? hint] as const,
+  );
+  const all = [...OTHER_CODES, ...kinds].toSorted(([a], [b]) => rank(a) - rank(b));
+  return markdown(
+    ["exit code", "meaning", "what to do"],
+    all.map(([exit, meaning, remedy]) => [String(exit), meaning, remedy]),
+  );
+}
+
+/** 128+n stands before what is above 128. */
+function rank(exit: number | string): number {
+  return typeof exit === "number" ? exit : 128;
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+/** Bars are escaped everywhere: in a table they separate cells even inside code. */
+function markdown(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(header), `|${"---|".repeat(header.length)}`, ...rows.map(line)].join("\n");
+}

@@ -1,0 +1,113 @@
+/** The documentation says what the program does: its tables are made from the code, its commands and links exist. */
+
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { blockIn, GENERATED, refresh, ROOT } from "../scripts/docs/blocks.ts";
+import { readBlock } from "../scripts/docs/examples.ts";
+import { COMMANDS } from "../src/cli.ts";
+import { envNameOf, OPTIONS } from "../src/config/options.ts";
+import type { OptionRow } from "../src/config/option-row.ts";
+import { POLICY } from "../src/errors.ts";
+import { ENVELOPES } from "../src/protocol/envelopes.ts";
+
+const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
+
+const DOCUMENTS = [
+  "README.md",
+  ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name.replaceAll("\\", "/")}`),
+];
+
+/** `file: text` for every match of `pattern` in the documents: its first group, or all of it. */
+function found(pattern: RegExp, documents = DOCUMENTS): [document: string, text: string][] {
+  return documents.flatMap((path) =>
+    [...read(path).matchAll(pattern)].map(([all, first]): [string, string] => [path, first ?? all]),
+  );
+}
+
+for (const path of Object.keys(GENERATED)) {
+  test(`the made parts of ${path} are up to date (bun scripts/docs.ts --write)`, () => {
+    expect(refresh(path, read(path))).toBe(read(path));
+  });
+}
+
+test("README names every command, flag, variable and exit code", () => {
+  const readme = read("README.md");
+  const rows = Object.entries<OptionRow>(OPTIONS).filter(([name]) =>
+    Object.values(COMMANDS).some(({ options }) => options.some((option) => option === name)),
+  );
+  const names = [
+    ...Object.keys(COMMANDS).map((name) => `\n| \`${name}`),
+    ...rows.filter(([, row]) => row.flagless !== true).map(([, row]) => `\n| \`--${row.flag}`),
+    ...rows.map(([, row]) => `| \`${envNameOf(row)}\` |`),
+    ...Object.values(POLICY).map(({ exit }) => `\n| ${exit} |`),
+    "\n| 0 |",
+    "\n| 128+n |",
+  ];
+  expect(names.filter((name) => !readme.includes(name))).toEqual([]);
+});
+
+test("every command line in the documentation has a command and flags that exist", () => {
+  const wrong = found(
+    /^[^|`\n]*?\bmongotap ([a-z].*)$/gm,
+    DOCUMENTS.filter((path) => read(path).includes("```sh")),
+  )
+    .filter(([path, line]) => inShellBlock(read(path), line))
+    .filter(([, line]) => !isKnown(line));
+  expect(wrong).toEqual([]);
+});
+
+/** Whether a line stands in a block of shell commands. */
+function inShellBlock(text: string, line: string): boolean {
+  return [...text.matchAll(/^```sh\n([^]*?)^```/gm)].some(([, block = ""]) => block.includes(line));
+}
+
+function isKnown(line: string): boolean {
+  const [command = "", ...words] = line.split(/ [|>#] ?/, 1)[0]?.split(" ") ?? [];
+  const row = COMMANDS[command];
+  if (!row) return false;
+  const flags = words.filter((word) => word.startsWith("--")).map((word) => word.slice(2).split("=", 1)[0]);
+  return flags.every((flag) => row.options.some((name) => OPTIONS[name].flag === flag));
+}
+
+test("every flag in the prose of README exists", () => {
+  const known = new Set(Object.values<OptionRow>(OPTIONS).map(({ flag }) => `--${flag}`));
+  const others = new Set(["--write", "--help", "--version"]);
+  const flags = found(/(?<![\w-])(--[a-z][a-z-]+)/g, ["README.md"]).map(([, flag]) => flag);
+  expect(flags.filter((flag) => !known.has(flag) && !others.has(flag))).toEqual([]);
+});
+
+test("every link to a file leads to one", () => {
+  const links = found(/\]\((?!https?:|#)([^)#\s]+)/g);
+  expect(links.filter(([path, link]) => !existsSync(join(ROOT, dirname(path), link)))).toEqual([]);
+});
+
+test("every decision that the code speaks of exists", () => {
+  const files = ["src", "scripts", "test"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => `${folder}/${name}`),
+  );
+  const named = found(/\b(docs\/decisions\/0[\w/-]+\.md)\b/g, files);
+  expect(named.filter(([, path]) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test("docs/architecture.md says what each folder of src/ is for", () => {
+  const text = read("docs/architecture.md");
+  const folders = readdirSync(join(ROOT, "src"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(folders.map(({ name }) => `\`${name}/\``).filter((name) => !text.includes(name))).toEqual([]);
+});
+
+test("a decision has its context, what was measured, the choice and its cost, on half a page", () => {
+  const decisions = DOCUMENTS.filter((path) => /^docs\/decisions\/0\d\d-[\w-]+\.md$/.test(path));
+  const partsOf = (path: string): unknown[] => [...read(path).matchAll(/^\*\*(\w+)/gm)].map(([, part]) => part);
+  const parts = decisions.map((path) => [path, new Set(partsOf(path))]);
+  expect(parts).toEqual(decisions.map((path) => [path, new Set(["Choice", "Context", "Cost", "Measured"])]));
+  expect(decisions.filter((path) => read(path).split("\n").length > 25)).toEqual([]);
+});
+
+test("docs/envelopes.md has a block for each envelope", () => {
+  expect(ENVELOPES.filter((name) => readBlock(blockIn("docs/envelopes.md", name)).length < 4)).toEqual([]);
+});

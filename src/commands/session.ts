@@ -206,6 +206,8 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
     format: settings.format,
     arrays: settings.arrays ?? "as they are",
     documents: settings.documents,
+    fullDocument: settings.fullDocument,
+    before: settings.before,
     envelope,
     out: targetText(target),
   };

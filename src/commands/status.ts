@@ -4,7 +4,7 @@ import { connectionStringOf } from "../config/source.ts";
 import { connect } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import { tableOf } from "../observe/table.ts";
-import { secondsOf } from "../source/cluster-time.ts";
+import { isoOf } from "../source/cluster-time.ts";
 import { type OplogWindow, readOplogWindow, readServerTime, secondsBetween, shareOfWindow } from "../source/oplog.ts";
 import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
 import type { ClusterTime } from "../source/record.ts";
@@ -114,8 +114,4 @@ function textOf(found: Status): string {
     ...(files.length === 0 ? [] : [tableOf(["OUTPUT", "LINES", "BYTES", "STATE"], files, [1, 2])]),
   ];
   return `${[lines.join("\n"), ...tables].join("\n\n")}\n`;
-}
-
-function isoOf(time: ClusterTime): string {
-  return new Date(secondsOf(time) * 1000).toISOString().replace(".000Z", "Z");
 }

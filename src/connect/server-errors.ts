@@ -10,8 +10,13 @@ import { MongoError, MongoNetworkError, MongoParseError, MongoServerError, Mongo
 
 import { MongotapError } from "../errors.ts";
 
-/** `open` where the failing command carried our saved position, else `read`. */
-export type Doing = "open" | "read";
+/** What the failing command was about, where that changes what its error means. */
+export interface Doing {
+  /** The command carried our saved position. */
+  readonly open?: boolean;
+  /** Since when the changes were asked for, as it is told when they are gone. */
+  readonly since?: string;
+}
 
 /** https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml (NonResumableChangeStreamError). */
 const HISTORY_LOST = new Set([
@@ -73,7 +78,7 @@ export function serverCodeOf(error: unknown): number | undefined {
  * Says what `error` means. `what` is the beginning of the message, such as "cannot read shop.orders".
  * A MongotapError comes back as it is; anything that is neither the server's nor the network's is a `bug`.
  */
-export function explain(error: unknown, what: string, doing: Doing = "read"): MongotapError {
+export function explain(error: unknown, what: string, doing: Doing = {}): MongotapError {
   if (error instanceof MongotapError) return error;
   if (error instanceof MongoServerError) return explainServerError(error, what, doing);
   if (isConnectionError(error)) {
@@ -89,12 +94,12 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
   if (HISTORY_LOST.has(code) || error.hasErrorLabel("NonResumableChangeStreamError")) {
     return new MongotapError(
       "history-lost",
-      `${what}: the server no longer holds the changes since the saved position (server code ${code}: ${error.message})`,
+      `${what}: the server no longer holds the changes since ${doing.since ?? "the saved position"} (server code ${code}: ${error.message})`,
       { cause: error },
     );
   }
   if (error.hasErrorLabel("ResumableChangeStreamError")) return new MongotapError("connect", text, { cause: error });
-  if (doing === "open" && BAD_TOKEN.has(code)) {
+  if (doing.open === true && BAD_TOKEN.has(code)) {
     return new MongotapError(
       "state",
       `${what}: the server does not accept the saved position (server code ${code}: ${error.message})`,

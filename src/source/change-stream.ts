@@ -12,7 +12,7 @@ import { explain } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { type Binding, bindingText, isBound, nameToNamespace, onlyDatabase } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
-import { BEGINNING, tickAfter } from "./cluster-time.ts";
+import { BEGINNING, isoOf, tickAfter } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { findEndings } from "./ending.ts";
 import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.ts";
@@ -83,13 +83,14 @@ export class ChangeStream implements EventStream {
     const opening: Opening = { settings, session, signal, from, filter };
     const resumed = resumeOf(from);
     try {
+      if (resumed) checkTimeOfToken(resumed);
       const reply = await run(opening, aggregateCommand({ ...settings, bindings: filter }, from));
       if (resumed) checkNotFromTheFuture(resumed, reply);
       return new ChangeStream(opening, reply);
     } catch (error) {
       await session.endSession();
       signal.throwIfAborted();
-      throw explain(error, "cannot open the change stream", resumed ? "open" : "read");
+      throw explain(error, "cannot open the change stream", { open: resumed !== undefined, since: sinceOf(from) });
     }
   }
 
@@ -121,7 +122,7 @@ export class ChangeStream implements EventStream {
       return this.#toBatch(reply);
     } catch (error) {
       this.#opening.signal.throwIfAborted();
-      throw explain(error, "cannot read the change stream");
+      throw explain(error, "cannot read the change stream", { since: sinceOf(this.#position) });
     }
   }
 
@@ -214,6 +215,23 @@ async function run(
   signal.throwIfAborted();
   const db = settings.client.db(streamDatabase(filter));
   return parseCursorReply(await db.command(command, { session, raw: true, signal }));
+}
+
+/** Where the gap begins when the history is lost. */
+function sinceOf(from: StreamStart): string {
+  if (from === "now") return "this moment";
+  if ("at" in from) return isoOf(from.at);
+  return `the saved position of ${isoOf(from.time)}`;
+}
+
+/** The time is what is compared with the server's, so it has to be that of the token which the server is sent. */
+function checkTimeOfToken({ token, time }: StreamPosition): void {
+  const own = tokenTime(tokenData(Buffer.from(token, "base64")));
+  if (own === undefined || own === time) return;
+  throw new MongotapError(
+    "state",
+    `the saved position is damaged: its token is of ${isoOf(own)}, not of ${isoOf(time)}`,
+  );
 }
 
 /** A token ahead of the server's clock is accepted and then waits for ever: another cluster, or one set back in time. */

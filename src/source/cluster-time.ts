@@ -36,6 +36,11 @@ export function secondsOf(time: ClusterTime): number {
   return Number.parseInt(time.slice(0, 8), 16);
 }
 
+/** To the second, as users read times: `2026-01-31T12:00:00Z`. */
+export function isoOf(time: ClusterTime): string {
+  return new Date(secondsOf(time) * 1000).toISOString().replace(".000Z", "Z");
+}
+
 function hex32(value: number): string {
   return (value >>> 0).toString(16).padStart(8, "0");
 }

@@ -62,9 +62,8 @@ test("B2 the same behind a high-water mark, and for a tail that begins at a time
   await rollOplog(client);
   await expectLost(trial);
   await using other = await trialOf(set.uri, ["tail", name, "--allow-missing", "--start-at", "2020-01-01T00:00:00Z"]);
-  const { stderr } = await other.expect(6);
-  expect(stderr).toContain("2020-01-01T00:00:00Z");
-  expect(await other.files()).toMatchObject({ state: undefined });
+  // Never from now instead, not in the next run either.
+  for (let run = 0; run < 2; run += 1) expect((await other.expect(6)).stderr).toContain("2020-01-01T00:00:00Z");
 });
 
 test("B3 a tail that slept while the oplog turned over wakes up to 6, not to endless attempts", async () => {
@@ -88,7 +87,7 @@ test("B5 a quiet collection survives any turnover of the oplog elsewhere, becaus
   await using trial = await trialOf(set.uri, ["capture", name]);
   await using capture = trial.start();
   const first = await trial.waitForSaved(({ position }) => position.collections[name]?.phase === "live", "a copy");
-  await rollOplog(client, 10);
+  await rollOplog(client, { times: 10 });
   const oldest = await oldestOf(client);
   await trial.waitForSaved(({ position }) => (position.stream?.time ?? "") > oldest, "a position behind the turnover");
   capture.kill("SIGKILL");
@@ -110,7 +109,7 @@ test("B6 a long history of others is walked through with the position moving and
     await trial.expect(0, CAUGHT_UP);
     const before = (await trial.saved()).position.stream?.time ?? "";
     const noise = bigClient.db("noise").collection("noise");
-    for (let i = 0; i < 120; i += 1) {
+    for (let i = 0; i < 50; i += 1) {
       await noise.insertMany(Array.from({ length: 1_000 }, (_, n) => ({ n, text: "x".repeat(1_000) })));
     }
     await using tail = trial.start();

@@ -20,7 +20,7 @@ export async function oldestOf(client: MongoClient): Promise<ClusterTime> {
 }
 
 /** The newest entry. */
-export async function newestOf(client: MongoClient): Promise<Timestamp> {
+async function newestOf(client: MongoClient): Promise<Timestamp> {
   return await endOf(client, -1);
 }
 
@@ -32,15 +32,19 @@ async function endOf(client: MongoClient, direction: 1 | -1): Promise<Timestamp>
   return ts;
 }
 
-/**
- * Writes elsewhere until the oplog of the server behind `client` begins after what is now its end, and at least `times`
- * as much as it holds.
- */
-export async function rollOplog(client: MongoClient, times = 1): Promise<void> {
+interface RollOptions {
+  /** Writes at least so many times as much as a small oplog holds. */
+  readonly times?: number;
+  /** The oplog of the member behind this client; default: that of the primary. */
+  readonly of?: MongoClient;
+}
+
+/** Writes elsewhere until the oplog begins after what is now its end. */
+export async function rollOplog(client: MongoClient, { times = 1, of = client }: RollOptions = {}): Promise<void> {
   const past = clusterTimeOf(await newestOf(client));
   const noise = client.db("noise").collection("noise");
   const deadline = Date.now() + PATIENCE_MS;
-  for (let round = 0; round < times || (await oldestOf(client)) <= past; round += 1) {
+  for (let round = 0; round < times || (await oldestOf(of)) <= past; round += 1) {
     if (Date.now() > deadline) throw new Error(`the oplog did not turn over within ${PATIENCE_MS} ms`);
     await noise.insertMany(Array.from({ length: 10 }, () => ({ padding: PADDING })));
   }

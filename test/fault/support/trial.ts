@@ -75,7 +75,10 @@ export async function trialOf(uri: string, args: readonly string[]): Promise<Tri
         { what, timeoutMs: PATIENCE_MS },
       ),
     forge: async (change) => saveCheckpoint(state, change(await saved())),
-    files: async () => ({ out: await lookAt(out), state: existsSync(state) ? { ...(await saved()), seq: 0 } : undefined }),
+    files: async () => ({
+      out: await lookAt(out),
+      state: existsSync(state) ? { ...(await saved()), seq: 0 } : undefined,
+    }),
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
 }

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { findMongod } from "./mongod/find.ts";
+import { findSops } from "./sops.ts";
 import { NOTHING, countTests, plus } from "./test/junit.ts";
 import type { Counts } from "./test/junit.ts";
 import { findTests, planAll, planUnit, planVersions } from "./test/plan.ts";
@@ -42,7 +43,8 @@ function execute(
 }
 
 /** Builds and fetches what the tests need, so that none of them spends its time on that. */
-async function prepare({ needs }: TestRun): Promise<void> {
+async function prepare({ needs, files }: TestRun): Promise<void> {
+  if (files.some((file) => file.includes("/sops."))) findSops(); // builds for minutes, the first time
   if (needs.binary === true && (await execute(["scripts/build.ts"], {}, 5)) !== 0) throw new Error("the build failed");
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
 }

@@ -10,6 +10,8 @@ import { objectionTo } from "./values.ts";
 export interface Named {
   readonly text: string;
   readonly from: string;
+  /** Stands encrypted in its file: not to be shown when it is wrong. */
+  readonly secret?: boolean;
 }
 
 export interface ReadBindings {
@@ -60,7 +62,8 @@ function readResource(binding: TreeMap, reading: Reading): string | undefined {
   if (database === undefined || collection === undefined) return undefined;
   const objection = database.includes(".") ? "a database name holds no dot" : objectionTo(`${database}.${collection}`);
   if (objection === undefined) return `${database}.${collection}`;
-  return reading.faults.add(resource.place, `cannot be: ${objection}`);
+  const isEncrypted = [...resource.entries.values()].some((node) => node.kind === "scalar" && node.encrypted);
+  return reading.faults.add(resource.place, isEncrypted ? "is no namespace" : `cannot be: ${objection}`);
 }
 
 /** Batch modes poll what has no change stream; that is another job than to follow changes. */
@@ -84,15 +87,14 @@ function readTarget(binding: TreeMap, namespace: string, targets: Map<string, st
   if (namespace.endsWith(".*"))
     return reading.faults.add(node.place, "names one file: it does not fit a whole database");
   const target = expandTarget(node.text, node.place, reading);
+  if (target === undefined) return undefined;
   if (target.split("/").every((part) => part === "")) return reading.faults.add(node.place, "is empty");
-  const other = [...targets].find(([, taken]) => taken === target);
-  if (other !== undefined) return reading.faults.add(node.place, `is the target of ${other[0]} as well`);
   targets.set(namespace, target);
   return undefined;
 }
 
 /** As Estuary's examples are written: `${PREFIX}/users` is `users` where no PREFIX is set. */
-export function expandTarget(text: string, place: Place, reading: Reading): string {
+export function expandTarget(text: string, place: Place, reading: Reading): string | undefined {
   const isUnset = (name: string): boolean => reading.env[name] === undefined || reading.env[name] === "";
   const short = ["PREFIX", "CAPTURE_NAME"]
     .filter(isUnset)

@@ -46,7 +46,7 @@ export function pickCapture(
   const map = reading.map(captures);
   if (map === undefined) return undefined;
   const named = [...map.entries].map(([raw, node]) => ({ raw, node, name: expandTarget(raw, node.place, reading) }));
-  const names = named.map(({ name, raw }) => (name === "" ? raw : name));
+  const names = named.map(({ name, raw }) => name || raw);
   if (wanted !== undefined) {
     const found = named.find(({ raw, name }) => raw === wanted || name === wanted);
     if (found !== undefined) return readCapture(found.node, reading);

@@ -96,14 +96,20 @@ export class Reading {
     return false;
   }
 
-  /** `${NAME}` replaced as in `text()`, but for a name of which `ifUnset` says what stands for it when it is not set. */
-  expand(text: string, place: Place, ifUnset: (name: string) => string | undefined): string {
-    return text.replaceAll(REFERENCE, (whole, name: string | undefined) => {
+  /**
+   * `text` with its references resolved; `ifUnset` says what stands for a name that is not set. Undefined, and a fault,
+   * where nothing does.
+   */
+  expand(text: string, place: Place, ifUnset: (name: string) => string | undefined): string | undefined {
+    let isWhole = true;
+    const expanded = text.replaceAll(REFERENCE, (whole, name: string | undefined) => {
       if (name === undefined) return whole.slice(1);
       const value = this.env[name] ?? ifUnset(name);
       if (value === undefined) this.faults.add(place, `refers to \${${name}}, which is not set`);
+      isWhole &&= value !== undefined;
       return value ?? "";
     });
+    return isWhole ? expanded : undefined;
   }
 
   /** Faults for secrets in files that others can read or replace. */
@@ -135,15 +141,14 @@ export class Reading {
     return node.kind === "scalar" && !isNothing(node) ? node : undefined;
   }
 
-  #expand({ text, place, encrypted }: TreeScalar): string {
+  #expand({ text, place, encrypted }: TreeScalar): string | undefined {
     return encrypted ? text : this.expand(text, place, () => undefined);
   }
 
   async #readSecret({ text, place }: TreeScalar): Promise<string | undefined> {
-    const path = besides(
-      place.file,
-      this.expand(text.slice("file:".length), place, () => undefined),
-    );
+    const name = this.expand(text.slice("file:".length), place, () => undefined);
+    if (name === undefined) return undefined;
+    const path = besides(place.file, name);
     try {
       return await readSecretFile(path, placeText(place) + `: the file ${path}`);
     } catch (error) {

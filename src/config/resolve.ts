@@ -155,10 +155,9 @@ async function selection(input: RunInput, file: FileConfig | undefined, faults: 
 }
 
 function textOfNamed(faults: Faults): (named: Named) => string {
-  return ({ text, from }) => {
-    const result = v.safeParse(OPTIONS.exclude.schema, text);
-    if (!result.success) faults.add(from, `${result.issues[0].message}, not ${JSON.stringify(text)}`);
-    return text;
+  return (named) => {
+    parse(OPTIONS.exclude, { ...named, level: "file" }, faults);
+    return named.text;
   };
 }
 

@@ -4,6 +4,7 @@
  */
 
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -91,6 +92,8 @@ function invalid(place: Place, reason = "it cannot be read"): MongotapError {
 class Builder {
   readonly #document: Document;
   readonly #lineOf: (offset: number | undefined) => number;
+  /** Of aliases: looking one up takes as long as reading the document. */
+  readonly #targets = new Map<Alias, YamlNode>();
   #nodes = 0;
 
   constructor(document: Document, lineOf: (offset: number | undefined) => number) {
@@ -102,8 +105,9 @@ class Builder {
     this.#nodes += 1;
     if (this.#nodes > MOST_NODES) throw invalid(place, "it is too large");
     if (isAlias(node)) {
-      const target: YamlNode | undefined = node.resolve(this.#document);
+      const target = this.#targets.get(node) ?? node.resolve(this.#document);
       if (target === undefined) throw invalid(place, "an alias has no anchor");
+      this.#targets.set(node, target);
       return this.build(target, place);
     }
     if (isMap(node)) return { kind: "map", place, entries: this.#entriesOf(node, place) };

@@ -1,80 +1,156 @@
 /**
- * How fast mongotap is, against the server's own limit and against others, in one run on one machine:
- *
- *   bun scripts/bench.ts [--quick] [--documents N] [--rounds N] [--shapes typical,small] [--check]
- *     [--mongotap BINARY]
- *
- * Starts a replica set of one member, fills it, lets the contestants take turns, and prints medians and ratios. Nothing
- * is left behind.
+ * How fast mongotap is, against the server's own limit and against others, in one run on one machine. Starts a replica
+ * set of one member, fills it, lets the contestants take turns, prints medians and ratios, and keeps them as JSON.
+ * Nothing else is left behind.
  */
 
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { MongoClient } from "mongodb";
-import { tempDir } from "../test/support/temp.ts";
-import { backfillContestants, BY_ID, DRIVER, MONGOTAP, NATURAL } from "./bench/backfill.ts";
-import { loadCollection } from "./bench/load.ts";
-import { gatherPrograms } from "./bench/programs.ts";
-import { type Scored, takeTurns } from "./bench/rounds.ts";
+import { goalsOf } from "./bench/goals.ts";
+import { machineOf } from "./bench/machine.ts";
+import { DRIVER, MONGOTAP } from "./bench/names.ts";
+import { raceOf, timesOf } from "./bench/ratio.ts";
+import { type Group, type Results, saveSection } from "./bench/results.ts";
+import { SECTIONS } from "./bench/sections.ts";
 import { SHAPES } from "./bench/shapes.ts";
-import { median, summarize } from "./bench/statistics.ts";
-import { startReplicaSet } from "./mongod.ts";
+import { tableOf, toText } from "./bench/table.ts";
+import { openWorld, type WorldOptions } from "./bench/world.ts";
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    documents: { type: "string" },
-    rounds: { type: "string" },
-    shapes: { type: "string", default: "typical" },
-    mongotap: { type: "string" },
-    check: { type: "boolean", default: false },
-  },
-});
-const documents = Number(values.documents ?? (values.quick ? 50_000 : 1_000_000));
-const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
-const chosen = values.shapes.split(",");
+const ROOT = join(import.meta.dirname, "..");
 /** `--check`: so many times as fast as the driver's cursor with EJSON.stringify. */
 const TIMES_THE_DRIVER = 5;
 
-function secondsOf(scored: readonly Scored[], name: string): number {
-  return median((scored.find((one) => one.name === name)?.runs ?? []).map((run) => run.seconds));
+const USAGE = `Measures mongotap against the bare drain of the server's replies, the driver, mongodump and mongoexport.
+
+  --only LIST        some of ${Object.keys(SECTIONS).join(", ")}; default: all
+  --shapes LIST      some of ${SHAPES.map(({ name }) => name).join(", ")}; default: all
+  --quick            small sizes: a look, not a measurement
+  --documents N      in the typical collection, default 1000000; the others follow
+  --events N         of the tail, default 300000
+  --rounds N         default 5
+  --growth LIST      sizes of the growing collection, default 10000,100000,1000000
+  --latency-for N    seconds of steady writes in each round, default 10
+  --cache GB         of the server, default 4
+  --mongotap FILE    measure this binary instead of one built of this source
+  --results FILE     keep the results here, default .cache/bench/results.json
+  --check            end with 1 unless a backfill is ${TIMES_THE_DRIVER} times as fast as the driver with EJSON.stringify
+  --write-docs       measure nothing, write docs/benchmarks.md of the results
+
+MONGODUMP and MONGOEXPORT name those programs where they are not on PATH; without them their rows are left out.
+`;
+
+const OPTIONS = {
+  only: { type: "string" },
+  shapes: { type: "string" },
+  quick: { type: "boolean", default: false },
+  documents: { type: "string" },
+  events: { type: "string" },
+  rounds: { type: "string" },
+  growth: { type: "string" },
+  "latency-for": { type: "string" },
+  cache: { type: "string", default: "4" },
+  mongotap: { type: "string" },
+  results: { type: "string" },
+  check: { type: "boolean", default: false },
+  "write-docs": { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+const FULL = { documents: 1_000_000, events: 300_000, rounds: 5, latencySeconds: 10, growth: [1e4, 1e5, 1e6] };
+const QUICK = { documents: 50_000, events: 20_000, rounds: 3, latencySeconds: 3, growth: [1e4, 1e5] };
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+
+function worldOptions(values: Values): WorldOptions {
+  const sizes = values.quick ? QUICK : FULL;
+  const known = SHAPES.map(({ name }) => name);
+  const growth = values.growth?.split(",").map((size) => wholeNumber("growth", size)) ?? sizes.growth;
+  return {
+    documents: wholeNumber("documents", values.documents, sizes.documents),
+    events: wholeNumber("events", values.events, sizes.events),
+    rounds: wholeNumber("rounds", values.rounds, sizes.rounds),
+    latencySeconds: wholeNumber("latency-for", values["latency-for"], sizes.latencySeconds),
+    growth: growth.toSorted((a, b) => a - b),
+    shapes: listOf("shapes", values.shapes, known),
+    cacheGB: wholeNumber("cache", values.cache),
+    mongotap: values.mongotap,
+  };
 }
 
-function print(title: string, scored: readonly Scored[]): void {
-  const own = secondsOf(scored, MONGOTAP);
-  console.log(`\n${title}`);
-  for (const { name, runs } of scored) {
-    const { median: seconds, min, max } = summarize(runs.map((run) => run.seconds));
-    const peak = Math.max(...runs.map((run) => run.peakMB));
-    console.log(
-      `${name.padEnd(28)} ${seconds.toFixed(2).padStart(7)} s (${min.toFixed(2)}–${max.toFixed(2)})` +
-        ` ${median(runs.map((run) => run.cpuSeconds))
-          .toFixed(2)
-          .padStart(7)} s CPU ${peak.toFixed(0).padStart(5)} MB` +
-        ` ${(seconds / own).toFixed(2).padStart(7)} × mongotap's time`,
-    );
+function wholeNumber(option: string, text: string | undefined, fallback?: number): number {
+  const number = text === undefined ? fallback : Number(text);
+  if (number === undefined || !Number.isSafeInteger(number) || number < 1) {
+    throw new Error(`--${option} takes a whole number`);
   }
+  return number;
 }
 
-await using scratch = await tempDir();
-await using set = await startReplicaSet({ members: 1, cacheGB: 4 });
-await using client = new MongoClient(set.uri);
-const programs = await gatherPrograms(scratch.path, values.mongotap);
-for (const shape of SHAPES) {
-  if (!chosen.includes(shape.name)) continue;
-  const loaded = await loadCollection(client, shape.name, Math.ceil(documents * shape.share), shape.make);
-  const course = { uri: set.uri, programs, folder: scratch.path, shape, loaded };
-  const contestants = backfillContestants(course);
-  await contestants[0]?.run(); // the server has seen it all once
-  const scored = await takeTurns(contestants, rounds, (name, round, { seconds }) => {
-    console.error(`${shape.name}: round ${round}: ${name}: ${seconds.toFixed(2)} s`);
-  });
-  print(`${shape.text}: ${loaded.documents} documents, ${(loaded.bytes / 1e6).toFixed(0)} MB of BSON`, scored);
-  const own = secondsOf(scored, MONGOTAP);
-  console.log(
-    `share of the bare drain: ${(secondsOf(scored, BY_ID) / own).toFixed(2)} by _id, ${(secondsOf(scored, NATURAL) / own).toFixed(2)} natural`,
-  );
-  const times = secondsOf(scored, DRIVER) / own;
-  console.log(`times the driver: ${times.toFixed(1)}`);
-  if (values.check && times < TIMES_THE_DRIVER) process.exitCode = 1;
-  await client.db("bench").dropCollection(shape.name);
+function listOf(option: string, text: string | undefined, known: readonly string[]): readonly string[] {
+  const chosen = text?.split(",") ?? known;
+  const unknown = chosen.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`--${option} takes some of ${known.join(", ")}, not ${unknown}`);
+  return chosen;
 }
+
+function printGroup(group: Group): void {
+  const size =
+    group.kind !== "race" || group.documents === 0
+      ? ""
+      : `, ${group.documents.toLocaleString("en-US")} documents, ${(group.bytes / 1e6).toFixed(0)} MB of BSON`;
+  console.log(`\n${group.title}${size}\n${toText(tableOf(group))}`);
+  if (group.kind === "race") for (const reason of group.absent) console.log(`left out: ${reason}`);
+}
+
+function printGoals(results: Results): void {
+  const rows = goalsOf(results)
+    .filter(({ measured }) => measured !== undefined)
+    .map(({ figure, goal, measured = "", isMet }) => [figure, goal, measured, isMet ? "met" : "not met"]);
+  if (rows.length > 0) console.log(`\n${toText({ head: ["figure", "goal", "measured", ""], rows })}`);
+}
+
+/** Whether a backfill is fast enough for `--check`. */
+function isFastEnough(results: Results): boolean {
+  const times = timesOf(raceOf(results, "typical"), DRIVER, MONGOTAP);
+  if (times === undefined) throw new Error("--check needs the backfill of typical documents");
+  console.log(`\nmongotap is ${times.toFixed(1)} times as fast as the driver with EJSON.stringify`);
+  return times >= TIMES_THE_DRIVER;
+}
+
+/** What another would type for the same measurement: without where things lie on this machine. */
+function commandLine(values: Values): string {
+  const kept = ["only", "shapes", "documents", "events", "rounds", "growth", "latency-for"] as const;
+  const given = kept.flatMap((name) => (values[name] === undefined ? [] : [`--${name} ${values[name]}`]));
+  return ["bun scripts/bench.ts", ...(values.quick ? ["--quick"] : []), ...given].join(" ");
+}
+
+async function measure(values: Values, path: string): Promise<Results> {
+  const options = worldOptions(values);
+  const chosen = listOf("only", values.only, Object.keys(SECTIONS));
+  const command = commandLine(values);
+  const measured: Results["sections"] = {};
+  await using world = await openWorld(options);
+  const machine = machineOf(world);
+  for (const name of chosen) {
+    const groups = (await SECTIONS[name]?.(world)) ?? [];
+    for (const group of groups) printGroup(group);
+    const section = { groups, machine, rounds: world.rounds, command };
+    saveSection(path, name, section);
+    Object.assign(measured, { [name]: section });
+  }
+  return { formatVersion: 1, sections: measured };
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const path = values.results ?? join(ROOT, ".cache/bench/results.json");
+  if (values["write-docs"]) return 0;
+  const results = await measure(values, path);
+  printGoals(results);
+  return values.check && !isFastEnough(results) ? 1 : 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));

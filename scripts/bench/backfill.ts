@@ -2,105 +2,105 @@
 
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Loaded } from "./load.ts";
-import { countBson, type Examined, examineLines } from "./output.ts";
+import { BY_ID, DRIVER, EXPORT, DUMP, FROM_SOURCE, MONGOTAP, NATURAL, TO_PIPE } from "./names.ts";
+import { type Loaded, loadCollection } from "./load.ts";
+import { countBson, LineChecker } from "./output.ts";
 import { withReader } from "./pipe.ts";
-import { type Finished, runProcess } from "./process.ts";
-import type { Programs } from "./programs.ts";
-import type { Contestant, Measured } from "./rounds.ts";
-import type { Shape } from "./shapes.ts";
+import { runProcess } from "./process.ts";
+import { absentFrom } from "./programs.ts";
+import type { Race } from "./results.ts";
+import { type Contestant, type Outcome, takeTurns } from "./rounds.ts";
+import { SHAPES, type Shape } from "./shapes.ts";
+import type { World } from "./world.ts";
 
-export const BY_ID = "bare drain, by _id";
-export const NATURAL = "bare drain, natural order";
-export const MONGOTAP = "mongotap";
-export const DRIVER = "driver + EJSON.stringify";
-
-export interface Course {
-  readonly uri: string;
-  readonly programs: Programs;
-  /** For output files, which are removed after each run. */
-  readonly folder: string;
-  readonly shape: Shape;
-  readonly loaded: Loaded;
+export async function measureBackfill(world: World): Promise<Race[]> {
+  const races: Race[] = [];
+  for (const shape of SHAPES) {
+    if (!world.shapes.includes(shape.name)) continue;
+    world.tell(`${shape.name}: loading`);
+    const loaded = await loadCollection(world.client, shape.name, Math.ceil(world.documents * shape.share), shape.make);
+    const contestants = contestantsFor(world, shape, loaded);
+    await contestants[0]?.run(); // the server has seen it all once
+    const rows = await takeTurns(world, shape.name, contestants);
+    await world.client.db(loaded.database).dropCollection(loaded.collection);
+    const { documents, bytes } = loaded;
+    races.push({
+      kind: "race",
+      id: shape.name,
+      title: shape.text,
+      documents,
+      bytes,
+      rows,
+      absent: absentFrom(world.programs),
+    });
+  }
+  return races;
 }
 
-export function backfillContestants(course: Course): Contestant[] {
-  const { uri, programs, folder, loaded } = course;
-  const [database = "", collection = ""] = loaded.namespace.split(".");
+function contestantsFor(world: World, shape: Shape, loaded: Loaded): Contestant[] {
+  const { programs, folder } = world;
+  const { database, collection, documents } = loaded;
   const file = join(folder, "output");
-  const toFile = new LineChecker(course);
-  const client = (work: string): string[] => [programs.client, work, uri, database, collection, file];
-  const mongotap = [programs.mongotap, "backfill", loaded.namespace, "--uri", uri, "--log-level", "error"];
+  const client = (work: string): string[] => [programs.client, work, world.uri, database, collection, file];
+  const mongotap = mongotapCommand(world, "backfill", loaded);
+  const check = (): LineChecker => new LineChecker({ documents, make: shape.make });
+  const own = check();
   const contestants: Contestant[] = [
-    { name: BY_ID, run: async () => await drained(client("drain-by-id"), loaded) },
-    { name: NATURAL, run: async () => await drained(client("drain"), loaded) },
-    { name: MONGOTAP, run: async () => await toFile.run([...mongotap, "--out", file], file) },
-    { name: `${MONGOTAP}, to a pipe`, run: async () => await piped(mongotap, folder, loaded.documents) },
-    { name: DRIVER, run: async () => await new LineChecker(course).run(client("driver"), file) },
+    { name: BY_ID, run: () => drain(client("drain-by-id"), documents) },
+    { name: NATURAL, run: () => drain(client("drain"), documents) },
+    { name: MONGOTAP, run: () => writeFile([...mongotap, "--out", file], file, own) },
+    { name: TO_PIPE, run: () => writePipe(mongotap, folder, documents) },
+    { name: DRIVER, run: ofChecker(check(), file, client("driver")) },
   ];
-  const tool = (program: string, more: readonly string[]): string[] => [
-    program,
-    `--uri=${uri}`,
-    `--db=${database}`,
-    `--collection=${collection}`,
-    "--quiet",
-    ...more,
-  ];
+  if (shape.name === "typical" && programs.source !== undefined) {
+    const command = [...programs.source, ...mongotap.slice(1), "--out", file];
+    contestants.push({ name: FROM_SOURCE, run: ofChecker(own, file, command) });
+  }
+  const of = ["--quiet", `--uri=${world.uri}`, `--db=${database}`, `--collection=${collection}`];
+  const tool = (program: string, out: string): string[] => [program, ...of, `--out=${out}`];
   const { mongodump, mongoexport } = programs;
-  if (mongodump !== undefined) {
-    const command = tool(mongodump, [`--out=${folder}`]);
-    const dump = join(folder, database, `${collection}.bson`);
-    contestants.push({ name: "mongodump", run: async () => await dumped(command, dump, loaded) });
-  }
-  if (mongoexport !== undefined) {
-    const command = tool(mongoexport, [`--out=${file}`]);
-    contestants.push({ name: "mongoexport", run: async () => await new LineChecker(course).run(command, file) });
-  }
+  const dumped = join(folder, database, `${collection}.bson`);
+  if (mongodump) contestants.push({ name: DUMP, run: () => dump(tool(mongodump, folder), dumped, documents) });
+  if (mongoexport) contestants.push({ name: EXPORT, run: ofChecker(check(), file, tool(mongoexport, file)) });
   return contestants;
 }
 
-async function drained(command: readonly string[], { documents }: Loaded): Promise<Measured> {
+/** A command line of mongotap that says nothing but errors. */
+export function mongotapCommand(world: World, command: string, { database, collection }: Loaded): string[] {
+  const { mongotap } = world.programs;
+  return [mongotap, command, `${database}.${collection}`, "--uri", world.uri, "--log-level", "error"];
+}
+
+function ofChecker(checker: LineChecker, file: string, command: readonly string[]): () => Promise<Outcome> {
+  return () => writeFile(command, file, checker);
+}
+
+/** For what prints how many documents it has read and thrown away. */
+export async function drain(command: readonly string[], documents: number): Promise<Outcome> {
   const finished = await runProcess({ command });
   if (finished.stdout !== `${documents}\n`) throw new Error(`${finished.stdout.trim()} documents, not ${documents}`);
-  return measured(finished, documents, 0);
+  return { finished, bytes: 0 };
 }
 
-async function dumped(command: readonly string[], dump: string, { documents }: Loaded): Promise<Measured> {
+/** For what writes lines into `file`. */
+export async function writeFile(command: readonly string[], file: string, checker: LineChecker): Promise<Outcome> {
   const finished = await runProcess({ command });
-  const { size } = await stat(dump);
-  const count = countBson(dump, size);
-  await rm(dump);
-  if (count !== documents) throw new Error(`${count} documents, not ${documents}`);
-  return measured(finished, documents, size);
+  const bytes = checker.check(file);
+  await rm(file);
+  return { finished, bytes };
 }
 
-async function piped(command: readonly string[], folder: string, documents: number): Promise<Measured> {
-  const { finished, lines, bytes } = await withReader(folder, (stdout) => runProcess({ command, stdout }));
+async function writePipe(command: readonly string[], folder: string, documents: number): Promise<Outcome> {
+  const { result: finished, lines, bytes } = await withReader(folder, (stdout) => runProcess({ command, stdout }));
   if (lines !== documents) throw new Error(`${lines} lines in the pipe, not ${documents}`);
-  return measured(finished, documents, bytes);
+  return { finished, bytes };
 }
 
-/** Runs what writes lines into a file, and examines the file; all runs must write the same lines. */
-class LineChecker {
-  readonly #course: Course;
-  #first: Examined | undefined;
-
-  constructor(course: Course) {
-    this.#course = course;
-  }
-
-  async run(command: readonly string[], file: string): Promise<Measured> {
-    const { loaded, shape } = this.#course;
-    const finished = await runProcess({ command });
-    const examined = examineLines(file, { documents: loaded.documents, make: shape.make });
-    await rm(file);
-    this.#first ??= examined;
-    if (examined.digest !== this.#first.digest) throw new Error("two runs have written different lines");
-    return measured(finished, loaded.documents, examined.bytes);
-  }
-}
-
-export function measured(finished: Finished, documents: number, bytes: number): Measured {
-  const { seconds, cpuSeconds, peakMB } = finished;
-  return { seconds, cpuSeconds, peakMB, documents, bytes };
+async function dump(command: readonly string[], file: string, documents: number): Promise<Outcome> {
+  const finished = await runProcess({ command });
+  const { size } = await stat(file);
+  const count = countBson(file, size);
+  await rm(file);
+  if (count !== documents) throw new Error(`${count} documents, not ${documents}`);
+  return { finished, bytes: size };
 }

@@ -3,10 +3,11 @@
 import type { MongoClient } from "mongodb";
 import type { TestDocument } from "../../test/support/documents.ts";
 
-export const DATABASE = "bench";
+const DATABASE = "bench";
 
 export interface Loaded {
-  readonly namespace: string;
+  readonly database: string;
+  readonly collection: string;
   readonly documents: number;
   /** Of BSON, before compression. */
   readonly bytes: number;
@@ -35,7 +36,7 @@ export async function loadCollection(
   await client.db("admin").command({ fsync: 1 });
   const stats = await client.db(DATABASE).command({ collStats: collection });
   if (stats["count"] !== count) throw new Error(`${collection} has ${stats["count"]} documents, not ${count}`);
-  return { namespace: `${DATABASE}.${collection}`, documents: count, bytes: Number(stats["size"]) };
+  return { database: DATABASE, collection, documents: count, bytes: Number(stats["size"]) };
 }
 
 function bytesOf(document: TestDocument): number {

@@ -5,13 +5,12 @@ import { isDeepStrictEqual } from "node:util";
 import { BSON } from "mongodb";
 import { objectIdOf, type TestDocument } from "../../test/support/documents.ts";
 
-export interface Expected {
+interface Expected {
   readonly documents: number;
   readonly make: (number: number) => TestDocument;
 }
 
-export interface Examined {
-  readonly lines: number;
+interface Examined {
   readonly bytes: number;
   /** Of all lines, whatever their order. */
   readonly digest: string;
@@ -25,7 +24,7 @@ const ID_BEGIN = '{"_id":{"$oid":"';
 const ID_LENGTH = 24;
 
 /** Reads NDJSON through once: each document exactly once, a sample of them compared in full. Throws on the first fault. */
-export function examineLines(path: string, expected: Expected): Examined {
+function examineLines(path: string, expected: Expected): Examined {
   const seen = new Uint8Array(expected.documents);
   const step = Math.max(1, Math.floor(expected.documents / COMPARED));
   let lines = 0;
@@ -42,7 +41,25 @@ export function examineLines(path: string, expected: Expected): Examined {
     if (number % step === 0) compare(line, expected.make(number), lines);
   }
   if (lines !== expected.documents) throw new Error(`${lines} lines, not ${expected.documents}`);
-  return { lines, bytes, digest: BigInt.asUintN(64, digest).toString(16).padStart(16, "0") };
+  return { bytes, digest: BigInt.asUintN(64, digest).toString(16).padStart(16, "0") };
+}
+
+/** Examines the files of one contestant, which must write the same lines in every run. */
+export class LineChecker {
+  readonly #expected: Expected;
+  #digest: string | undefined;
+
+  constructor(expected: Expected) {
+    this.#expected = expected;
+  }
+
+  /** Returns the bytes of the file; throws when something is wrong with it. */
+  check(path: string): number {
+    const { digest, bytes } = examineLines(path, this.#expected);
+    this.#digest ??= digest;
+    if (digest !== this.#digest) throw new Error("two runs have written different lines");
+    return bytes;
+  }
 }
 
 /** Counts the documents of a file of BSON, such as mongodump's. Throws when their lengths do not add up. */
@@ -65,7 +82,7 @@ export function countBson(path: string, size: number): number {
 }
 
 /** The lines without their newlines; each is valid until the next is asked for. */
-export function* linesOf(path: string): Generator<Buffer, void, undefined> {
+function* linesOf(path: string): Generator<Buffer, void, undefined> {
   const descriptor = openSync(path, "r");
   try {
     let buffer = Buffer.alloc(PIECE);
@@ -98,7 +115,7 @@ function numberOf(line: Buffer): number | undefined {
 }
 
 function compare(line: Buffer, document: TestDocument, number: number): void {
-  const written: unknown = JSON.parse(line.toString("utf8"), dateByValue);
+  const { _meta, ...written } = JSON.parse(line.toString("utf8"), dateByValue) as TestDocument;
   const wanted: unknown = JSON.parse(BSON.EJSON.stringify(document, { relaxed: true }), dateByValue);
   if (!isDeepStrictEqual(written, wanted)) throw new Error(`line ${number} is not the document that was inserted`);
 }

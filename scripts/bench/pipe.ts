@@ -4,30 +4,36 @@ import { execFileSync } from "node:child_process";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-export interface Piped<T> {
-  readonly finished: T;
+interface Piped<T> {
+  readonly result: T;
   readonly lines: number;
   readonly bytes: number;
 }
 
-/** Gives `write` the writing end; resolves when the reader has counted all that came. */
-export async function withReader<T>(folder: string, write: (stdout: number) => Promise<T>): Promise<Piped<T>> {
+/**
+ * Gives `write` the writing end; resolves when the reader has counted all that came. The reader is given the path of
+ * the pipe and prints lines and bytes; wc does that as fast as cat reads.
+ */
+export async function withReader<T>(
+  folder: string,
+  write: (stdout: number) => Promise<T>,
+  reader = (path: string): string[] => ["wc", "-lc", path],
+): Promise<Piped<T>> {
   const path = join(folder, "pipe");
   execFileSync("mkfifo", [path]);
-  // wc reads as fast as cat does, and counts on the way.
-  const reader = Bun.spawn(["wc", "-lc", path], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(reader(path), { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   try {
     const handle = await open(path, "w");
-    let finished: T;
+    let result: T;
     try {
-      finished = await write(handle.fd);
+      result = await write(handle.fd);
     } finally {
       await handle.close();
     }
-    const [lines = "", bytes = ""] = (await new Response(reader.stdout).text()).trim().split(/\s+/);
-    return { finished, lines: Number(lines), bytes: Number(bytes) };
+    const [lines = "", bytes = ""] = (await new Response(child.stdout).text()).trim().split(/\s+/);
+    return { result, lines: Number(lines), bytes: Number(bytes) };
   } finally {
-    await reader.exited;
+    await child.exited;
     await rm(path);
   }
 }

@@ -1,6 +1,7 @@
 /** Runs a program from its start to its end, as a user would, and says what it took. Linux only: it reads /proc. */
 
 import { readFileSync } from "node:fs";
+import type { MemoryPoint } from "./results.ts";
 
 export interface ProcessOptions {
   readonly command: readonly string[];
@@ -9,13 +10,7 @@ export interface ProcessOptions {
   /** How often memory is looked at; default 20 ms. */
   readonly sampleMs?: number;
   /** Called with each look at the memory. */
-  readonly onSample?: (sample: MemorySample) => void;
-}
-
-/** Resident memory at a moment of the run. */
-export interface MemorySample {
-  readonly seconds: number;
-  readonly megabytes: number;
+  readonly onSample?: (point: MemoryPoint) => void;
 }
 
 export interface Finished {

@@ -2,12 +2,15 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { bundle } from "../build/bundle.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
 export interface Programs {
   readonly mongotap: string;
+  /** mongotap from its source; absent where another binary is measured. */
+  readonly source: readonly string[] | undefined;
   /** See client.ts. */
   readonly client: string;
   /** Absent where there is none. */
@@ -19,6 +22,7 @@ export interface Programs {
 export async function gatherPrograms(folder: string, binary: string | undefined): Promise<Programs> {
   return {
     mongotap: binary ?? (await buildMongotap(join(folder, "mongotap"))),
+    source: binary === undefined ? [process.execPath, join(ROOT, "src/main.ts")] : undefined,
     client: await buildClient(join(folder, "client")),
     mongodump: found("mongodump"),
     mongoexport: found("mongoexport"),
@@ -34,7 +38,7 @@ async function buildMongotap(outfile: string): Promise<string> {
 
 async function buildClient(outfile: string): Promise<string> {
   const built = await Bun.build({
-    entrypoints: [join(import.meta.dirname, "client.ts")],
+    entrypoints: [fileURLToPath(new URL("./client.ts", import.meta.url))],
     target: "bun",
     format: "esm",
     bytecode: true,
@@ -49,4 +53,12 @@ async function buildClient(outfile: string): Promise<string> {
 /** By the variable of that name in capitals, else on PATH. */
 function found(name: string): string | undefined {
   return process.env[name.toUpperCase()] ?? Bun.which(name) ?? undefined;
+}
+
+/** The programs that could not be measured, and how they could. */
+export function absentFrom({ mongodump, mongoexport }: Programs): string[] {
+  const tools = { mongodump, mongoexport };
+  return Object.entries(tools)
+    .filter(([, path]) => path === undefined)
+    .map(([name]) => `${name}: neither on PATH nor named by ${name.toUpperCase()}`);
 }

@@ -1,39 +1,40 @@
 /** Contestants take turns: A B C, A B C, …, so that all of them see the same neighbours on the machine. */
 
-/** One run of one contestant. */
-export interface Measured {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly peakMB: number;
-  /** What was read or written, for rates; the same in every run of a contestant. */
-  readonly documents: number;
-  /** Of output; 0 where nothing is written. */
+import type { Finished } from "./process.ts";
+import type { Measured, Row } from "./results.ts";
+import type { World } from "./world.ts";
+
+/** A program that has ended, and how many bytes it wrote; 0 where it writes nothing. */
+export interface Outcome {
+  readonly finished: Finished;
   readonly bytes: number;
 }
 
 export interface Contestant {
   readonly name: string;
   /** Runs once; rejects when its output is not what it should be. */
-  run(): Promise<Measured>;
+  run(): Promise<Outcome>;
 }
 
-export interface Scored {
-  readonly name: string;
-  readonly runs: readonly Measured[];
-}
-
+/** Each contestant runs `rounds` times. `what` is told together with each run. */
 export async function takeTurns(
+  world: World,
+  what: string,
   contestants: readonly Contestant[],
-  rounds: number,
-  onRun: (name: string, round: number, measured: Measured) => void,
-): Promise<Scored[]> {
-  const scored = contestants.map(({ name }) => ({ name, runs: [] as Measured[] }));
+  rounds = world.rounds,
+): Promise<Row[]> {
+  const rows = contestants.map(({ name }) => ({ name, runs: [] as Measured[], bytes: 0 }));
   for (let round = 1; round <= rounds; round += 1) {
     for (const [index, contestant] of contestants.entries()) {
-      const measured = await contestant.run();
-      scored[index]?.runs.push(measured);
-      onRun(contestant.name, round, measured);
+      const row = rows[index];
+      if (row === undefined) continue;
+      const serverBefore = world.serverCpuSeconds();
+      const { finished, bytes } = await contestant.run();
+      const { seconds, cpuSeconds, peakMB } = finished;
+      row.runs.push({ seconds, cpuSeconds, peakMB, serverCpuSeconds: world.serverCpuSeconds() - serverBefore });
+      row.bytes = bytes;
+      world.tell(`${what}, round ${round}: ${contestant.name}: ${seconds.toFixed(3)} s`);
     }
   }
-  return scored;
+  return rows;
 }

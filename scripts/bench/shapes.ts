@@ -44,7 +44,7 @@ const PLAIN = Array.from({ length: 300 }, (_, i) => {
 });
 
 /** 450 fields: what an export of a form or of telemetry looks like. */
-export function wideDocument(number: number): TestDocument {
+function wideDocument(number: number): TestDocument {
   const random = randomOf(number);
   const fields: TestDocument = { _id: objectIdOf(number) };
   const kinds: readonly (() => unknown)[] = [
@@ -62,20 +62,20 @@ export function wideDocument(number: number): TestDocument {
 }
 
 /** About 5 KB: texts with quotes and line ends, mostly far from ASCII. */
-export function textDocument(number: number): TestDocument {
+function textDocument(number: number): TestDocument {
   const random = randomOf(number);
   const paragraphs = Array.from({ length: 12 }, () => pick(FOREIGN, random));
   return { _id: objectIdOf(number), title: phrase(random, 6), body: paragraphs.join("\n") };
 }
 
 /** About 20 KB: a typical one with a long text that is mostly ASCII. */
-export function largeDocument(number: number): TestDocument {
+function largeDocument(number: number): TestDocument {
   const paragraphs = Array.from({ length: 32 }, (_, i) => pick(PLAIN, randomOf(number * 32 + i)));
   return { ...typicalDocument(number), text: paragraphs.join("\n") };
 }
 
 /** About 3 KB: readings of a sensor and an embedding. */
-export function numericDocument(number: number): TestDocument {
+function numericDocument(number: number): TestDocument {
   const random = randomOf(number);
   const array = (length: number, make: () => unknown): unknown[] => Array.from({ length }, make);
   return {

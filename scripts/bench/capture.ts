@@ -1,0 +1,41 @@
+/** Capture of an idle collection against a backfill of the same: what the merge with the stream costs. */
+
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { mongotapCommand } from "./backfill.ts";
+import { loadCollection } from "./load.ts";
+import { BACKFILL, CAPTURE } from "./names.ts";
+import { LineChecker } from "./output.ts";
+import { runProcess } from "./process.ts";
+import type { Race } from "./results.ts";
+import { type Outcome, takeTurns } from "./rounds.ts";
+import { typicalDocument } from "../../test/support/documents.ts";
+import type { World } from "./world.ts";
+
+export async function measureCapture(world: World): Promise<Race[]> {
+  world.tell("capture: loading");
+  const loaded = await loadCollection(world.client, "captured", world.documents, typicalDocument);
+  const { database, collection, documents, bytes } = loaded;
+  const checker = new LineChecker({ documents, make: typicalDocument });
+  // State and output are new in every run.
+  const folder = join(world.folder, "capture");
+  const file = join(folder, "output");
+  const kept = ["--out", file, "--state", join(folder, "state"), "--envelope", "none"];
+  const run = async (command: readonly string[]): Promise<Outcome> => {
+    await mkdir(folder);
+    const finished = await runProcess({ command: [...command, ...kept] });
+    const written = checker.check(file);
+    await rm(folder, { recursive: true });
+    return { finished, bytes: written };
+  };
+  const backfill = mongotapCommand(world, "backfill", loaded);
+  const capture = [...mongotapCommand(world, "capture", loaded), "--until", "caught-up"];
+  await run(backfill);
+  const rows = await takeTurns(world, "capture", [
+    { name: BACKFILL, run: () => run(backfill) },
+    { name: CAPTURE, run: () => run(capture) },
+  ]);
+  await world.client.db(database).dropCollection(collection);
+  const title = "an idle collection of typical documents, with --state";
+  return [{ kind: "race", id: "capture", title, documents, bytes, rows, absent: [] }];
+}

@@ -1,0 +1,49 @@
+/** Whether the time per document stays the same when a collection grows. */
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { smallDocument } from "../../test/support/documents.ts";
+import { drain, mongotapCommand } from "./backfill.ts";
+import { type Loaded, loadCollection } from "./load.ts";
+import { BY_ID, MONGOTAP } from "./names.ts";
+import { runProcess } from "./process.ts";
+import type { Race } from "./results.ts";
+import { type Contestant, type Outcome, takeTurns } from "./rounds.ts";
+import type { World } from "./world.ts";
+
+/** One document: what a run costs before it has read anything. */
+export const ALMOST_NONE = 1;
+
+export async function measureGrowth(world: World): Promise<Race[]> {
+  const sizes = [ALMOST_NONE, ...world.growth];
+  const loaded: Loaded[] = [];
+  for (const size of sizes) {
+    world.tell(`growth: loading ${size}`);
+    loaded.push(await loadCollection(world.client, `growth${size}`, size, smallDocument));
+  }
+  // All sizes in one race, so that they are measured at the same time.
+  const contestants = loaded.flatMap((one): Contestant[] => {
+    const { database, collection, documents } = one;
+    const limit = [world.programs.client, "drain-by-id", world.uri, database, collection];
+    return [
+      { name: BY_ID, run: () => drain(limit, documents) },
+      { name: MONGOTAP, run: () => toFile(world, one) },
+    ];
+  });
+  for (const contestant of contestants) await contestant.run();
+  const rows = await takeTurns(world, "growth", contestants, world.rounds * 2);
+  for (const { database, collection } of loaded) await world.client.db(database).dropCollection(collection);
+  return loaded.map(({ documents, bytes }, index) => {
+    const title = `${documents.toLocaleString("en-US")} small documents`;
+    const own = rows.slice(index * 2, index * 2 + 2);
+    return { kind: "race", id: `growth-${documents}`, title, documents, bytes, rows: own, absent: [] };
+  });
+}
+
+async function toFile(world: World, loaded: Loaded): Promise<Outcome> {
+  const file = join(world.folder, "output");
+  const finished = await runProcess({ command: [...mongotapCommand(world, "backfill", loaded), "--out", file] });
+  const { size } = Bun.file(file);
+  await rm(file);
+  return { finished, bytes: size };
+}

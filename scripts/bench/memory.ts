@@ -1,0 +1,65 @@
+/** Resident memory over a large backfill, with a consumer that is fast and one that is slow. */
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { mongotapCommand } from "./backfill.ts";
+import { loadCollection } from "./load.ts";
+import { withReader } from "./pipe.ts";
+import { type Finished, runProcess } from "./process.ts";
+import type { Memory, MemoryPoint } from "./results.ts";
+import { SHAPES } from "./shapes.ts";
+import type { World } from "./world.ts";
+
+const SAMPLE_MS = 50;
+/** Of what the slow consumer takes: the whole takes it so long. */
+const SLOW_SECONDS = 30;
+/** As many points as a plot can show. */
+const POINTS = 150;
+
+export async function measureMemory(world: World): Promise<Memory[]> {
+  const groups: Memory[] = [];
+  for (const shape of SHAPES) {
+    if (shape.name !== "typical" && shape.name !== "large") continue;
+    world.tell(`memory: loading ${shape.name}`);
+    const loaded = await loadCollection(world.client, shape.name, Math.ceil(world.documents * shape.share), shape.make);
+    const command = mongotapCommand(world, "backfill", loaded);
+    const file = join(world.folder, "output");
+    const fast = await watched({ command: [...command, "--out", file] });
+    await rm(file);
+    const rate = Math.ceil(loaded.bytes / SLOW_SECONDS);
+    const reader = (path: string): string[] => [world.programs.client, "sip", path, String(rate)];
+    const { result: slow, lines } = await withReader(world.folder, (stdout) => watched({ command, stdout }), reader);
+    if (lines !== loaded.documents) throw new Error(`${lines} lines, not ${loaded.documents}`);
+    const rows = [
+      { name: "to a file", ...fast },
+      { name: `to a reader of ${(rate / 1e6).toFixed(0)} MB/s`, ...slow },
+    ];
+    for (const { name, peakMB } of rows) world.tell(`memory: ${shape.name}, ${name}: ${peakMB.toFixed(0)} MB`);
+    await world.client.db(loaded.database).dropCollection(loaded.collection);
+    groups.push({ kind: "memory", id: `memory-${shape.name}`, title: shape.text, rows });
+  }
+  return groups;
+}
+
+interface Watched {
+  readonly points: readonly MemoryPoint[];
+  readonly peakMB: number;
+}
+
+async function watched(options: { command: string[]; stdout?: number }): Promise<Watched> {
+  const points: MemoryPoint[] = [];
+  const onSample = (point: MemoryPoint): unknown => points.push(point);
+  const { peakMB }: Finished = await runProcess({ ...options, sampleMs: SAMPLE_MS, onSample });
+  return { points: thinned(points), peakMB };
+}
+
+/** The highest of each stretch, so that no peak is lost. */
+function thinned(points: readonly MemoryPoint[]): MemoryPoint[] {
+  const stretch = Math.ceil(points.length / POINTS);
+  const kept: MemoryPoint[] = [];
+  for (let at = 0; at < points.length; at += stretch) {
+    const highest = points.slice(at, at + stretch).reduce((a, b) => (b.megabytes > a.megabytes ? b : a));
+    kept.push(highest);
+  }
+  return kept;
+}

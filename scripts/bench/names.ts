@@ -1,0 +1,14 @@
+/** How the contestants are called, in every table: goals look them up by these. */
+
+export const BY_ID = "bare drain, by _id";
+export const NATURAL = "bare drain, natural order";
+export const MONGOTAP = "mongotap";
+export const TO_PIPE = "mongotap, to a pipe";
+export const FROM_SOURCE = "mongotap, bun src/main.ts";
+export const DRIVER = "driver + EJSON.stringify";
+export const DUMP = "mongodump";
+export const EXPORT = "mongoexport";
+export const DEBEZIUM = "Debezium embedded";
+export const STREAM = "bare drain of the change stream";
+export const CAPTURE = "mongotap capture";
+export const BACKFILL = "mongotap backfill";

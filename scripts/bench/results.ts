@@ -1,0 +1,112 @@
+/** What a run of the benchmark found, as it is kept in JSON: the tables and plots are made of it and of nothing else. */
+
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** One run of one contestant, from its start to its end. */
+export interface Measured {
+  readonly seconds: number;
+  /** User and system time of all its threads. */
+  readonly cpuSeconds: number;
+  /** What the server spent meanwhile. */
+  readonly serverCpuSeconds: number;
+  readonly peakMB: number;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly runs: readonly Measured[];
+  /** Bytes of output; 0 where nothing is written. */
+  readonly bytes: number;
+}
+
+/** Contestants that took turns at the same work. */
+export interface Race {
+  readonly kind: "race";
+  readonly id: string;
+  readonly title: string;
+  readonly documents: number;
+  /** Of BSON. */
+  readonly bytes: number;
+  readonly rows: readonly Row[];
+  /** Which contestants could not take part, and why. */
+  readonly absent: readonly string[];
+}
+
+/** From the acknowledgement of a write to its line in the pipe, in milliseconds. */
+export interface Delay {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly writes: number;
+}
+
+export interface Latency {
+  readonly kind: "latency";
+  readonly id: string;
+  readonly title: string;
+  readonly rows: readonly { readonly name: string; readonly runs: readonly Delay[] }[];
+}
+
+/** Resident memory at a moment of a run. */
+export interface MemoryPoint {
+  readonly seconds: number;
+  readonly megabytes: number;
+}
+
+export interface Memory {
+  readonly kind: "memory";
+  readonly id: string;
+  readonly title: string;
+  readonly rows: readonly { readonly name: string; readonly points: readonly MemoryPoint[]; readonly peakMB: number }[];
+}
+
+export type Group = Race | Latency | Memory;
+
+/** The machine and the programs of a run. */
+export interface Machine {
+  readonly cores: number;
+  readonly memoryGB: number;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** One subject; each can be run by itself, and remembers where. */
+export interface Section {
+  readonly groups: readonly Group[];
+  readonly machine: Machine;
+  readonly rounds: number;
+  /** What was asked for on the command line. */
+  readonly command: string;
+}
+
+export interface Results {
+  readonly formatVersion: 1;
+  readonly sections: Readonly<Record<string, Section>>;
+}
+
+/** Empty where there is no file yet. */
+export function loadResults(path: string): Results {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return { formatVersion: 1, sections: {} };
+  }
+  const results = JSON.parse(text) as Results;
+  if (results.formatVersion !== 1) throw new Error(`${path} is of another version of the benchmark`);
+  return results;
+}
+
+/** Puts one section into the file and leaves the others as they are. */
+export function saveSection(path: string, name: string, section: Section): void {
+  const { sections } = loadResults(path);
+  const results: Results = { formatVersion: 1, sections: { ...sections, [name]: section } };
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, `${JSON.stringify(results, rounded, 1)}\n`);
+  renameSync(`${path}.new`, path);
+}
+
+/** Tenths of milliseconds are noise, and make the file hard to read. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === "number" ? Math.round(value * 1e4) / 1e4 : value;
+}

@@ -1,0 +1,21 @@
+/** The subjects of the benchmark, by the names that `--only` takes. */
+
+import { measureBackfill } from "./backfill.ts";
+import { measureCapture } from "./capture.ts";
+import { measureGrowth } from "./growth.ts";
+import { measureLatency } from "./latency.ts";
+import { measureMemory } from "./memory.ts";
+import type { Group } from "./results.ts";
+import { measureStartup } from "./startup.ts";
+import { measureTail } from "./tail.ts";
+import type { World } from "./world.ts";
+
+export const SECTIONS: Readonly<Record<string, (world: World) => Promise<readonly Group[]>>> = {
+  backfill: measureBackfill,
+  capture: measureCapture,
+  tail: measureTail,
+  latency: measureLatency,
+  startup: measureStartup,
+  memory: measureMemory,
+  growth: measureGrowth,
+};

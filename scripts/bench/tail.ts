@@ -1,0 +1,53 @@
+/** Insert events from a start time: mongotap against the bare drain of the change stream, the driver's and Debezium. */
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { typicalDocument } from "../../test/support/documents.ts";
+import { drain, mongotapCommand, writeFile } from "./backfill.ts";
+import { loadCollection } from "./load.ts";
+import { DRIVER, MONGOTAP, STREAM } from "./names.ts";
+import { LineChecker } from "./output.ts";
+import type { Race } from "./results.ts";
+import { type Contestant, type Outcome, takeTurns } from "./rounds.ts";
+import type { World } from "./world.ts";
+
+const COLLECTION = "events";
+
+export async function measureTail(world: World): Promise<Race[]> {
+  const { client, events, folder, programs, uri } = world;
+  world.tell("tail: loading");
+  const seconds = await nextSecond();
+  const loaded = await loadCollection(client, COLLECTION, events, typicalDocument);
+  const { database, collection, documents, bytes } = loaded;
+  const file = join(folder, "output");
+  const span = [String(seconds), String(events)];
+  const reference = (work: string): string[] => [programs.client, work, uri, database, collection, ...span, file];
+  const tail = [...mongotapCommand(world, "tail", loaded), "--start-at", String(seconds), "--until", "caught-up"];
+  const checker = new LineChecker({ documents: events, make: typicalDocument });
+  const contestants: Contestant[] = [
+    { name: STREAM, run: () => drain(reference("drain-stream"), events) },
+    { name: MONGOTAP, run: () => writeFile([...tail, "--out", file], file, checker) },
+    { name: DRIVER, run: () => ofDriver(reference("driver-stream"), file, events) },
+  ];
+  await contestants[0]?.run();
+  const rows = await takeTurns(world, "tail", contestants);
+  await client.db(database).dropCollection(collection);
+  const title = "insert events of typical documents, from a start time until caught up";
+  return [{ kind: "race", id: "tail", title, documents, bytes, rows, absent: [] }];
+}
+
+/** Resolves to a second that has just begun, and in which nothing has been written yet. */
+async function nextSecond(): Promise<number> {
+  const seconds = Math.floor(Date.now() / 1000) + 1;
+  await sleep(seconds * 1000 - Date.now() + 5);
+  return seconds;
+}
+
+/** The driver's events are not bare documents: only their number is looked at. */
+async function ofDriver(command: readonly string[], file: string, events: number): Promise<Outcome> {
+  const outcome = await drain(command, events);
+  const { size } = Bun.file(file);
+  await rm(file);
+  return { ...outcome, bytes: size };
+}

@@ -24,8 +24,11 @@ export interface Connection extends AsyncDisposable {
 
 /** How long the first connection may take: enough for an election, short enough for somebody who waits. */
 const SELECTION_MS = 10_000;
-/** A reply that takes longer than this has no one at the other end (change streams answer every second). */
-const SOCKET_MS = 120_000;
+/**
+ * A last resort: the driver's monitor notices a dead or frozen server within half a minute and interrupts what waits for
+ * it. Not shorter, because a stream that resumes far back may have to scan a large oplog before it answers at all.
+ */
+const SOCKET_MS = 900_000;
 
 /**
  * Connects and asks the server what it is.

@@ -1,0 +1,98 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { filePathOf } from "../../src/sink/file-names.ts";
+import type { OutputMark } from "../../src/sink/sink.ts";
+import { openDirectory, put, scratch } from "./sinks.ts";
+
+describe("filePathOf() stays below its directory, whatever the target", () => {
+  test.each([
+    ["acmeCo/orders", "acmeCo/orders.ndjson"],
+    ["orders", "orders.ndjson"],
+    ["/acmeCo//orders/", "acmeCo/orders.ndjson"],
+    ["../../etc/passwd", "%2E%2E/%2E%2E/etc/passwd.ndjson"],
+    ["./x", "%2E/x.ndjson"],
+    ["a\\..\\b", "a%5C.%2E%5Cb.ndjson"],
+    ["con/aux.txt", "%63on/%61ux.txt.ndjson"],
+    [".hidden/x", "%2Ehidden/x.ndjson"],
+    ["a b/\u0000", "a%20b/%00.ndjson"],
+  ])("%s", (target, path) => {
+    expect(filePathOf(target)).toBe(path);
+  });
+
+  test("parts that differ in capitals differ where capitals do not count", () => {
+    expect(filePathOf("Acme/x", { foldsCase: true })).not.toBe(filePathOf("acme/x", { foldsCase: true }));
+  });
+
+  test("long parts are cut, and differ", () => {
+    const [a, b] = ["a", "b"].map((end) => filePathOf(`${"x".repeat(300)}${end}/y`));
+    expect(a).not.toBe(b);
+    expect(a?.split("/")[0]?.length).toBeLessThan(255);
+  });
+});
+
+const TARGETS = new Map([
+  ["shop.orders", "acmeCo/orders"],
+  ["shop.users", "acmeCo/deep/users"],
+]);
+
+function filesIn(path: string): string[] {
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`.slice(path.length + 1))
+    .toSorted();
+}
+
+describe("a folder with targets", () => {
+  test("has the file of each collection under its target, and the others under their names", async () => {
+    using dir = scratch();
+    const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
+    await put(sink, ["shop.orders", "1\n"], ["shop.users", "2\n"], ["shop.other", "3\n"]);
+    const marks = await sink.flush();
+    await sink.committed();
+    await sink[Symbol.asyncDispose]();
+    expect(filesIn(dir.at("out"))).toEqual(["acmeCo/deep/users.ndjson", "acmeCo/orders.ndjson", "shop.other.ndjson"]);
+    const again = await openDirectory(dir.at("out"), { targets: TARGETS, marks });
+    await put(again, ["shop.users", "4\n"]);
+    await again.flush();
+    await again[Symbol.asyncDispose]();
+    expect(readFileSync(dir.at("out/acmeCo/deep/users.ndjson"), "utf8")).toBe("2\n4\n");
+  });
+
+  test("refuses to go on in another file than it began, and leaves everything as it is", async () => {
+    using dir = scratch();
+    const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
+    await put(sink, ["shop.orders", "1\n"]);
+    const marks: readonly OutputMark[] = await sink.flush();
+    await sink.committed();
+    await sink[Symbol.asyncDispose]();
+    const moved = new Map([["shop.orders", "elsewhere/orders"]]);
+    const path = dir.at("out/acmeCo/orders.ndjson");
+    await expect(openDirectory(dir.at("out"), { targets: moved, marks })).rejects.toThrow(
+      `shop.orders is in ${path}, and its target is now ${dir.at("out/elsewhere/orders.ndjson")}; nothing was written`,
+    );
+    // A collection that is no longer bound is nobody's business.
+    await (await openDirectory(dir.at("out"), { targets: new Map([["shop.x", "x"]]), marks }))[Symbol.asyncDispose]();
+  });
+
+  test("refuses two collections that would share a file", async () => {
+    using dir = scratch();
+    const twins = new Map([
+      ["a.b", "x/y"],
+      ["c.d", "x//y"],
+    ]);
+    await expect(openDirectory(dir.at("out"), { targets: twins })).rejects.toThrow(
+      "a.b and c.d would both be written to x/y.ndjson",
+    );
+    const sink = await openDirectory(dir.at("out"), { targets: new Map([["a.b", "c.d"]]) });
+    await expect(put(sink, ["c.d", "1\n"])).rejects.toThrow("a.b and c.d would both be written to c.d.ndjson");
+    await sink[Symbol.asyncDispose]();
+  });
+
+  test("says what is in the way", async () => {
+    using dir = scratch();
+    mkdirSync(dir.at("out/acmeCo/orders.ndjson"), { recursive: true });
+    const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
+    await expect(put(sink, ["shop.orders", "1\n"])).rejects.toThrow("exists and is not a regular file");
+    await sink[Symbol.asyncDispose]();
+  });
+});

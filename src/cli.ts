@@ -18,6 +18,8 @@ export interface CommandRow {
   readonly args: string;
   readonly text: string;
   readonly options: readonly OptionName[];
+  /** What `--as` takes, where that is more than table and json. */
+  readonly forms?: readonly Settings["as"][];
   readonly examples: readonly string[];
   readonly load: () => Promise<Command>;
 }
@@ -33,9 +35,16 @@ const BOUNDS = ["for", "limit", "retryFor", "maxMemory"] as const;
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   discover: {
     args: "[namespace...]",
-    text: "list databases and collections with type, documents and size",
-    options: [...SOURCE, ...WHAT, "as", ...SEEING],
-    examples: ["mongotap discover", "mongotap discover shop --as json"],
+    text: "list databases and collections with type, documents and size, and their fields from a sample",
+    options: [...SOURCE, ...WHAT, "sample", "sampleTime", "examples", "format", "as", "diff", ...SEEING],
+    forms: ["table", "json", "jsonschema", "flow", "airbyte", "singer", "html"],
+    examples: [
+      "mongotap discover",
+      "mongotap discover shop.orders",
+      "mongotap discover shop --as html > shop.html",
+      "mongotap discover shop.orders --as jsonschema --format plain",
+      "mongotap discover shop --as json > shop.json; mongotap discover --diff shop.json",
+    ],
     load: async () => (await import("./commands/discover.ts")).discover,
   },
   backfill: {
@@ -159,6 +168,12 @@ export async function runCli({ argv, env, world, createLog }: CliInput): Promise
   if (row.args.startsWith("<") && namespaces.length === 0) {
     throw new MongotapError("usage", `${name} needs to know what to read: db.collection, db.* or db`, {
       hint: `Example: ${row.examples[0] ?? ""}`,
+    });
+  }
+  const { forms = ["table", "json"] } = row;
+  if (!forms.includes(settings.as)) {
+    throw new MongotapError("usage", `${name} does not print as ${settings.as}`, {
+      hint: `It takes ${forms.join(" or ")}.`,
     });
   }
   const log = createLog(settings);

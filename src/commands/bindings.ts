@@ -5,7 +5,10 @@ import { type Binding, parseBinding, withoutExcluded } from "../source/bindings.
 import type { Invocation } from "./command.ts";
 
 /** @throws MongotapError `usage` for no namespace, for an exclusion that excludes nothing, and when nothing is left */
-export function bindingsOf({ namespaces, settings }: Pick<Invocation, "namespaces" | "settings">): Binding[] {
+export function bindingsOf({
+  namespaces,
+  settings,
+}: Pick<Invocation, "namespaces"> & { readonly settings: Pick<Invocation["settings"], "exclude"> }): Binding[] {
   const bindings = namespaces.map(parseBinding);
   if (bindings.length === 0) return [];
   for (const text of settings.exclude) {

@@ -1,71 +1,57 @@
-/** `mongotap discover`: databases and collections with type, documents and size. */
+/** `mongotap discover`: databases and collections, and the fields of their documents, in the form that is asked for. */
 
 import { connectionStringOf } from "../config/source.ts";
 import { connect } from "../connect/client.ts";
-import { countOf, sizeOf } from "../observe/stats.ts";
-import { tableOf } from "../observe/table.ts";
-import { type Binding, isBound, parseBinding } from "../source/bindings.ts";
-import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
-import { bindingsOf } from "./bindings.ts";
-import type { Command } from "./command.ts";
+import type { ConnectionString } from "../connect/connection-string.ts";
+import { asTable } from "../discover/as-table.ts";
+import type { Catalog } from "../discover/collection.ts";
+import type { Command, Invocation } from "./command.ts";
+import { compare, readEarlier } from "./discover-diff.ts";
+import { readEntries, type Scope, scopeOf } from "./discover-read.ts";
 import { print } from "./print.ts";
 
-/** One line of the list. `documents` and `bytes` are null where the server keeps no count (views). */
-interface Found extends Measured {
-  readonly db: string;
-  readonly collection: string;
-  readonly type: CollectionInfo["type"];
-  readonly capped: boolean;
-  readonly images: boolean;
-  readonly uuid: string | null;
-}
-
 export const discover: Command = async (invocation) => {
-  const { settings, log, world } = invocation;
-  const bindings = bindingsOf(invocation);
-  const excluded = settings.exclude.map(parseBinding);
+  const { settings, log } = invocation;
+  const earlier = settings.diff === undefined ? undefined : await readEarlier(settings.diff, settings.as);
+  const scope = scopeOf(invocation, earlier);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
-  await using connection = await connect(uri, "mongotap", world.signal);
-  const { client } = connection;
-  const databases = bindings.length === 0 ? await listDatabases(client) : [...new Set(bindings.map((b) => b.db))];
-  const found: Found[] = [];
-  for (const db of databases) {
-    for (const info of (await listCollections(client, db)).filter((c) => isWanted(bindings, excluded, c))) {
-      const { type, capped, images, uuid } = info;
-      found.push({
-        db,
-        collection: info.namespace.collection,
-        type,
-        ...(await measure(client, info)),
-        capped,
-        images,
-        uuid,
-      });
-    }
-  }
-  if (found.length === 0) log.warn("nothing found");
-  await print(settings.as === "json" ? jsonOf(found) : textOf(found));
+  const catalog = await catalogOf(invocation, scope, uri);
+  if (earlier !== undefined) return compare(earlier, catalog, scope, settings);
+  await print(await textOf(catalog, invocation, uri));
   return 0;
 };
 
-function isWanted(bindings: readonly Binding[], excluded: readonly Binding[], { namespace }: CollectionInfo): boolean {
-  return bindings.length === 0 ? !isBound(excluded, namespace) : isBound(bindings, namespace);
+async function catalogOf(invocation: Invocation, scope: Scope, uri: ConnectionString): Promise<Catalog> {
+  const { world, log } = invocation;
+  await using connection = await connect(uri, "mongotap", world.signal);
+  const entries = await readEntries(connection, scope, invocation);
+  if (entries.length === 0) log.warn("nothing found");
+  const { namespaces, exclude } = scope;
+  return { version: world.version, namespaces, exclude, at: new Date().toISOString(), entries };
 }
 
-/** A JSON array with one object on each line. */
-function jsonOf(found: readonly Found[]): string {
-  return `[\n${found.map((row) => JSON.stringify(row)).join(",\n")}\n]\n`;
-}
-
-function textOf(found: readonly Found[]): string {
-  const rows = found.map(({ db, collection, type, documents, bytes, capped, images }) => [
-    `${db}.${collection}`,
-    type,
-    documents === null ? "-" : documents.toLocaleString("en-US"),
-    bytes === null ? "-" : sizeOf(bytes),
-    [capped ? "capped" : "", images ? "images" : ""].filter((note) => note !== "").join(", "),
-  ]);
-  const table = tableOf(["NAMESPACE", "TYPE", "DOCUMENTS", "SIZE", "NOTES"], rows, [2, 3]);
-  return `${table}\n${countOf(found.length, "collection")}\n`;
+/** Each form brings its own code, when it is asked for. */
+async function textOf(catalog: Catalog, { settings, log }: Invocation, uri: ConnectionString): Promise<string> {
+  switch (settings.as) {
+    case "table":
+      return asTable(catalog);
+    case "json":
+      return (await import("../discover/as-json.ts")).asJson(catalog);
+    case "jsonschema":
+      return (await import("../discover/as-jsonschema.ts")).asJsonSchema(catalog, settings.format);
+    case "flow": {
+      const { asFlow, flowServerOf } = await import("../discover/as-flow.ts");
+      for (const { info, noStream } of catalog.entries) {
+        if (noStream !== null) log.warn(`${info.namespace.db}.${info.namespace.collection} is left out: ${noStream}`);
+      }
+      return asFlow(catalog, flowServerOf(uri));
+    }
+    case "airbyte":
+      return (await import("../discover/as-airbyte.ts")).asAirbyte(catalog);
+    case "singer":
+      return (await import("../discover/as-singer.ts")).asSinger(catalog);
+    case "html":
+      return (await import("../discover/as-html.ts")).asHtml(catalog, uri.shown);
+  }
 }

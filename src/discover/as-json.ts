@@ -6,8 +6,8 @@ import { type FieldRow, rowsOf } from "./rows.ts";
 /** Of the form of this output. Higher when readers of the old one would go wrong. */
 export const CATALOG_FORMAT = 1;
 
-export function asJson({ version, namespaces, entries }: Catalog): string {
-  const head = JSON.stringify({ mongotap: version, format: CATALOG_FORMAT, namespaces }).slice(0, -1);
+export function asJson({ version, at, namespaces, exclude, entries }: Catalog): string {
+  const head = JSON.stringify({ mongotap: version, format: CATALOG_FORMAT, at, namespaces, exclude }).slice(0, -1);
   return `${head},"collections":[\n${entries.map((entry) => JSON.stringify(collectionJson(entry))).join(",\n")}\n]}\n`;
 }
 

@@ -27,6 +27,9 @@ export interface Catalog {
   readonly version: string;
   /** What was asked for; empty: everything. */
   readonly namespaces: readonly string[];
+  readonly exclude: readonly string[];
+  /** When it was made, as an ISO date. */
+  readonly at: string;
   readonly entries: readonly CatalogEntry[];
 }
 
@@ -52,6 +55,7 @@ export function sampleText({ documents: count, sampled, failure }: CatalogEntry)
   if (failure !== null) return `not read: ${failure}`;
   if (sampled === undefined) return "not read";
   const { documents, how, cut, structure } = sampled;
+  if (documents === 0 && cut === null) return "no documents";
   const of = count === null || how === "all" ? "" : ` of ${number(count)}`;
   const parts = [
     how === "all" ? `all ${number(documents)} documents` : `${number(documents)}${of} documents`,

@@ -34,6 +34,8 @@ const FILES: readonly (readonly [path: string, text: string, ...rules: string[]]
   ["src/state/checkpoint.ts", `export { string } from "valibot";`],
   ["src/state/lock.ts", `export { string } from "valibot";`, IMPORTS],
   ["src/config/cac.ts", `export { cac } from "cac";`, IMPORTS],
+  ["src/discover/driver.ts", `export type { Document } from "mongodb";`, IMPORTS],
+  ["src/discover/yaml.ts", `export { stringify } from "yaml";`],
   ["src/observe/log.ts", `export { default as colors } from "picocolors";`],
   ["src/commands/tail.ts", `export { MongoClient } from "mongodb";`, IMPORTS],
   ["src/commands/argv.ts", `export { argv } from "node:process";`, IMPORTS],

@@ -71,6 +71,7 @@ const TYPES_ONLY: Readonly<Record<string, RegExp>> = {
   state: /^\.\.\/sink\/sink\.ts$/,
   protocol: /^\.\.\/sink\/sink\.ts$/,
   commands: /^\.\.\/codec\//,
+  discover: /^\.\.\/source\/(catalog|sample)\.ts$/,
 };
 
 // The linter's `allowTypeImports` does not combine with a list of allowed imports, so this half is held here.

@@ -1,0 +1,80 @@
+/**
+ * The catalog as Singer taps print it with `--discover`.
+ * https://github.com/singer-io/getting-started/blob/master/docs/DISCOVERY_MODE.md
+ */
+
+import type { Namespace } from "../source/record.ts";
+import type { Catalog, CatalogEntry } from "./collection.ts";
+import { columnsOf, type ColumnRules, hasKey } from "./column-schema.ts";
+import { streamNames } from "./stream-names.ts";
+import type { Schema } from "./wrappers.ts";
+
+const RULES: ColumnRules = { moment: { format: "date-time" } };
+
+interface Metadata {
+  readonly breadcrumb: readonly string[];
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export function asSinger({ entries }: Catalog): string {
+  const ids = streamNames(
+    entries.map(({ info }) => info.namespace),
+    streamId,
+  );
+  const streams = entries.map((entry) => streamOf(entry, ids.get(entry.info.namespace) ?? ""));
+  return `${JSON.stringify({ streams }, undefined, 2)}\n`;
+}
+
+/** Without dots and other marks, which Meltano's `select` would want escaped. */
+function streamId({ db, collection }: Namespace): string {
+  return `${db}-${collection}`.replaceAll(/[^\p{L}\p{N}_]+/gu, "-");
+}
+
+function streamOf(entry: CatalogEntry, id: string): unknown {
+  const properties = columnsOf(entry, RULES);
+  return {
+    tap_stream_id: id,
+    stream: id,
+    table_name: entry.info.namespace.collection,
+    schema: { type: "object", properties },
+    key_properties: keyOf(entry),
+    metadata: [streamMetadata(entry), ...propertyMetadata(properties, [])],
+  };
+}
+
+function keyOf({ info }: CatalogEntry): readonly string[] {
+  return hasKey(info) ? ["_id"] : [];
+}
+
+function streamMetadata(entry: CatalogEntry): Metadata {
+  const { info, documents, noStream } = entry;
+  return {
+    breadcrumb: [],
+    metadata: {
+      inclusion: "available",
+      "selected-by-default": true,
+      "table-key-properties": keyOf(entry),
+      "forced-replication-method": noStream === null ? "LOG_BASED" : "FULL_TABLE",
+      "database-name": info.namespace.db,
+      "is-view": info.type === "view",
+      ...(documents === null ? {} : { "row-count": documents }),
+    },
+  };
+}
+
+/** One entry for every property: Meltano makes those up that are missing, and not well. */
+function* propertyMetadata(
+  properties: Readonly<Record<string, Schema>>,
+  parent: readonly string[],
+): Generator<Metadata> {
+  for (const [name, schema] of Object.entries(properties)) {
+    const breadcrumb = [...parent, "properties", name];
+    const isKey = parent.length === 0 && name === "_id";
+    yield {
+      breadcrumb,
+      metadata: isKey ? { inclusion: "automatic" } : { inclusion: "available", "selected-by-default": true },
+    };
+    const inner = schema["properties"];
+    if (inner !== undefined) yield* propertyMetadata(inner as Readonly<Record<string, Schema>>, breadcrumb);
+  }
+}

@@ -35,6 +35,11 @@ describe("the help of a command", () => {
     const row = COMMANDS[name];
     for (const option of row?.options ?? []) {
       const { flag, ...rest } = OPTIONS[option];
+      if ("flagless" in rest) {
+        expect(stdout).toContain(`  ${envNameOf(OPTIONS[option])} `);
+        expect(stdout).not.toContain(`--${flag} ${rest.value}`);
+        continue;
+      }
       const shown = "value" in rest ? `--${flag} ${rest.value}` : `--${flag}`;
       expect(stdout).toContain(`  ${shown} `);
       expect(stdout).toContain(`[${envNameOf(OPTIONS[option])}]`);

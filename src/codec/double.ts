@@ -27,13 +27,13 @@ export function writeAscii(out: Uint8Array, to: number, text: string): number {
 }
 
 function textOf(value: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1e-4 && magnitude < 1e6) {
+    const plain = String(value);
+    return plain.includes(".") ? plain : `${plain}.0`;
+  }
   if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
   const [mantissa = "", exponent = ""] = value.toExponential().split("e");
   const power = Number(exponent);
-  if (power < -4 || power >= 6) {
-    const digits = String(Math.abs(power)).padStart(2, "0");
-    return `${mantissa}E${power < 0 ? "-" : "+"}${digits}`;
-  }
-  const plain = String(value);
-  return plain.includes(".") ? plain : `${plain}.0`;
+  return `${mantissa}E${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
 }

@@ -102,7 +102,7 @@ export class JsonWriter {
     this.length += end - begin;
   }
 
-  /** What was written, as a view that is valid until the next write. */
+  /** What was written, as a view that is valid until the next write; its buffer cannot be transferred. */
   view(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }

@@ -154,30 +154,42 @@ export class Kernel implements Room {
   }
 }
 
-let shared: { readonly kernel: Kernel; readonly writer: JsonWriter } | undefined;
+/** A kernel with a writer that lives in its memory. */
+export interface Workbench {
+  readonly kernel: Kernel;
+  readonly writer: JsonWriter;
+}
+
+let shared: Workbench | undefined | null = null;
 
 /**
  * A kernel for writers that hold little: they stay where they are, and what is written is copied over. A memory of
- * its own for each writer would cost JavaScriptCore a garbage collection each.
+ * its own for each writer would cost JavaScriptCore a garbage collection each. Undefined where there is no kernel:
+ * no WebAssembly with SIMD (JavaScriptCore without AVX), or no address space for a memory.
  */
-export function sharedKernel(module: WebAssembly.Module): { readonly kernel: Kernel; readonly writer: JsonWriter } {
-  if (shared === undefined) {
-    const writer = new JsonWriter();
-    shared = { kernel: new Kernel(writer, module), writer };
-  }
+export function sharedKernel(): Workbench | undefined {
+  if (shared !== null) return shared;
+  const writer = new JsonWriter();
+  const kernel = moveToKernel(writer);
+  shared = kernel === undefined ? undefined : { kernel, writer };
   return shared;
 }
 
-let compiled: WebAssembly.Module | undefined | null = null;
-
-/** The compiled kernel; undefined where the machine has no WebAssembly with SIMD (JavaScriptCore without AVX). */
-export function kernelModule(): WebAssembly.Module | undefined {
-  if (compiled !== null) return compiled;
+/** Moves `writer` into the memory of a kernel of its own; undefined, and nothing is changed, where there is none. */
+export function moveToKernel(writer: JsonWriter): Kernel | undefined {
   try {
-    compiled = new WebAssembly.Module(Buffer.from(MODULE, "base64"));
+    return new Kernel(writer, kernelModule());
   } catch {
-    compiled = undefined;
+    // The slow walk writes the same bytes.
+    return undefined;
   }
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The compiled kernel. Throws what WebAssembly throws where it cannot be compiled. */
+export function kernelModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(Buffer.from(MODULE, "base64"));
   return compiled;
 }
 

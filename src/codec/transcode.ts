@@ -1,7 +1,7 @@
 /** BSON bytes to JSON bytes, without a JavaScript object for any document: the fast walk first, then the slow one. */
 
 import { BSON, readInt32 } from "./bson.ts";
-import { FLAG, Kernel, kernelModule, type Loaded, sharedKernel } from "./kernel.ts";
+import { FLAG, Kernel, type Loaded, moveToKernel, sharedKernel, type Workbench } from "./kernel.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { Transcoder, TranscoderOptions } from "./transcoder.ts";
 import { Walker } from "./walk.ts";
@@ -10,23 +10,23 @@ export type { Format, Transcoder, TranscoderOptions } from "./transcoder.ts";
 
 /** Makes a transcoder for `options`. */
 export function createTranscoder(options: TranscoderOptions): Transcoder {
-  const module = kernelModule();
-  return module === undefined ? new Walker(options) : new FastTranscoder(options, module);
+  const shared = sharedKernel();
+  return shared === undefined ? new Walker(options) : new FastTranscoder(options, shared);
 }
 
-/** A writer that holds more bytes than this, or is about to, moves into the memory of a kernel of its own. */
+/** A writer that holds more bytes than this, or is about to, gets a kernel of its own. */
 const MUCH = 64 * 1024;
 
 /** Hands each document to the kernel, and to the walker what the kernel gives up on. */
 class FastTranscoder implements Transcoder {
   readonly #walker: Walker;
-  readonly #module: WebAssembly.Module;
+  readonly #shared: Workbench;
   readonly #flags: number;
   #loaded: Loaded | undefined;
 
-  constructor(options: TranscoderOptions, module: WebAssembly.Module) {
+  constructor(options: TranscoderOptions, shared: Workbench) {
     this.#walker = new Walker(options);
-    this.#module = module;
+    this.#shared = shared;
     this.#flags = flagsOf(options);
   }
 
@@ -60,15 +60,19 @@ class FastTranscoder implements Transcoder {
 
   /** Appends the document at `at` unless the kernel gives up on it; then returns false. */
   #write(writer: JsonWriter, bytes: Uint8Array, at: number, limit: number, flags: number): boolean {
-    if (writer.room instanceof Kernel) return writer.room.write(bytes, at, limit, flags, this.#loaded);
-    if (writer.length > MUCH || (limit - at > MUCH && readInt32(bytes, at) > MUCH)) {
-      return new Kernel(writer, this.#module).write(bytes, at, limit, flags, this.#loaded);
-    }
-    const shared = sharedKernel(this.#module);
+    const own = writer.room instanceof Kernel ? writer.room : this.#ownKernel(writer, bytes, at, limit);
+    if (own !== undefined) return own.write(bytes, at, limit, flags, this.#loaded);
+    const shared = this.#shared;
     shared.writer.reset();
     if (!shared.kernel.write(bytes, at, limit, flags, this.#loaded)) return false;
     writer.writeBytes(shared.writer.bytes, 0, shared.writer.length);
     return true;
+  }
+
+  /** A kernel of its own for a writer that holds much, or is about to; undefined: the shared one will do. */
+  #ownKernel(writer: JsonWriter, bytes: Uint8Array, at: number, limit: number): Kernel | undefined {
+    const isLarge = writer.length > MUCH || (limit - at > MUCH && readInt32(bytes, at) > MUCH);
+    return isLarge ? moveToKernel(writer) : undefined;
   }
 }
 

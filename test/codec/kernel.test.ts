@@ -61,7 +61,7 @@ describe("the kernel", () => {
 
   test("gives up on no document of the usual types but a date out of the ordinary", () => {
     const writer = new JsonWriter();
-    const kernel = new Kernel(writer, must(kernelModule(), "WebAssembly"));
+    const kernel = new Kernel(writer, kernelModule());
     fc.assert(
       fc.property(usualDocument, fc.constantFrom(0, FLAG.canonical), (bytes, flags) => {
         writer.reset();
@@ -93,7 +93,7 @@ describe("the kernel", () => {
 
   test("writes inside its room, or says that there is too little", () => {
     const memory = new WebAssembly.Memory({ initial: 16 });
-    const instance = new WebAssembly.Instance(must(kernelModule(), "WebAssembly"), { env: { memory } });
+    const instance = new WebAssembly.Instance(kernelModule(), { env: { memory } });
     const { prepare, staticEnd, transcode } = instance.exports as Record<string, (...numbers: number[]) => number>;
     if (prepare === undefined || staticEnd === undefined || transcode === undefined) throw new Error("no kernel");
     const all = new Uint8Array(memory.buffer);

@@ -53,10 +53,8 @@ async function killAndResume(capture: Capture, number: number): Promise<void> {
   capture.start();
   await capture.until((now) => now.seq > before.seq); // each run saves its state at once, when it has cut the file
   const cut = before.fileBytes - before.committedBytes;
-  tell(
-    `resume   ${number}`,
-    `at byte ${count(before.committedBytes)}: the ${count(cut)} behind it, in no state, were cut off`,
-  );
+  const rest = cut === 0 ? "where the file ends" : `the ${count(cut)} behind it, in no state, were cut off`;
+  tell(`resume   ${number}`, `at byte ${count(before.committedBytes)}: ${rest}`);
 }
 
 function placeOf({ phase, rows }: Standing): string {
@@ -171,7 +169,7 @@ async function run(resources: AsyncDisposableStack, size: number, seconds: numbe
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { orders: { type: "string", default: "120000" }, seconds: { type: "string", default: "14" } },
+    options: { orders: { type: "string", default: "100000" }, seconds: { type: "string", default: "14" } },
   });
   const resources = new AsyncDisposableStack();
   let interrupted = false;

@@ -8,7 +8,8 @@ export interface Order {
   readonly status: string;
   readonly placed: Date;
   readonly customer: { readonly name: string; readonly email: string; readonly city: string };
-  readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly price: Decimal128 }[];
+  readonly lines: readonly { readonly sku: string; readonly quantity: number; readonly cents: number }[];
+  readonly total: Decimal128;
   readonly weight: Double;
   readonly note: string | null;
   readonly revision: number;
@@ -37,17 +38,20 @@ export function whole(below: number): number {
 }
 
 export function newOrder(number: number, _id = new ObjectId()): Order {
+  const lines = Array.from({ length: 1 + whole(4) }, () => ({
+    sku: `SKU-${100_000 + whole(900_000)}`,
+    quantity: 1 + whole(5),
+    cents: 100 + whole(20_000),
+  }));
+  const total = lines.reduce((sum, { quantity, cents }) => sum + quantity * cents, 0);
   return {
     _id,
     number,
     status: "new",
     placed: new Date(Date.now() - whole(90 * 86_400_000)),
     customer: { name: pick(NAMES), email: `customer${whole(50_000)}@example.com`, city: pick(CITIES) },
-    lines: Array.from({ length: 1 + whole(4) }, () => ({
-      sku: `SKU-${100_000 + whole(900_000)}`,
-      quantity: 1 + whole(5),
-      price: Decimal128.fromString((1 + Math.random() * 200).toFixed(2)),
-    })),
+    lines,
+    total: Decimal128.fromString((total / 100).toFixed(2)),
     weight: new Double(Math.round(Math.random() * 20_000) / 1000),
     note: pick(NOTES),
     revision: 0,

@@ -95,7 +95,7 @@ export function encrypt(
 }
 
 /** What the real sops makes of an encrypted file. */
-export function decrypt({ sops }: SopsTools, path: string, keys: string): string {
+function decrypt({ sops }: SopsTools, path: string, keys: string): string {
   const env = { ...process.env, SOPS_AGE_KEY_FILE: keys };
   return execFileSync(sops, ["decrypt", path], { env, encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] });
 }

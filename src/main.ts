@@ -9,13 +9,15 @@ import { runCli } from "./cli.ts";
 import { MongotapError } from "./errors.ts";
 import { Stop } from "./lib/stop.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
+import { openStderr } from "./observe/stderr.ts";
 
+const stderr = openStderr(stderrStream);
 const stop = new AbortController();
 const paint = await paintOf();
 let log: Logger = createLog("info", "text");
 
 function createLog(level: Level, format: "text" | "json"): Logger {
-  return createLogger({ level, format, paint, write: writeToStderr });
+  return createLogger({ level, format, paint, write: (line) => stderr.write(line) });
 }
 
 /** Only for a terminal: picocolors looks at process.stdout, and Bun then makes a pipe non-blocking for everybody. */
@@ -25,17 +27,19 @@ async function paintOf(): Promise<typeof PLAIN> {
   return colors.createColors(process.env["TERM"] !== "dumb");
 }
 
-/** A closed or full standard error must not end a run. */
-function writeToStderr(line: string): void {
-  process.stderr.write(line, () => undefined);
+/** A closed or broken standard error must not end a run. */
+function stderrStream(): NodeJS.WriteStream {
+  return process.stderr.on("error", () => undefined);
 }
 
 /**
- * Keeps process.stdout from being opened by anybody. Bun's `pipe()` looks at it, looking opens it, and opening it makes
- * a pipe non-blocking for every process that shares it. Assigned, because defining or describing the property opens it.
+ * Keeps process.stdout and process.stderr from being opened by anybody. Bun's `pipe()` looks at the first, the driver at
+ * the second; looking opens, and opening makes a pipe non-blocking for every process that shares it. Assigned, because
+ * defining or describing the property opens it.
  */
-function withholdStdout(): void {
+function withholdStreams(): void {
   Reflect.set(process, "stdout", undefined);
+  if (stderr.stream) Reflect.set(process, "stderr", stderr.stream);
 }
 
 /** First signal: finish the batch, save, end. Second: end at once; nothing committed is lost. */
@@ -80,7 +84,8 @@ function exitCodeOf(error: unknown): number {
   return known.exitCode;
 }
 
-withholdStdout();
-process.stderr.on("error", () => undefined);
+withholdStreams();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) listen(name);
-process.exit(await main());
+const exitCode = await main();
+await stderr.drain();
+process.exit(exitCode);

@@ -43,7 +43,6 @@ function objectionToRow(fields: readonly string[]): string | undefined {
 
 function rowsOf(text: string, fault: (line: number, reason: string) => void): readonly Row[] {
   return parse(text, {
-    bom: true,
     info: true,
     record_delimiter: ["\r\n", "\n", "\r"],
     relax_column_count: true,

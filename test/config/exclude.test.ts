@@ -67,8 +67,7 @@ describe("matchStages() lets the server leave exceptions out", () => {
 });
 
 describe("bindingsOf() refuses an exclusion that must be a slip", () => {
-  const of = (namespaces: string[], exclude: string[]): unknown =>
-    bindingsOf({ namespaces, settings: { exclude } });
+  const of = (namespaces: string[], exclude: string[]): unknown => bindingsOf({ namespaces, settings: { exclude } });
 
   test("one of a database that is not read", () => {
     expect(() => of(["shop"], ["shp.a"])).toThrow("shp.a is excluded, but nothing of the database shp is read");

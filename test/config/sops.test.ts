@@ -118,6 +118,19 @@ describe("unseal() notices every change that sops notices", () => {
     return text.replace(first, "?").replace(second, first).replace("?", second);
   }
 
+  const equal: readonly (readonly [what: string, edit: (text: string) => string])[] = [
+    ["a time written in another way", (t) => t.replace("2026-01-02T00:00:00Z", "2026-01-02")],
+    ["a float written in another way", (t) => t.replace("1.5e-09", "0.0000000015")],
+    ["other quotes", (t) => t.replace("user: me", 'user: "me"')],
+    ["a comment and an empty key", (t) => t.replace("user: me", "user: me # it is\nnone:")],
+    ["CRLF", (t) => t.replaceAll("\n", "\r\n")],
+  ];
+  test.each(equal)("but not what sops does not mind: %s", async (_, edit) => {
+    const text = fixture("suffix.yaml");
+    expect(edit(text)).not.toBe(text);
+    expect((await open(edit(text))).entries.get("password")).toMatchObject({ text: CANARY });
+  });
+
   test("the line of a broken value is told", async () => {
     const text = fixture("suffix.yaml").replace(/(password_sops: ENC.*data:)./, "$1A");
     expect((await refused(text)).message).toStartWith("some.yaml:3: password_sops ");

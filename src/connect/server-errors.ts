@@ -81,6 +81,12 @@ export function serverCodeOf(error: unknown): number | undefined {
 export function explain(error: unknown, what: string, doing: Doing = {}): MongotapError {
   if (error instanceof MongotapError) return error;
   if (error instanceof MongoServerError) return explainServerError(error, what, doing);
+  if (isUnreadableFile(error)) {
+    return new MongotapError("config", `${what}: ${error.message}`, {
+      hint: "Correct the path (tlsCAFile, tlsCertificateKeyFile) in the connection string.",
+      cause: error,
+    });
+  }
   if (isConnectionError(error)) {
     return new MongotapError("connect", `${what}: ${networkReason(error)}`, { cause: error });
   }
@@ -123,6 +129,12 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
 
 function isNoReplicaSet(error: MongoServerError, code: number): boolean {
   return code === 40573 || (code === 20 && /replica set/i.test(error.message));
+}
+
+/** The driver opens certificates when it first connects, and passes on what the file system says. */
+function isUnreadableFile(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return ("syscall" in error && error.syscall === "open") || ("code" in error && error.code === "EISDIR");
 }
 
 function isConnectionError(error: unknown): error is Error {

@@ -54,7 +54,7 @@ export function corrupt(reason: string, offset: number): MongotapError {
 }
 
 /** Bytes of a value whose type has one length only; -1 for the others and for unknown types. */
-export function fixedLength(type: number): number {
+function fixedLength(type: number): number {
   switch (type) {
     case BSON.double:
     case BSON.date:
@@ -120,7 +120,7 @@ export function nameEnd(bytes: Uint8Array, at: number, limit: number, origin = 0
 }
 
 /** Where the length-prefixed string at `at` ends, its NUL included. */
-export function stringEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
+function stringEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
   if (at + 5 > limit) throw corrupt("string does not fit its document", at - origin);
   const length = readInt32(bytes, at);
   const end = at + 4 + length;

@@ -83,7 +83,7 @@ function writeSequence(out: Uint8Array, to: number, bytes: Uint8Array, at: numbe
  * Bytes of the UTF-8 sequence at `at`, whose first byte is 0x80 or more; where it is invalid, minus the bytes that one
  * U+FFFD stands for (https://encoding.spec.whatwg.org/#utf-8-decoder: the longest begin of a valid sequence, or one).
  */
-export function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
+function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
   const first = bytes[at] as number;
   if (first < 0xc2 || first > 0xf4) return -1;
   if (at + 1 >= end) return -1;

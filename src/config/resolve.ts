@@ -5,13 +5,15 @@
 
 import * as v from "valibot";
 
+import { MongotapError } from "../errors.ts";
 import type { Named } from "./bindings.ts";
 import { Faults } from "./faults.ts";
 import type { OptionRow } from "./option-row.ts";
 import { envNameOf, type OptionName, OPTIONS, type Settings } from "./options.ts";
 import type { FileConfig } from "./read.ts";
 import { type Environment, Reading } from "./reading.ts";
-import { chooseServer, type Given } from "./server-choice.ts";
+import { chooseServer, type Given, type ServerChoice } from "./server-choice.ts";
+import { connectionStringOf } from "./source.ts";
 
 /** Flags as parseArgs read them: text for values, true for switches, a list for what may be repeated. */
 export type TypedFlags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -54,6 +56,7 @@ export async function resolveRun(input: RunInput): Promise<ResolvedRun> {
     (message) => reading.notes.push(message),
   );
   const settings = Object.freeze({ ...values, server }) as Settings;
+  if (input.options.includes("uri")) await checkServer(server, faults);
   const namespaces = await selection(input, file, faults);
   if (file?.tunnel !== undefined) {
     faults.add(file.tunnel.place, "is not supported yet: this version cannot connect through SSH", {
@@ -80,6 +83,16 @@ export function logSettings(flags: TypedFlags, env: Environment): Pick<Settings,
     return (result.success ? result.output : row.fallback) as Settings[N];
   };
   return { logLevel: pick("logLevel"), logFormat: pick("logFormat") };
+}
+
+/** What is wrong with the connection string is told with everything else. */
+async function checkServer(server: ServerChoice, faults: Faults): Promise<void> {
+  try {
+    await connectionStringOf({ server });
+  } catch (error) {
+    if (!(error instanceof MongotapError)) throw error;
+    faults.add(error.message, "", { kind: error.kind, hint: error.hint });
+  }
 }
 
 async function readFileConfig(input: RunInput, reading: Reading): Promise<FileConfig | undefined> {

@@ -46,6 +46,8 @@ export function chooseServer(
     login?.level === "file" && (at.level === "flag" || at.level === "env");
   if (isElsewhere(user) || isElsewhere(found?.given)) {
     note(`${at.from} names another server than the config file: user and password of the file are not used for it`);
+  } else if (at.level === "env" && SERVERS.some((name) => given(name).some(({ level }) => level === "file"))) {
+    note(`${at.from} names the server: the one in the config file is not used`);
   }
   return {
     kind,

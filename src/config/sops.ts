@@ -47,8 +47,8 @@ async function decrypt(document: TreeMap, metadata: SopsMetadata, settings: Sops
     settings.env,
   );
   if (opened.secret !== undefined) return decryptTree(document, metadata, opened.secret);
-  if (services.length > 0 || ours.length < age.length) {
-    return decryptWithProgram(document, { ...settings, because: "no age key of yours opens it" });
+  if (services.length > 0 || ours.length < age.length || settings.env["SOPS_AGE_KEY_CMD"]) {
+    return decryptWithProgram(document, { ...settings, because: "no age key that was found opens it" });
   }
   throw noKey(
     file,

@@ -156,6 +156,13 @@ describe("which server, and who logs in", () => {
     ]);
   });
 
+  test("a variable that takes the place of the server of the file is told; a flag is meant", async () => {
+    await using config = await configOf("address: h\nnamespaces: [a]");
+    const { notes } = await config.resolve({ env: { MONGOTAP_URI: "mongodb://elsewhere" } });
+    expect(notes).toEqual(["MONGOTAP_URI names the server: the one in the config file is not used"]);
+    expect((await config.resolve({ flags: { uri: "mongodb://elsewhere" } })).notes).toEqual([]);
+  });
+
   test("a password from the environment is for the server of the file", async () => {
     expect(await uri("address: h\nuser: u\nnamespaces: [a]", { env: { MONGOTAP_PASSWORD: "p/w" } })).toBe(
       "mongodb://u:p%2Fw@h/",

@@ -222,6 +222,13 @@ describe("other key services go through the program sops", () => {
     expect((await refused(ssh)).message).toContain("it is encrypted with an SSH key");
   });
 
+  test("also for a command that gives the key", async () => {
+    const env = environment({ SOPS_AGE_KEY_CMD: "cat key" });
+    expect((await refused(fixture("whole.yaml"), env)).message).toContain(
+      "no age key that was found opens it, and the program",
+    );
+  });
+
   test("nobody at all", async () => {
     expect((await refused("a: b\nsops:\n  mac: x\n")).message).toContain("encrypted by sops for nobody");
   });

@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -7,6 +7,8 @@ import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { batchOf, type CrashJob, SCRIPT } from "./crash-script.ts";
 import { type Program, programsOf, ROOT } from "./programs.ts";
 import { contents, scratch } from "./sinks.ts";
+
+setDefaultTimeout(60_000); // a busy machine
 
 const programs = programsOf(SCRIPT);
 afterAll(() => programs[Symbol.dispose]());
@@ -39,38 +41,21 @@ for (const program of programs.all) {
 }
 
 // What kill -9 cannot show: the order in which bytes, names and the state reach the disk.
-test.if(spawnSync("strace", ["true"]).status === 0)(
-  "bytes and names are durable before the state that covers them",
-  () => {
-    for (const kind of KINDS) {
-      using dir = scratch();
-      const job: CrashJob = {
-        ...kind,
-        out: dir.at("o/out"),
-        state: dir.at("s/state.json"),
-        batches: 9,
-        commitEvery: 3,
-      };
-      mkdirSync(dir.at("o"));
-      mkdirSync(dir.at("s"));
-      const [program] = programs.all;
-      if (program === undefined) throw new Error("no program");
-      const trace = [
-        "-f",
-        "-qq",
-        "-y",
-        "-e",
-        "trace=write,pwrite64,openat,fsync,fdatasync,rename",
-        "-o",
-        dir.at("trace"),
-      ];
-      const run = [program.command, ...program.args, JSON.stringify(job)];
-      expect(spawnSync("strace", [...trace, ...run], { cwd: ROOT }).status).toBe(0);
-      const saves = expectOrder(readFileSync(dir.at("trace"), "utf8"), dir.path);
-      expect(saves).toBe(5);
-    }
-  },
-);
+test.if(runShell("strace true").status === 0)("bytes and names are durable before the state that covers them", () => {
+  for (const kind of KINDS) {
+    using dir = scratch();
+    const paths = { out: dir.at("o/out"), state: dir.at("s/state.json") };
+    const job: CrashJob = { ...kind, ...paths, batches: 9, commitEvery: 3 };
+    mkdirSync(dir.at("o"));
+    mkdirSync(dir.at("s"));
+    const [program] = programs.all;
+    if (program === undefined) throw new Error("no program");
+    const trace = `strace -f -qq -y -e trace=write,pwrite64,openat,fsync,fdatasync,rename -o '${dir.at("trace")}'`;
+    expect(runShell(`${trace} ${wordsOf(program, job)}`).status).toBe(0);
+    const saves = expectOrder(readFileSync(dir.at("trace"), "utf8"), dir.path);
+    expect(saves).toBe(5);
+  }
+});
 
 /** The calls in the order in which they came to their ends: strace tells begin and end apart where threads overlap. */
 function completedCalls(trace: string): string[] {
@@ -175,8 +160,12 @@ test.if(canMount())("saveCheckpoint() on a full disk leaves the state of before 
 });
 
 function runLimited(program: Program, job: CrashJob, kibibytes: number | "unlimited"): ReturnType<typeof runShell> {
-  const words = [program.command, ...program.args, JSON.stringify(job)].map((word) => `'${word}'`);
-  return runShell(`ulimit -f ${kibibytes} && exec ${words.join(" ")}`);
+  return runShell(`ulimit -f ${kibibytes} && exec ${wordsOf(program, job)}`);
+}
+
+/** The command line for a shell. */
+function wordsOf(program: Program, job: CrashJob): string {
+  return [program.command, ...program.args, JSON.stringify(job)].map((word) => `'${word}'`).join(" ");
 }
 
 function runShell(script: string): { status: number | null; signal: string | null; stderr: string } {

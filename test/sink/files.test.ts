@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import {
   appendFileSync,
   existsSync,
@@ -13,6 +13,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { contents, failureOf, openDirectory, openFile, put, scratch } from "./sinks.ts";
+
+setDefaultTimeout(60_000); // a busy machine
 
 const A = "app.a";
 const B = "app.b";

@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -6,6 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { programsOf, ROOT } from "./programs.ts";
 import { scratch } from "./sinks.ts";
 import { lineOf, SCRIPT, type StdoutJob } from "./stdout-script.ts";
+
+setDefaultTimeout(60_000); // a busy machine
 
 const programs = programsOf(SCRIPT);
 afterAll(() => programs[Symbol.dispose]());

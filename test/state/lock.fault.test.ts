@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Program, programsOf, ROOT } from "../sink/programs.ts";
 import { type LockJob, SCRIPT } from "./lock-script.ts";
+
+setDefaultTimeout(60_000); // a busy machine
 
 const programs = programsOf(SCRIPT);
 afterAll(() => programs[Symbol.dispose]());
@@ -35,7 +37,12 @@ for (const first of programs.all) {
     test(`acquireLock() in ${second.name} respects a lock of ${first.name}, until that is killed`, async () => {
       using dir = scratch();
       const child = await holder(first, { path: dir.state });
-      const refused = spawnSync(second.command, argsOf(second, { path: dir.state }), { cwd: ROOT, encoding: "utf8" });
+      // No input: who gets the lock against all promises ends at once instead of waiting to be told.
+      const refused = spawnSync(second.command, argsOf(second, { path: dir.state }), {
+        cwd: ROOT,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       expect(refused.status).toBe(75);
       expect(refused.stdout).toStartWith(`locked: ${dir.state}.lock is held by process ${child.pid} on `);
       child.kill("SIGKILL");

@@ -42,7 +42,7 @@ export function captureSource(settings: CaptureSettings): Source {
   async function* captureOnce(from: Position, signal: AbortSignal, limit: number): AsyncGenerator<Batch> {
     await using stream = await settings.open(from.stream, signal);
     const merge = new Merge(stream, pinned(settings.collections, from));
-    target ??= stream.openedAt;
+    target ??= stream.newest;
     let left = limit;
     const counted = function* (batch: Batch): Generator<Batch> {
       const count = batch.documents.offsets.length;

@@ -15,7 +15,7 @@ export function tailSource(settings: TailSettings): Source {
   let target: ClusterTime | undefined; // outlives a reconnect: caught up with the beginning of the run
   return async function* tail(from, signal, limit) {
     await using stream = await settings.open(from?.stream, signal);
-    target ??= stream.openedAt;
+    target ??= stream.newest;
     yield heartbeat(stream);
     yield* follow(stream, { ...settings, target, limit });
   };

@@ -15,6 +15,7 @@ import { toText } from "./bson-key.ts";
 import { BEGINNING, isoOf, tickAfter } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { findEndings } from "./ending.ts";
+import { readServerTime } from "./oplog.ts";
 import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.ts";
 import type { ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
@@ -59,13 +60,15 @@ export class ChangeStream implements EventStream {
   /** One more reply is asked for before the run ends: the position shall stand behind the invalidate. */
   #invalidateDue = false;
   readonly openedAt: ClusterTime;
+  readonly newest: ClusterTime;
 
-  private constructor(opening: Opening, reply: CursorReply) {
+  private constructor(opening: Opening, reply: CursorReply, newest: ClusterTime | undefined) {
     this.#opening = opening;
     this.#cursor = { id: reply.id, collection: reply.collection };
     const before = resumeOf(opening.from);
     this.#position = before ?? { token: "", resume: "resumeAfter", time: BEGINNING, sequence: 0 };
     this.openedAt = reply.operationTime ?? BEGINNING;
+    this.newest = newest ?? this.openedAt;
     this.#advance(reply, this.#position);
     // A stream that starts behind an invalidate must be re-opened with startAfter until it has moved on.
     if (before && this.#position.token === before.token) this.#position = before;
@@ -85,8 +88,9 @@ export class ChangeStream implements EventStream {
     try {
       if (resumed) checkTimeOfToken(resumed);
       const reply = await run(opening, aggregateCommand({ ...settings, bindings: filter }, from));
-      if (resumed) checkNotFromTheFuture(resumed, reply);
-      return new ChangeStream(opening, reply);
+      const newest = await readServerTime(settings.client);
+      if (resumed) checkNotFromTheFuture(resumed, newest);
+      return new ChangeStream(opening, reply, newest);
     } catch (error) {
       await session.endSession();
       signal.throwIfAborted();
@@ -234,9 +238,12 @@ function checkTimeOfToken({ token, time }: StreamPosition): void {
   );
 }
 
-/** A token ahead of the server's clock is accepted and then waits for ever: another cluster, or one set back in time. */
-function checkNotFromTheFuture(from: StreamPosition, reply: CursorReply): void {
-  if (reply.operationTime === undefined || from.time <= tickAfter(reply.operationTime)) return;
+/**
+ * A token ahead of the server's clock is accepted and then waits for ever: another cluster, or one set back in time.
+ * `newest` is the server's own last operation: what the majority has may fall behind the token in an election.
+ */
+function checkNotFromTheFuture(from: StreamPosition, newest: ClusterTime | undefined): void {
+  if (newest === undefined || from.time <= tickAfter(newest)) return;
   throw new MongotapError(
     "state",
     "the saved position is ahead of the server's own time: it is of another cluster, or this one was set back",

@@ -117,8 +117,10 @@ export interface Chunk {
 /** An open change stream. */
 export interface EventStream extends AsyncDisposable {
   readonly position: StreamPosition;
-  /** The server's last operation when the stream was opened. */
+  /** The last operation that a majority had when the stream was opened. */
   readonly openedAt: ClusterTime;
+  /** The server's own last operation at that time: ahead of the majority while other members lag or are gone. */
+  readonly newest: ClusterTime;
   /** Whether every event up to and including `time` has been returned. */
   hasPassed(time: ClusterTime): boolean;
   /**

@@ -2,9 +2,11 @@
  * Compiles wasm/*.ts (AssemblyScript) to src/codec/kernel-module.ts. To be run after any change in wasm/:
  *
  *   bun scripts/build-kernel.ts          compiles, with the compiler that `npx` fetches
- *   bun scripts/build-kernel.ts --check  exits 1 if the module was made from other sources
+ *   bun scripts/build-kernel.ts --check  exits 1 if the module was made from other sources (by their digest)
+ *   bun scripts/build-kernel.ts --verify exits 1 if compiling them again gives another module
  */
 
+import { Buffer } from "node:buffer";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { SOURCES } from "../src/codec/kernel-module.ts";
+import { MODULE, SOURCES } from "../src/codec/kernel-module.ts";
 
 const COMPILER = "assemblyscript@0.28.20";
 const OPTIONS =
@@ -53,10 +55,13 @@ if (process.argv.includes("--check")) {
 }
 
 const bytes = compile();
-const lines =
-  Buffer.from(bytes)
-    .toString("base64")
-    .match(/.{1,110}/g) ?? [];
+const base64 = Buffer.from(bytes).toString("base64");
+if (process.argv.includes("--verify")) {
+  const isSame = digest === SOURCES && base64 === MODULE.replaceAll("\n", "");
+  console.log(`src/codec/kernel-module.ts is ${isSame ? "" : "not "}what comes out of wasm/`);
+  process.exit(isSame ? 0 : 1);
+}
+const lines = base64.match(/.{1,110}/g) ?? [];
 writeFileSync(
   target,
   `/** The kernel, compiled from wasm/ by scripts/build-kernel.ts: do not edit. ${bytes.length} bytes of WebAssembly. */

@@ -19,6 +19,7 @@ export const ALL_OPTIONS: readonly TranscoderOptions[] = (["relaxed", "canonical
     { format, documents: "string" as const },
     { format, arrays: "string" as const, documents: "string" as const },
     { format, arrays: "array" as const, strict: true },
+    { format, arrays: "array" as const, documents: "string" as const },
   ],
 );
 

@@ -35,7 +35,7 @@ export function readBindings(node: TreeNode, reading: Reading): ReadBindings {
   for (const item of node.items) {
     const binding = reading.map(item);
     if (binding === undefined) continue;
-    checkKeys(binding, BINDING_KEYS, "not a key of a binding", reading);
+    reading.checkKeys(binding, BINDING_KEYS, "not a key of a binding");
     const disable = binding.entries.get("disable");
     if (disable !== undefined && reading.boolean(disable)) continue;
     const namespace = readResource(binding, reading);
@@ -55,7 +55,7 @@ function readResource(binding: TreeMap, reading: Reading): string | undefined {
   if (node === undefined) return reading.faults.add(binding.place, "takes a resource with database and collection");
   const resource = reading.map(node);
   if (resource === undefined) return undefined;
-  checkKeys(resource, RESOURCE_KEYS, "not a key of a resource", reading);
+  reading.checkKeys(resource, RESOURCE_KEYS, "not a key of a resource");
   checkMode(resource, reading);
   const database = textOf(resource, "database", reading);
   const collection = textOf(resource, "collection", reading);
@@ -106,9 +106,4 @@ function textOf(map: TreeMap, key: string, reading: Reading): string | undefined
   const node = map.entries.get(key);
   if (node === undefined || isNothing(node)) return reading.faults.add(node?.place ?? map.place, `takes a ${key}`);
   return reading.text(node);
-}
-
-function checkKeys(map: TreeMap, known: readonly string[], unknown: string, reading: Reading): void {
-  for (const [key, node] of map.entries)
-    if (!known.includes(key)) reading.faults.addUnknown(node.place, unknown, known);
 }

@@ -68,17 +68,12 @@ export function pickCapture(
 export function readCapture(node: TreeNode, reading: Reading): CaptureParts | undefined {
   const capture = reading.map(node);
   if (capture === undefined) return undefined;
-  for (const [key, inner] of capture.entries) {
-    if (!CAPTURE_KEYS.includes(key)) reading.faults.addUnknown(inner.place, "not a key of a capture", CAPTURE_KEYS);
-  }
+  reading.checkKeys(capture, CAPTURE_KEYS, "not a key of a capture");
   const connector = connectorOf(capture);
   if (connector === undefined) {
     return reading.faults.add(capture.place, "takes an endpoint with a connector and its config");
   }
-  for (const [key, inner] of connector.entries) {
-    if (!CONNECTOR_KEYS.includes(key))
-      reading.faults.addUnknown(inner.place, "not a key of a connector", CONNECTOR_KEYS);
-  }
+  reading.checkKeys(connector, CONNECTOR_KEYS, "not a key of a connector");
   const image = connector.entries.get("image");
   if (image !== undefined && !isForMongo(node)) {
     reading.faults.add(

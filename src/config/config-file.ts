@@ -2,10 +2,11 @@
 
 import type { Stats } from "node:fs";
 import { lstat, open, stat } from "node:fs/promises";
-import { platform, userInfo } from "node:os";
+import { platform } from "node:os";
 import { dirname } from "node:path";
 
 import { MongotapError } from "../errors.ts";
+import { ownUid } from "../lib/own-uid.ts";
 import { codeOf, reasonOf } from "../lib/system-error.ts";
 
 export interface ConfigFile {
@@ -67,12 +68,4 @@ async function objectionTo(path: string, stats: Stats): Promise<string | undefin
   const { mode } = await stat(folder);
   const isShared = (mode & 0o022) !== 0 && (mode & 0o1000) === 0;
   return isShared ? `can be replaced by others, who may write to its folder: chmod go-w ${folder}` : undefined;
-}
-
-function ownUid(): number | undefined {
-  try {
-    return userInfo().uid;
-  } catch {
-    return undefined; // a uid without a name, as in containers
-  }
 }

@@ -115,18 +115,13 @@ async function readKeys(
 }
 
 async function readTunnel(node: TreeNode, endpoint: Endpoint, reading: Reading): Promise<void> {
-  if (isNothing(node)) return;
-  for (const [key, inner] of reading.map(node)?.entries ?? []) {
-    if (key !== "sshForwarding") reading.faults.addUnknown(inner.place, "not a kind of tunnel", ["sshForwarding"]);
-  }
-  const forwarding = node.kind === "map" ? node.entries.get("sshForwarding") : undefined;
-  if (forwarding === undefined) return reading.faults.add(node.place, "takes sshForwarding");
-  const map = reading.map(forwarding);
-  if (map === undefined) return undefined;
+  const outer = reading.map(node);
+  if (outer !== undefined) reading.checkKeys(outer, ["sshForwarding"], "not a kind of tunnel");
+  const forwarding = outer?.entries.get("sshForwarding");
+  const map = forwarding === undefined ? undefined : reading.map(forwarding);
+  if (map === undefined) return;
   const known = ["sshEndpoint", "privateKey"];
-  for (const [key, inner] of map.entries) {
-    if (!known.includes(key)) reading.faults.addUnknown(inner.place, "not a key of sshForwarding", known);
-  }
+  reading.checkKeys(map, known, "not a key of sshForwarding");
   const where = map.entries.get("sshEndpoint");
   const key = map.entries.get("privateKey");
   for (const name of known) if (!map.entries.has(name)) reading.faults.add(map.place, `takes ${name} as well`);

@@ -90,6 +90,13 @@ export class Reading {
     return undefined;
   }
 
+  /** Keys that are none of `known` are faults: `what` such as "not a key of a binding". */
+  checkKeys(map: TreeMap, known: readonly string[], what: string): void {
+    for (const [key, node] of map.entries) {
+      if (!known.includes(key)) this.faults.addUnknown(node.place, what, known);
+    }
+  }
+
   boolean(node: TreeNode): boolean {
     if (node.kind === "scalar" && typeof node.value === "boolean") return node.value;
     if (!isNothing(node)) this.faults.add(node.place, "takes true or false");

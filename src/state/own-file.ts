@@ -2,8 +2,9 @@
 
 import { constants, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
-import { platform, userInfo } from "node:os";
+import { platform } from "node:os";
 import { MongotapError } from "../errors.ts";
+import { ownUid } from "../lib/own-uid.ts";
 import { codeOf, reasonOf } from "../lib/system-error.ts";
 
 /** Never through a symbolic link, and never waiting for the writer of a FIFO. Windows has neither flag. */
@@ -39,14 +40,6 @@ function objectionTo(stats: Stats): string | undefined {
   if (self !== undefined && stats.uid !== self) return `it belongs to another user (uid ${stats.uid}, not ${self})`;
   if ((stats.mode & 0o022) !== 0) return "other users may write to it (chmod go-w)";
   return undefined;
-}
-
-function ownUid(): number | undefined {
-  try {
-    return userInfo().uid;
-  } catch {
-    return undefined; // a uid without a name, as in containers
-  }
 }
 
 function unreadable(path: string, why: string, cause?: unknown): MongotapError {

@@ -139,18 +139,21 @@ export class Kernel implements Room {
 
   /** Grows the memory to `need` bytes, and to `wish` if there is so much. */
   #reach(need: number, wish: number): void {
-    const has = this.#all.length;
     if (need > MOST_BYTES) throw tooLarge(need);
-    const pages = Math.ceil((Math.min(MOST_BYTES, Math.max(need, wish)) - has) / PAGE);
-    if (pages > 0 && need > has) {
-      try {
-        this.#memory.grow(pages);
-      } catch {
-        throw tooLarge(need);
-      }
+    if (need > this.#all.length && !this.#growTo(Math.min(MOST_BYTES, Math.max(need, wish))) && !this.#growTo(need)) {
+      throw tooLarge(need);
+    }
+  }
+
+  #growTo(size: number): boolean {
+    try {
+      this.#memory.grow(Math.ceil((size - this.#all.length) / PAGE));
+    } catch {
+      return false;
     }
     // Growing leaves all views of the memory empty.
-    if (this.#all.buffer !== this.#memory.buffer) this.#all = new Uint8Array(this.#memory.buffer);
+    this.#all = new Uint8Array(this.#memory.buffer);
+    return true;
   }
 }
 

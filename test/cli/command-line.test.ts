@@ -1,7 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { runCli } from "../../src/cli.ts";
-import { MongotapError } from "../../src/errors.ts";
-import { createLogger, PLAIN } from "../../src/observe/log.ts";
+import { errorOf } from "./in-process.ts";
 
 /** Command lines that are refused before any server is asked, and what is said of them. */
 const REFUSED: readonly (readonly [says: string, ...args: string[]])[] = [
@@ -39,27 +37,6 @@ const REFUSED: readonly (readonly [says: string, ...args: string[]])[] = [
   ["system collections belong to the server", "tail", "shop.system.views"],
   ["is not a namespace: a database name holds none of", "tail", "sh op.orders"],
 ];
-
-/** Nobody listens there: whoever connects fails with `connect`. */
-const NOWHERE = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
-
-/** The error with which a command line ends in this very process. */
-async function errorOf(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<MongotapError> {
-  const write = (): void => undefined;
-  const refused = await runCli({
-    argv,
-    env: { MONGOTAP_URI: NOWHERE, ...env },
-    world: {
-      version: "0",
-      pid: process.pid,
-      columns: 100,
-      signal: new AbortController().signal,
-    },
-    createLog: ({ logLevel, logFormat }) => createLogger({ level: logLevel, format: logFormat, paint: PLAIN, write }),
-  }).catch((error: unknown) => error);
-  if (!(refused instanceof MongotapError)) throw new Error(`${argv.join(" ")} was not refused: ${String(refused)}`);
-  return refused;
-}
 
 describe("a command line that cannot be right ends with 2, before any server is asked", () => {
   test.each(REFUSED)("%s", async (says, ...argv) => {

@@ -79,7 +79,7 @@ describe("two runs on one state", () => {
 });
 
 describe("a state that cannot be used ends with 3, is never taken for a fresh start, and nothing is touched:", () => {
-  test("cut off anywhere (every 40th: state.fault.test.ts), or of no bytes at all", async () => {
+  test("cut off anywhere (at every 40th of its bytes: state-cut.test.ts), or of no bytes at all", async () => {
     await using run = await captured();
     const whole = await readFile(run.state);
     for (const length of [0, 1, whole.length >> 1, whole.length - 1]) {

@@ -1,0 +1,28 @@
+/** The command line without a process around it: for what is decided before any server is asked. */
+import { runCli } from "../../src/cli.ts";
+import { MongotapError } from "../../src/errors.ts";
+import { createLogger, PLAIN } from "../../src/observe/log.ts";
+
+/** Nobody listens there: whoever connects fails with `connect`. */
+const NOWHERE = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
+
+/** The error with which a command line ends in this very process. */
+export async function errorOf(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<MongotapError> {
+  const write = (): void => undefined;
+  const refused = await runCli({
+    argv,
+    env: { MONGOTAP_URI: NOWHERE, ...env },
+    world: {
+      version: "0",
+      pid: process.pid,
+      columns: 100,
+      signal: new AbortController().signal,
+    },
+    createLog: ({ logLevel, logFormat }) => createLogger({ level: logLevel, format: logFormat, paint: PLAIN, write }),
+  }).catch((error: unknown) => error);
+  if (!(refused instanceof MongotapError)) throw new Error(`${argv.join(" ")} was not refused: ${String(refused)}`);
+  return refused;
+}

@@ -37,11 +37,14 @@ export class MongotapError extends Error {
   override readonly name = "MongotapError";
   readonly kind: Kind;
   readonly hint: string;
+  /** Not to be tried again sooner than after so many ms: the server has asked for patience. */
+  readonly leastWaitMs: number;
 
-  constructor(kind: Kind, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(kind: Kind, message: string, options: { hint?: string; cause?: unknown; leastWaitMs?: number } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.hint = options.hint ?? POLICY[kind].hint;
+    this.leastWaitMs = options.leastWaitMs ?? 0;
   }
 
   get exitCode(): number {

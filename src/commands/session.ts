@@ -182,12 +182,14 @@ function tell({ plan, target, envelope }: Prepared, stats: Stats, encoder: Encod
   log.info(
     `${summaryOf(stats, performance.now())} → ${target.kind === "stdout" ? "standard output" : targetText(target)}`,
   );
-  const { deletes, missingDocuments, invalidUtf8, badDocuments } = encoder.omissions;
+  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments } = encoder.omissions;
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
   if (missingDocuments > 0) {
     const what = envelope === "none" ? "left out" : "written without a document";
     log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);
   }
+  for (const [kind, count] of unknownEvents)
+    log.warn(`${countOf(count, "event")} of the unknown kind ${JSON.stringify(kind)} left out`);
   if (badDocuments > 0) {
     const { onBadDocument } = plan.invocation.settings;
     const fate = onBadDocument.policy === "quarantine" ? `put into ${onBadDocument.file}` : "left out";

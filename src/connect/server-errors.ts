@@ -62,6 +62,9 @@ const DATA = new Set([
   17280, // KeyTooLong
 ]);
 
+/** What a server that has too much to do may expect of us: once a second at most. */
+const OVERLOADED_MS = 1_000;
+
 /** What a chunk may be asked again for: the snapshot is not there (yet), or has left the server's window. */
 export const SNAPSHOT_UNAVAILABLE = 246;
 export const SNAPSHOT_TOO_OLD = 239;
@@ -87,6 +90,11 @@ export function explain(error: unknown, what: string, doing: Doing = {}): Mongot
       cause: error,
     });
   }
+  if (isUnreadable(error)) {
+    return new MongotapError("connect", `${what}: what the server sent cannot be read: ${error.message}`, {
+      cause: error,
+    });
+  }
   if (isConnectionError(error)) {
     return new MongotapError("connect", `${what}: ${networkReason(error)}`, { cause: error });
   }
@@ -103,6 +111,9 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
       `${what}: the server no longer holds the changes since ${doing.since ?? "the saved position"} (server code ${code}: ${error.message})`,
       { cause: error },
     );
+  }
+  if (error.hasErrorLabel("SystemOverloadedError")) {
+    return new MongotapError("connect", text, { leastWaitMs: OVERLOADED_MS, cause: error });
   }
   if (error.hasErrorLabel("ResumableChangeStreamError")) return new MongotapError("connect", text, { cause: error });
   if (doing.open === true && BAD_TOKEN.has(code)) {
@@ -135,6 +146,12 @@ function isNoReplicaSet(error: MongoServerError, code: number): boolean {
 function isUnreadableFile(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return ("syscall" in error && error.syscall === "open") || ("code" in error && error.code === "EISDIR");
+}
+
+/** A header with an impossible length, or a reply that is no BSON: another connection may do better. */
+function isUnreadable(error: unknown): error is Error {
+  if (error instanceof MongoParseError) return /^message size|^invalid message size/i.test(error.message);
+  return error instanceof Error && /^BSON(Offset)?Error$/.test(error.name);
 }
 
 function isConnectionError(error: unknown): error is Error {

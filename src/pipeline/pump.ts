@@ -173,7 +173,7 @@ class Pump {
     this.#failingSince ??= now;
     if (now - this.#failingSince >= this.#s.retryForMs) throw error;
     this.#attempt += 1;
-    const waitMs = backoffMs(this.#attempt, (this.#s.random ?? Math.random)());
+    const waitMs = Math.max(error.leastWaitMs, backoffMs(this.#attempt, (this.#s.random ?? Math.random)()));
     this.#s.onRetry(error, waitMs);
     try {
       await sleep(waitMs, this.#s.signal);

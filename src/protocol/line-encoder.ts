@@ -8,7 +8,7 @@ import { MongotapError } from "../errors.ts";
 import type { Segment } from "../sink/sink.ts";
 import { type Batch, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
 import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
-import type { Envelope, EnvelopeCounts } from "./envelope.ts";
+import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
 import type { Encoded, Encoder, Omissions } from "./protocol.ts";
 
@@ -28,6 +28,8 @@ export function createLineEncoder(options: LineOptions): Encoder {
 /** Rows sort behind all events of the same cluster time. */
 const BEHIND_ALL_EVENTS = "f".repeat(8);
 const NEWLINE = 10;
+/** Events about a collection or a database: what follows from them is decided elsewhere. */
+const WITHOUT_LINE: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 
 class LineEncoder implements Encoder {
   readonly #policy: BadDocumentPolicy;
@@ -37,6 +39,7 @@ class LineEncoder implements Encoder {
   readonly #writer = new JsonWriter();
   readonly #event = new ChangeEvent();
   readonly #segments = new SegmentList();
+  readonly #unknownEvents = new Map<string, number>();
   #badDocuments = 0;
 
   constructor({ envelope, transcoding, onBadDocument, version }: LineOptions) {
@@ -47,7 +50,12 @@ class LineEncoder implements Encoder {
   }
 
   get omissions(): Omissions {
-    return { ...this.#counts, invalidUtf8: this.#transcoder.counts.invalidUtf8, badDocuments: this.#badDocuments };
+    return {
+      ...this.#counts,
+      unknownEvents: this.#unknownEvents,
+      invalidUtf8: this.#transcoder.counts.invalidUtf8,
+      badDocuments: this.#badDocuments,
+    };
   }
 
   encode(batch: Batch): Encoded {
@@ -89,13 +97,22 @@ class LineEncoder implements Encoder {
       const begin = writer.length;
       event.read(bytes, offset);
       try {
-        if (!this.#envelope.writeEvent(writer, event, orders[i] ?? "")) continue;
+        if (!this.#envelope.writeEvent(writer, event, orders[i] ?? "")) {
+          this.#noteUnknown(event);
+          continue;
+        }
         writer.writeByte(NEWLINE);
         this.#segments.add(event.namespace, begin);
       } catch (error) {
         this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
       }
     }
+  }
+
+  #noteUnknown(event: ChangeEvent): void {
+    const { operation } = event;
+    if (operationOf(event) !== undefined || WITHOUT_LINE.has(operation)) return;
+    this.#unknownEvents.set(operation, (this.#unknownEvents.get(operation) ?? 0) + 1);
   }
 
   /** Takes back the half-written line and does what the policy says. */

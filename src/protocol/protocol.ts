@@ -16,6 +16,8 @@ export interface Omissions {
   deletes: number;
   /** Updates whose document was gone when the server looked it up. */
   missingDocuments: number;
+  /** Events of a kind that this version does not know, by that kind. */
+  readonly unknownEvents: ReadonlyMap<string, number>;
   /** Strings with invalid UTF-8, written with U+FFFD in its place. */
   invalidUtf8: number;
   /** Documents and events that cannot be carried, left out or put into quarantine by the user's choice. */

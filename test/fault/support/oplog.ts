@@ -1,6 +1,6 @@
 /** A history that is lost while one waits. */
 import { Binary, type MongoClient, Timestamp } from "mongodb";
-import { type ReplicaSetOptions } from "../../../scripts/mongod.ts";
+import type { ReplicaSetOptions } from "../../../scripts/mongod.ts";
 import type { ClusterTime } from "../../../src/source/record.ts";
 import { clusterTimeOf } from "../../../src/source/cluster-time.ts";
 

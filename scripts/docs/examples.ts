@@ -109,7 +109,8 @@ export function normalize(line: string, database = "shop"): string {
     .replaceAll(/"(order|_data)":"[0-9A-Fa-f]+"/g, '"$1":"…"')
     .replaceAll(/"(ts_ms|_ts_ms|ord|t|i)":\d+/g, '"$1":0')
     .replaceAll(/"_offset":"[0-9a-f]+"/g, '"_offset":"…"')
-    .replaceAll(/,"wallTime":\{[^}]*\}/g, "") // 6.0
+    .replaceAll(/,"wallTime":\{[^}]*\}/g, "") // 6.0, as the next
+    .replaceAll(',"fullDocumentBeforeChange":null', "")
     .replaceAll(/"(version)":"[\d.]+"/g, '"$1":"…"')
     .replaceAll(/,"disambiguatedPaths":\{\}/g, "");
 }

@@ -101,7 +101,8 @@ test("backfill reads views, time series, capped and clustered collections", asyn
   await db.collection("ring").insertMany([...documents("small", 40)]);
   await db.createCollection("tree", { clusteredIndex: { key: { _id: 1 }, unique: true } });
   await db.collection("tree").insertMany([...documents("small", 30)]);
-  const { stdout } = await tap.expect(0, ["backfill", name, "--envelope", "meta"]);
+  // A view of a database that is bound as a whole would repeat what its collections say: it is read where it is named.
+  const { stdout } = await tap.expect(0, ["backfill", name, `${name}.some`, "--envelope", "meta"]);
   const counts: Record<string, number> = {};
   for (const { _meta } of linesOf(stdout))
     counts[_meta?.source.collection ?? ""] = (counts[_meta?.source.collection ?? ""] ?? 0) + 1;

@@ -19,63 +19,67 @@ beforeAll(async () => {
   await db.createCollection("weather", { timeseries: { timeField: "at" } });
 });
 
-/** The collections in the JSON that discover printed, by name. */
-function found({ stdout }: CliResult): Record<string, Record<string, unknown>> {
-  const rows = JSON.parse(stdout) as Record<string, unknown>[];
-  return Object.fromEntries(rows.map((row) => [String(row["collection"]), row]));
+interface Listed {
+  readonly db: string;
+  readonly collection: string;
+  readonly bytes: number | null;
+}
+
+/** The collections in the JSON that discover printed. */
+function listedIn({ stdout }: CliResult): readonly Listed[] {
+  return (JSON.parse(stdout) as { collections: Listed[] }).collections;
 }
 
 test("discover --as json tells each collection's type, count, size and what is special about it", async () => {
   const result = await tap.expect(0, ["discover", database.name, "--as", "json"]);
-  const rows = found(result);
+  const rows = Object.fromEntries(listedIn(result).map((row) => [row.collection, row]));
   expect(result.stderr).toBe("");
   expect(Object.keys(rows)).toEqual(["empty", "orders", "paid", "ring", "watched", "weather"]);
   const plain = { db: database.name, type: "collection", capped: false, images: false };
   const uuid = expect.stringMatching(/^[0-9a-f]{32}$/);
-  expect(rows["orders"]).toEqual({ ...plain, collection: "orders", documents: 1200, bytes: expect.any(Number), uuid });
-  expect(rows["orders"]?.["bytes"]).toBeGreaterThan(1200 * 150);
-  expect(rows["empty"]).toEqual({ ...plain, collection: "empty", documents: 0, bytes: 0, uuid });
-  expect(rows["ring"]).toMatchObject({ capped: true });
-  expect(rows["watched"]).toMatchObject({ images: true });
+  expect(rows["orders"]).toMatchObject({ ...plain, documents: 1200, uuid });
+  expect(rows["orders"]?.bytes).toBeGreaterThan(1200 * 150);
+  expect(rows["empty"]).toMatchObject({ ...plain, documents: 0, bytes: 0, uuid });
+  expect(rows["ring"]).toMatchObject({ ...plain, capped: true });
+  expect(rows["watched"]).toMatchObject({ ...plain, images: true });
   expect(rows["paid"]).toMatchObject({ type: "view", documents: null, bytes: null, uuid: null });
   expect(rows["weather"]).toMatchObject({ type: "timeseries" });
 });
 
 test("discover --as json has one line for each collection, so that grep works", async () => {
   const { stdout } = await tap.expect(0, ["discover", database.name, "--as", "json"]);
-  const lines = stdout.split("\n");
-  expect(lines.at(0)).toBe("[");
-  expect(lines.slice(-2)).toEqual(["]", ""]);
-  expect(JSON.parse(lines[2]?.replace(/,$/, "") ?? "")).toMatchObject({ collection: "orders" });
+  const lines = stdout.split("\n").filter((line) => line.includes('"collection":"orders"'));
+  expect(lines).toHaveLength(1);
+  expect(JSON.parse(lines[0]?.replace(/,$/, "") ?? "")).toMatchObject({ collection: "orders", documents: 1200 });
 });
 
 test("discover prints a table for people, by default", async () => {
   const { stdout } = await tap.expect(0, ["discover", database.name]);
   const [header = "", ...rows] = stdout.trimEnd().split("\n");
-  expect(header).toMatch(/^NAMESPACE +TYPE +DOCUMENTS +SIZE +NOTES$/);
+  expect(header).toMatch(/^NAMESPACE +TYPE +DOCUMENTS +SIZE .*NOTES$/);
   expect(rows.pop()).toBe("6 collections");
   const orders = rows.find((row) => row.includes(".orders ")) ?? "";
-  expect(orders).toMatch(new RegExp(`^${database.name}\\.orders +collection +1,200 +\\d+\\.\\d kB$`));
+  expect(orders).toMatch(new RegExp(`^${database.name}\\.orders +collection +1,200 +\\d+\\.\\d kB\\b`));
   expect(orders.indexOf("1,200") + 5).toBe(header.indexOf("DOCUMENTS") + 9);
-  expect(rows.find((row) => row.includes(".paid "))).toMatch(/ view +- +-$/);
+  expect(rows.find((row) => row.includes(".paid "))).toMatch(/ view +- +- /);
   expect(rows.find((row) => row.includes(".ring "))).toMatch(/ capped$/);
 });
 
 test("discover takes collections and databases, and lists what fits", async () => {
   const { name } = database;
   const result = await tap.expect(0, ["discover", `${name}.orders`, `${name}.ring`, "--as", "json"]);
-  expect(Object.keys(found(result))).toEqual(["orders", "ring"]);
+  expect(listedIn(result).map((row) => row.collection)).toEqual(["orders", "ring"]);
 });
 
 test("discover without a namespace lists all databases but the server's own", async () => {
-  const rows = JSON.parse((await tap.expect(0, ["discover", "--as", "json"])).stdout) as { db: string }[];
-  const databases = new Set(rows.map((row) => row.db));
+  const listed = listedIn(await tap.expect(0, ["discover", "--sample", "0", "--as", "json"]));
+  const databases = new Set(listed.map((row) => row.db));
   expect(databases).toContain(database.name);
   for (const own of ["admin", "local", "config"]) expect(databases).not.toContain(own);
 });
 
 test("discover of what is not there says so, prints an empty list, and ends with 0", async () => {
-  const { stdout, stderr } = await tap.expect(0, ["discover", "nothing_of_that_name", "--as", "json"]);
-  expect(JSON.parse(stdout)).toEqual([]);
-  expect(stderr).toBe("mongotap: nothing found\n");
+  const result = await tap.expect(0, ["discover", "nothing_of_that_name", "--as", "json"]);
+  expect(listedIn(result)).toEqual([]);
+  expect(result.stderr).toBe("mongotap: nothing found\n");
 });

@@ -1,5 +1,6 @@
 /** One collection of the catalog: what the server says of it, and what the sample tells. */
 
+import { countOf } from "../observe/stats.ts";
 import type { CollectionInfo, Measured } from "../source/catalog.ts";
 import type { Sample } from "../source/sample.ts";
 import type { Structure } from "./fold.ts";
@@ -56,16 +57,12 @@ export function sampleText({ documents: count, sampled, failure }: CatalogEntry)
   if (sampled === undefined) return "not read";
   const { documents, how, cut, structure } = sampled;
   if (documents === 0 && cut === null) return "no documents";
-  const of = count === null || how === "all" ? "" : ` of ${number(count)}`;
+  const all = count === null || how === "all" ? documents : count;
   const parts = [
-    how === "all" ? `all ${number(documents)} documents` : `${number(documents)}${of} documents`,
+    `${how === "all" ? "all " : ""}${all === documents ? "" : `${documents.toLocaleString("en-US")} of `}${countOf(all, "document")}`,
     how === "random" ? "at random" : how === "first" ? "the first ones" : "",
     cut === "time" ? "until the time was over" : cut === "bytes" ? "until they were too large" : "",
-    structure.corrupt > 0 ? `${number(structure.corrupt)} of them corrupt` : "",
+    structure.corrupt > 0 ? `${structure.corrupt.toLocaleString("en-US")} of them corrupt` : "",
   ];
   return parts.filter((part) => part !== "").join(", ");
-}
-
-function number(value: number): string {
-  return value.toLocaleString("en-US");
 }

@@ -14,8 +14,8 @@ const RARE_SHARE = 0.1;
 /** … if it is also in no more than two of them, or in one of a hundred. */
 const RARE_COUNT = 2;
 const VERY_RARE_SHARE = 0.01;
-/** A search that found so many pays for the next one. */
-const ENOUGH_FOUND = 256;
+/** An object that had so many of them at once is a map. */
+const MANY_FOUND = 512;
 
 /** ObjectIds, UUIDs, other long hex, long numbers, days and months, mail addresses. */
 const ID =
@@ -35,15 +35,16 @@ function collapseInside(field: Field): void {
 }
 
 /** Whether a search might find more than the last one: it looks at every key, which is too slow to do for every key. */
-export function isWorthCollapsing({ objects, lastSearch }: ObjectFields): boolean {
-  return lastSearch.found >= ENOUGH_FOUND || objects >= lastSearch.objects * 2;
+export function isWorthCollapsing({ objects, objectsAtSearch }: ObjectFields): boolean {
+  return objects >= objectsAtSearch * 2;
 }
 
 /** Puts the dynamic keys of `object` itself together. */
 export function collapse(object: ObjectFields): void {
   const dynamic = dynamicKeys(object);
-  object.lastSearch = { objects: object.objects, found: dynamic.size };
+  object.objectsAtSearch = object.objects;
   if (dynamic.size === 0) return;
+  object.isMap ||= dynamic.size >= MANY_FOUND;
   object.others ??= namelessField();
   for (const field of dynamic) {
     object.fields.delete(field.name);
@@ -84,6 +85,7 @@ function merge(into: Field, from: Field): void {
 
 function mergeObjects(into: ObjectFields, from: ObjectFields): void {
   into.objects += from.objects;
+  into.isMap ||= from.isMap;
   into.isCut ||= from.isCut;
   for (const field of from.order) {
     let own = into.fields.get(field.name);

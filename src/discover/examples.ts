@@ -55,7 +55,7 @@ export class ExampleWriter {
 /** Letters become `x` or `X`, digits `9`; all else stays, so that the form of dates, numbers and addresses is seen. */
 export function maskOf(text: string): string {
   return text
-    .replaceAll(/\p{Nd}/gu, "9")
+    .replaceAll(/\p{N}/gu, "9")
     .replaceAll(/\p{Lu}/gu, "X")
     .replaceAll(/[\p{L}\p{M}]/gu, (letter) => (letter === "X" ? "X" : "x"));
 }

@@ -117,10 +117,12 @@ export class ObjectFields {
   /** The values of keys that are no fields: ids, dates and the like (dynamic-keys.ts). */
   others: Field | undefined;
   readonly otherKeys = new KeyCounter();
+  /** Nearly all keys are dynamic: those that come are not looked at one by one any more. */
+  isMap = false;
   /** Some fields could not be kept apart, because there are more than the limits allow. */
   isCut = false;
-  /** How many objects there were when dynamic keys were looked for, and how many were found. */
-  lastSearch = { objects: 0, found: 0 };
+  /** How many objects there were when dynamic keys were looked for. */
+  objectsAtSearch = 0;
 
   add(field: Field): void {
     this.fields.set(field.name, field);

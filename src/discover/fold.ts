@@ -117,13 +117,13 @@ export class Folder {
     const name = isName ? this.#decoder.decode(bytes.subarray(nameBegin, nameEnd)) : "";
     const known = isName ? object.fields.get(name) : undefined;
     if (known !== undefined) return known;
-    if (isName && this.#hasRoom(object)) {
+    if (isName && !object.isMap && this.#hasRoom(object)) {
       const field = new Field(name, bytes.slice(nameBegin, nameEnd));
       object.add(field);
       this.#fields += 1;
       return field;
     }
-    object.isCut = true;
+    object.isCut ||= !object.isMap;
     object.otherKeys.add(bytes, nameBegin, nameEnd);
     return (object.others ??= namelessField());
   }

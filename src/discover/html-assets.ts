@@ -56,8 +56,8 @@ tbody tr:hover{background:var(--hover)}
 .p.all{color:inherit}
 .t{min-width:150px;font-size:12.5px}
 .t small{color:var(--dim);white-space:nowrap}
-.x{font-size:12px;color:var(--dim);overflow-wrap:anywhere}
-.x q{quotes:none;margin-right:10px}
+.x{min-width:220px;font-size:12px;color:var(--dim);overflow-wrap:anywhere}
+.x q{display:inline-block;max-width:100%;margin-right:12px;quotes:none}
 pre{margin:0;padding:0 18px 14px;overflow:auto;font-size:12px}
 .opt{padding:0 0 4px}
 .opt summary{padding:4px 18px 10px;color:var(--dim);font-size:13px;cursor:pointer}
@@ -68,6 +68,10 @@ pre{margin:0;padding:0 18px 14px;overflow:auto;font-size:12px}
 [hidden]{display:none!important}
 footer{padding:4px 24px 30px;text-align:center;color:var(--dim);font-size:12.5px}
 @media(max-width:900px){.columns{grid-template-columns:minmax(0,1fr);padding:14px}nav{display:none}}
+@media(max-width:600px){header{position:static}thead{display:none}
+tbody tr td:nth-child(n){width:auto;min-width:0;padding:0;border:0}
+tr{display:grid;grid-template-columns:minmax(0,1fr) auto;padding:5px 18px;border-top:1px solid var(--line)}
+.p{grid-area:1/2}.b,.t,.x{grid-column:1/-1}td.x:empty{display:none}}
 @media print{nav,input{display:none}.columns{display:block}header{position:static}}
 `;
 

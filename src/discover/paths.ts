@@ -9,7 +9,7 @@ const DYNAMIC = "*";
 
 /** The path of the field `name` of the documents at `parent`; the root is the empty path. */
 export function fieldPath(parent: string, name: string): string {
-  if (isOdd(name)) return `${parent}[${printable(JSON.stringify(name))}]`;
+  if (isOdd(name)) return `${parent}[${printable(JSON.stringify(name)).replaceAll("[", "\\u005b")}]`;
   return parent === "" ? name : `${parent}.${name}`;
 }
 
@@ -27,7 +27,7 @@ export function dynamicPath(parent: string): string {
 export function parentOf(path: string): string | undefined {
   if (path === "") return undefined;
   if (path.endsWith(ELEMENTS)) return path.slice(0, -ELEMENTS.length);
-  // Inside the quotes of JSON a `"` has a backslash before it: this finds the begin of the last name.
+  // Inside the quotes there is no `[`: this finds the begin of the last name.
   if (path.endsWith('"]')) return path.slice(0, path.lastIndexOf('["'));
   return path.slice(0, Math.max(0, path.lastIndexOf(".")));
 }

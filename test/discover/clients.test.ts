@@ -1,0 +1,202 @@
+/** The catalogs for Airbyte and Singer: what their clients demand of them. */
+
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { asAirbyte } from "../../src/discover/as-airbyte.ts";
+import { asSinger } from "../../src/discover/as-singer.ts";
+import type { CatalogEntry } from "../../src/discover/collection.ts";
+import { streamNames } from "../../src/discover/stream-names.ts";
+import { anyDocument } from "../codec/raw-bson.ts";
+import { catalogOf, entryOf, structureOf } from "./catalogs.ts";
+import { ORDERS, plainLineOf, VIEW } from "./orders.ts";
+import { checkFor } from "./validator.ts";
+
+interface Stream {
+  readonly name: string;
+  readonly json_schema: { readonly properties: Readonly<Record<string, unknown>> };
+  readonly [more: string]: unknown;
+}
+
+interface Tap {
+  readonly tap_stream_id: string;
+  readonly schema: { readonly properties: Readonly<Record<string, unknown>> };
+  readonly metadata: readonly {
+    readonly breadcrumb: readonly string[];
+    readonly metadata: Readonly<Record<string, unknown>>;
+  }[];
+  readonly [more: string]: unknown;
+}
+
+function airbyte(...entries: readonly CatalogEntry[]): Stream[] {
+  const message = JSON.parse(asAirbyte(catalogOf(entries))) as { type: string; catalog: { streams: Stream[] } };
+  expect(message.type).toBe("CATALOG");
+  return message.catalog.streams;
+}
+
+function singer(...entries: readonly CatalogEntry[]): Tap[] {
+  return (JSON.parse(asSinger(catalogOf(entries))) as { streams: Tap[] }).streams;
+}
+
+function sampledAs(documents: readonly Uint8Array[]): CatalogEntry {
+  const structure = structureOf(documents);
+  return { ...entryOf([]), sampled: { how: "all", documents: documents.length, bytes: 0, cut: null, structure } };
+}
+
+describe("columns for Airbyte and Singer", () => {
+  test("take every value that was sampled, whatever it is", () => {
+    fc.assert(
+      fc.property(fc.array(anyDocument, { minLength: 1, maxLength: 5 }), (documents) => {
+        const entry = sampledAs(documents);
+        const [stream] = airbyte(entry);
+        const [tap] = singer(entry);
+        for (const schema of [stream?.json_schema, tap?.schema]) {
+          const check = checkFor(schema ?? {});
+          for (const document of documents) expect(check(plainLineOf(document))).toEqual([]);
+        }
+      }),
+    );
+  });
+
+  test("may be null, have all types that were seen, and are dates only where all values are", () => {
+    const [tap] = singer(entryOf(ORDERS));
+    expect(tap?.schema.properties).toEqual({
+      _id: { type: ["null", "string"] },
+      at: { type: ["null", "string"], format: "date-time" },
+      lines: {
+        type: ["null", "array"],
+        items: { type: ["null", "object"], properties: { sku: { type: ["null", "integer"] } } },
+      },
+      mixed: { type: ["null", "integer", "string"] },
+      n: { type: ["null", "number"] },
+      nothing: { type: ["null", "array", "boolean", "integer", "number", "object", "string"] },
+      odd: { type: ["null", "number", "string"] },
+      rate: { type: ["null", "number"] },
+      to: {
+        type: ["null", "object"],
+        properties: {
+          city: { type: ["null", "string"] },
+          zip: { type: ["null", "array", "boolean", "integer", "number", "object", "string"] },
+        },
+      },
+      total: { type: ["null", "string"] },
+    });
+    expect(singer(entryOf([{ at: new Date(-1e14) }, { at: "soon" }]))[0]?.schema.properties["at"]).toEqual({
+      type: ["null", "string"],
+    });
+  });
+
+  test("hold no reference, no anyOf, nothing closed, no schema that is only true or false", () => {
+    const text = `${asAirbyte(catalogOf([entryOf(ORDERS)]))}${asSinger(catalogOf([entryOf(ORDERS)]))}`;
+    expect(text).not.toMatch(/"(\$ref|anyOf|allOf|oneOf|not|additionalProperties|\$defs)"/);
+    expect(text).not.toMatch(/"(items|properties)": ?(true|false)/);
+  });
+
+  test("of a collection without documents are its key alone", () => {
+    const every = { type: ["null", "array", "boolean", "integer", "number", "object", "string"] };
+    expect(singer(entryOf([]))[0]?.schema.properties).toEqual({ _id: every });
+    expect(singer(entryOf(undefined))[0]?.schema.properties).toEqual({ _id: every });
+  });
+});
+
+describe("--as airbyte", () => {
+  test("tells what can be read incrementally, by which cursor and key", () => {
+    const [orders, paid] = airbyte(entryOf(ORDERS), VIEW);
+    expect(orders).toMatchObject({
+      name: "shop.orders",
+      supported_sync_modes: ["full_refresh", "incremental"],
+      source_defined_cursor: true,
+      default_cursor_field: ["_ab_cdc_cursor"],
+      source_defined_primary_key: [["_id"]],
+      is_resumable: true,
+    });
+    expect(Object.keys(orders?.json_schema.properties ?? {})).toEqual(
+      expect.arrayContaining(["_id", "_ab_cdc_cursor", "_ab_cdc_deleted_at", "_ab_cdc_updated_at"]),
+    );
+    expect(paid).toEqual({
+      name: "shop.paid",
+      json_schema: expect.objectContaining({ properties: { n: { type: ["null", "integer"] } } }),
+      supported_sync_modes: ["full_refresh"],
+      is_resumable: false,
+    });
+  });
+
+  test("is one message on one line", () => {
+    expect(
+      asAirbyte(catalogOf([entryOf(ORDERS), VIEW]))
+        .trimEnd()
+        .split("\n").length,
+    ).toBe(1);
+  });
+});
+
+describe("--as singer", () => {
+  test("has metadata for the stream and for every property, at every depth", () => {
+    const [orders, paid] = singer(entryOf(ORDERS), VIEW);
+    expect(orders).toMatchObject({ tap_stream_id: "shop-orders", stream: "shop-orders", key_properties: ["_id"] });
+    const [stream, ...properties] = orders?.metadata ?? [];
+    expect(stream).toEqual({
+      breadcrumb: [],
+      metadata: {
+        inclusion: "available",
+        "selected-by-default": true,
+        "table-key-properties": ["_id"],
+        "forced-replication-method": "LOG_BASED",
+        "database-name": "shop",
+        "is-view": false,
+        "row-count": 2,
+      },
+    });
+    expect(properties.map(({ breadcrumb }) => breadcrumb.join("/"))).toEqual(
+      [
+        "_id",
+        "at",
+        "lines",
+        "mixed",
+        "n",
+        "nothing",
+        "odd",
+        "rate",
+        "to",
+        "to/properties/city",
+        "to/properties/zip",
+        "total",
+      ].map((name) => `properties/${name}`),
+    );
+    expect(properties[0]?.metadata).toEqual({ inclusion: "automatic" });
+    expect(properties[1]?.metadata).toEqual({ inclusion: "available", "selected-by-default": true });
+    expect(paid?.key_properties).toEqual([]);
+    expect(paid?.metadata[0]?.metadata).toMatchObject({ "forced-replication-method": "FULL_TABLE", "is-view": true });
+  });
+});
+
+describe("names of streams", () => {
+  const namesOf = (...collections: readonly string[]): string[] => {
+    const namespaces = collections.map((collection) => ({ db: "shop", collection }));
+    return [...streamNames(namespaces, ({ db, collection }) => `${db}.${collection}`).values()];
+  };
+
+  test("are the namespaces, as long as no client takes two of them for one", () => {
+    expect(namesOf("orders", "users")).toEqual(["shop.orders", "shop.users"]);
+    const names = namesOf("Orders", "orders", "a.b", "a_b", "c");
+    expect(names).toEqual([
+      expect.stringMatching(/^shop\.Orders_[0-9a-f]{6}$/),
+      expect.stringMatching(/^shop\.orders_[0-9a-f]{6}$/),
+      expect.stringMatching(/^shop\.a\.b_[0-9a-f]{6}$/),
+      expect.stringMatching(/^shop\.a_b_[0-9a-f]{6}$/),
+      "shop.c",
+    ]);
+    expect(namesOf("Orders", "orders", "a.b", "a_b", "c")).toEqual(names);
+  });
+
+  test("hold something that every client can make a table of", () => {
+    const [name] = [
+      ...streamNames([{ db: "店", collection: "注文" }], ({ db, collection }) => `${db}.${collection}`).values(),
+    ];
+    expect(name).toMatch(/^店\.注文_[0-9a-f]{6}$/);
+  });
+
+  test("for Singer have no dot, which Meltano's select would want escaped", () => {
+    const entry = entryOf([], { info: { namespace: { db: "shop", collection: "orders.2024 (old)" } } });
+    expect(singer(entry)[0]?.tap_stream_id).toBe("shop-orders-2024-old-");
+  });
+});

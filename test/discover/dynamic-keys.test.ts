@@ -1,0 +1,179 @@
+/** Documents that are maps do not blow up, and documents that are not are left alone. */
+
+import { describe, expect, test } from "bun:test";
+import { ObjectId, UUID } from "bson";
+import { rowsOf } from "../../src/discover/rows.ts";
+import { randomOf } from "../support/documents.ts";
+import { linesOf, structureOf } from "./catalogs.ts";
+
+const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+const mapOf = <T>(keys: readonly string[], value: (index: number) => T): Record<string, T> =>
+  Object.fromEntries(keys.map((key, i) => [key, value(i)]));
+
+describe("are put together as .*", () => {
+  const cases: readonly (readonly [what: string, key: (random: () => number) => string])[] = [
+    ["ObjectIds", () => new ObjectId().toHexString()],
+    ["UUIDs", () => new UUID().toHexString()],
+    ["mail addresses", (random) => `user${Math.floor(random() * 1e6)}@example.com`],
+    ["days", (random) => new Date(Math.floor(random() * 1e12)).toISOString().slice(0, 10)],
+    ["long numbers", (random) => String(Math.floor(1e6 + random() * 1e8))],
+    ["short numbers", (random) => String(Math.floor(random() * 90))],
+    ["names of users", (random) => `u_${Math.floor(random() * 1e9).toString(36)}`],
+  ];
+
+  test.each(cases)("%s", (_what, key) => {
+    const random = randomOf(1);
+    const documents = times(100, (i) => ({
+      _id: i,
+      by: mapOf(
+        times(3, () => key(random)),
+        (n) => ({ n, w: "x" }),
+      ),
+      end: 1,
+    }));
+    const lines = linesOf(structureOf(documents));
+    expect(lines).toEqual([
+      "_id: 1 int",
+      "by: 1 object",
+      expect.stringMatching(/^by\.\*: object \((more than )?\d+ keys\)$/),
+      "by.*.n: 1 int",
+      "by.*.w: 1 string",
+      "end: 1 int",
+    ]);
+  });
+
+  test("also at the top, beside fields that every document has", () => {
+    const documents = times(50, (i) => ({ _id: i, kind: "x", [new ObjectId().toHexString()]: i }));
+    expect(linesOf(structureOf(documents))).toEqual(["_id: 1 int", "kind: 1 string", "*: int (50 keys)"]);
+  });
+
+  test("also where one document alone holds very many", () => {
+    const document = {
+      _id: 1,
+      by: mapOf(
+        times(5_000, () => new ObjectId().toHexString()),
+        String,
+      ),
+      end: 1,
+    };
+    expect(linesOf(structureOf([document]))).toEqual([
+      "_id: 1 int",
+      "by: 1 object",
+      "by.*: string (more than 1024 keys)",
+      "end: 1 int",
+    ]);
+  });
+
+  test("and so are maps inside of maps", () => {
+    const ids = (): string[] => times(20, () => new ObjectId().toHexString());
+    const documents = times(20, () => ({ a: mapOf(ids(), () => mapOf(ids(), () => true)) }));
+    expect(linesOf(structureOf(documents))).toEqual([
+      "a: 1 object",
+      expect.stringMatching(/^a\.\*: object/),
+      expect.stringMatching(/^a\.\*\.\*: bool/),
+    ]);
+  });
+});
+
+describe("are not seen", () => {
+  test("in wide documents, whatever their width", () => {
+    for (const width of [100, 900]) {
+      const document = mapOf(
+        times(width, (i) => `field_${i}`),
+        (i) => i,
+      );
+      expect(rowsOf(structureOf(times(30, () => document))).length).toBe(width);
+    }
+  });
+
+  test("in columns with numbers for names that every document has", () => {
+    const documents = times(30, () => mapOf(times(60, String), (i) => i));
+    expect(rowsOf(structureOf(documents)).length).toBe(60);
+  });
+
+  test("in three hundred optional fields, of which each document has some", () => {
+    const random = randomOf(2);
+    const documents = times(1_000, (i) => ({
+      _id: i,
+      ...mapOf(
+        times(300, (n) => `option${String.fromCharCode(97 + (n % 26))}${n}x`).filter(() => random() < 0.1),
+        () => 1,
+      ),
+    }));
+    expect(rowsOf(structureOf(documents)).length).toBe(301);
+  });
+
+  test("in a single document", () => {
+    expect(
+      rowsOf(
+        structureOf([
+          mapOf(
+            times(200, (i) => `setting${i}`),
+            String,
+          ),
+        ]),
+      ).length,
+    ).toBe(200);
+  });
+});
+
+describe("memory is bounded", () => {
+  test("two hundred thousand different keys are counted to a limit and end as one row", () => {
+    const documents = times(200, (i) => ({
+      _id: i,
+      by: mapOf(
+        times(1_000, (n) => `k${i}_${n}_`),
+        () => 1,
+      ),
+    }));
+    const structure = structureOf(documents);
+    expect(linesOf(structure)).toEqual(["_id: 1 int", "by: 1 object", "by.*: int (more than 1024 keys)"]);
+  });
+
+  test("documents that have nothing in common but the key are not kept apart field by field", () => {
+    const documents = times(400, (i) => ({
+      _id: i,
+      ...mapOf(
+        times(100, (n) => `f${i}_${n}x`),
+        () => ({ a: 1, b: [{ c: 1 }] }),
+      ),
+    }));
+    const rows = rowsOf(structureOf(documents));
+    expect(rows.length).toBeLessThan(20);
+    expect(rows.map(({ path }) => path)).toContain("*.b[].c");
+  });
+
+  test("no more than some thousand fields are kept, wherever they are, and what was cut says so", () => {
+    const wide = (seed: number): object =>
+      mapOf(
+        times(900, (n) => `column${seed}${"abc"[n % 3] ?? ""}${n}`),
+        () => 1,
+      );
+    const rows = rowsOf(
+      structureOf([
+        mapOf(
+          times(20, (i) => `part${i}`),
+          wide,
+        ),
+      ]),
+    );
+    expect(rows.length).toBeLessThan(5_050);
+    expect(rows.filter(({ isCut }) => isCut).map(({ path }) => path)).toEqual(["part5", "*"]);
+    expect(rows.find(({ path }) => path === "*.*")).toMatchObject({ keys: { more: true } });
+  });
+
+  test("a name of a megabyte is none", () => {
+    const rows = rowsOf(structureOf([{ _id: 1, ["n".repeat(1_000_000)]: 1 }]));
+    expect(rows.map(({ path }) => path)).toEqual(["_id", "*"]);
+  });
+
+  test("one document with very many keys takes no time that grows with their square", () => {
+    const document = mapOf(
+      times(200_000, (i) => `k${i}x`),
+      () => 1,
+    );
+    const startedAt = performance.now();
+    expect(rowsOf(structureOf([document, document])).length).toBeLessThan(1_100);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+  });
+});

@@ -18,7 +18,9 @@ async function hold({ path, waitMs = 0 }: LockJob): Promise<void> {
   await using _lock = await acquireLock(path, { waitMs, pid: process.pid });
   // Trying again in the same process must not cost the lock: closing any descriptor of a file gives up POSIX locks.
   const again = await acquireLock(path).catch((error: unknown) => error);
-  writeSync(1, again instanceof MongotapError && again.kind === "locked" ? "held\n" : "taken twice\n");
+  const isKept = again instanceof MongotapError && again.kind === "locked";
+  writeSync(1, isKept ? "held\n" : "taken twice\n");
+  if (!isKept) return;
   await once(process.stdin, "data");
 }
 

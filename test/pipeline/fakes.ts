@@ -1,0 +1,165 @@
+/** Small stand-ins for the interfaces that the pipeline is given: a source, a sink, an encoder, a stream, a collection. */
+import type { Readable } from "../../src/pipeline/backfill.ts";
+import type { Encoder } from "../../src/protocol/protocol.ts";
+import type { OutputMark, Sink } from "../../src/sink/sink.ts";
+import type {
+  Chunk,
+  ClusterTime,
+  Documents,
+  EventBatch,
+  EventStream,
+  Position,
+  RangeProgress,
+  RowBatch,
+  StreamPosition,
+} from "../../src/source/record.ts";
+
+/** The n-th moment. */
+export function time(n: number): ClusterTime {
+  return n.toString(16).padStart(16, "0");
+}
+
+/** So many documents of one byte each. */
+export function documentsOf(count: number): Documents {
+  return { bytes: new Uint8Array(count), offsets: Array.from({ length: count }, (_, i) => i) };
+}
+
+/** A position that is told apart by the time of its stream. */
+export function at(n: number): Position {
+  return { stream: streamAt(n), collections: {} };
+}
+
+export function streamAt(n: number): StreamPosition {
+  return { token: String(n), resume: "resumeAfter", time: time(n), sequence: 0 };
+}
+
+/** A batch of events at these moments; the position behind them is `end`, by default that of the last. */
+export function events(moments: readonly number[], end = moments.at(-1) ?? 0): EventBatch {
+  const orders = moments.map((n) => `${time(n)}00000001`);
+  return { kind: "events", documents: documentsOf(moments.length), orders, position: at(end) };
+}
+
+/** A batch of rows; `position` absent: nobody could go on from here. */
+export function rows(count: number, position: Position | undefined): RowBatch {
+  return {
+    kind: "rows",
+    namespace: { db: "shop", collection: "c" },
+    documents: documentsOf(count),
+    at: time(0),
+    position,
+  };
+}
+
+/** One byte and one line for each document. */
+export const lineEncoder: Encoder = {
+  omissions: { deletes: 0, missingDocuments: 0, invalidUtf8: 0 } as Encoder["omissions"],
+  encode({ documents }) {
+    const { length } = documents.offsets;
+    const segments = length === 0 ? [] : [{ namespace: "shop.c", begin: 0, end: length, lines: length }];
+    return { bytes: new Uint8Array(length), segments, lines: length };
+  },
+};
+
+/** A sink that writes down what is asked of it, in words: `write 3`, `flush 3`. */
+export class LoggingSink implements Sink {
+  readonly #log: string[];
+  #bytes = 0;
+  /** Throws when the n-th write comes. */
+  failAtWrite = Infinity;
+  #writes = 0;
+
+  constructor(log: string[]) {
+    this.#log = log;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#writes += 1;
+    this.#log.push(`write ${bytes.length}`);
+    if (this.#writes === this.failAtWrite) throw new Error("the disk is full");
+    this.#bytes += bytes.length;
+  }
+
+  async flush(): Promise<readonly OutputMark[]> {
+    this.#log.push(`flush ${this.#bytes}`);
+    return [{ path: "/out", bytes: this.#bytes, lines: this.#bytes, tailCrc: 0, inode: 0, sealed: false }];
+  }
+
+  async committed(): Promise<void> {}
+
+  async seal(): Promise<readonly OutputMark[]> {
+    return await this.flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A stream that answers with these replies, then with nothing new for ever. What it has answered, it has passed. */
+export class ScriptedStream implements EventStream {
+  readonly openedAt: ClusterTime;
+  readonly newest: ClusterTime;
+  #position: StreamPosition;
+  readonly #replies: EventBatch[];
+  polls = 0;
+
+  constructor(openedAt: number, replies: readonly EventBatch[]) {
+    this.openedAt = time(openedAt);
+    this.newest = time(openedAt);
+    this.#position = streamAt(openedAt);
+    this.#replies = [...replies];
+  }
+
+  get position(): StreamPosition {
+    return this.#position;
+  }
+
+  hasPassed(moment: ClusterTime): boolean {
+    return this.#position.time >= moment;
+  }
+
+  async next(): Promise<EventBatch> {
+    this.polls += 1;
+    if (this.polls > 1_000) throw new Error("asked a thousand times: the stream will never pass that");
+    const reply = this.#replies.shift() ?? events([], Number.parseInt(this.#position.time, 16));
+    this.#position = reply.position.stream ?? this.#position;
+    return reply;
+  }
+
+  split({ orders }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
+    const moments = orders.map((order) => Number.parseInt(order.slice(0, 16), 16));
+    return [events(moments.slice(0, count)), events(moments.slice(count))];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A collection of so many documents, read in chunks of two; the n-th chunk is true at the n-th of `moments`. */
+export function collectionOf(
+  name: string,
+  count: number,
+  moments: readonly number[] = [],
+  uuid: string | null = name,
+): Readable {
+  return {
+    namespace: { db: "shop", collection: name },
+    uuid,
+    resumable: true,
+    currentUuid: async () => uuid,
+    async *read(progress: RangeProgress, signal, limit): AsyncGenerator<Chunk> {
+      let left = limit;
+      for (let done = progress.rows, chunk = Math.ceil(done / 2); left > 0; chunk += 1) {
+        signal.throwIfAborted();
+        const size = Math.min(2, left, count - done);
+        done += size;
+        left -= size;
+        const next = { rows: done, last: String(done), done: size === 0 };
+        yield {
+          documents: documentsOf(size),
+          at: time(moments[chunk] ?? moments.at(-1) ?? 0),
+          exact: true,
+          progress: next,
+        };
+        if (size === 0) return;
+      }
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import { describe, expect, test } from "bun:test";
+import { Merge, type Step } from "../../src/pipeline/merge.ts";
+import { fresh } from "../../src/pipeline/progress.ts";
+import type { Batch, CollectionEnd, CollectionProgress, EventBatch, Position } from "../../src/source/record.ts";
+import { documentsOf, events, ScriptedStream, time } from "./fakes.ts";
+
+const PINNED: Position = { collections: { "shop.c": fresh("uuid", "pinned") } };
+
+/** A chunk of one document that is true at moment `n`. */
+function stepAt(n: number, exact = true): Step {
+  const progress: CollectionProgress = {
+    uuid: "uuid",
+    phase: "copying",
+    ranges: [{ rows: n, done: false, last: String(n) }],
+  };
+  const chunk = { documents: documentsOf(1), at: time(n), exact, progress: { rows: n, done: false } };
+  return { name: "shop.c", namespace: { db: "shop", collection: "c" }, chunk, progress };
+}
+
+/** `e3` for an event of moment 3, `c3` for a chunk of moment 3, in the order in which they came. */
+function told(batch: Batch): string[] {
+  if (batch.kind === "rows") return [`c${Number.parseInt(batch.at, 16)}`];
+  return batch.orders.map((order) => `e${Number.parseInt(order.slice(0, 16), 16)}`);
+}
+
+async function mergeAll(merge: Merge, steps: readonly Step[]): Promise<string[]> {
+  const all: string[] = [];
+  for (const step of steps) for await (const batch of merge.upTo(step, () => true)) all.push(...told(batch));
+  for (const batch of merge.rest()) all.push(...told(batch));
+  return all;
+}
+
+describe("a chunk that is true at time T", () => {
+  test("comes behind every event up to T, and before every event after T", async () => {
+    const stream = new ScriptedStream(1, [events([2, 3]), events([4]), events([5, 6, 7]), events([8])]);
+    expect(await mergeAll(new Merge(stream, PINNED), [stepAt(3), stepAt(5), stepAt(6)])).toEqual([
+      "e2",
+      "e3",
+      "c3",
+      "e4",
+      "e5",
+      "c5",
+      "e6",
+      "c6",
+      "e7",
+    ]);
+  });
+
+  test("comes behind an event of just T: a later state of its document must not be told before an earlier one", async () => {
+    const stream = new ScriptedStream(1, [events([2, 3, 3, 3, 4])]);
+    expect(await mergeAll(new Merge(stream, PINNED), [stepAt(3)])).toEqual(["e2", "e3", "e3", "e3", "c3", "e4"]);
+  });
+
+  test("comes at once where the stream has passed T already", async () => {
+    const stream = new ScriptedStream(5, []);
+    expect(await mergeAll(new Merge(stream, PINNED), [stepAt(4), stepAt(5)])).toEqual(["c4", "c5"]);
+    expect(stream.polls).toBe(0);
+  });
+
+  test("waits for replies without events to bring the stream past T", async () => {
+    const stream = new ScriptedStream(1, [events([], 2), events([], 3), events([], 4)]);
+    expect(await mergeAll(new Merge(stream, PINNED), [stepAt(4)])).toEqual(["c4"]);
+    expect(stream.polls).toBe(3);
+  });
+
+  test("waits while events of the same time may still come with the next reply", async () => {
+    const stream = new ScriptedStream(1, [events([3], 2), events([3, 4], 4)]);
+    expect(await mergeAll(new Merge(stream, PINNED), [stepAt(3)])).toEqual(["e3", "e3", "c3", "e4"]);
+  });
+
+  test("is refused when an event after T has been told: another server, which is behind, has answered", async () => {
+    const stream = new ScriptedStream(1, [events([2, 5])]);
+    const merge = new Merge(stream, PINNED);
+    await mergeAll(merge, [stepAt(5)]);
+    const thrown = await mergeAll(merge, [stepAt(4)]).catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ kind: "connect", message: expect.stringContaining("is behind the change stream") });
+  });
+
+  test("is not held up where its time is only a guess (a capped collection)", async () => {
+    const stream = new ScriptedStream(1, []);
+    expect(await mergeAll(new Merge(stream, PINNED), [stepAt(9, false)])).toEqual(["c9"]);
+    expect(stream.polls).toBe(0);
+  });
+
+  test("is left out, and not counted as read, when it may not come", async () => {
+    const merge = new Merge(new ScriptedStream(1, [events([2, 3])]), PINNED);
+    const all: string[] = [];
+    for await (const batch of merge.upTo(stepAt(2), () => false)) all.push(...told(batch));
+    expect(all).toEqual(["e2"]);
+    expect(merge.position.collections["shop.c"]?.phase).toBe("pinned");
+  });
+});
+
+describe("the position behind a batch", () => {
+  test("is that of stream and collections together", async () => {
+    const merge = new Merge(new ScriptedStream(1, [events([2]), events([3])]), PINNED);
+    const positions: (readonly [string | undefined, number | undefined])[] = [];
+    for (const step of [stepAt(2), stepAt(3)]) {
+      for await (const { position } of merge.upTo(step, () => true)) {
+        positions.push([position?.stream?.token, position?.collections["shop.c"]?.ranges[0]?.rows]);
+      }
+    }
+    // Behind the event of moment 2 nothing has been read; behind its chunk two rows; and so on.
+    expect(positions).toEqual([
+      ["2", 0],
+      ["2", 2],
+      ["3", 2],
+      ["3", 3],
+    ]);
+  });
+
+  test("stands between the events that came with one reply, where a chunk comes between them", async () => {
+    const merge = new Merge(new ScriptedStream(1, [events([2, 3, 9])]), PINNED);
+    for await (const batch of merge.upTo(stepAt(3), () => true)) void batch;
+    expect(merge.position.stream?.token).toBe("3");
+    for (const batch of merge.rest()) expect(told(batch)).toEqual(["e9"]);
+    expect(merge.position.stream?.token).toBe("9");
+  });
+});
+
+describe("a collection that comes to an end while it is copied", () => {
+  function endingAt(n: number, how: CollectionEnd["how"]): EventBatch {
+    const batch = events([n]);
+    return { ...batch, ends: [{ name: "shop.c", how, order: batch.orders[0] ?? "" }] };
+  }
+
+  test("is copied no further: what was read behind its drop would bring documents back that are gone", async () => {
+    const merge = new Merge(new ScriptedStream(1, [events([2]), endingAt(3, "gone"), events([], 9)]), PINNED);
+    expect(await mergeAll(merge, [stepAt(2), stepAt(4)])).toEqual(["e2", "c2", "e3"]);
+    expect(merge.position.collections["shop.c"]).toEqual({ uuid: null, phase: "live", ranges: [] });
+  });
+
+  test("because another was renamed over it is to be copied anew", async () => {
+    const merge = new Merge(new ScriptedStream(1, [endingAt(3, "replaced"), events([], 9)]), PINNED);
+    expect(await mergeAll(merge, [stepAt(4)])).toEqual(["e3"]);
+    expect(merge.position.collections["shop.c"]?.phase).toBe("stale");
+  });
+});
+
+test("losses of history are forgotten when everything is live again", () => {
+  const live: Position = { collections: { "shop.c": { uuid: "uuid", phase: "live", ranges: [] } }, losses: 2 };
+  expect(new Merge(new ScriptedStream(1, []), live).stamp(events([2])).position).not.toHaveProperty("losses");
+  const copying: Position = { ...PINNED, losses: 2 };
+  expect(new Merge(new ScriptedStream(1, []), copying).stamp(events([2])).position.losses).toBe(2);
+});

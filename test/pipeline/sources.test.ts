@@ -1,0 +1,230 @@
+import { describe, expect, test } from "bun:test";
+import { MongotapError } from "../../src/errors.ts";
+import { backfillSource, type Readable } from "../../src/pipeline/backfill.ts";
+import { captureSource, type CaptureSettings } from "../../src/pipeline/capture.ts";
+import { recoveryOf } from "../../src/pipeline/history.ts";
+import { tailSource } from "../../src/pipeline/tail.ts";
+import type { Batch, EventStream, Position, Source } from "../../src/source/record.ts";
+import { collectionOf, events, ScriptedStream } from "./fakes.ts";
+
+const never = new AbortController().signal;
+
+async function take(source: Source, from?: Position, limit = Infinity): Promise<Batch[]> {
+  return await Array.fromAsync(source(from, never, limit));
+}
+
+function countOf(batches: readonly Batch[]): number {
+  return batches.reduce((sum, { documents }) => sum + documents.offsets.length, 0);
+}
+
+/** The position behind the last of these batches that has one. */
+function endOf(batches: readonly Batch[]): Position {
+  const position = batches.findLast((batch) => batch.position !== undefined)?.position;
+  if (!position) throw new Error("no batch has a position");
+  return position;
+}
+
+function phasesOf({ collections }: Position): Record<string, string> {
+  return Object.fromEntries(Object.entries(collections).map(([name, { phase }]) => [name, phase]));
+}
+
+describe("backfillSource()", () => {
+  test("reads one collection after the other, and goes on behind any batch of an earlier run", async () => {
+    const collections = [collectionOf("a", 5), collectionOf("b", 3)];
+    const whole = await take(backfillSource(collections));
+    expect(countOf(whole)).toBe(8);
+    for (const [i, { position }] of whole.entries()) {
+      const rest = await take(backfillSource(collections), JSON.parse(JSON.stringify(position)) as Position);
+      expect(countOf(rest)).toBe(countOf(whole.slice(i + 1)));
+    }
+  });
+
+  test("ends behind so many documents, and the next run goes on there", async () => {
+    const collections = [collectionOf("a", 5), collectionOf("b", 5)];
+    const first = await take(backfillSource(collections), undefined, 7);
+    expect(countOf(first)).toBe(7);
+    expect(countOf(await take(backfillSource(collections), endOf(first)))).toBe(3);
+  });
+
+  test("refuses a collection that is not the one of which a part was read", async () => {
+    const first = await take(backfillSource([collectionOf("a", 5)]), undefined, 2);
+    const other = collectionOf("a", 5, [], "another");
+    expect(await take(backfillSource([other]), endOf(first)).catch((error: unknown) => error)).toMatchObject({
+      kind: "ended",
+    });
+  });
+
+  test("refuses a collection that was made anew while it was read, before its end is told", async () => {
+    const changing: Readable = { ...collectionOf("a", 5), currentUuid: async () => "another" };
+    let count = 0;
+    const reading = (async () => {
+      for await (const batch of backfillSource([changing])(undefined, never, Infinity))
+        count += batch.documents.offsets.length;
+    })();
+    expect(await reading.catch((error: unknown) => error)).toMatchObject({ kind: "ended" });
+    expect(count).toBe(5);
+  });
+
+  test("gives no position amid something that can only be read from its beginning", async () => {
+    const view: Readable = { ...collectionOf("v", 5), resumable: false };
+    const positions = (await take(backfillSource([view]))).map(({ position }) => position !== undefined);
+    expect(positions).toEqual([false, false, false, true]);
+  });
+});
+
+describe("tailSource()", () => {
+  const opened = (stream: EventStream) => async (): Promise<EventStream> => stream;
+
+  test("tells its position first, before any event", async () => {
+    const [first] = await take(
+      tailSource({ open: opened(new ScriptedStream(3, [])), untilCaughtUp: true, awaitMs: 1 }),
+    );
+    expect(first?.documents.offsets).toEqual([]);
+    expect(first?.position?.stream?.token).toBe("3");
+  });
+
+  test("ends when it has passed what the server had at the beginning, and tells nothing behind that", async () => {
+    const stream = new ScriptedStream(1, [events([2]), events([3], 5), events([6])]);
+    Object.assign(stream, { newest: "0000000000000005", openedAt: "0000000000000005" });
+    const batches = await take(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1 }));
+    expect(countOf(batches)).toBe(2);
+    expect(endOf(batches).stream?.token).toBe("5");
+  });
+
+  test("ends amid a reply where the limit says so, with the position between its events", async () => {
+    const stream = new ScriptedStream(1, [events([2, 3, 4, 5])]);
+    const batches = await take(tailSource({ open: opened(stream), untilCaughtUp: false, awaitMs: 1 }), undefined, 3);
+    expect(countOf(batches)).toBe(3);
+    expect(endOf(batches).stream?.token).toBe("4");
+  });
+});
+
+describe("captureSource()", () => {
+  function settings(
+    streams: EventStream[],
+    collections: readonly Readable[],
+    changes: Partial<CaptureSettings> = {},
+  ): CaptureSettings {
+    return {
+      open: async () => {
+        const stream = streams.shift();
+        if (!stream) throw new Error("opened once too often");
+        return stream;
+      },
+      untilCaughtUp: true,
+      awaitMs: 1,
+      collections,
+      onHistoryLost: "next-run",
+      onCopyAgain: () => undefined,
+      ...changes,
+    };
+  }
+
+  test("pins its position, and every collection in it, before it reads the first chunk", async () => {
+    const collection = collectionOf("a", 4, [5]);
+    let reads = 0;
+    const counted: Readable = { ...collection, read: (...args) => ((reads += 1), collection.read(...args)) };
+    const source = captureSource(settings([new ScriptedStream(1, [])], [counted]));
+    const iterator = source(undefined, never, Infinity)[Symbol.asyncIterator]();
+    const { value } = (await iterator.next()) as { value: Batch };
+    expect(value.documents.offsets).toEqual([]);
+    expect(phasesOf(value.position ?? { collections: {} })).toEqual({ "shop.a": "pinned" });
+    expect(reads).toBe(0);
+    await iterator.return?.();
+  });
+
+  test("copies collections one after the other while the stream goes on; then they are live", async () => {
+    const stream = new ScriptedStream(1, [events([2, 3]), events([], 9)]);
+    const batches = await take(
+      captureSource(settings([stream], [collectionOf("a", 4, [2, 3]), collectionOf("b", 2, [4])])),
+    );
+    expect(countOf(batches.filter(({ kind }) => kind === "rows"))).toBe(6);
+    expect(countOf(batches.filter(({ kind }) => kind === "events"))).toBe(2);
+    expect(phasesOf(endOf(batches))).toEqual({ "shop.a": "live", "shop.b": "live" });
+  });
+
+  test("goes on behind any batch of an earlier run: each document once", async () => {
+    const collections = [collectionOf("a", 5, [1]), collectionOf("b", 4, [1])];
+    const whole = await take(captureSource(settings([new ScriptedStream(1, [])], collections)));
+    expect(countOf(whole)).toBe(9);
+    for (const [i, { position }] of whole.entries()) {
+      const rest = await take(captureSource(settings([new ScriptedStream(1, [])], collections)), position);
+      expect(countOf(rest)).toBe(countOf(whole.slice(i + 1)));
+    }
+  });
+
+  test.each([1, 2, 3, 5, 7, 8])(
+    "tells exactly %p documents and events where that is the limit, whatever they come from",
+    async (limit) => {
+      const stream = new ScriptedStream(1, [events([2, 3]), events([4], 9)]);
+      const collections = [collectionOf("a", 3, [3]), collectionOf("b", 4, [3])];
+      expect(countOf(await take(captureSource(settings([stream], collections)), undefined, limit))).toBe(limit);
+    },
+  );
+
+  describe("whose history is lost", () => {
+    const lost = (): EventStream =>
+      Object.assign(new ScriptedStream(1, []), {
+        hasPassed: () => false,
+        next: async () => Promise.reject(new MongotapError("history-lost", "gone")),
+      });
+    const LIVE: Position = { collections: { "shop.a": { uuid: "a", phase: "live", ranges: [] } } };
+
+    async function run(source: Source): Promise<{ batches: Batch[]; thrown: unknown }> {
+      const batches: Batch[] = [];
+      try {
+        for await (const batch of source(LIVE, never, Infinity)) batches.push(batch);
+        return { batches, thrown: undefined };
+      } catch (thrown) {
+        return { batches, thrown };
+      }
+    }
+
+    test("marks everything as stale and ends, so that the next run copies again", async () => {
+      const { batches, thrown } = await run(captureSource(settings([lost()], [collectionOf("a", 4, [1])])));
+      expect(thrown).toMatchObject({
+        kind: "history-lost",
+        message: expect.stringContaining("the next run will backfill again"),
+      });
+      expect(endOf(batches)).toEqual({
+        collections: { "shop.a": { uuid: "a", phase: "stale", ranges: [] } },
+        losses: 1,
+      });
+      const next = await take(
+        captureSource(settings([new ScriptedStream(1, [])], [collectionOf("a", 4, [1])])),
+        endOf(batches),
+      );
+      expect(countOf(next)).toBe(4);
+      expect(phasesOf(endOf(next))).toEqual({ "shop.a": "live" });
+    });
+
+    test("copies again at once where it is told to", async () => {
+      const streams = [lost(), new ScriptedStream(1, [])];
+      const { batches, thrown } = await run(
+        captureSource(settings(streams, [collectionOf("a", 4, [1])], { onHistoryLost: "now" })),
+      );
+      expect(thrown).toBeUndefined();
+      expect(countOf(batches)).toBe(4);
+    });
+
+    test("stays failed where it is told to: the saved position stays what it is", async () => {
+      const { batches, thrown } = await run(
+        captureSource(settings([lost()], [collectionOf("a", 4, [1])], { onHistoryLost: "fail" })),
+      );
+      expect(thrown).toMatchObject({ kind: "history-lost" });
+      expect(phasesOf(endOf(batches))).toEqual({ "shop.a": "live" });
+    });
+  });
+});
+
+test("recoveryOf() gives up after three losses in a row, and says what to do", () => {
+  let position: Position = { collections: {} };
+  const goesOn: boolean[] = [];
+  for (let loss = 1; loss <= 4; loss += 1) {
+    const recovery = recoveryOf(new MongotapError("history-lost", "gone"), position, "now");
+    goesOn.push(recovery.goOn);
+    position = recovery.position ?? position;
+    if (!recovery.goOn) expect(recovery.error.hint).toContain("Enlarge the oplog");
+  }
+  expect(goesOn).toEqual([true, true, true, false]);
+});

@@ -7,8 +7,8 @@
  * - `copying`: entered with the first chunk; each range saves its last key. A crash costs the chunks not yet written.
  * - `live`: entered with the last chunk, or when the collection was dropped; only the stream speaks of it. A crash
  *   costs nothing.
- * - `stale`: entered when the history was lost, or when another collection was renamed over it; the next opening of
- *   the source makes it `pinned` again, and it is copied anew.
+ * - `stale`: entered when the history was lost, or when another collection was given its name (the run ends then); the
+ *   next opening of the source makes it `pinned` again, and it is copied anew.
  */
 
 import { MongotapError } from "../errors.ts";
@@ -16,6 +16,7 @@ import { prefetch } from "../lib/async.ts";
 import {
   type Batch,
   type ClusterTime,
+  type EventBatch,
   type EventStream,
   nameOf,
   type Position,
@@ -46,7 +47,9 @@ export function captureSource(settings: CaptureSettings): Source {
     let left = limit;
     const counted = function* (batch: Batch): Generator<Batch> {
       const count = batch.documents.offsets.length;
-      yield batch.kind === "events" && count > left ? stream.split(batch, left)[0] : batch;
+      const taken = batch.kind === "events" && count > left ? stream.split(batch, left)[0] : batch;
+      yield taken;
+      if (taken.kind === "events") checkNoneReplaced(taken);
       left -= count;
     };
     yield merge.stamp(heartbeat(stream));
@@ -64,7 +67,7 @@ export function captureSource(settings: CaptureSettings): Source {
       }
     }
     for (const batch of merge.rest()) yield* counted(batch);
-    for await (const batch of follow(stream, { ...settings, target, limit: left })) yield merge.stamp(batch);
+    for await (const batch of follow(stream, { ...settings, target, limit: left })) yield* counted(merge.stamp(batch));
   }
   return async function* capture(from, signal, limit) {
     let position = from ?? NOWHERE;
@@ -93,6 +96,14 @@ export function captureSource(settings: CaptureSettings): Source {
       }
     }
   };
+}
+
+/** What came under a new name is in no event under it: it is stale now, and the next run copies it. */
+function checkNoneReplaced({ ends = [] }: EventBatch): void {
+  const replaced = ends.find(({ how }) => how === "replaced");
+  if (!replaced) return;
+  const message = `the collection ${replaced.name} was replaced by renaming another to its name`;
+  throw new MongotapError("ended", message, { hint: "Run again: it copies what is there now, then goes on." });
 }
 
 /** Collections that are new to the position, or stale in it, enter as `pinned`. */
@@ -127,7 +138,8 @@ async function* chunksOf(
         const next = withRange(progress, index, chunk.progress);
         const done = next.ranges.every((r) => r.done);
         progress = { ...next, phase: done ? "live" : "copying" };
-        if (done) checkSame(collection, progress.uuid, await collection.currentUuid());
+        // A chunk with an exact time comes behind the drop of its collection, if there was one, and is left out then.
+        if (done && !chunk.exact) checkSame(collection, progress.uuid, await collection.currentUuid());
         yield { name, namespace, chunk, progress };
       }
     }

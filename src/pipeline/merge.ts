@@ -108,7 +108,7 @@ export function isBeingCopied(position: Position, name: string): boolean {
  * document on. One that was replaced holds documents of which the stream has told nothing: it is to be copied.
  */
 function withEnding(position: Position, { name, how }: CollectionEnd): Position {
-  if (!(name in position.collections)) return position;
+  if (how === "gone" && !(name in position.collections)) return position;
   return withCollection(position, name, { uuid: null, phase: how === "gone" ? "live" : "stale", ranges: [] });
 }
 

@@ -104,6 +104,7 @@ export class ChangeStream implements EventStream {
 
   /** See docs/decisions/003-passed.md. */
   hasPassed(time: ClusterTime): boolean {
+    if (this.#ended) return false; // so that `next` is asked, and tells it
     if (this.#position.time !== time) return this.#position.time > time;
     return (this.#highWater || this.#drained) && !this.#opening.settings.sharded;
   }

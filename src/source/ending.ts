@@ -3,7 +3,7 @@
 import type { ChangeEvent } from "../codec/change-event.ts";
 import { MongotapError } from "../errors.ts";
 import type { Binding } from "./bindings.ts";
-import { isBoundByName } from "./bindings.ts";
+import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
 import type { CollectionEnd, Documents } from "./record.ts";
 
 export interface Endings {
@@ -42,7 +42,7 @@ export function findEndings(
       if (reason !== undefined) break;
       continue;
     }
-    ends.push(...endsWith(event, orders[i] ?? ""));
+    ends.push(...endsWith(event, orders[i] ?? "", bindings));
     const found = reasonOf(event, bindings);
     if (found === undefined) continue;
     count = i + 1;
@@ -61,13 +61,12 @@ export function findEndings(
 
 const ENDING: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 
-function endsWith(event: ChangeEvent, order: string): CollectionEnd[] {
+function endsWith(event: ChangeEvent, order: string, bindings: readonly Binding[]): CollectionEnd[] {
   if (event.operation === "drop") return [{ name: event.namespace, how: "gone", order }];
   if (event.operation !== "rename") return [];
-  return [
-    { name: event.namespace, how: "gone", order },
-    { name: event.renamedTo, how: "replaced", order },
-  ];
+  const gone: CollectionEnd = { name: event.namespace, how: "gone", order };
+  const isWatched = isBound(bindings, nameToNamespace(event.renamedTo));
+  return isWatched ? [gone, { name: event.renamedTo, how: "replaced", order }] : [gone];
 }
 
 /** Why the run ends with this event; undefined for collections that are only bound as part of their database. */

@@ -50,7 +50,7 @@ export interface EventBatch {
 
 /**
  * `gone`: dropped or renamed away; if one of that name comes again, the stream tells of it from its first document on.
- * `replaced`: another collection was renamed over it, whose documents the stream has not told.
+ * `replaced`: another collection was given its name, whose documents the stream has not told under it.
  */
 export interface CollectionEnd {
   /** `db.collection` */
@@ -121,7 +121,7 @@ export interface EventStream extends AsyncDisposable {
   readonly openedAt: ClusterTime;
   /** The server's own last operation at that time: ahead of the majority while other members lag or are gone. */
   readonly newest: ClusterTime;
-  /** Whether every event up to and including `time` has been returned. */
+  /** Whether every event up to and including `time` has been returned. Never while `next` has an end to tell. */
   hasPassed(time: ClusterTime): boolean;
   /**
    * The next reply, after at most about `awaitMs` where there is no event. Its position speaks of the stream only.

@@ -1,0 +1,78 @@
+/** Faults C5, C6 of docs/reliability.md: images of documents that are required and no longer there. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type Db, MongoClient } from "mongodb";
+import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import { CAUGHT_UP, trialOf } from "./support/trial.ts";
+
+let set: ReplicaSet;
+let client: MongoClient;
+let databases = 0;
+
+beforeAll(async () => {
+  set = await startReplicaSet({ members: 1, parameters: { expiredChangeStreamPreImageRemovalJobSleepSecs: "1" } });
+  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
+});
+
+afterAll(async () => {
+  await client.close();
+  await set.stop();
+});
+
+interface Numbered {
+  readonly _id: number;
+  readonly v?: number;
+}
+
+function newDatabase(): Db {
+  databases += 1;
+  return client.db(`images${databases}`);
+}
+
+async function withImages(db: Db): Promise<void> {
+  await db.createCollection("a", { changeStreamPreAndPostImages: { enabled: true } });
+  await db.collection<Numbered>("a").insertOne({ _id: 1 });
+}
+const image = ["--full-document", "image"];
+
+test("C5 images switched off while they are required end with 9 and say what to do; the state stands before the change", async () => {
+  const db = newDatabase();
+  await withImages(db);
+  await using trial = await trialOf(set.uri, ["tail", `${db.databaseName}.a`, ...image]);
+  await trial.expect(0, CAUGHT_UP);
+  const saved = await trial.saved();
+  await db.collection<Numbered>("a").updateOne({ _id: 1 }, { $set: { v: 1 } });
+  await db.command({ collMod: "a", changeStreamPreAndPostImages: { enabled: false } });
+  await db.collection<Numbered>("a").updateOne({ _id: 1 }, { $set: { v: 2 } });
+  for (let run = 0; run < 2; run += 1) expect((await trial.expect(9, CAUGHT_UP)).stderr).toMatch(/image/);
+  await using remedied = await trialOf(set.uri, ["tail", `${db.databaseName}.a`]);
+  await remedied.expect(0, CAUGHT_UP);
+  await remedied.forge((mine) => ({ ...mine, position: saved.position }));
+  await remedied.expect(0, CAUGHT_UP);
+  expect((await remedied.lines()).map(({ _id }) => _id)).toEqual([1, 1]);
+});
+
+test("C6 images that have expired while nobody ran end with 9 where they are required, and are told as missing where not", async () => {
+  const db = newDatabase();
+  await withImages(db);
+  const expire = (seconds: number | "off"): Promise<unknown> =>
+    client.db("admin").command({
+      setClusterParameter: { changeStreamOptions: { preAndPostImages: { expireAfterSeconds: seconds } } },
+    });
+  await using required = await trialOf(set.uri, ["tail", `${db.databaseName}.a`, ...image]);
+  await using available = await trialOf(set.uri, ["tail", `${db.databaseName}.a`]);
+  for (const trial of [required, available]) await trial.expect(0, CAUGHT_UP);
+  await expire(1);
+  try {
+    await db.collection<Numbered>("a").updateOne({ _id: 1 }, { $set: { v: 1 } });
+    await db.collection<Numbered>("a").deleteOne({ _id: 1 });
+    await Bun.sleep(6_000);
+    expect((await required.expect(9, CAUGHT_UP)).stderr).toMatch(/image/);
+    expect((await available.expect(0, CAUGHT_UP)).stderr).toContain("1 update written without a document");
+    expect((await available.lines()).map(({ _meta }) => [_meta?.op, _meta?.missing])).toEqual([
+      ["u", true],
+      ["d", undefined],
+    ]);
+  } finally {
+    await expire("off");
+  }
+});

@@ -1,0 +1,265 @@
+/** Faults C1–C4, C7, C8, C10 of docs/reliability.md: collections that are dropped, renamed, replaced and changed while they are watched. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Db, MongoClient } from "mongodb";
+import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import type { Line } from "../cli/tap.ts";
+import { orderFaultsOf } from "./support/oracle.ts";
+import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
+
+let set: ReplicaSet;
+let client: MongoClient;
+let databases = 0;
+
+beforeAll(async () => {
+  set = await startReplicaSet({ members: 1 });
+  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
+});
+
+afterAll(async () => {
+  await client.close();
+  await set.stop();
+});
+
+interface Numbered {
+  readonly _id: number;
+  readonly v?: number;
+}
+
+function newDatabase(): Db {
+  databases += 1;
+  return client.db(`ddl${databases}`);
+}
+
+async function insert(db: Db, collection: string, ...ids: number[]): Promise<void> {
+  await db.collection<Numbered>(collection).insertMany(ids.map((_id) => ({ _id })));
+}
+
+function shown(lines: readonly Line[]): unknown[] {
+  return lines.map(
+    ({ _id, _meta }) => `${_meta?.source.collection} ${String(_id)} ${_meta?.snapshot ? "row" : _meta?.op}`,
+  );
+}
+
+/** A capture that has copied `a` with its documents 1 and 2. */
+async function capturedOf(db: Db, ...what: string[]): Promise<Trial> {
+  await insert(db, "a", 1, 2);
+  const trial = await trialOf(set.uri, ["capture", ...what]);
+  await trial.expect(0, CAUGHT_UP);
+  expect(shown(await trial.lines())).toEqual(["a 1 row", "a 2 row"]);
+  return trial;
+}
+
+test("C1 a collection bound by its name that is dropped ends the run with 7; the next goes on with what comes after", async () => {
+  const db = newDatabase();
+  await using trial = await capturedOf(db, `${db.databaseName}.a`);
+  await using capture = trial.start();
+  await insert(db, "a", 3);
+  await trial.waitForLines(3);
+  await db.collection("a").drop();
+  const { code, stderr } = await capture.done;
+  expect([code, stderr]).toEqual([7, expect.stringContaining(`the collection ${db.databaseName}.a was dropped`)]);
+  await trial.expect(0, CAUGHT_UP);
+  await insert(db, "a", 1, 4);
+  await trial.expect(0, CAUGHT_UP);
+  expect(shown(await trial.lines())).toEqual(["a 1 row", "a 2 row", "a 3 c", "a 1 c", "a 4 c"]);
+});
+
+test("C1 in a database or a cluster that is bound as a whole a drop is no end, and costs no processor time", async () => {
+  const db = newDatabase();
+  const other = newDatabase();
+  await insert(other, "a", 1);
+  for (const scope of [[db.databaseName], [db.databaseName, other.databaseName]]) {
+    await insert(db, "a", 1, 2);
+    await using trial = await trialOf(set.uri, ["tail", ...scope]);
+    await using tail = trial.start();
+    await trial.waitForSaved(() => true, "the first position");
+    await db.collection("a").drop();
+    await insert(db, "a", 3);
+    await trial.waitForLines(1);
+    const before = await ticksOf(tail.pid);
+    await Bun.sleep(3_000);
+    expect((await ticksOf(tail.pid)) - before).toBeLessThan(15 + 10);
+    tail.kill("SIGTERM");
+    expect((await tail.done).code).toBe(0);
+    await db.collection("a").drop();
+  }
+});
+
+/** Hundredths of a second of processor time. */
+async function ticksOf(pid: number): Promise<number> {
+  const stat = await Bun.file(`/proc/${pid}/stat`).text();
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+test("C2 dropped and made again three times while nobody ran: every change once, one run for each drop", async () => {
+  const db = newDatabase();
+  await using trial = await capturedOf(db, `${db.databaseName}.a`);
+  for (let round = 1; round <= 3; round += 1) {
+    await insert(db, "a", 10 * round);
+    await db.collection("a").drop();
+    await insert(db, "a", 10 * round + 1);
+  }
+  for (let round = 1; round <= 3; round += 1) await trial.expect(7, CAUGHT_UP);
+  await trial.expect(0, CAUGHT_UP);
+  expect(shown((await trial.lines()).slice(2))).toEqual(["a 10 c", "a 11 c", "a 20 c", "a 21 c", "a 30 c", "a 31 c"]);
+  expect(orderFaultsOf(await trial.lines())).toEqual([]);
+});
+
+test("C2 made again and left empty before it was copied: the stream tells that the old one is gone, and the run goes on", async () => {
+  const db = newDatabase();
+  await insert(db, "a", 1, 2, 3);
+  await using trial = await trialOf(set.uri, ["capture", db.databaseName]);
+  await trial.expect(12, [...CAUGHT_UP, "--limit", "1"]);
+  await db.collection("a").drop();
+  await db.createCollection("a");
+  await trial.expect(0, CAUGHT_UP);
+  await insert(db, "a", 4);
+  await trial.expect(0, CAUGHT_UP);
+  expect(shown(await trial.lines())).toEqual(["a 1 row", "a 4 c"]);
+});
+
+test("C2 made again before it was copied: the copy is of the new one, or the stream tells of it, never of half of each", async () => {
+  for (const how of ["database", "collection"] as const) {
+    const db = newDatabase();
+    const name = how === "database" ? db.databaseName : `${db.databaseName}.a`;
+    await insert(db, "a", ...Array.from({ length: 20 }, (_, i) => i));
+    await using trial = await trialOf(set.uri, ["capture", name]);
+    await trial.expect(12, [...CAUGHT_UP, "--limit", "5"]);
+    await db.collection("a").drop();
+    await insert(db, "a", 7, 100);
+    if (how === "collection") await trial.expect(7, CAUGHT_UP);
+    await trial.expect(0, CAUGHT_UP);
+    const lines = await trial.lines();
+    expect(shown(lines)).toEqual([...[0, 1, 2, 3, 4].map((i) => `a ${i} row`), "a 7 c", "a 100 c"]);
+  }
+});
+
+describe("C3 renaming", () => {
+  test("away ends a run that is bound by name with 7, and the new name is not followed", async () => {
+    const db = newDatabase();
+    await using trial = await capturedOf(db, `${db.databaseName}.a`);
+    await db.collection("a").rename("b");
+    await insert(db, "b", 3);
+    expect((await trial.expect(7, CAUGHT_UP)).stderr).toContain(`was renamed to ${db.databaseName}.b`);
+    await trial.expect(0, CAUGHT_UP);
+    expect(await trial.lines()).toHaveLength(2);
+  });
+
+  test("over a collection ends with 7, and the next run copies what is there now", async () => {
+    const db = newDatabase();
+    await using trial = await capturedOf(db, `${db.databaseName}.a`);
+    await insert(db, "next", 1, 8, 9);
+    await db.collection("next").rename("a", { dropTarget: true });
+    await insert(db, "a", 10);
+    expect((await trial.expect(7, CAUGHT_UP)).stderr).toContain("was replaced by renaming");
+    await trial.expect(0, CAUGHT_UP);
+    // What came behind the renaming is told as well.
+    const lines = shown((await trial.lines()).slice(2));
+    expect(lines.filter((line) => line !== "a 10 c")).toEqual(["a 1 row", "a 8 row", "a 9 row", "a 10 row"]);
+    await db
+      .collection("a")
+      .aggregate([{ $match: { _id: 8 } }, { $out: "a" }])
+      .toArray();
+    await trial.expect(7, CAUGHT_UP);
+    await trial.expect(0, CAUGHT_UP);
+    expect(shown(await trial.lines()).slice(lines.length + 2)).toEqual(["a 8 row"]);
+  });
+
+  test("within a database that is bound as a whole loses no document: what has a new name is copied under it", async () => {
+    const db = newDatabase();
+    await using trial = await capturedOf(db, db.databaseName);
+    await db.collection("a").rename("b");
+    await insert(db, "b", 3);
+    const { stderr } = await trial.expect(7, CAUGHT_UP);
+    expect(stderr).toContain(`${db.databaseName}.b`);
+    await trial.expect(0, CAUGHT_UP);
+    const copied = new Set(shown((await trial.lines()).slice(2)));
+    for (const line of ["b 1 row", "b 2 row", "b 3 row"]) expect(copied).toContain(line);
+    expect(orderFaultsOf(await trial.lines())).toEqual([]);
+    // Over one that is known; and a tail, which copies nothing, has nothing to end for.
+    await using tail = await trialOf(set.uri, ["tail", db.databaseName]);
+    await tail.expect(0, CAUGHT_UP);
+    await insert(db, "c", 5);
+    await db.collection("c").rename("b", { dropTarget: true });
+    await trial.expect(7, CAUGHT_UP);
+    await trial.expect(0, CAUGHT_UP);
+    expect(shown(await trial.lines())).toContain("b 5 row");
+    await tail.expect(0, CAUGHT_UP);
+    expect(shown(await tail.lines())).toEqual(["c 5 c"]);
+  });
+
+  test("to another database tells nothing of what is not bound, and all of what is", async () => {
+    const db = newDatabase();
+    const other = newDatabase();
+    await insert(other, "x", 1);
+    await using trial = await capturedOf(db, `${db.databaseName}.a`);
+    const command = { renameCollection: `${other.databaseName}.x`, to: `${db.databaseName}.a`, dropTarget: true };
+    await client.db("admin").command(command);
+    await trial.expect(7, CAUGHT_UP);
+    await trial.expect(0, CAUGHT_UP);
+    expect(shown((await trial.lines()).slice(2))).toEqual(["a 1 row"]);
+  });
+});
+
+test("C4 a dropped database ends with 7, not with the end of a stream; the next run begins behind the invalidate", async () => {
+  for (const command of ["tail", "capture"]) {
+    for (const scope of ["db", "coll"]) {
+      const db = newDatabase();
+      await insert(db, "a", 1);
+      const name = scope === "db" ? db.databaseName : `${db.databaseName}.a`;
+      await using trial = await trialOf(set.uri, [command, name]);
+      await trial.expect(0, CAUGHT_UP);
+      await db.dropDatabase();
+      expect((await trial.expect(7)).stderr).toContain("was dropped");
+      expect((await trial.saved()).position.stream?.resume).toBe("startAfter");
+      await insert(db, "a", 2);
+      await trial.expect(0, CAUGHT_UP);
+      expect((await trial.lines()).at(-1)?._id).toBe(2);
+    }
+  }
+});
+
+test("C7 indexes, collMod, views and time series made under way disturb nobody", async () => {
+  const db = newDatabase();
+  await using trial = await capturedOf(db, db.databaseName);
+  await db.collection("a").createIndex({ v: 1 });
+  await db.command({ collMod: "a", validator: { _id: { $exists: true } } });
+  await db.createCollection("view", { viewOn: "a", pipeline: [] });
+  await db.createCollection("series", { timeseries: { timeField: "t" } });
+  await db.collection("series").insertOne({ t: new Date() });
+  await insert(db, "a", 3);
+  await db.collection("a").dropIndex("v_1");
+  await insert(db, "a", 4);
+  for (let run = 0; run < 2; run += 1) await trial.expect(0, CAUGHT_UP);
+  expect(shown((await trial.lines()).slice(2))).toEqual(["a 3 c", "a 4 c"]);
+});
+
+test("C8 what has no change stream is refused before anything is written: a view, a time series, the server's own", async () => {
+  const db = newDatabase();
+  await insert(db, "a", 1);
+  await db.createCollection("view", { viewOn: "a", pipeline: [] });
+  await db.createCollection("series", { timeseries: { timeField: "t" } });
+  for (const [name, code, says] of [
+    [`${db.databaseName}.view`, 10, "is a view: it has no change stream"],
+    [`${db.databaseName}.series`, 10, "is a time series: it has no change stream"],
+    [`${db.databaseName}.system.buckets.series`, 2, "system collections belong to the server"],
+    ["admin.system.users", 2, "belongs to the server"],
+    ["local.oplog.rs", 2, "belongs to the server"],
+  ] as const) {
+    await using trial = await trialOf(set.uri, ["capture", name]);
+    expect((await trial.expect(code)).stderr).toContain(says);
+    expect(await trial.files()).toEqual({ out: undefined, state: undefined });
+  }
+});
+
+test("C10 a collection that becomes capped under way keeps all its documents: the copy that replaces it is copied", async () => {
+  const db = newDatabase();
+  await using trial = await capturedOf(db, `${db.databaseName}.a`);
+  await db.command({ convertToCapped: "a", size: 1 << 20 });
+  await insert(db, "a", 3);
+  await trial.expect(7, CAUGHT_UP);
+  await trial.expect(0, CAUGHT_UP);
+  const lines = shown((await trial.lines()).slice(2));
+  expect(lines.filter((line) => line !== "a 3 c")).toEqual(["a 1 row", "a 2 row", "a 3 row"]);
+});

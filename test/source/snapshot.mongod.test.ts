@@ -1,0 +1,232 @@
+import { describe, expect, test } from "bun:test";
+import { type Collection, type CommandStartedEvent, type Document, BSON, MongoClient } from "mongodb";
+import { must } from "../../src/errors.ts";
+import { findId, keyOf } from "../../src/source/bson-key.ts";
+import { type CollectionInfo, listCollections } from "../../src/source/catalog.ts";
+import { type Chunk, nameOf, type RangeProgress } from "../../src/source/record.ts";
+import { scanWhole } from "../../src/source/scan.ts";
+import { readRange, type SnapshotSettings } from "../../src/source/snapshot.ts";
+import { documents, everyIdType } from "../support/documents.ts";
+import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
+
+const never = new AbortController().signal;
+const BEGIN: RangeProgress = { rows: 0, done: false };
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+const { version } = await sharedReplicaSet();
+const KINDS: readonly (readonly [kind: string, options: Document])[] = [
+  ["plain", {}],
+  ["collated", { collation: { locale: "fr", strength: 1 } }],
+  ["capped", { capped: true, size: 1 << 20 }],
+  // Servers before 5.3 have none.
+  ...(version.startsWith("5.") ? [] : [["clustered", { clusteredIndex: { key: { _id: 1 }, unique: true } }] as const]),
+];
+
+interface Prepared {
+  readonly database: TestDatabase;
+  readonly collection: Collection;
+  readonly settings: SnapshotSettings;
+}
+
+async function prepare(options: Document): Promise<Prepared> {
+  const database = await testDatabase();
+  const collection = await database.db.createCollection("c", options);
+  const [info] = await listCollections(database.client, database.name);
+  return { database, collection, settings: settingsOf(database.client, must(info, "the collection")) };
+}
+
+function settingsOf(client: MongoClient, info: CollectionInfo): SnapshotSettings {
+  return { client, info, standalone: false, chunkBytes: CHUNK_BYTES, notBefore: undefined };
+}
+
+/** Ids of every type among many strings. What the collation takes for equal to another is left out by the server. */
+async function insertMixed({ database, collection }: Prepared): Promise<void> {
+  const ids = [...everyIdType.map(({ id }) => id), ...Array.from({ length: 150 }, (_, i) => `key ${i * 7919}`)];
+  const insert = {
+    insert: collection.collectionName,
+    documents: ids.map((_id) => ({ _id, text: "x".repeat(20) })),
+    ordered: false,
+    writeConcern: { w: "majority" },
+  };
+  await database.db.command(insert);
+}
+
+/** The `_id` elements of a chunk, as they came, in hex. */
+function idsOf({ documents: { bytes, offsets } }: Chunk): string[] {
+  return offsets.map((offset) => {
+    const { begin, end } = must(findId(bytes, offset), "_id");
+    return Buffer.from(bytes.subarray(begin, end)).toString("hex");
+  });
+}
+
+/** What the server holds, by the driver's own cursor: the `_id` elements in the order of the index. */
+async function expectedIds({ collection }: Prepared): Promise<string[]> {
+  const raw = await collection.find({}, { raw: true, sort: { _id: 1 }, hint: { _id: 1 } }).toArray();
+  return raw.map((document) => {
+    const bytes = document as unknown as Uint8Array;
+    const { begin, end } = must(findId(bytes, 0), "_id");
+    return Buffer.from(bytes.subarray(begin, end)).toString("hex");
+  });
+}
+
+/** Reads to the end, beginning anew behind every chunk with what a state would have kept of it. */
+async function readInSteps(settings: SnapshotSettings, step: number, from: RangeProgress = BEGIN): Promise<string[]> {
+  const ids: string[] = [];
+  let progress = from;
+  while (!progress.done) {
+    for await (const chunk of readRange(settings, progress, never, step)) {
+      ids.push(...idsOf(chunk));
+      progress = JSON.parse(JSON.stringify(chunk.progress)) as RangeProgress;
+      break;
+    }
+  }
+  expect(progress.rows).toBe(from.rows + ids.length);
+  return ids;
+}
+
+describe.each(KINDS)("readRange() of a %s collection with _ids of every type", (_, options) => {
+  test.each([1, 2, 7, 1_000])(
+    "gives every document once, in the order of the index, begun anew behind every %p",
+    async (step) => {
+      const prepared = await prepare(options);
+      await insertMixed(prepared);
+      const expected = await expectedIds(prepared);
+      expect(expected.length).toBeGreaterThan(200);
+      expect(await readInSteps(prepared.settings, step)).toEqual(expected);
+    },
+  );
+
+  test("gives each document to exactly one of the ranges that it is cut into", async () => {
+    const prepared = await prepare(options);
+    await insertMixed(prepared);
+    const expected = await expectedIds(prepared);
+    const keys: string[] = [];
+    for await (const { documents: all } of readRange(prepared.settings, BEGIN, never)) {
+      keys.push(...all.offsets.map((offset) => keyOf(all.bytes, offset)));
+    }
+    // Bounds of every type. MinKey and MaxKey are none: the server refuses a range that cannot hold a document.
+    const bounds = keys.filter((__, i) => i % 9 === 1);
+    const ids: string[] = [];
+    for (const [i, from] of [undefined, ...bounds].entries()) {
+      const to = bounds[i];
+      const range: RangeProgress = {
+        ...BEGIN,
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+      };
+      ids.push(...(await readInSteps(prepared.settings, 4, range)));
+    }
+    expect(ids).toEqual(expected);
+  });
+});
+
+test("readRange() goes on where it stood when the document it stood at has been deleted", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany(Array.from({ length: 20 }, (_, i) => ({ _id: i as never })));
+  const ids: number[] = [];
+  let progress = BEGIN;
+  while (!progress.done) {
+    for await (const chunk of readRange(prepared.settings, progress, never, 3)) {
+      ids.push(...valuesOf(chunk).map((document) => Number(document["_id"])));
+      ({ progress } = chunk);
+      break;
+    }
+    await prepared.collection.deleteOne({ _id: ids.at(-1) as never });
+  }
+  expect(ids).toEqual(Array.from({ length: 20 }, (_, i) => i));
+});
+
+test("readRange() tells 1, 1.0 and NumberLong(1) for one key, and repeats no document because its _id was replaced so", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany([{ _id: 1 as never }, { _id: 2 as never }]);
+  const first = must((await Array.fromAsync(readRange(prepared.settings, BEGIN, never, 1)))[0], "a chunk");
+  await prepared.collection.deleteOne({ _id: 1 as never });
+  await prepared.database.db.command({
+    insert: "c",
+    documents: [{ _id: BSON.Long.fromNumber(1) }],
+    writeConcern: { w: "majority" },
+  });
+  const rest = await Array.fromAsync(readRange(prepared.settings, first.progress, never));
+  expect(rest.flatMap(valuesOf).map((document) => Number(document["_id"]))).toEqual([2]);
+});
+
+function valuesOf({ documents: { bytes, offsets } }: Chunk): Document[] {
+  return offsets.map((offset) => {
+    const length = new DataView(bytes.buffer, bytes.byteOffset + offset).getInt32(0, true);
+    return BSON.deserialize(bytes.subarray(offset, offset + length));
+  });
+}
+
+test("readRange() says at which time a chunk is true: what is written later is in a later chunk or in none", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany(Array.from({ length: 10 }, (_, i) => ({ _id: i as never, v: 0 })));
+  const times: string[] = [];
+  const versions: unknown[] = [];
+  let progress = BEGIN;
+  for (let v = 1; !progress.done; v += 1) {
+    for await (const chunk of readRange(prepared.settings, progress, never, 2)) {
+      expect(chunk.exact).toBe(true);
+      times.push(chunk.at);
+      versions.push(...valuesOf(chunk).map((document) => document["v"]));
+      ({ progress } = chunk);
+      break;
+    }
+    await prepared.collection.updateMany({}, { $set: { v } });
+  }
+  expect(times).toEqual([...new Set(times)].toSorted());
+  expect(versions).toEqual([0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+});
+
+test("readRange() keeps chunks near the size that it is told, whatever a document weighs", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany([...documents("large", 300)]);
+  const chunkBytes = 200_000;
+  const chunks = await Array.fromAsync(readRange({ ...prepared.settings, chunkBytes }, BEGIN, never));
+  // The first is asked for before a weight is known.
+  const sizes = chunks.slice(1).map(({ documents: all }) => all.bytes.length);
+  for (const size of sizes) expect(size).toBeLessThan(chunkBytes * 2);
+  const capped = await Array.fromAsync(readRange({ ...prepared.settings, chunkBytes }, BEGIN, never, 10));
+  expect(capped.flatMap(idsOf)).toHaveLength(10);
+});
+
+test("readRange() refuses a chunk from before the time that it may not be older than, as one that may be tried again", async () => {
+  const { settings, collection } = await prepare({});
+  await collection.insertOne({});
+  const future = `${(Math.floor(Date.now() / 1_000) + 3_600).toString(16)}00000001`;
+  const reading = Array.fromAsync(readRange({ ...settings, notBefore: future }, BEGIN, never));
+  expect(await reading.catch((error: unknown) => error)).toMatchObject({ kind: "connect", retryable: true });
+});
+
+test("readRange() asks for one batch by index bounds, at a snapshot, and names no collation and no cursor", async () => {
+  const prepared = await prepare({ collation: { locale: "fr", strength: 1 } });
+  await insertMixed(prepared);
+  await using client = await MongoClient.connect((await sharedReplicaSet()).uri, { monitorCommands: true });
+  const commands: Document[] = [];
+  client.on("commandStarted", ({ command }: CommandStartedEvent) => commands.push(command));
+  await readInSteps({ ...prepared.settings, client }, 50);
+  expect(new Set(commands.map((command) => Object.keys(command)[0]))).toEqual(new Set(["find"]));
+  for (const command of commands) {
+    expect(command).toMatchObject({ singleBatch: true, readConcern: { level: "snapshot" } });
+    expect(command).not.toHaveProperty("collation");
+  }
+  const [first, ...rest] = commands;
+  expect(first).not.toHaveProperty("min");
+  for (const command of rest.slice(0, -1)) expect(command).toMatchObject({ hint: { _id: 1 }, min: expect.anything() });
+});
+
+test("scanWhole() reads a view from beginning to end, and only its last chunk is a place to go on from", async () => {
+  const database = await testDatabase();
+  await database.db.collection("all").insertMany([...documents("small", 12_000)]);
+  await database.db.createCollection("half", { viewOn: "all", pipeline: [{ $match: { sequence: { $mod: [2, 0] } } }] });
+  const infos = await listCollections(database.client, database.name);
+  const view = must(
+    infos.find((info) => nameOf(info.namespace).endsWith(".half")),
+    "the view",
+  );
+  const chunks = await Array.fromAsync(scanWhole(settingsOf(database.client, view), never));
+  expect(chunks.flatMap(valuesOf)).toHaveLength(6_000);
+  expect(chunks.map(({ progress }) => progress.done)).toEqual(chunks.map((_, i) => i === chunks.length - 1));
+  expect(chunks.length).toBeGreaterThan(1);
+  const few = await Array.fromAsync(scanWhole(settingsOf(database.client, view), never, 10));
+  expect(few.flatMap(valuesOf)).toHaveLength(10);
+});

@@ -106,7 +106,7 @@ async function sampleOf(
   const limits: SampleLimits = { documents, bytes: MOST_SAMPLE_BYTES, timeMs: sampleTime };
   const folder = new Folder(examples);
   const onDocument = (bytes: Uint8Array): void => folder.add(bytes);
-  const found = await readSample(client, { info, count: measured.documents, limits, onDocument }, world.signal);
+  const found = await readSample(client, { info, measured, limits, onDocument }, world.signal);
   return { ...found, structure: folder.finish() };
 }
 

@@ -53,7 +53,7 @@ export class ExampleWriter {
 }
 
 /** Letters become `x` or `X`, digits `9`; all else stays, so that the form of dates, numbers and addresses is seen. */
-export function maskOf(text: string): string {
+function maskOf(text: string): string {
   return text
     .replaceAll(/\p{N}/gu, "9")
     .replaceAll(/\p{Lu}/gu, "X")

@@ -1,14 +1,15 @@
 /**
- * Reads a sample of a collection within limits of number, bytes and time. At random where that is cheap: `$sample` as the
- * first stage jumps through a collection with a random cursor, but only for less than a twentieth of its documents; for
- * more it would sort the whole collection, so small ones are scanned instead, each document with the same chance.
+ * Reads a sample of a collection within limits of number, bytes and time, at random where that is cheap. `$sample` as the
+ * first stage jumps through a collection with a random cursor, but only for less than a twentieth of its documents. For
+ * more it scans the collection and sorts it by chance, which is cheap while all of it fits into the memory of a sort.
+ * What is larger is scanned, each document with the same chance; none of it is sorted.
  * https://www.mongodb.com/docs/manual/reference/operator/aggregation/sample/
  */
 
 import type { MongoClient } from "mongodb";
 
 import { explain, serverCodeOf } from "../connect/server-errors.ts";
-import type { CollectionInfo } from "./catalog.ts";
+import type { CollectionInfo, Measured } from "./catalog.ts";
 import { nameOf } from "./record.ts";
 
 export interface SampleLimits {
@@ -27,10 +28,12 @@ export interface Sample {
   readonly cut: "bytes" | "time" | null;
 }
 
-/** Above it the server sorts the collection instead of jumping through it. */
+/** From there on the server sorts the collection instead of jumping through it … */
 const RANDOM_CURSOR_SHARE = 0.05;
-/** Chance leaves some documents out: so much more is asked for. */
-const SURPLUS = 1.1;
+/** … and this fits into the 100 MB that a sort may take. */
+const SORTABLE_BYTES = 64 * 1024 * 1024;
+/** In standard deviations: so many more may come by chance. Cut off sooner, the last ones would never be seen. */
+const SLACK = 5;
 /** Small, so that little is lost when the time runs out in the middle of a batch. */
 const BATCH_SIZE = 250;
 /** MaxTimeMSExpired */
@@ -40,8 +43,8 @@ type Stage = Readonly<Record<string, unknown>>;
 
 export interface SampleRequest {
   readonly info: CollectionInfo;
-  /** How many documents there are, where that is known. */
-  readonly count: number | null;
+  /** How many documents there are, where that is known, and their size. */
+  readonly measured: Measured;
   readonly limits: SampleLimits;
   readonly onDocument: (bytes: Uint8Array) => void;
 }
@@ -52,29 +55,36 @@ export interface SampleRequest {
  */
 export async function readSample(client: MongoClient, request: SampleRequest, signal: AbortSignal): Promise<Sample> {
   const { limits } = request;
-  const random = randomPipeline(request);
+  const random = randomWay(request);
   if (random !== undefined) {
-    const { isEnd: _, ...found } = await read(client, request, { pipeline: random, isOptional: true }, signal);
+    const { isEnd: _, ...found } = await read(client, request, random, signal);
     if (found.documents > 0) return { ...found, how: "random" };
   }
   // One more than is wanted tells whether these are all.
   const pipeline = [{ $limit: limits.documents + 1 }];
-  const { isEnd, ...found } = await read(client, request, { pipeline, isOptional: false }, signal);
+  const first = { pipeline, most: limits.documents, isOptional: false };
+  const { isEnd, ...found } = await read(client, request, first, signal);
   return { ...found, how: isEnd ? "all" : "first" };
-}
-
-/** Undefined where the first documents are all, or where chance would cost a scan of everything. */
-function randomPipeline({ info, count, limits }: SampleRequest): readonly Stage[] | undefined {
-  const wanted = limits.documents;
-  if (info.type !== "collection" || count === null || count <= wanted) return undefined;
-  if (wanted < count * RANDOM_CURSOR_SHARE) return [{ $sample: { size: wanted } }];
-  return [{ $match: { $sampleRate: Math.min(1, (wanted / count) * SURPLUS) } }, { $limit: wanted }];
 }
 
 interface Way {
   readonly pipeline: readonly Stage[];
+  /** Documents that are looked at. */
+  readonly most: number;
   /** There is another way: where the server refuses this one, what has come is enough. */
   readonly isOptional: boolean;
+}
+
+/** Undefined where the first documents are all, or where chance would cost a scan of everything. */
+function randomWay({ info, measured, limits }: SampleRequest): Way | undefined {
+  const { documents: count, bytes } = measured;
+  const wanted = limits.documents;
+  if (info.type !== "collection" || count === null || count <= wanted) return undefined;
+  if (wanted < count * RANDOM_CURSOR_SHARE || (bytes !== null && bytes <= SORTABLE_BYTES)) {
+    return { pipeline: [{ $sample: { size: wanted } }], most: wanted, isOptional: true };
+  }
+  const most = wanted + Math.ceil(SLACK * Math.sqrt(wanted));
+  return { pipeline: [{ $match: { $sampleRate: wanted / count } }, { $limit: most }], most, isOptional: true };
 }
 
 interface Found extends Omit<Sample, "how"> {
@@ -85,14 +95,14 @@ interface Found extends Omit<Sample, "how"> {
 async function read(
   client: MongoClient,
   { info, limits, onDocument }: SampleRequest,
-  { pipeline, isOptional }: Way,
+  { pipeline, most, isOptional }: Way,
   signal: AbortSignal,
 ): Promise<Found> {
   const { db, collection } = info.namespace;
   const startedAt = performance.now();
   const isTimeOver = (): boolean => performance.now() - startedAt >= limits.timeMs;
   const found = { documents: 0, bytes: 0 };
-  const batchSize = Math.min(BATCH_SIZE, limits.documents + 1);
+  const batchSize = Math.min(BATCH_SIZE, most + 1);
   const options = { raw: true, batchSize, maxTimeMS: limits.timeMs, comment: "mongotap", signal };
   try {
     const cursor = client
@@ -100,7 +110,7 @@ async function read(
       .collection(collection)
       .aggregate<Uint8Array>([...pipeline], options);
     for await (const document of cursor) {
-      if (found.documents === limits.documents) return { ...found, cut: null, isEnd: false };
+      if (found.documents === most) return { ...found, cut: null, isEnd: false };
       found.documents += 1;
       found.bytes += document.length;
       onDocument(document);

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The process: arguments, environment, streams and signals in; exit code out. The only file that touches it. */
 
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { isatty, WriteStream } from "node:tty";
 
@@ -40,6 +41,19 @@ function stderrStream(): NodeJS.WriteStream {
 function withholdStreams(): void {
   Reflect.set(process, "stdout", undefined);
   if (stderr.stream) Reflect.set(process, "stderr", stderr.stream);
+}
+
+/**
+ * The signals that whoever started us wants to be ignored, as `nohup` does with SIGHUP: a handler would undo that.
+ * Linux tells them as a bit mask; elsewhere none are known.
+ */
+function ignoredSignals(): bigint {
+  try {
+    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+    return BigInt(`0x${mask ?? "0"}`);
+  } catch {
+    return 0n; // no /proc here
+  }
 }
 
 /** First signal: finish the batch, save, end. Second: end at once; nothing committed is lost. */
@@ -85,7 +99,10 @@ function exitCodeOf(error: unknown): number {
 }
 
 withholdStreams();
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) listen(name);
+const ignored = ignoredSignals();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  if (((ignored >> BigInt(constants.signals[name] - 1)) & 1n) === 0n) listen(name);
+}
 const exitCode = await main();
 await stderr.drain();
 process.exit(exitCode);

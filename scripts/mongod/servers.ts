@@ -81,7 +81,8 @@ async function commonArgs(
   folder: string,
   certificates: Certificates | undefined,
 ): Promise<string[]> {
-  const args = ["--wiredTigerCacheSizeGB", String(options.cacheGB ?? 0.25)];
+  // Without a socket file: a killed server would leave it behind.
+  const args = ["--nounixsocket", "--wiredTigerCacheSizeGB", String(options.cacheGB ?? 0.25)];
   for (const [name, value] of Object.entries({ ...PARAMETERS, ...options.parameters }))
     args.push("--setParameter", `${name}=${value}`);
   if (options.syncdelay !== undefined) args.push("--syncdelay", String(options.syncdelay));

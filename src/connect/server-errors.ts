@@ -104,11 +104,12 @@ export function explain(error: unknown, what: string, doing: Doing = {}): Mongot
 
 function explainServerError(error: MongoServerError, what: string, doing: Doing): MongotapError {
   const code = typeof error.code === "number" ? error.code : 0;
-  const text = `${what}: ${error.message}${code === 0 ? "" : ` (server code ${code})`}`;
+  const message = firstSentence(error.message);
+  const text = `${what}: ${message}${code === 0 ? "" : ` (server code ${code})`}`;
   if (HISTORY_LOST.has(code) || error.hasErrorLabel("NonResumableChangeStreamError")) {
     return new MongotapError(
       "history-lost",
-      `${what}: the server no longer holds the changes since ${doing.since ?? "the saved position"} (server code ${code}: ${error.message})`,
+      `${what}: the server no longer holds the changes since ${doing.since ?? "the saved position"} (server code ${code}: ${message})`,
       { cause: error },
     );
   }
@@ -119,7 +120,7 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
   if (doing.open === true && BAD_TOKEN.has(code)) {
     return new MongotapError(
       "state",
-      `${what}: the server does not accept the saved position (server code ${code}: ${error.message})`,
+      `${what}: the server does not accept the saved position (server code ${code}: ${message})`,
       {
         hint: "The state is of another cluster or damaged: restore it, or start over with --fresh.",
         cause: error,
@@ -136,6 +137,11 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
   if (UNSUPPORTED.has(code)) return new MongotapError("unsupported", text, { cause: error });
   if (DATA.has(code)) return new MongotapError("data", text, { cause: error });
   return new MongotapError("connect", text, { hint: "The server refused; the position is kept.", cause: error });
+}
+
+/** Without the command that the server quotes where a privilege is missing: long, and with a signature in it. */
+function firstSentence(message: string): string {
+  return message.replace(/ to execute command \{.*$/s, "");
 }
 
 function isNoReplicaSet(error: MongoServerError, code: number): boolean {

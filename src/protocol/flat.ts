@@ -5,6 +5,9 @@
 
 import { type Envelope, type EnvelopeParts, Fragment, operationOf } from "./envelope.ts";
 
+/** Of an update whose document was gone when the server looked it up: only the key is known. */
+const MISSING = ',"__missing":true';
+
 export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   return {
     rows({ order, seconds }) {
@@ -21,10 +24,13 @@ export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       if (op === undefined) return false;
       const { fullDocument, documentKey } = event.slots;
       const body = fullDocument.isDocument ? fullDocument : documentKey;
-      if (op === "u" && !fullDocument.isDocument) counts.missingDocuments += 1;
+      const isMissing = op === "u" && !fullDocument.isDocument;
+      if (isMissing) counts.missingDocuments += 1;
       writer.writeAscii("{");
       if (transcoder.writeMembers(writer, event.bytes, body.begin)) writer.writeAscii(",");
-      writer.writeAscii(`"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"}`);
+      writer.writeAscii(
+        `"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"${isMissing ? MISSING : ""}}`,
+      );
       return true;
     },
   };

@@ -24,7 +24,8 @@ export interface CommandRow {
   readonly load: () => Promise<Command>;
 }
 
-const SOURCE = ["uri", "uriFile", "address", "user", "password", "passwordFile", "config", "capture"] as const;
+const SSH = ["ssh", "sshKey", "sshPassphrase", "sshKnownHosts", "sshHostKey"] as const;
+const SOURCE = ["uri", "uriFile", "address", "user", "password", "passwordFile", "config", "capture", ...SSH] as const;
 const WHAT = ["collectionsFile", "exclude"] as const;
 const CHANGES = ["fullDocument", "before"] as const;
 const SEEING = ["logLevel", "logFormat"] as const;

@@ -12,6 +12,7 @@ import { bindingsOf } from "./bindings.ts";
 import type { Command, Invocation } from "./command.ts";
 import { print } from "./print.ts";
 import { targetOf } from "./target.ts";
+import { tunnelOf } from "./tunnel.ts";
 
 export const check: Command = async (invocation) => {
   const { settings } = invocation;
@@ -30,17 +31,28 @@ async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]>
   const bindings = bindingsOf(invocation);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
+  let way: readonly NamedFinding[] = [];
+  let step = "tunnel";
   try {
-    await using connection = await connect(uri, "mongotap", world.signal);
+    await using tunnel = await tunnelOf(invocation);
+    if (tunnel !== undefined) {
+      way = [
+        { name: "tunnel", verdict: "ok", detail: tunnel.shown },
+        { name: "host key", verdict: "ok", detail: tunnel.hostKey },
+      ];
+    }
+    step = "connection";
+    await using connection = await connect(uri, "mongotap", world.signal, tunnel);
     const { client, server } = connection;
     const reached: NamedFinding = { name: "connection", verdict: "ok", detail: uri.shown };
     const options: NamedFinding = { name: "options", verdict: "ok", detail: effectiveOptions(uri).join(", ") };
     const remote = [...serverChecks(client, server, bindings), ...privilegeChecks(client, bindings)];
-    return [reached, options, ...(await runAll(remote)), ...local];
+    return [...way, reached, options, ...(await runAll(remote)), ...local];
   } catch (error) {
     if (!(error instanceof MongotapError)) throw error;
     return [
-      { name: "connection", verdict: "fail", detail: error.message, remedy: error.hint, kind: error.kind },
+      ...way,
+      { name: step, verdict: "fail", detail: error.message, remedy: error.hint, kind: error.kind },
       ...local,
     ];
   }

@@ -1,7 +1,6 @@
 /** `mongotap discover`: databases and collections, and the fields of their documents, in the form that is asked for. */
 
 import { connectionStringOf } from "../config/source.ts";
-import { connect } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { asTable } from "../discover/as-table.ts";
 import type { Catalog } from "../discover/collection.ts";
@@ -9,6 +8,7 @@ import type { Command, Invocation } from "./command.ts";
 import { compare, readEarlier } from "./discover-diff.ts";
 import { readEntries, type Scope, scopeOf } from "./discover-read.ts";
 import { print } from "./print.ts";
+import { reach } from "./tunnel.ts";
 
 export const discover: Command = async (invocation) => {
   const { settings, log } = invocation;
@@ -24,7 +24,7 @@ export const discover: Command = async (invocation) => {
 
 async function catalogOf(invocation: Invocation, scope: Scope, uri: ConnectionString): Promise<Catalog> {
   const { world, log } = invocation;
-  await using connection = await connect(uri, "mongotap", world.signal);
+  await using connection = await reach(invocation, uri);
   const entries = await readEntries(connection, scope, invocation);
   if (entries.length === 0) log.warn("nothing found");
   const { namespaces, exclude } = scope;

@@ -4,7 +4,7 @@
  */
 
 import { connectionStringOf } from "../config/source.ts";
-import { type Connection, connect } from "../connect/client.ts";
+import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
@@ -24,6 +24,7 @@ import type { Invocation } from "./command.ts";
 import { type Fingerprint, keepAt, type Keeping, loadFor, withoutUnbound } from "./keeping.ts";
 import { lockOutputs } from "./locking.ts";
 import { openSink, type Target, targetOf, targetText } from "./target.ts";
+import { reach } from "./tunnel.ts";
 
 /** What a command knows when it says what to read. */
 export interface Opened extends Connection {
@@ -78,7 +79,7 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   const fingerprint = fingerprintOf(prepared);
   const found = statePath === undefined ? undefined : await loadFor(statePath, { ...settings, fingerprint });
   const saved = found && withoutUnbound(found, bindings);
-  await using connection = await connect(uri, "mongotap", world.signal);
+  await using connection = await reach(plan.invocation, uri);
   const keeping = statePath === undefined ? undefined : keepAt(statePath, fingerprint, saved, connection.server);
   const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
   const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));

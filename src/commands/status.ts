@@ -1,7 +1,6 @@
 /** `mongotap status`: a state file against the server: phases, rows, lag, and how near the position is to being lost. */
 
 import { connectionStringOf } from "../config/source.ts";
-import { connect } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import { tableOf } from "../observe/table.ts";
 import { isoOf } from "../source/cluster-time.ts";
@@ -10,6 +9,7 @@ import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
 import type { ClusterTime } from "../source/record.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
+import { reach } from "./tunnel.ts";
 
 /** What is said, as it is printed with `--as json`. Times are ISO; null where it cannot be known. */
 interface Status {
@@ -37,7 +37,8 @@ interface CollectionStatus {
   readonly ranges: number;
 }
 
-export const status: Command = async ({ settings, log, world }) => {
+export const status: Command = async (invocation) => {
+  const { settings, log } = invocation;
   const path = settings.state;
   if (path === undefined) throw new MongotapError("usage", "status needs to know which state: --state FILE");
   const saved = await loadCheckpoint(path, { readOnly: true });
@@ -47,7 +48,7 @@ export const status: Command = async ({ settings, log, world }) => {
     });
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
-  await using connection = await connect(uri, "mongotap", world.signal);
+  await using connection = await reach(invocation, uri);
   const found = statusOf(saved, await readOplogWindow(connection.client), await readServerTime(connection.client));
   await print(settings.as === "json" ? `${JSON.stringify(found)}\n` : textOf(found));
   return verdict(found, settings.warnAt);

@@ -4,6 +4,7 @@ import type { Place } from "./faults.ts";
 import { isNothing, type Reading } from "./reading.ts";
 import type { Given } from "./server-choice.ts";
 import type { TreeMap, TreeNode } from "./tree.ts";
+import { parseSshUrl, TAKES_SSH_URL } from "./values.ts";
 
 /** A tunnel that the endpoint asks for. */
 export interface TunnelRequest {
@@ -126,8 +127,8 @@ async function readTunnel(node: TreeNode, endpoint: Endpoint, reading: Reading):
   const key = map.entries.get("privateKey");
   for (const name of known) if (!map.entries.has(name)) reading.faults.add(map.place, `takes ${name} as well`);
   const sshEndpoint = where === undefined ? undefined : reading.given(where);
-  if (sshEndpoint !== undefined && !/^ssh:\/\/[^@/]+@[^@/]+/.test(sshEndpoint.text)) {
-    reading.faults.add(sshEndpoint.from, "takes ssh://user@host or ssh://user@host:port");
+  if (sshEndpoint !== undefined && parseSshUrl(sshEndpoint.text) === undefined) {
+    reading.faults.add(sshEndpoint.from, TAKES_SSH_URL);
   }
   endpoint.tunnel = {
     place: node.place,

@@ -9,6 +9,7 @@ import { ENVELOPES } from "../protocol/envelopes.ts";
 import type { OptionRow } from "./option-row.ts";
 import type { ServerChoice } from "./server-choice.ts";
 import { SOURCE_OPTIONS } from "./source-options.ts";
+import type { TunnelChoice } from "./tunnel.ts";
 import { badDocumentPolicy, duration, flag, oneOf, percent, size, startAt, text, wholeNumber } from "./values.ts";
 
 export const OPTIONS = {
@@ -246,6 +247,8 @@ export type OptionValues = Readonly<{ [K in OptionName]: ValueOf<(typeof OPTIONS
 export interface Settings extends OptionValues {
   /** The server to read from, once flags, variables and config file are held against each other. */
   readonly server: ServerChoice;
+  /** Through which ssh server to reach it; undefined for none. */
+  readonly tunnel: TunnelChoice | undefined;
 }
 
 export function envNameOf(row: OptionRow): string {

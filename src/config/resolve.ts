@@ -14,6 +14,7 @@ import type { FileConfig } from "./read.ts";
 import { type Environment, Reading } from "./reading.ts";
 import { chooseServer, type Given, type ServerChoice } from "./server-choice.ts";
 import { connectionStringOf } from "./source.ts";
+import { chooseTunnel, secretsOf } from "./tunnel.ts";
 
 /** Flags as parseArgs read them: text for values, true for switches, a list for what may be repeated. */
 export type TypedFlags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -55,21 +56,25 @@ export async function resolveRun(input: RunInput): Promise<ResolvedRun> {
     (message) => faults.add(message, ""),
     (message) => reading.notes.push(message),
   );
-  const settings = Object.freeze({ ...values, server }) as Settings;
+  const tunnel = await chooseTunnel({
+    given: (name) => givenFor(name, input, file)[0],
+    request: file?.tunnel,
+    env: input.env,
+    faults,
+  });
+  const settings = Object.freeze({ ...values, server, tunnel }) as Settings;
   if (input.options.includes("uri")) await checkServer(server, faults);
   const namespaces = await selection(input, file, faults);
-  if (file?.tunnel !== undefined) {
-    faults.add(file.tunnel.place, "is not supported yet: this version cannot connect through SSH", {
-      kind: "unsupported",
-      hint: "Open the tunnel yourself (ssh -N -L 27018:HOST:27017 BASTION) and use the address 127.0.0.1:27018 with ?directConnection=true.",
-    });
-  }
   faults.throwIfAny();
   return {
     settings,
     namespaces: [...new Set(namespaces)],
     targets: file?.targets ?? new Map<string, string>(),
-    secrets: [...reading.secrets, ...(server.password === undefined ? [] : [server.password.text])],
+    secrets: [
+      ...reading.secrets,
+      ...(server.password === undefined ? [] : [server.password.text]),
+      ...(tunnel === undefined ? [] : secretsOf(tunnel)),
+    ],
     notes: reading.notes,
   };
 }

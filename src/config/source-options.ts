@@ -1,7 +1,7 @@
 /** The rows of THE table (options.ts) that say where to read from, and what. */
 
 import type { OptionRow } from "./option-row.ts";
-import { namespace, text } from "./values.ts";
+import { namespace, sshFingerprint, sshUrl, text } from "./values.ts";
 
 export const SOURCE_OPTIONS = {
   uri: {
@@ -68,6 +68,45 @@ export const SOURCE_OPTIONS = {
     text: "which of the `captures` in the config file",
     noKey: true,
     schema: text,
+  },
+  ssh: {
+    flag: "ssh",
+    value: "URL",
+    group: "source",
+    text: "connect through this ssh server: ssh://user@host[:port]; every member of the cluster is reached from there",
+    schema: sshUrl,
+  },
+  sshKey: {
+    flag: "ssh-key",
+    value: "FILE",
+    group: "source",
+    text: "the private key for --ssh, in a file that only you can read; unset: the agent at SSH_AUTH_SOCK",
+    path: "whole",
+    schema: text,
+  },
+  sshPassphrase: {
+    flag: "ssh-passphrase",
+    flagless: true,
+    value: "PASSPHRASE",
+    group: "source",
+    text: "the passphrase of the private key",
+    schema: text,
+    secret: true,
+  },
+  sshKnownHosts: {
+    flag: "ssh-known-hosts",
+    value: "FILE",
+    group: "source",
+    text: "the host keys that are trusted; unset: ~/.ssh/known_hosts",
+    path: "whole",
+    schema: text,
+  },
+  sshHostKey: {
+    flag: "ssh-host-key",
+    value: "SHA256:…",
+    group: "source",
+    text: "trust this one host key instead, by its fingerprint",
+    schema: sshFingerprint,
   },
   collectionsFile: {
     flag: "collections-file",

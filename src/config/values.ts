@@ -8,6 +8,38 @@ import * as v from "valibot";
 import { MongotapError } from "../errors.ts";
 import { parseBinding } from "../source/bindings.ts";
 
+/** The parts of `ssh://user@host:port`. */
+export interface SshUrl {
+  readonly user: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+const SSH_URL = /^ssh:\/\/([^@/:]+)@(?:\[([0-9a-f:.]+)\]|([^@/:[\]]+))(?::(\d{1,5}))?\/?$/i;
+
+/** What is wrong with the value of `--ssh`; told without the value, because passwords stand in such URLs. */
+export const TAKES_SSH_URL = "takes ssh://user@host or ssh://user@host:port";
+
+/** Undefined where `typed` is none; there is no password in it. */
+export function parseSshUrl(typed: string): SshUrl | undefined {
+  const [, user, ipv6, name, port = "22"] = SSH_URL.exec(typed) ?? [];
+  const host = ipv6 ?? name;
+  if (user === undefined || host === undefined || Number(port) < 1 || Number(port) > 65535) return undefined;
+  return { user, host, port: Number(port) };
+}
+
+/** A URL that parseSshUrl reads. */
+export const sshUrl: v.GenericSchema<string, string> = v.pipe(
+  v.string(),
+  v.check((typed) => parseSshUrl(typed) !== undefined, TAKES_SSH_URL),
+);
+
+/** The fingerprint of a key, as `ssh-keygen -l` prints it. */
+export const sshFingerprint: v.GenericSchema<string, string> = v.pipe(
+  v.string(),
+  v.regex(/^SHA256:[A-Za-z0-9+/]{43}=?$/, "takes a fingerprint such as ssh-keygen -l prints: SHA256:…"),
+);
+
 /** What a JSON Schema says of a value in a config file. */
 export type JsonType = Readonly<Record<string, unknown>>;
 

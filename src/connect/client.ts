@@ -6,6 +6,7 @@ import { MongotapError } from "../errors.ts";
 import type { ConnectionString } from "./connection-string.ts";
 import { settledWithin } from "../lib/async.ts";
 import { explain } from "./server-errors.ts";
+import type { ProxyOptions } from "./socks-door.ts";
 
 export interface ServerInfo {
   /** Such as `[6, 0, 5]`. */
@@ -30,14 +31,27 @@ const SELECTION_MS = 10_000;
  */
 const SOCKET_MS = 900_000;
 
+/** The way to the server where it is not reached directly (tunnel.ts). */
+export interface Way {
+  readonly proxyOptions: ProxyOptions;
+  readonly shown: string;
+  readonly failure: MongotapError | undefined;
+  leadTo(addresses: Iterable<string>): void;
+}
+
 /**
- * Connects and asks the server what it is.
+ * Connects and asks the server what it is; by `way`, if there is one.
  * @throws MongotapError `connect`, `auth` or `config`; messages name hosts, never credentials. The signal's reason when
  *   that aborts first.
  */
-export async function connect(target: ConnectionString, appName: string, signal: AbortSignal): Promise<Connection> {
+export async function connect(
+  target: ConnectionString,
+  appName: string,
+  signal: AbortSignal,
+  way?: Way,
+): Promise<Connection> {
   signal.throwIfAborted();
-  const client = createClient(target, appName);
+  const client = createClient(target, appName, way);
   try {
     const server = await settledWithin(askServer(client), signal, 0);
     return { client, server, [Symbol.asyncDispose]: () => client.close() };
@@ -47,7 +61,14 @@ export async function connect(target: ConnectionString, appName: string, signal:
     // A client that still connects is closed when its attempt is over, and nobody waits for that.
     signal.throwIfAborted();
     await closed;
-    throw explain(error, `cannot connect to ${target.shown}`);
+    const why = way?.failure;
+    if (way !== undefined && why !== undefined) {
+      throw new MongotapError(why.kind, `cannot connect to ${target.shown}: ${why.message}`, {
+        hint: why.hint,
+        cause: error,
+      });
+    }
+    throw explain(error, `cannot connect to ${target.shown}${way === undefined ? "" : ` through ${way.shown}`}`);
   }
 }
 
@@ -64,14 +85,24 @@ async function askServer(client: MongoClient): Promise<ServerInfo> {
   };
 }
 
-function createClient(target: ConnectionString, appName: string): MongoClient {
-  const options: MongoClientOptions = { appName, maxPoolSize: 16, retryReads: false };
+function createClient(target: ConnectionString, appName: string, way: Way | undefined): MongoClient {
   const own = target.options;
+  if (way !== undefined && own.has("proxyhost")) {
+    throw new MongotapError("config", "the connection string names a proxy, and there is a tunnel as well", {
+      hint: "Leave proxyHost out of it, or go without --ssh and networkTunnel.",
+    });
+  }
+  const options: MongoClientOptions = { appName, maxPoolSize: 16, retryReads: false, ...way?.proxyOptions };
   if (!own.has("serverselectiontimeoutms")) options.serverSelectionTimeoutMS = SELECTION_MS;
   if (!own.has("connecttimeoutms")) options.connectTimeoutMS = SELECTION_MS;
   if (!own.has("sockettimeoutms")) options.socketTimeoutMS = SOCKET_MS;
   try {
-    return new MongoClient(target.uri, options);
+    const client = new MongoClient(target.uri, options);
+    // The seeds, then whom the server names; told before the first of them is connected to.
+    if (way !== undefined) {
+      client.on("topologyDescriptionChanged", ({ newDescription }) => way.leadTo(newDescription.servers.keys()));
+    }
+    return client;
   } catch (error) {
     throw new MongotapError("config", `the connection string is not valid${harmlessDetail(error)}`, {
       hint: "Example: mongodb://user:password@host:27017/?replicaSet=rs0",

@@ -86,15 +86,22 @@ describe("Estuary's documentation", () => {
     expect((await config.resolve()).targets.get("a.b")).toBe("x/y");
   });
 
-  test("networkTunnel is checked, then refused as not supported, never ignored", async () => {
+  test("networkTunnel is read, and checked", async () => {
     const tunnel =
-      "networkTunnel:\n  sshForwarding:\n    sshEndpoint: ssh://me@bastion:22\n    privateKey: |\n      -----BEGIN";
-    await using config = await configOf(`${ENDPOINT}${tunnel}\n`);
-    const error = await config.refused();
-    expect(error.exitCode).toBe(10);
-    expect(error.message).toBe(
-      `${config.path}:5: networkTunnel is not supported yet: this version cannot connect through SSH`,
-    );
+      "networkTunnel:\n  sshForwarding:\n    sshEndpoint: ssh://me@bastion:2222\n    privateKey: |\n      -----BEGIN KEY-----\n";
+    await using config = await configOf(`${ENDPOINT}${tunnel}`);
+    const { settings } = await config.resolve({ env: { MONGOTAP_SSH_PASSPHRASE: CANARY } });
+    expect(settings.tunnel).toEqual({
+      target: { user: "me", host: "bastion", port: 2222 },
+      login: {
+        kind: "key",
+        text: "-----BEGIN KEY-----\n",
+        from: `${config.path}:8: networkTunnel.sshForwarding.privateKey`,
+        passphrase: CANARY,
+      },
+      pinnedHostKey: undefined,
+      knownHosts: undefined,
+    });
     await using wrong = await configOf(
       "address: h\nnetworkTunnel:\n  sshForwarding:\n    sshEndpoint: bastion\n    key: x\n",
     );
@@ -102,8 +109,27 @@ describe("Estuary's documentation", () => {
       `${wrong.path}:5: networkTunnel.sshForwarding.key is not a key of sshForwarding`,
       `${wrong.path}:3: networkTunnel.sshForwarding takes privateKey as well`,
       `${wrong.path}:4: networkTunnel.sshForwarding.sshEndpoint takes ssh://user@host or ssh://user@host:port`,
-      `${wrong.path}:2: networkTunnel is not supported yet: this version cannot connect through SSH (Open the tunnel yourself (ssh -N -L 27018:HOST:27017 BASTION) and use the address 127.0.0.1:27018 with ?directConnection=true.)`,
     ]);
+  });
+
+  test("a tunnel of one's own: beside an endpoint's it is one too many, without a key it takes an agent", async () => {
+    await using own = await configOf("address: h\nssh: ssh://me@[::1]\nsshKnownHosts: hosts\n");
+    expect((await own.resolve({ env: { SSH_AUTH_SOCK: "/run/agent" } })).settings.tunnel).toEqual({
+      target: { user: "me", host: "::1", port: 22 },
+      login: { kind: "agent", socket: "/run/agent" },
+      pinnedHostKey: undefined,
+      knownHosts: own.dir.join("hosts"),
+    });
+    expect((await own.refused()).message).toContain("takes a key as well: --ssh-key FILE, or an agent");
+    await using two = await configOf(
+      "address: h\nssh: ssh://me@a\nnetworkTunnel:\n  sshForwarding:\n    sshEndpoint: ssh://me@b\n    privateKey: k\n",
+    );
+    expect((await two.refused({ env: { SSH_AUTH_SOCK: "/run/agent" } })).message).toContain("both ask for a tunnel");
+    const keyAlone = await own.refused({
+      flags: { address: "h", "ssh-key": "k" },
+      env: { SSH_AUTH_SOCK: "/run/agent" },
+    });
+    expect(keyAlone.message).toContain("--ssh-key k cannot be read");
   });
 
   test("advanced: what can be done is done, what cannot is told", async () => {

@@ -106,13 +106,6 @@ describe("a Flow catalog", () => {
     expect(checked.stdout).toContain(`read ${database.name}.orders`);
     expect(checked.stdout).toContain("w=majority, readPreference=primaryPreferred");
   });
-
-  test("with a tunnel is refused with 10, before anything is connected", async () => {
-    await using dir = await tempDir();
-    const tunnel = `address: h\nnetworkTunnel:\n  sshForwarding:\n    sshEndpoint: ssh://me@bastion\n    privateKey: ${CANARY}\n`;
-    const { stderr } = await expectCode(10, ["tail", "a.b", "--config", await write(dir, "t.yaml", tunnel)]);
-    expect(stderr).toContain("networkTunnel is not supported yet");
-  });
 });
 
 describe("faults", () => {

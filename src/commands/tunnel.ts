@@ -1,0 +1,37 @@
+/** The way to the server: straight, or through the tunnel that a run asks for. */
+
+import { type Connection, connect } from "../connect/client.ts";
+import type { ConnectionString } from "../connect/connection-string.ts";
+import type { Tunnel } from "../connect/tunnel.ts";
+import type { Invocation } from "./command.ts";
+
+/** Connects to the server of a run. The tunnel, if there is one, is closed with the connection. */
+export async function reach(invocation: Invocation, uri: ConnectionString): Promise<Connection> {
+  const { signal } = invocation.world;
+  const tunnel = await tunnelOf(invocation);
+  if (tunnel === undefined) return connect(uri, "mongotap", signal);
+  try {
+    const connection = await connect(uri, "mongotap", signal, tunnel);
+    return {
+      ...connection,
+      async [Symbol.asyncDispose]() {
+        await connection[Symbol.asyncDispose]();
+        await tunnel[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await tunnel[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Opens the tunnel; undefined where the server is reached directly. */
+export async function tunnelOf({ settings, log, world }: Invocation): Promise<Tunnel | undefined> {
+  if (settings.tunnel === undefined) return undefined;
+  const { openTunnel } = await import("../connect/tunnel.ts");
+  const onWarning = (message: string): void => log.warn(message);
+  const tunnel = await openTunnel({ ...settings.tunnel, signal: world.signal, onWarning });
+  log.hide([tunnel.proxyOptions.proxyPassword]);
+  log.debug(`${tunnel.shown} has the host key ${tunnel.hostKey}`);
+  return tunnel;
+}

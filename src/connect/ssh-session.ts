@@ -1,0 +1,159 @@
+/** One ssh connection, from its dialling to its end. */
+
+import type { Duplex } from "node:stream";
+
+import type { Client, ConnectConfig } from "ssh2";
+
+import { MongotapError } from "../errors.ts";
+import type { HostKeyCheck } from "./host-key.ts";
+import { loadSsh2 } from "./ssh2.ts";
+
+export interface SshTarget {
+  readonly user: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface DialOptions {
+  readonly target: SshTarget;
+  readonly hostKey: HostKeyCheck;
+  /** A private key and its passphrase, or the socket of an agent. */
+  readonly login: { readonly privateKey: string; readonly passphrase: string | undefined } | { readonly agent: string };
+  /** Three of these without an answer, and the connection is taken for dead. */
+  readonly keepaliveMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface SshSession {
+  /** Opens a channel to where the server can reach. */
+  forward(host: string, port: number): Promise<Duplex>;
+  /** Resolves when it is over, with the reason. Never rejects. */
+  readonly ended: Promise<string>;
+  end(): void;
+}
+
+const READY_MS = 20_000;
+const KEEPALIVES = 3;
+
+/** How an ssh server is shown. */
+export function sshUrl({ user, host, port }: SshTarget): string {
+  return `ssh://${user}@${host.includes(":") ? `[${host}]` : host}${port === 22 ? "" : `:${port}`}`;
+}
+
+/**
+ * Connects, checks the host key, and logs in: in this order.
+ * @throws MongotapError `connect` when the server cannot be reached, `auth` when it is not the one that is meant or does
+ *   not let us in. The signal's reason when that aborts first.
+ */
+export async function dial(options: DialOptions): Promise<SshSession> {
+  const { target, signal } = options;
+  signal.throwIfAborted();
+  const { Client: SshClient } = await loadSsh2();
+  const client = new SshClient();
+  const ended = Promise.withResolvers<string>();
+  let reason = "it was closed";
+  const ready = Promise.withResolvers<void>();
+  const onAbort = (): void => ready.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  let refusal: MongotapError | undefined;
+  let agentError: Error | undefined;
+  client.on("error", (error: Error & { level?: string }) => {
+    // Without a listener an error would end the process; there may be more than one, also long after the end.
+    reason = error.message;
+    if (error.level === "agent") agentError = error;
+    else ready.reject(refusal ?? whyNot(error, agentError, options));
+  });
+  client.on("close", () => {
+    ready.reject(refusal ?? new MongotapError("connect", `${sshUrl(target)} closed the connection: ${reason}`));
+    ended.resolve(reason);
+  });
+  client.on("ready", () => ready.resolve());
+  try {
+    client.connect(configOf(options, (key) => (refusal = options.hostKey.refusal(key)) === undefined));
+    await ready.promise;
+  } catch (error) {
+    client.destroy();
+    throw error instanceof MongotapError || signal.aborted ? error : whyNot(error, agentError, options);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+  return {
+    ended: ended.promise,
+    forward: (host, port) => forward(client, target, host, port),
+    end: () => client.end(),
+  };
+}
+
+function configOf(
+  { target, hostKey, login, keepaliveMs }: DialOptions,
+  hostVerifier: (key: Buffer) => boolean,
+): ConnectConfig {
+  const config: ConnectConfig = {
+    host: target.host,
+    port: target.port,
+    username: target.user,
+    hostVerifier,
+    readyTimeout: READY_MS,
+    keepaliveInterval: keepaliveMs,
+    keepaliveCountMax: KEEPALIVES,
+  };
+  if (hostKey.algorithms !== undefined) config.algorithms = { serverHostKey: [...hostKey.algorithms] };
+  if ("agent" in login) return { ...config, agent: login.agent, authHandler: ["agent"] };
+  const passphrase = login.passphrase === undefined ? {} : { passphrase: login.passphrase };
+  return { ...config, privateKey: login.privateKey, ...passphrase, authHandler: ["publickey"] };
+}
+
+function whyNot(error: unknown, agentError: Error | undefined, { target, login }: DialOptions): MongotapError {
+  const level = error instanceof Error && "level" in error ? error.level : "";
+  const message = error instanceof Error ? error.message : String(error);
+  if (level === "client-authentication") {
+    if (agentError !== undefined) {
+      return new MongotapError("auth", `cannot log in to ${sshUrl(target)}: the agent does not answer`, {
+        hint: "Check SSH_AUTH_SOCK (ssh-add -l), or name a key: --ssh-key FILE.",
+        cause: agentError,
+      });
+    }
+    const what = "agent" in login ? "none of the agent's keys is" : "the key is not";
+    return new MongotapError("auth", `cannot log in to ${sshUrl(target)}: ${what} accepted`, {
+      hint: "The public key must stand in ~/.ssh/authorized_keys of that user on that host.",
+      cause: error,
+    });
+  }
+  const hint = /no matching/i.test(message)
+    ? "The server and mongotap know no common algorithm: let it offer aes128-gcm@openssh.com or aes256-ctr, and a host key of a known type."
+    : "Check host, port and network of the ssh server (--ssh, networkTunnel).";
+  return new MongotapError("connect", `cannot reach ${sshUrl(target)}: ${message}`, { hint, cause: error });
+}
+
+async function forward(client: Client, target: SshTarget, host: string, port: number): Promise<Duplex> {
+  const opened = Promise.withResolvers<Duplex>();
+  try {
+    client.forwardOut("127.0.0.1", 0, host, port, (error, channel) => {
+      if (error) opened.reject(error);
+      else opened.resolve(channel);
+    });
+    return await opened.promise;
+  } catch (error) {
+    throw noWay(error, target, `${host}:${port}`);
+  }
+}
+
+/** The reasons of RFC 4254, 5.1. */
+const PROHIBITED = 1;
+
+function noWay(error: unknown, target: SshTarget, member: string): MongotapError {
+  const isProhibited = error instanceof Error && "reason" in error && error.reason === PROHIBITED;
+  const said =
+    (error instanceof Error ? error.message : String(error)).replace(/^\(SSH\) Channel open failure: ?/, "") ||
+    "no reason given";
+  if (isProhibited) {
+    return new MongotapError("connect", `${sshUrl(target)} does not let us through to ${member}: ${said}`, {
+      hint: "Its sshd_config must allow that: AllowTcpForwarding, PermitOpen.",
+      cause: error,
+    });
+  }
+  return new MongotapError("connect", `${sshUrl(target)} cannot reach ${member}: ${said}`, {
+    hint: "The host of the ssh server must be able to resolve and reach every member by this name.",
+    cause: error,
+  });
+}

@@ -147,17 +147,6 @@ describe("--as", () => {
     expect(lines.length).toBe(2_000);
   });
 
-  test("flow never holds the password", async () => {
-    const { uri, name } = database;
-    const withLogin = new URL(uri);
-    withLogin.username = "reader";
-    withLogin.password = CANARY;
-    // The server has no users, so the login fails; what would be printed is seen where there is nobody to log in.
-    const refused = await tap.run(["discover", name, "--as", "flow"], { env: { MONGOTAP_URI: withLogin.href } });
-    expect(refused.code).toBe(5);
-    expect(refused.stdout).toBe("");
-  });
-
   test.each(["check", "status"])("%s refuses the forms that only discover has", async (command) => {
     const { code, stderr } = await tap.run([command, "--as", "html"]);
     expect(code).toBe(2);

@@ -6,11 +6,12 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { writeDocs } from "./bench/docs.ts";
 import { goalsOf } from "./bench/goals.ts";
 import { machineOf } from "./bench/machine.ts";
-import { DRIVER, MONGOTAP } from "./bench/names.ts";
+import { DEBEZIUM, DRIVER, MONGOTAP } from "./bench/names.ts";
 import { raceOf, timesOf } from "./bench/ratio.ts";
-import { type Group, type Results, saveSection } from "./bench/results.ts";
+import { type Group, loadResults, type Results, saveSection, type Section } from "./bench/results.ts";
 import { SECTIONS } from "./bench/sections.ts";
 import { SHAPES } from "./bench/shapes.ts";
 import { tableOf, toText } from "./bench/table.ts";
@@ -31,12 +32,14 @@ const USAGE = `Measures mongotap against the bare drain of the server's replies,
   --growth LIST      sizes of the growing collection, default 10000,100000,1000000
   --latency-for N    seconds of steady writes in each round, default 10
   --cache GB         of the server, default 4
+  --without LIST     leave out the contestants whose names begin so, such as "Debezium embedded"
   --mongotap FILE    measure this binary instead of one built of this source
-  --results FILE     keep the results here, default .cache/bench/results.json
+  --results FILE     keep the results here, one line for each subject, default .cache/bench/results.ndjson
   --check            end with 1 unless a backfill is ${TIMES_THE_DRIVER} times as fast as the driver with EJSON.stringify
-  --write-docs       measure nothing, write docs/benchmarks.md of the results
+  --write-docs       measure nothing: write docs/benchmarks.md of --results, default docs/benchmarks/results.ndjson
 
-MONGODUMP and MONGOEXPORT name those programs where they are not on PATH; without them their rows are left out.
+MONGODUMP and MONGOEXPORT name those programs where they are not on PATH. Debezium's embedded engine is built by mvn, if
+there are java and mvn. What is not there is left out.
 `;
 
 const OPTIONS = {
@@ -50,6 +53,7 @@ const OPTIONS = {
   "latency-for": { type: "string" },
   cache: { type: "string", default: "4" },
   mongotap: { type: "string" },
+  without: { type: "string" },
   results: { type: "string" },
   check: { type: "boolean", default: false },
   "write-docs": { type: "boolean", default: false },
@@ -65,6 +69,7 @@ function worldOptions(values: Values): WorldOptions {
   const sizes = values.quick ? QUICK : FULL;
   const known = SHAPES.map(({ name }) => name);
   const growth = values.growth?.split(",").map((size) => wholeNumber("growth", size)) ?? sizes.growth;
+  const without = values.without?.split(",") ?? [];
   return {
     documents: wholeNumber("documents", values.documents, sizes.documents),
     events: wholeNumber("events", values.events, sizes.events),
@@ -74,6 +79,8 @@ function worldOptions(values: Values): WorldOptions {
     shapes: listOf("shapes", values.shapes, known),
     cacheGB: wholeNumber("cache", values.cache),
     mongotap: values.mongotap,
+    without,
+    withDebezium: !values.quick && !without.includes(DEBEZIUM),
   };
 }
 
@@ -127,7 +134,7 @@ async function measure(values: Values, path: string): Promise<Results> {
   const options = worldOptions(values);
   const chosen = listOf("only", values.only, Object.keys(SECTIONS));
   const command = commandLine(values);
-  const measured: Results["sections"] = {};
+  const measured: Record<string, Section> = {};
   await using world = await openWorld(options);
   const machine = machineOf(world);
   for (const name of chosen) {
@@ -135,9 +142,9 @@ async function measure(values: Values, path: string): Promise<Results> {
     for (const group of groups) printGroup(group);
     const section = { groups, machine, rounds: world.rounds, command };
     saveSection(path, name, section);
-    Object.assign(measured, { [name]: section });
+    measured[name] = section;
   }
-  return { formatVersion: 1, sections: measured };
+  return measured;
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -146,9 +153,11 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const path = values.results ?? join(ROOT, ".cache/bench/results.json");
-  if (values["write-docs"]) return 0;
-  const results = await measure(values, path);
+  if (values["write-docs"]) {
+    writeDocs(join(ROOT, "docs"), loadResults(values.results ?? join(ROOT, "docs/benchmarks/results.ndjson")));
+    return 0;
+  }
+  const results = await measure(values, values.results ?? join(ROOT, ".cache/bench/results.ndjson"));
   printGoals(results);
   return values.check && !isFastEnough(results) ? 1 : 0;
 }

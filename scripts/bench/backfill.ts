@@ -2,14 +2,14 @@
 
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { BY_ID, DRIVER, EXPORT, DUMP, FROM_SOURCE, MONGOTAP, NATURAL, TO_PIPE } from "./names.ts";
+import { BY_ID, DEBEZIUM, DRIVER, EXPORT, DUMP, FROM_SOURCE, MONGOTAP, NATURAL, TO_PIPE } from "./names.ts";
 import { type Loaded, loadCollection } from "./load.ts";
 import { countBson, LineChecker } from "./output.ts";
 import { withReader } from "./pipe.ts";
-import { runProcess } from "./process.ts";
+import { type Outcome, runProcess } from "./process.ts";
 import { absentFrom } from "./programs.ts";
 import type { Race } from "./results.ts";
-import { type Contestant, type Outcome, takeTurns } from "./rounds.ts";
+import { type Contestant, takeTurns } from "./rounds.ts";
 import { SHAPES, type Shape } from "./shapes.ts";
 import type { World } from "./world.ts";
 
@@ -58,10 +58,13 @@ function contestantsFor(world: World, shape: Shape, loaded: Loaded): Contestant[
   }
   const of = ["--quiet", `--uri=${world.uri}`, `--db=${database}`, `--collection=${collection}`];
   const tool = (program: string, out: string): string[] => [program, ...of, `--out=${out}`];
-  const { mongodump, mongoexport } = programs;
+  const { mongodump, mongoexport, debezium } = programs;
   const dumped = join(folder, database, `${collection}.bson`);
   if (mongodump) contestants.push({ name: DUMP, run: () => dump(tool(mongodump, folder), dumped, documents) });
   if (mongoexport) contestants.push({ name: EXPORT, run: ofChecker(check(), file, tool(mongoexport, file)) });
+  if (debezium && shape.name === "typical") {
+    contestants.push({ name: DEBEZIUM, run: () => debezium.snapshot(world.uri, loaded) });
+  }
   return contestants;
 }
 

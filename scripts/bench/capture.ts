@@ -6,9 +6,9 @@ import { mongotapCommand } from "./backfill.ts";
 import { loadCollection } from "./load.ts";
 import { BACKFILL, CAPTURE } from "./names.ts";
 import { LineChecker } from "./output.ts";
-import { runProcess } from "./process.ts";
+import { type Outcome, runProcess } from "./process.ts";
 import type { Race } from "./results.ts";
-import { type Outcome, takeTurns } from "./rounds.ts";
+import { takeTurns } from "./rounds.ts";
 import { typicalDocument } from "../../test/support/documents.ts";
 import type { World } from "./world.ts";
 

@@ -5,7 +5,7 @@ import { BACKFILL, BY_ID, CAPTURE, DEBEZIUM, DUMP, EXPORT, MONGOTAP, STREAM } fr
 import { raceOf, secondsOf, timesOf } from "./ratio.ts";
 import type { Latency, Memory, Race, Results } from "./results.ts";
 import { median, summarize } from "./statistics.ts";
-import { thirds } from "./table.ts";
+import { halves } from "./table.ts";
 
 export interface Goal {
   readonly figure: string;
@@ -72,7 +72,7 @@ function judge(
 }
 
 function latencyGoals(results: Results): Goal[] {
-  const groups = Object.values(results.sections).flatMap(({ groups: all }) => all);
+  const groups = Object.values(results).flatMap(({ groups: all }) => all);
   const latency = groups.find((group): group is Latency => group.kind === "latency");
   const runs = latency?.rows.find(({ name }) => name === MONGOTAP)?.runs ?? [];
   const of = (pick: (run: (typeof runs)[number]) => number): number | undefined =>
@@ -104,15 +104,15 @@ function startGoals(race: Race | undefined): Goal[] {
 }
 
 function memoryGoals(results: Results): Goal[] {
-  const groups = Object.values(results.sections).flatMap(({ groups: all }) => all);
+  const groups = Object.values(results).flatMap(({ groups: all }) => all);
   const rows = groups.filter((group): group is Memory => group.kind === "memory").flatMap((group) => group.rows);
   const peak = rows.length === 0 ? undefined : Math.max(...rows.map(({ peakMB }) => peakMB));
   const growths = rows.map(({ points }) => {
-    const { early, late } = thirds(points.map(({ megabytes }) => megabytes));
+    const { early, late } = halves(points);
     return late / early;
   });
   const growth = growths.length === 0 ? undefined : Math.max(...growths);
-  const figure = "memory late in a run, against early";
+  const figure = "peak memory of the second half of a run, against the first";
   return [
     atMost("peak memory, consumer fast or slow", 256, "MB", peak),
     judge(
@@ -127,7 +127,7 @@ function memoryGoals(results: Results): Goal[] {
 
 /** Without what a run costs before it reads anything. */
 export function microsecondsPerDocument(results: Results, name: string): { documents: number; microseconds: number }[] {
-  const races = Object.values(results.sections)
+  const races = Object.values(results)
     .flatMap(({ groups }) => groups)
     .filter((group): group is Race => group.kind === "race" && group.id.startsWith("growth-"));
   const start =

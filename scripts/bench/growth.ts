@@ -6,9 +6,9 @@ import { smallDocument } from "../../test/support/documents.ts";
 import { drain, mongotapCommand } from "./backfill.ts";
 import { type Loaded, loadCollection } from "./load.ts";
 import { BY_ID, MONGOTAP } from "./names.ts";
-import { runProcess } from "./process.ts";
+import { type Outcome, runProcess } from "./process.ts";
 import type { Race } from "./results.ts";
-import { type Contestant, type Outcome, takeTurns } from "./rounds.ts";
+import { type Contestant, takeTurns } from "./rounds.ts";
 import type { World } from "./world.ts";
 
 /** One document: what a run costs before it has read anything. */

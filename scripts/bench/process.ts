@@ -22,6 +22,12 @@ export interface Finished {
   readonly stdout: string;
 }
 
+/** A program that has ended, and how many bytes it wrote; 0 where it writes nothing. */
+export interface Outcome {
+  readonly finished: Finished;
+  readonly bytes: number;
+}
+
 /** Resolves when the program has ended with 0; rejects with what it said on standard error otherwise. */
 export async function runProcess({ command, stdout, sampleMs = 20, onSample }: ProcessOptions): Promise<Finished> {
   const began = performance.now();

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Debezium, buildDebezium } from "./debezium.ts";
 import { bundle } from "../build/bundle.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -16,16 +17,27 @@ export interface Programs {
   /** Absent where there is none. */
   readonly mongodump: string | undefined;
   readonly mongoexport: string | undefined;
+  readonly debezium: Debezium | undefined;
+}
+
+export interface ProgramOptions {
+  /** A mongotap to measure instead of the one built of this source. */
+  readonly mongotap: string | undefined;
+  readonly withDebezium: boolean;
 }
 
 /** Builds what is ours into `folder`, or takes the mongotap at hand, and finds the rest. */
-export async function gatherPrograms(folder: string, binary: string | undefined): Promise<Programs> {
+export async function gatherPrograms(
+  folder: string,
+  { mongotap: binary, withDebezium }: ProgramOptions,
+): Promise<Programs> {
   return {
     mongotap: binary ?? (await buildMongotap(join(folder, "mongotap"))),
     source: binary === undefined ? [process.execPath, join(ROOT, "src/main.ts")] : undefined,
     client: await buildClient(join(folder, "client")),
     mongodump: found("mongodump"),
     mongoexport: found("mongoexport"),
+    debezium: withDebezium && Bun.which("java") && Bun.which("mvn") ? await buildDebezium(folder) : undefined,
   };
 }
 
@@ -56,9 +68,10 @@ function found(name: string): string | undefined {
 }
 
 /** The programs that could not be measured, and how they could. */
-export function absentFrom({ mongodump, mongoexport }: Programs): string[] {
-  const tools = { mongodump, mongoexport };
-  return Object.entries(tools)
-    .filter(([, path]) => path === undefined)
-    .map(([name]) => `${name}: neither on PATH nor named by ${name.toUpperCase()}`);
+export function absentFrom({ mongodump, mongoexport, debezium }: Programs): string[] {
+  const tools = Object.entries({ mongodump, mongoexport }).filter(([, path]) => path === undefined);
+  const absent = tools.map(([name]) => `${name}: neither on PATH nor named by ${name.toUpperCase()}`);
+  return debezium === undefined
+    ? [...absent, "Debezium: needs java and mvn, and takes no part in a quick run"]
+    : absent;
 }

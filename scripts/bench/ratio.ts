@@ -25,7 +25,7 @@ function runsOf(race: Race | undefined, name: string): readonly Measured[] {
 
 /** The race of that id in any section; undefined where it has not been run. */
 export function raceOf(results: Results, id: string): Race | undefined {
-  for (const { groups } of Object.values(results.sections)) {
+  for (const { groups } of Object.values(results)) {
     for (const group of groups) if (group.kind === "race" && group.id === id) return group;
   }
   return undefined;

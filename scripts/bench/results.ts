@@ -1,6 +1,6 @@
-/** What a run of the benchmark found, as it is kept in JSON: the tables and plots are made of it and of nothing else. */
+/** What a run of the benchmark found, as it is kept in a file: the tables and plots are made of it and of nothing else. */
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** One run of one contestant, from its start to its end. */
@@ -79,30 +79,30 @@ export interface Section {
   readonly command: string;
 }
 
-export interface Results {
-  readonly formatVersion: 1;
-  readonly sections: Readonly<Record<string, Section>>;
-}
+/** Sections by their names. */
+export type Results = Readonly<Record<string, Section>>;
+
+const FORMAT_VERSION = 1;
 
 /** Empty where there is no file yet. */
 export function loadResults(path: string): Results {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch {
-    return { formatVersion: 1, sections: {} };
+  if (!existsSync(path)) return {};
+  const results: Record<string, Section> = {};
+  for (const line of readFileSync(path, "utf8").trimEnd().split("\n")) {
+    const { formatVersion, name, ...section } = JSON.parse(line) as Section & { formatVersion: number; name: string };
+    if (formatVersion !== FORMAT_VERSION) throw new Error(`${path} is of another version of the benchmark`);
+    results[name] = section;
   }
-  const results = JSON.parse(text) as Results;
-  if (results.formatVersion !== 1) throw new Error(`${path} is of another version of the benchmark`);
   return results;
 }
 
-/** Puts one section into the file and leaves the others as they are. */
+/** Puts one section into the file, a line of its own, and leaves the others as they are. */
 export function saveSection(path: string, name: string, section: Section): void {
-  const { sections } = loadResults(path);
-  const results: Results = { formatVersion: 1, sections: { ...sections, [name]: section } };
+  const lines = Object.entries({ ...loadResults(path), [name]: section }).map(([key, value]) =>
+    JSON.stringify({ formatVersion: FORMAT_VERSION, name: key, ...value }, rounded),
+  );
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, `${JSON.stringify(results, rounded, 1)}\n`);
+  writeFileSync(`${path}.new`, `${lines.join("\n")}\n`);
   renameSync(`${path}.new`, path);
 }
 

@@ -1,14 +1,8 @@
 /** Contestants take turns: A B C, A B C, …, so that all of them see the same neighbours on the machine. */
 
-import type { Finished } from "./process.ts";
+import type { Outcome } from "./process.ts";
 import type { Measured, Row } from "./results.ts";
 import type { World } from "./world.ts";
-
-/** A program that has ended, and how many bytes it wrote; 0 where it writes nothing. */
-export interface Outcome {
-  readonly finished: Finished;
-  readonly bytes: number;
-}
 
 export interface Contestant {
   readonly name: string;
@@ -20,9 +14,10 @@ export interface Contestant {
 export async function takeTurns(
   world: World,
   what: string,
-  contestants: readonly Contestant[],
+  all: readonly Contestant[],
   rounds = world.rounds,
 ): Promise<Row[]> {
+  const contestants = all.filter(({ name }) => !world.without.some((start) => name.startsWith(start)));
   const rows = contestants.map(({ name }) => ({ name, runs: [] as Measured[], bytes: 0 }));
   for (let round = 1; round <= rounds; round += 1) {
     for (const [index, contestant] of contestants.entries()) {

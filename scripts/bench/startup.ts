@@ -1,10 +1,9 @@
 /** What it costs to start: time and memory of `--help` and `--version`. */
 
 import { FROM_SOURCE, MONGOTAP } from "./names.ts";
-import { memoryOf } from "./process.ts";
+import { memoryOf, type Outcome } from "./process.ts";
 import type { Race } from "./results.ts";
-import { takeTurns } from "./rounds.ts";
-import type { Outcome, Contestant } from "./rounds.ts";
+import { type Contestant, takeTurns } from "./rounds.ts";
 import type { World } from "./world.ts";
 
 const RUNS = 20;

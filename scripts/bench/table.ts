@@ -2,7 +2,7 @@
 
 import { MONGOTAP } from "./names.ts";
 import { timesOf } from "./ratio.ts";
-import type { Group, Latency, Memory, Race } from "./results.ts";
+import type { Group, Latency, Memory, MemoryPoint, Race } from "./results.ts";
 import { median, summarize } from "./statistics.ts";
 
 export interface Table {
@@ -78,17 +78,21 @@ function latencyTable({ rows }: Latency): Table {
 
 function memoryTable({ rows }: Memory): Table {
   const cells = rows.map(({ name, points, peakMB }) => {
-    const { early, late } = thirds(points.map(({ megabytes }) => megabytes));
+    const { early, late } = halves(points);
     const seconds = points.at(-1)?.seconds ?? 0;
     return [name, timeText(seconds), `${peakMB.toFixed(0)} MB`, `${early.toFixed(0)} MB`, `${late.toFixed(0)} MB`];
   });
-  return { head: ["", "time", "peak", "median of the first third", "median of the last third"], rows: cells };
+  return { head: ["", "time", "peak", "peak of the first half", "of the second"], rows: cells };
 }
 
-/** What memory was like early and late in a run. */
-export function thirds(numbers: readonly number[]): { readonly early: number; readonly late: number } {
-  const third = Math.max(1, Math.floor(numbers.length / 3));
-  return { early: median(numbers.slice(0, third)), late: median(numbers.slice(-third)) };
+/** The highest memory of the first and of the second half of a run. */
+export function halves(points: readonly MemoryPoint[]): { readonly early: number; readonly late: number } {
+  const end = points.at(-1)?.seconds ?? 0;
+  const highest = (some: readonly MemoryPoint[]): number => Math.max(0, ...some.map(({ megabytes }) => megabytes));
+  return {
+    early: highest(points.filter(({ seconds }) => seconds < end / 2)),
+    late: highest(points.filter(({ seconds }) => seconds >= end / 2)),
+  };
 }
 
 export function timeText(seconds: number): string {

@@ -6,10 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { typicalDocument } from "../../test/support/documents.ts";
 import { drain, mongotapCommand, writeFile } from "./backfill.ts";
 import { loadCollection } from "./load.ts";
-import { DRIVER, MONGOTAP, STREAM } from "./names.ts";
+import { DEBEZIUM, DRIVER, MONGOTAP, STREAM } from "./names.ts";
 import { LineChecker } from "./output.ts";
+import type { Outcome } from "./process.ts";
 import type { Race } from "./results.ts";
-import { type Contestant, type Outcome, takeTurns } from "./rounds.ts";
+import { type Contestant, takeTurns } from "./rounds.ts";
 import type { World } from "./world.ts";
 
 const COLLECTION = "events";
@@ -17,6 +18,7 @@ const COLLECTION = "events";
 export async function measureTail(world: World): Promise<Race[]> {
   const { client, events, folder, programs, uri } = world;
   world.tell("tail: loading");
+  const debezium = await programs.debezium?.openStream(world.uri, client.db("bench").collection(COLLECTION));
   const seconds = await nextSecond();
   const loaded = await loadCollection(client, COLLECTION, events, typicalDocument);
   const { database, collection, documents, bytes } = loaded;
@@ -30,6 +32,7 @@ export async function measureTail(world: World): Promise<Race[]> {
     { name: MONGOTAP, run: () => writeFile([...tail, "--out", file], file, checker) },
     { name: DRIVER, run: () => ofDriver(reference("driver-stream"), file, events) },
   ];
+  if (debezium) contestants.push({ name: DEBEZIUM, run: () => debezium(events) });
   await contestants[0]?.run();
   const rows = await takeTurns(world, "tail", contestants);
   await client.db(database).dropCollection(collection);

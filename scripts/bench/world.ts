@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { MongoClient } from "mongodb";
 import { tempDir } from "../../test/support/temp.ts";
 import { startReplicaSet } from "../mongod.ts";
-import { gatherPrograms, type Programs } from "./programs.ts";
+import { gatherPrograms, type ProgramOptions, type Programs } from "./programs.ts";
 
 export interface Sizes {
   /** Of the typical collection; the others follow it. */
@@ -17,6 +17,8 @@ export interface Sizes {
   readonly latencySeconds: number;
   /** Sizes of the growing collection. */
   readonly growth: readonly number[];
+  /** Contestants that do not take part, by how their names begin. */
+  readonly without: readonly string[];
 }
 
 export interface World extends Sizes, AsyncDisposable {
@@ -32,10 +34,8 @@ export interface World extends Sizes, AsyncDisposable {
   tell(line: string): void;
 }
 
-export interface WorldOptions extends Sizes {
+export interface WorldOptions extends Sizes, ProgramOptions {
   readonly cacheGB: number;
-  /** A mongotap to measure instead of the one built of this source. */
-  readonly mongotap: string | undefined;
 }
 
 /** Starts everything; disposing it stops everything and leaves nothing behind. */
@@ -44,7 +44,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const folder = opened.use(await tempDir());
   const tell = (line: string): void => console.error(line);
   tell("building");
-  const programs = await gatherPrograms(folder.path, options.mongotap);
+  const programs = await gatherPrograms(folder.path, options);
   tell("starting a server");
   const set = opened.use(await startReplicaSet({ members: 1, cacheGB: options.cacheGB }));
   const client = opened.use(new MongoClient(set.uri));

@@ -26,7 +26,8 @@ export async function exportStream(
 export async function exportLive(collection: Collection): Promise<number> {
   let count = 0;
   for await (const event of collection.watch()) {
-    writeSync(1, `${BSON.EJSON.stringify(event, { relaxed: true })}\n`);
+    const line = `${BSON.EJSON.stringify(event, { relaxed: true })}\n`;
+    await new Promise((resolve) => process.stdout.write(line, resolve));
     count += 1;
   }
   return count;

@@ -34,6 +34,7 @@ const BAD_TOKEN = new Set([
   40649,
   9, // FailedToParse: "not a valid hex string"
   50795,
+  15, // Overflow: a token that ends too early
 ]);
 
 const AUTH = new Set([
@@ -56,10 +57,16 @@ const UNSUPPORTED = new Set([
   40415, // unknown field of a stage
 ]);
 
-const DATA = new Set([
-  10334, // BSONObjectTooLarge: an event above 16 MB
-  47, // NoMatchingDocument: the post-image was not found
-  17280, // KeyTooLong
+/** With what can be done about it. */
+const DATA = new Map([
+  [
+    10334, // BSONObjectTooLarge
+    "This change is above 16 MB with all that was asked for. A server from 6.0.9 on splits it; else ask for less: --before none, or --full-document none as well.",
+  ],
+  [
+    47, // NoMatchingDocument
+    "The image of a document is gone, or its collection keeps none (changeStreamPreAndPostImages): go on with --full-document auto --accept-change.",
+  ],
 ]);
 
 /** What a server that has too much to do may expect of us: once a second at most. */
@@ -135,7 +142,8 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
     });
   }
   if (UNSUPPORTED.has(code)) return new MongotapError("unsupported", text, { cause: error });
-  if (DATA.has(code)) return new MongotapError("data", text, { cause: error });
+  const remedy = DATA.get(code);
+  if (remedy !== undefined) return new MongotapError("data", text, { hint: remedy, cause: error });
   return new MongotapError("connect", text, { hint: "The server refused; the position is kept.", cause: error });
 }
 

@@ -1,5 +1,7 @@
 /** The private key with which we log in to an ssh server: whether it can be used is known before anything is sent. */
 
+import type { ParsedKey } from "ssh2";
+
 import { MongotapError } from "../errors.ts";
 import { loadSsh2 } from "./ssh2.ts";
 
@@ -12,25 +14,20 @@ export interface PrivateKey {
 const CONVERT = "Convert it: ssh-keygen -p -f FILE writes the format of OpenSSH.";
 
 /**
- * The text of a key as ssh2 takes it.
+ * Reads and decrypts a key; once, because decrypting is slow on purpose.
  * @throws MongotapError `config` when it is no private key or its passphrase is missing or wrong; `unsupported` for a
  *   key that stays in a security token
  */
-export async function usableKey({ text, from }: PrivateKey, passphrase: string | undefined): Promise<string> {
+export async function usableKey({ text, from }: PrivateKey, passphrase: string | undefined): Promise<ParsedKey> {
   const key = `${text.replaceAll(/\r\n?/g, "\n").trim()}\n`; // pasted keys have lost their last line end, or have others
   const { utils } = await loadSsh2();
-  const parsed: unknown = utils.parseKey(key, passphrase);
-  const one: unknown = Array.isArray(parsed) ? parsed[0] : parsed;
+  const parsed = utils.parseKey(key, passphrase);
+  const one = Array.isArray(parsed) ? parsed[0] : parsed;
   if (one instanceof Error) throw whyNot(one, from, passphrase !== undefined);
-  const isPrivate = typeof one === "object" && one !== null && "isPrivateKey" in one && isTrue(one.isPrivateKey, one);
-  if (isPrivate) return key;
+  if (one?.isPrivateKey() === true) return one;
   throw new MongotapError("config", `${from} is a public key, not a private one`, {
     hint: "The private key is in the file of the same name without .pub.",
   });
-}
-
-function isTrue(method: unknown, self: object): boolean {
-  return typeof method === "function" && method.call(self) === true;
 }
 
 function whyNot({ message }: Error, from: string, hasPassphrase: boolean): MongotapError {

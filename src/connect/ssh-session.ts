@@ -2,7 +2,7 @@
 
 import type { Duplex } from "node:stream";
 
-import type { Client, ConnectConfig } from "ssh2";
+import type { Client, ConnectConfig, ParsedKey, PublicKeyAuthMethod } from "ssh2";
 
 import { MongotapError } from "../errors.ts";
 import type { HostKeyCheck } from "./host-key.ts";
@@ -17,8 +17,8 @@ export interface SshTarget {
 export interface DialOptions {
   readonly target: SshTarget;
   readonly hostKey: HostKeyCheck;
-  /** A private key and its passphrase, or the socket of an agent. */
-  readonly login: { readonly privateKey: string; readonly passphrase: string | undefined } | { readonly agent: string };
+  /** A private key, or the socket of an agent. */
+  readonly login: { readonly key: ParsedKey } | { readonly agent: string };
   /** Three of these without an answer, and the connection is taken for dead. */
   readonly keepaliveMs: number;
   readonly signal: AbortSignal;
@@ -99,8 +99,8 @@ function configOf(
   };
   if (hostKey.algorithms !== undefined) config.algorithms = { serverHostKey: [...hostKey.algorithms] };
   if ("agent" in login) return { ...config, agent: login.agent, authHandler: ["agent"] };
-  const passphrase = login.passphrase === undefined ? {} : { passphrase: login.passphrase };
-  return { ...config, privateKey: login.privateKey, ...passphrase, authHandler: ["publickey"] };
+  const byKey: PublicKeyAuthMethod = { type: "publickey", username: target.user, key: login.key };
+  return { ...config, authHandler: [byKey] };
 }
 
 function whyNot(error: unknown, agentError: Error | undefined, { target, login }: DialOptions): MongotapError {

@@ -127,7 +127,7 @@ function wayThrough(line: Line, onWarning: (message: string) => void): WayThroug
 
 async function loginOf({ login }: TunnelOptions): Promise<DialOptions["login"]> {
   if (login.kind === "agent") return { agent: login.socket };
-  return { privateKey: await usableKey(login, login.passphrase), passphrase: login.passphrase };
+  return { key: await usableKey(login, login.passphrase) };
 }
 
 /** The one session that lives, and how there is another one when it dies. */

@@ -37,6 +37,7 @@ describe("describes every line that was sampled", () => {
         const check = checkFor(schemaOf(found, format));
         for (const document of found) expect(check(lineOf(document, format))).toEqual([]);
       }),
+      { numRuns: 20 }, // each compiles a schema, which takes long
     );
   });
 

@@ -1,0 +1,40 @@
+/** scripts/bench.ts as a whole, with very little to do. */
+
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { loadResults } from "../../scripts/bench/results.ts";
+import { tempDir } from "../support/temp.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+async function bench(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  const child = Bun.spawn([process.execPath, join(ROOT, "scripts/bench.ts"), ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { exitCode: await child.exited, stdout, stderr };
+}
+
+test("bench.ts measures a backfill and a tail, prints tables, and keeps the results", async () => {
+  await using folder = await tempDir();
+  const results = folder.join("results.ndjson");
+  const sizes = ["--quick", "--documents", "1000", "--events", "1000", "--rounds", "1", "--results", results];
+  const done = await bench(...sizes, "--only", "backfill,tail", "--shapes", "typical", "--without", "mongod,mongoe");
+  expect(done.exitCode, done.stderr).toBe(0);
+  expect(done.stdout).toContain("bare drain, by _id");
+  expect(done.stdout).toContain("left out: Debezium");
+  const kept = loadResults(results);
+  expect(Object.keys(kept)).toEqual(["backfill", "tail"]);
+  expect(kept["backfill"]?.command).toBe(
+    "bun scripts/bench.ts --quick --only backfill,tail --shapes typical --documents 1000 --events 1000 --rounds 1",
+  );
+  expect(JSON.stringify(kept)).not.toContain(folder.path);
+});
+
+test("bench.ts refuses subjects and shapes that it does not know", async () => {
+  const done = await bench("--only", "nothing");
+  expect(done.exitCode).toBe(1);
+  expect(done.stderr).toContain("--only takes some of backfill, capture");
+});

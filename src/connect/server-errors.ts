@@ -28,13 +28,24 @@ const HISTORY_LOST = new Set([
 /** Codes that condemn the token itself, but only when they answer a command that carried it. */
 const BAD_TOKEN = new Set([
   260, // InvalidResumeToken
-  50811, // "KeyString format error"
+  9, // FailedToParse: "not a valid hex string"
+  15, // Overflow: it ends too early
+  207, // InvalidUUID
+  40646, // "invalid oversized resume token"
   40647, // "Bad resume token"
   40648,
-  40649,
-  9, // FailedToParse: "not a valid hex string"
+  40649, // "invalid empty resume token"
+  50793, // "does not contain txnOpIndex", and so on for each part
   50795,
-  15, // Overflow: a token that ends too early
+  50796,
+  50810, // "KeyString format error", of several kinds
+  50811,
+  50816,
+  50870,
+  50872,
+  51055,
+  51057,
+  6189504, // "Invalid high water mark token"
 ]);
 
 const AUTH = new Set([

@@ -72,7 +72,7 @@ function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
     next += 2;
     while (bytes[next - 1] !== 0) next += 1; // the array index as a C string
     const length = readInt32(bytes, next);
-    if (length < 5 || next + length > end)
+    if (length < 5 || next + length > end - 1)
       throw new MongotapError("data", `a document in a batch of the server has the impossible length ${length}`);
     offsets.push(next);
     next += length;

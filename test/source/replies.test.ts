@@ -1,0 +1,228 @@
+import { describe, expect, test } from "bun:test";
+import { BSON, type Document, Long, Timestamp } from "mongodb";
+import { ChangeEvent } from "../../src/codec/change-event.ts";
+import { isBound, matchStages, onlyDatabase, parseBinding } from "../../src/source/bindings.ts";
+import { parseCursorReply } from "../../src/source/cursor-reply.ts";
+import { findEndings } from "../../src/source/ending.ts";
+import { headOf, ordersOf, restOf } from "../../src/source/event-batch.ts";
+import type { Documents, EventBatch } from "../../src/source/record.ts";
+
+function replyOf(cursor: Document): ReturnType<typeof parseCursorReply> {
+  return parseCursorReply({ cursor: BSON.serialize(cursor), operationTime: new Timestamp({ t: 1, i: 2 }) });
+}
+
+/** Documents as they lie in a reply. */
+function documentsOf(list: readonly Document[]): Documents {
+  return replyOf({ firstBatch: list, id: Long.ZERO, ns: "shop.c" }).documents;
+}
+
+describe("parseCursorReply()", () => {
+  test("finds documents, cursor, collection, token and times without decoding a document", () => {
+    const token = { _data: "82AB" };
+    const cursor = {
+      nextBatch: [{ a: 1 }, {}, { b: "x" }],
+      postBatchResumeToken: token,
+      id: Long.fromString("-5"),
+      ns: "shop.a.b",
+      atClusterTime: new Timestamp({ t: 3, i: 4 }),
+    };
+    const { documents, id, collection, postBatchResumeToken, atClusterTime, operationTime } = replyOf(cursor);
+    const lengths = documents.offsets.map((offset) =>
+      new DataView(documents.bytes.buffer, documents.bytes.byteOffset).getInt32(offset, true),
+    );
+    expect(lengths).toEqual([12, 5, 14]);
+    expect({ id, collection, atClusterTime, operationTime }).toEqual({
+      id: -5n,
+      collection: "a.b",
+      atClusterTime: "0000000300000004",
+      operationTime: "0000000100000002",
+    });
+    expect(Buffer.from(postBatchResumeToken ?? []).equals(Buffer.from(BSON.serialize(token)))).toBe(true);
+  });
+
+  test("finds any number of documents", () => {
+    for (const count of [0, 1, 9, 10, 11, 99, 101, 1_001]) {
+      expect(documentsOf(Array.from({ length: count }, (_, i) => ({ i }))).offsets).toHaveLength(count);
+    }
+  });
+
+  test("refuses what is no cursor, holds no batch, or holds something that is no document", () => {
+    expect(() => parseCursorReply({})).toThrow("holds no cursor");
+    expect(() => replyOf({ id: Long.ZERO })).toThrow("holds no batch");
+    expect(() => replyOf({ firstBatch: [1], id: Long.ZERO })).toThrow("no document");
+  });
+
+  test("refuses lengths that do not add up, wherever the reply is damaged", () => {
+    const cursor = BSON.serialize({ firstBatch: [{ a: 1 }], id: Long.ZERO, ns: "shop.c" });
+    const at = Buffer.from(cursor).indexOf(Buffer.from([12, 0, 0, 0, 0x10, 0x61]));
+    for (const length of [4, 0, -1, 13, 1_000, 0x7fffffff]) {
+      const damaged = Buffer.from(cursor);
+      damaged.writeInt32LE(length, at);
+      expect(() => parseCursorReply({ cursor: damaged })).toThrow();
+    }
+  });
+});
+
+describe("bindings", () => {
+  test.each([
+    ["shop.orders", { db: "shop", collection: "orders" }],
+    ["shop.a.b.c", { db: "shop", collection: "a.b.c" }],
+    ["shop.*", { db: "shop" }],
+    ["shop", { db: "shop" }],
+    ["shop.a*", { db: "shop", collection: "a*" }],
+    ["shop.$odd", { db: "shop", collection: "$odd" }],
+  ])("%s is split at the first dot, and nothing in it means anything else", (text, expected) => {
+    expect(parseBinding(text)).toEqual(expected);
+  });
+
+  test("isBound() knows names to the letter", () => {
+    const bindings = [parseBinding("shop.orders"), parseBinding("other")];
+    const bound = ["shop.orders", "shop.Orders", "shop.orders2", "other.any", "others.any"].filter((name) => {
+      const [db = "", collection = ""] = name.split(".");
+      return isBound(bindings, { db, collection });
+    });
+    expect(bound).toEqual(["shop.orders", "other.any"]);
+  });
+
+  test("onlyDatabase() is the one database of all, if it is one", () => {
+    expect(onlyDatabase([parseBinding("a.x"), parseBinding("a.y")])).toBe("a");
+    expect(onlyDatabase([parseBinding("a.x"), parseBinding("b.y")])).toBeUndefined();
+  });
+
+  test("matchStages() lets the end of a stream through whatever it filters by", () => {
+    const [stage] = matchStages([parseBinding("a.x"), parseBinding("b")]) as [{ $match: { $or: Document[] } }];
+    expect(stage.$match.$or).toContainEqual({ operationType: "invalidate" });
+    expect(stage.$match.$or).toContainEqual({ "ns.db": "a", "ns.coll": { $in: ["x"] } });
+    expect(stage.$match.$or).toContainEqual({ "ns.db": "b" });
+  });
+});
+
+/** An event as the server sends it, of the n-th moment. */
+function event(n: number, operationType: string, more: Document = {}): Document {
+  const clusterTime = new Timestamp({ t: 100, i: n });
+  return { _id: { _data: `token ${n}` }, operationType, clusterTime, ns: { db: "shop", coll: "c" }, ...more };
+}
+
+describe("ordersOf()", () => {
+  test("counts within one time, on from what came before", () => {
+    const documents = documentsOf([
+      event(1, "insert"),
+      event(1, "insert"),
+      event(2, "insert"),
+      event(2, "insert"),
+      event(3, "insert"),
+    ]);
+    const orders = ordersOf(new ChangeEvent(), documents, { time: "0000006400000001", sequence: 4 });
+    expect(
+      orders.map((order) => [Number.parseInt(order.slice(8, 16), 16), Number.parseInt(order.slice(16), 16)]),
+    ).toEqual([
+      [1, 5],
+      [1, 6],
+      [2, 1],
+      [2, 2],
+      [3, 1],
+    ]);
+  });
+});
+
+describe("headOf() and restOf()", () => {
+  const documents = documentsOf([event(1, "insert"), event(2, "delete"), event(2, "insert"), event(3, "drop")]);
+  const orders = ordersOf(new ChangeEvent(), documents, { time: "", sequence: 0 });
+  const whole: EventBatch = {
+    kind: "events",
+    documents,
+    orders,
+    ends: [{ name: "shop.c", how: "gone", order: orders[3] ?? "" }],
+    position: {
+      collections: {},
+      stream: { token: "end", resume: "resumeAfter", time: "0000006400000003", sequence: 1, filter: ["shop.c"] },
+    },
+  };
+
+  test.each([1, 2, 3])("cut behind %p events, each part with its events, its ends and its place", (count) => {
+    const [head, rest] = [headOf(whole, count), restOf(whole, count)];
+    expect([...head.orders, ...rest.orders]).toEqual([...orders]);
+    expect([head.documents.offsets.length, rest.documents.offsets.length]).toEqual([count, 4 - count]);
+    expect([head.ends, rest.ends]).toEqual([[], whole.ends ?? []]);
+    expect(rest.position).toEqual(whole.position);
+    const token = BSON.deserialize(Buffer.from(head.position.stream?.token ?? "", "base64"));
+    expect(token).toEqual({ _data: `token ${[1, 2, 2][count - 1]}` });
+    expect(head.position.stream).toMatchObject({
+      time: orders[count - 1]?.slice(0, 16),
+      sequence: [1, 1, 2][count - 1],
+      filter: ["shop.c"],
+    });
+  });
+
+  test("a part that ends with an invalidate is to be gone on with behind it", () => {
+    const invalid = documentsOf([event(1, "drop"), event(1, "invalidate"), event(2, "insert")]);
+    const batch: EventBatch = {
+      ...whole,
+      documents: invalid,
+      orders: ordersOf(new ChangeEvent(), invalid, { time: "", sequence: 0 }),
+      ends: [],
+    };
+    expect(headOf(batch, 1).position.stream?.resume).toBe("resumeAfter");
+    expect(headOf(batch, 2).position.stream?.resume).toBe("startAfter");
+  });
+});
+
+describe("findEndings()", () => {
+  const byName = [parseBinding("shop.c")];
+  const whole = [parseBinding("shop")];
+  const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findEndings> => {
+    const documents = documentsOf(list);
+    return findEndings(
+      new ChangeEvent(),
+      documents,
+      documents.offsets.map((_, i) => String(i)),
+      bindings,
+    );
+  };
+
+  test("finds none among changes of documents", () => {
+    expect(find([event(1, "insert"), event(2, "update"), event(3, "delete")])).toEqual({ ends: [], fatal: undefined });
+  });
+
+  test("cuts behind the drop of a collection that is bound by its name; what comes after is for the next run", () => {
+    const { fatal, ends } = find([event(1, "insert"), event(2, "drop"), event(3, "insert"), event(4, "drop")]);
+    expect(fatal).toMatchObject({ count: 2, invalidated: false });
+    expect(fatal?.error).toMatchObject({ kind: "ended", message: "the collection shop.c was dropped" });
+    expect(ends).toEqual([{ name: "shop.c", how: "gone", order: "1" }]);
+  });
+
+  test("goes on over the drop of a collection that is bound as part of its database", () => {
+    const { fatal, ends } = find([event(1, "drop"), event(2, "insert")], whole);
+    expect(fatal).toBeUndefined();
+    expect(ends).toHaveLength(1);
+  });
+
+  test("takes a dropped database with all that belongs to it: the drops before, and the invalidate behind", () => {
+    const list = [
+      event(1, "insert"),
+      event(2, "drop"),
+      event(3, "dropDatabase", { ns: { db: "shop" } }),
+      event(4, "invalidate", { ns: {} }),
+      event(5, "insert"),
+    ];
+    const { fatal } = find(list, whole);
+    expect(fatal).toMatchObject({ count: 4, invalidated: true, invalidateDue: false });
+    expect(fatal?.error.message).toBe("the database shop was dropped");
+    expect(find(list.slice(0, 3), whole).fatal).toMatchObject({ count: 3, invalidateDue: true });
+  });
+
+  test.each([
+    [
+      "away",
+      { ns: { db: "shop", coll: "c" }, to: { db: "shop", coll: "d" } },
+      "the collection shop.c was renamed to shop.d",
+    ],
+    [
+      "over it",
+      { ns: { db: "shop", coll: "d" }, to: { db: "shop", coll: "c" } },
+      "the collection shop.c was replaced by renaming shop.d",
+    ],
+  ])("tells of a collection that was renamed %s", (_, more, message) => {
+    expect(find([event(1, "rename", more)]).fatal?.error.message).toBe(message);
+  });
+});

@@ -37,6 +37,8 @@ const TRIALS: readonly (readonly [exitCode: number, ...args: string[]])[] = [
   [2, "no-such-command"],
   // Ends with 2 where the planted .env is read, and loads what mongodb asks for at its start.
   [4, "discover", "--uri", NOWHERE],
+  // Loads ssh2, which looks for its native parts.
+  [4, "discover", "--ssh", "ssh://nobody@127.0.0.1:1", "--ssh-host-key", `SHA256:${"A".repeat(43)}`],
   // What optional packages would bring is refused, and not looked for in the current folder.
   [10, "discover", "--uri", `${NOWHERE}&compressors=snappy`],
   [10, "discover", "--uri", `${NOWHERE}&authMechanism=GSSAPI&authSource=$external`],
@@ -73,7 +75,7 @@ export async function smokeTest(binary: string, version: string): Promise<Smoke>
 }
 
 function start(binary: string, args: readonly string[], cwd: string): Bun.SyncSubprocess<"pipe", "pipe"> {
-  const env = { PATH: process.env["PATH"] ?? "", HOME: cwd };
+  const env = { PATH: process.env["PATH"] ?? "", HOME: cwd, SSH_AUTH_SOCK: join(cwd, "agent") };
   return Bun.spawnSync([binary, ...args], { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
 }
 

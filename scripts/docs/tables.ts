@@ -12,7 +12,7 @@ const MEANING: Readonly<Record<Kind, string>> = {
   config: "a setting cannot be used",
   state: "the state is damaged, or of another cluster, command line or output file",
   connect: "the server cannot be reached, or stayed away for longer than `--retry-for`",
-  auth: "the login was refused, or a privilege is missing",
+  auth: "the login was refused, a privilege is missing, or the host key of the ssh server is not trusted",
   "history-lost": "the oplog no longer reaches back to the saved position",
   ended: "what was watched has ended: dropped, renamed, replaced",
   output: "the output, or the state, cannot be written",

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import type { RunningCli } from "../support/cli.ts";
 import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -49,6 +50,8 @@ describe("SIGTERM and SIGINT", () => {
       const { code, stderr } = await tail.done;
       expect(code).toBe(0);
       const drained = await linesIn(dir.join("out"));
+      const saved = await loadCheckpoint(dir.join("state"), { readOnly: true });
+      expect(saved?.outputs.map((mark) => mark.lines)).toEqual([drained.length]);
       expect(stderr).toContain(`${drained.length} changes`);
       await tap.expect(0, [...args, "--until", "caught-up"]);
       expect((await linesIn(dir.join("out"))).map((line) => line._id)).toEqual(

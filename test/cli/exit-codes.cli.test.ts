@@ -170,6 +170,10 @@ describe("a run ends with", () => {
   });
 });
 
+test("each kind of error that there is has been provoked above", () => {
+  expect(new Set(Object.keys(PROVOCATIONS))).toEqual(new Set(Object.keys(POLICY)));
+});
+
 describe("an output that cannot be written ends with 8, and says which and why:", () => {
   test("a folder in place of a file, a file in place of a folder, a full device", async () => {
     await writeFile(dir.join("file"), "");

@@ -22,9 +22,8 @@ export async function usableKey({ text, from }: PrivateKey, passphrase: string |
   const key = `${text.replaceAll(/\r\n?/g, "\n").trim()}\n`; // pasted keys have lost their last line end, or have others
   const { utils } = await loadSsh2();
   const parsed = utils.parseKey(key, passphrase);
-  const one = Array.isArray(parsed) ? parsed[0] : parsed;
-  if (one instanceof Error) throw whyNot(one, from, passphrase !== undefined);
-  if (one?.isPrivateKey() === true) return one;
+  if (parsed instanceof Error) throw whyNot(parsed, from, passphrase !== undefined);
+  if (parsed.isPrivateKey()) return parsed;
   throw new MongotapError("config", `${from} is a public key, not a private one`, {
     hint: "The private key is in the file of the same name without .pub.",
   });

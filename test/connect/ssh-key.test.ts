@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { usableKey } from "../../src/connect/ssh-key.ts";
-import { MongotapError } from "../../src/errors.ts";
+import type { MongotapError } from "../../src/errors.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { newKey, publicPart } from "../support/ssh-server.ts";
 import { tempDir } from "../support/temp.ts";

@@ -91,7 +91,7 @@ async function tryOne(
 }
 
 /** A role with just what is needed, ready to paste into mongosh; on Atlas the built-in roles do the same. */
-export function roleFor(bindings: readonly Binding[]): string {
+function roleFor(bindings: readonly Binding[]): string {
   const privileges = bindings.map(({ db, collection }) => {
     const resource = `{ db: ${JSON.stringify(db)}, collection: ${JSON.stringify(collection ?? "")} }`;
     return `    { resource: ${resource}, actions: ["find", "collStats"] },`;

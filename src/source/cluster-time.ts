@@ -32,7 +32,7 @@ export function tickAfter(time: ClusterTime): ClusterTime {
 }
 
 /** Seconds since 1970. */
-export function secondsOf(time: ClusterTime): number {
+function secondsOf(time: ClusterTime): number {
   return Number.parseInt(time.slice(0, 8), 16);
 }
 

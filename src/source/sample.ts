@@ -58,7 +58,8 @@ export async function readSample(client: MongoClient, request: SampleRequest, si
   const random = randomWay(request);
   if (random !== undefined) {
     const { isEnd: _, ...found } = await read(client, request, random, signal);
-    if (found.documents > 0) return { ...found, how: "random" };
+    const isLess = found.cut === null && wantedOf(request.measured, limits) < limits.documents;
+    if (found.documents > 0) return { ...found, how: "random", cut: isLess ? "bytes" : found.cut };
   }
   // One more than is wanted tells whether these are all.
   const pipeline = [{ $limit: limits.documents + 1 }];
@@ -78,13 +79,20 @@ interface Way {
 /** Undefined where the first documents are all, or where chance would cost a scan of everything. */
 function randomWay({ info, measured, limits }: SampleRequest): Way | undefined {
   const { documents: count, bytes } = measured;
-  const wanted = limits.documents;
-  if (info.type !== "collection" || count === null || count <= wanted) return undefined;
+  if (info.type !== "collection" || count === null) return undefined;
+  const wanted = wantedOf(measured, limits);
+  if (count <= wanted) return undefined;
   if (wanted < count * RANDOM_CURSOR_SHARE || (bytes !== null && bytes <= SORTABLE_BYTES)) {
     return { pipeline: [{ $sample: { size: wanted } }], most: wanted, isOptional: true };
   }
   const most = wanted + Math.ceil(SLACK * Math.sqrt(wanted));
   return { pipeline: [{ $match: { $sampleRate: wanted / count } }, { $limit: most }], most, isOptional: true };
+}
+
+/** How many documents are looked at: no more than the limit of bytes has room for, by what they weigh on average. */
+function wantedOf({ documents: count, bytes }: Measured, limits: SampleLimits): number {
+  if (count === null || bytes === null || bytes === 0) return limits.documents;
+  return Math.min(limits.documents, Math.max(1, Math.floor((limits.bytes / bytes) * count)));
 }
 
 interface Found extends Omit<Sample, "how"> {

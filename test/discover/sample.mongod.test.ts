@@ -133,11 +133,17 @@ describe("documents are chosen", () => {
 });
 
 describe("the limit", () => {
-  test("of bytes ends the sample with the document that exceeds it", async () => {
+  test("of bytes makes the sample smaller where documents are large, and it is still at random", async () => {
+    const found = await read("few", 500, { documents: 1_000, size: 500_000, bytes: 50_000 });
+    expect(found).toMatchObject({ how: "random", cut: "bytes", documents: 50, stages: ['{"$sample":{"size":50}}'] });
+  });
+
+  test("of bytes ends the sample with the document that exceeds it, whatever the average says", async () => {
     const found = await read("many", 5_000, { bytes: 1_000 });
     expect(found).toMatchObject({ how: "random", cut: "bytes" });
     expect(found.bytes).toBeGreaterThanOrEqual(1_000);
     expect(found.bytes).toBeLessThan(1_500);
+    expect(await read("view", null, { bytes: 1_000 })).toMatchObject({ how: "first", cut: "bytes" });
   });
 
   test("of time ends what the server would do for minutes, and keeps what has come", async () => {

@@ -6,6 +6,7 @@ import { connect } from "../../src/connect/client.ts";
 import { parseConnectionString } from "../../src/connect/connection-string.ts";
 import { openTunnel, type Tunnel, type TunnelOptions } from "../../src/connect/tunnel.ts";
 import { MongotapError } from "../../src/errors.ts";
+import { startProxy } from "../support/proxy.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { sharedReplicaSet, testDatabase } from "../support/replica-set.ts";
 import { CLIENT_KEY, newKey, startSshServer } from "../support/ssh-server.ts";
@@ -85,10 +86,44 @@ test("when the ssh session is killed, the next command goes through another one"
   const ping = (): Promise<unknown> => connection.client.db("admin").command({ ping: 1 });
   await ping();
   setting.server.drop();
-  await waitFor(() => ping().then(() => true, () => false), { what: "a command to get through" }); // prettier-ignore
+  await waitFor(
+    () =>
+      ping().then(
+        () => true,
+        () => false,
+      ),
+    { what: "a command to get through" },
+  );
   expect(setting.server.sessions).toBe(2);
   expect(setting.warnings.join("\n")).toContain(`the tunnel through ${tunnel.shown} broke`);
   expect(setting.warnings.join("\n")).toContain(`${tunnel.shown} is connected again`);
+});
+
+test("a connection that says nothing any more is dialled again", async () => {
+  const { port, setName } = await member();
+  await using setting = await settingOf();
+  await using proxy = await startProxy({ port: setting.server.port });
+  const known = setting.server.knownHost.replace(String(setting.server.port), String(proxy.port));
+  await using dir = await tempDir();
+  await writeFile(dir.join("hosts"), known);
+  const target = { user: "tap", host: "127.0.0.1", port: proxy.port };
+  await using tunnel = await setting.open({ target, knownHosts: dir.join("hosts"), keepaliveMs: 100 });
+  const uri = parseConnectionString(`mongodb://127.0.0.1:${port}/?replicaSet=${setName}`, "the test");
+  await using connection = await connect(uri, "test", never, tunnel);
+  proxy.blackhole(true);
+  await waitFor(() => setting.warnings.some((warning) => warning.endsWith("broke: Keepalive timeout")), {
+    what: "the silence to be noticed",
+  });
+  proxy.blackhole(false);
+  const ping = (): Promise<unknown> => connection.client.db("admin").command({ ping: 1 });
+  await waitFor(
+    () =>
+      ping().then(
+        () => true,
+        () => false,
+      ),
+    { what: "a command to get through" },
+  );
 });
 
 test("a host that is unknown, changed or not the pinned one is refused before anything is sent", async () => {

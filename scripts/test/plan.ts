@@ -51,7 +51,7 @@ export function planAll(files: readonly string[], program: string | undefined): 
           name: `black box, ${name}`,
           files: cli,
           env: { MONGOTAP: command },
-          limitMinutes: 8,
+          limitMinutes: 20,
           needs: name === "binary" ? { binary: true, mongod: "any" } : { mongod: "any" },
         }))
       : [
@@ -59,15 +59,15 @@ export function planAll(files: readonly string[], program: string | undefined): 
             name: `black box, ${program}`,
             files: cli,
             env: { MONGOTAP: program },
-            limitMinutes: 8,
+            limitMinutes: 20,
             needs: { mongod: "any" },
           },
         ];
   const runs: TestRun[] = [
-    { name: "unit", files: of("unit"), env: {}, limitMinutes: 2, needs: {} },
-    { name: "replica set", files: of("mongod"), env: {}, limitMinutes: 10, needs: { mongod: "any" } },
+    { name: "unit", files: of("unit"), env: {}, limitMinutes: 10, needs: {} },
+    { name: "replica set", files: of("mongod"), env: {}, limitMinutes: 20, needs: { mongod: "any" } },
     ...blackBox,
-    { name: "fault", files: of("fault"), env: {}, limitMinutes: 15, needs: { mongod: "any" } },
+    { name: "fault", files: of("fault"), env: {}, limitMinutes: 30, needs: { mongod: "any" } },
   ];
   return runs.filter((run) => run.files.length > 0);
 }

@@ -7,6 +7,7 @@ import { asSinger } from "../../src/discover/as-singer.ts";
 import type { CatalogEntry } from "../../src/discover/collection.ts";
 import { streamNames } from "../../src/discover/stream-names.ts";
 import { anyDocument } from "../codec/raw-bson.ts";
+import { runs } from "../codec/runs.ts";
 import { catalogOf, entryOf, structureOf } from "./catalogs.ts";
 import { ORDERS, plainLineOf, VIEW } from "./orders.ts";
 import { checkFor } from "./validator.ts";
@@ -54,6 +55,7 @@ describe("columns for Airbyte and Singer", () => {
           for (const document of documents) expect(check(plainLineOf(document))).toEqual([]);
         }
       }),
+      runs(30),
     );
   });
 

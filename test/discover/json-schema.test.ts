@@ -7,9 +7,13 @@ import { createTranscoder, type Format } from "../../src/codec/transcode.ts";
 import { asJsonSchema } from "../../src/discover/as-jsonschema.ts";
 import { documents } from "../support/documents.ts";
 import { anyDocument } from "../codec/raw-bson.ts";
+import { runs } from "../codec/runs.ts";
 import { jsonOf } from "../codec/transcoders.ts";
 import { catalogOf, entryOf, structureOf } from "./catalogs.ts";
 import { checkFor } from "./validator.ts";
+
+/** Each compiles a schema, which takes its time. */
+const RUNS = runs(30);
 
 const FORMATS: readonly Format[] = ["relaxed", "canonical", "plain"];
 

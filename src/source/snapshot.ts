@@ -62,8 +62,8 @@ async function readChunk(
   size: number,
   signal: AbortSignal,
 ): Promise<Chunk> {
-  const reply = await find(settings, rangeCommand(at, size), signal);
-  const documents = firstOf(withoutRepeated(reply.documents, at.last), size);
+  const reply = await findBehind(settings, at, size, signal);
+  const documents = firstOf(reply.documents, size);
   const { bytes, offsets } = documents;
   const end = offsets.at(-1);
   if (end !== undefined) {
@@ -79,6 +79,24 @@ async function readChunk(
     final.documents,
     found === 0 ? { ...at, done: true } : { ...at, last: MAX_KEY, rows: at.rows + found, done: true },
   );
+}
+
+/** The documents behind the one that we stand at. */
+async function findBehind(
+  settings: SnapshotSettings,
+  at: RangeProgress,
+  size: number,
+  signal: AbortSignal,
+): Promise<CursorReply> {
+  const reply = await find(settings, rangeCommand(at, size), signal);
+  const documents = withoutRepeated(reply.documents, at.last);
+  if (documents.offsets.length > 0 || reply.documents.offsets.length === 0) return { ...reply, documents };
+  // Nothing but the repeated one: the end, or it left no room for the next in a reply of 16 MB. Keys have room.
+  const keys = await find(settings, { ...rangeCommand(at, 1), projection: { _id: 1 } }, signal);
+  const { bytes, offsets } = withoutRepeated(keys.documents, at.last);
+  const [next] = offsets;
+  if (next === undefined) return { ...reply, documents };
+  return await find(settings, rangeCommand({ ...at, last: keyOf(bytes, next) }, size), signal);
 }
 
 function toChunk(

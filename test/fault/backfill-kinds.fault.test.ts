@@ -105,6 +105,22 @@ test("D4 nothing, one document, one of 16 MB, a view, a time series: all are cop
   }
 });
 
+test("D4 documents of which two do not fit into one reply of 16 MB are all copied, by a backfill and a capture", async () => {
+  const collection = database.db.collection<{ _id: number; text: string }>("huge");
+  // Behind a document that fills a reply comes nothing, and that is not the end.
+  const megabytes = [9, 9, 15, 0, 15.9, 15.9, 1, 9];
+  for (const [_id, size] of megabytes.entries())
+    await collection.insertOne({ _id, text: "x".repeat(size * 1024 * 1024) });
+  const right = await readableFrom(database.client, collection as never);
+  for (const command of ["backfill", "capture"] as const) {
+    await using copy = captureOf(database.client, [right], undefined, command);
+    copy.start();
+    expect(await copy.done).toBe("finished");
+    const lengths = copy.lines().map(({ text }) => (text as string).length / (1024 * 1024));
+    expect(lengths.map((length) => Math.round(length * 10) / 10)).toEqual(megabytes);
+  }
+});
+
 test("D5 D8 writes before and behind the copy while it runs: the output folds to the collection", async () => {
   const collection = database.db.collection<{ _id: number; v: number }>("raced");
   await collection.insertMany(Array.from({ length: 6_000 }, (_, i) => ({ _id: 2 * i, v: 0 })));

@@ -106,7 +106,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   check: {
     args: "[namespace...]",
     text: "try everything that a run needs: connection, version, privileges, oplog window, state, output",
-    options: [...SOURCE, ...WHAT, "out", "state", "as", ...SEEING],
+    options: [...SOURCE, ...WHAT, "out", "state", "as", "json", ...SEEING],
     examples: ["mongotap check shop.orders", "mongotap check shop --out shop/ --state shop.state --as json"],
     load: async () => (await import("./commands/check.ts")).check,
   },

@@ -90,26 +90,24 @@ async function tryOne(
   }
 }
 
-/** A role with just what is needed, ready to paste into mongosh; on Atlas the built-in roles do the same. */
+/**
+ * A role with just what is needed, ready to paste into mongosh; on Atlas the built-in roles do the same. A stream on a
+ * database needs `find` and `changeStream` on all of it, also where one collection is watched.
+ */
 function roleFor(bindings: readonly Binding[]): string {
-  const privileges = bindings.map(({ db, collection }) => {
-    const resource = `{ db: ${JSON.stringify(db)}, collection: ${JSON.stringify(collection ?? "")} }`;
-    return `    { resource: ${resource}, actions: ["find", "collStats"] },`;
-  });
-  const databases = [...new Set(bindings.map((binding) => binding.db))].map(
+  const privileges = [...new Set(bindings.map((binding) => binding.db))].map(
     (db) =>
-      `    { resource: { db: ${JSON.stringify(db)}, collection: "" }, actions: ["changeStream", "listCollections"] },`,
+      `    { resource: { db: ${JSON.stringify(db)}, collection: "" }, actions: ["find", "changeStream", "listCollections", "collStats"] },`,
   );
   const cluster =
     onlyDatabase(bindings) === undefined
-      ? [`    { resource: { db: "", collection: "" }, actions: ["changeStream", "find"] },`]
+      ? [`    { resource: { db: "", collection: "" }, actions: ["find", "changeStream"] },`]
       : [];
   return [
     "In mongosh, as an administrator:",
     "  use admin",
     '  db.createRole({ role: "mongotap", roles: [], privileges: [',
     ...privileges,
-    ...databases,
     ...cluster,
     `    { resource: { db: "local", collection: "oplog.rs" }, actions: ["find"] },`,
     "  ] })",

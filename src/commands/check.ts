@@ -1,6 +1,7 @@
 /** `mongotap check`: everything that a run needs, tried one by one, each with what to do about it. */
 
 import type { Check, NamedFinding } from "../check/check.ts";
+import { connectionChecks } from "../check/connection.ts";
 import { localChecks } from "../check/local.ts";
 import { privilegeChecks } from "../check/privileges.ts";
 import { serverChecks } from "../check/server.ts";
@@ -17,7 +18,7 @@ import { tunnelOf } from "./tunnel.ts";
 export const check: Command = async (invocation) => {
   const { settings } = invocation;
   const findings = await findAll(invocation);
-  await print(settings.as === "json" ? `${JSON.stringify({ checks: findings })}\n` : textOf(findings));
+  await print(settings.as === "json" || settings.json ? `${JSON.stringify({ checks: findings })}\n` : textOf(findings));
   const failed = findings.find((finding) => finding.verdict === "fail");
   return failed?.kind === undefined ? 0 : POLICY[failed.kind].exit;
 };
@@ -41,21 +42,32 @@ async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]>
         { name: "host key", verdict: "ok", detail: tunnel.hostKey },
       ];
     }
-    step = "connection";
+    step = "reachability";
     await using connection = await connect(uri, "mongotap", world.signal, tunnel);
     const { client, server } = connection;
-    const reached: NamedFinding = { name: "connection", verdict: "ok", detail: uri.shown };
+    const reached: NamedFinding = { name: "reachability", verdict: "ok", detail: uri.shown };
     const options: NamedFinding = { name: "options", verdict: "ok", detail: effectiveOptions(uri).join(", ") };
-    const remote = [...serverChecks(client, server, bindings), ...privilegeChecks(client, bindings)];
+    const remote = [
+      ...connectionChecks(client),
+      ...serverChecks(client, server, bindings),
+      ...privilegeChecks(client, bindings),
+    ];
     return [...way, reached, options, ...(await runAll(remote)), ...local];
   } catch (error) {
     if (!(error instanceof MongotapError)) throw error;
     return [
       ...way,
-      { name: step, verdict: "fail", detail: error.message, remedy: error.hint, kind: error.kind },
+      { name: failedStep(step, error), verdict: "fail", detail: error.message, remedy: error.hint, kind: error.kind },
       ...local,
     ];
   }
+}
+
+/** A server that answers but refuses is reachable: the login or the certificate is what fails. */
+function failedStep(step: string, error: MongotapError): string {
+  if (step !== "reachability") return step;
+  if (error.kind === "auth") return "login";
+  return /certificate|altnames|TLS|SSL/i.test(error.message) ? "TLS" : step;
 }
 
 /** One after the other: a server that is slow is not made slower. */

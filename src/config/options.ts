@@ -204,6 +204,7 @@ export const OPTIONS = {
     fallback: "table",
     schema: oneOf(["table", "json", "jsonschema", "flow", "airbyte", "singer", "html"]),
   },
+  json: { flag: "json", group: "seeing", text: "the same as --as json", schema: flag },
   diff: {
     flag: "diff",
     value: "FILE",

@@ -45,7 +45,7 @@ async function textOf(catalog: Catalog, { settings, log }: Invocation, uri: Conn
       for (const { info, noStream } of catalog.entries) {
         if (noStream !== null) log.warn(`${info.namespace.db}.${info.namespace.collection} is left out: ${noStream}`);
       }
-      return asFlow(catalog, flowServerOf(uri));
+      return asFlow(catalog, { ...flowServerOf(uri), sshEndpoint: sshEndpointOf(settings) });
     }
     case "airbyte":
       return (await import("../discover/as-airbyte.ts")).asAirbyte(catalog);
@@ -54,4 +54,10 @@ async function textOf(catalog: Catalog, { settings, log }: Invocation, uri: Conn
     case "html":
       return (await import("../discover/as-html.ts")).asHtml(catalog, uri.shown);
   }
+}
+
+function sshEndpointOf({ tunnel }: Invocation["settings"]): string | undefined {
+  if (tunnel === undefined) return undefined;
+  const { user, host, port } = tunnel.target;
+  return `ssh://${user}@${host}:${port}`;
 }

@@ -18,6 +18,8 @@ export interface FlowServer {
   readonly address: string;
   readonly user: string | undefined;
   readonly hasPassword: boolean;
+  /** `ssh://user@host:port`, where the server is reached through one. */
+  readonly sshEndpoint?: string | undefined;
 }
 
 /** Takes a connection string apart as an endpoint config wants it: the login stands beside the address. */
@@ -43,8 +45,10 @@ const IMAGE = "ghcr.io/estuary/source-mongodb:v3";
 /** Stands for the tenant, as in Estuary's examples. */
 const PREFIX = "${PREFIX}";
 const PASSWORD = "${MONGOTAP_PASSWORD}";
+const PRIVATE_KEY = "${SSH_PRIVATE_KEY}";
 
-export function asFlow({ entries }: Catalog, { address, user, hasPassword }: FlowServer): string {
+export function asFlow({ entries }: Catalog, server: FlowServer): string {
+  const { address, user, hasPassword, sshEndpoint } = server;
   const streamed = entries.filter(({ noStream }) => noStream === null);
   const targets = targetsOf(streamed);
   const databases = [...new Set(streamed.map(({ info }) => info.namespace.db))];
@@ -58,6 +62,9 @@ export function asFlow({ entries }: Catalog, { address, user, hasPassword }: Flo
           ...(databases.length === 0 ? {} : { database: databases.join(",") }),
           ...(user === undefined ? {} : { user }),
           ...(hasPassword ? { password: PASSWORD } : {}),
+          ...(sshEndpoint === undefined
+            ? {}
+            : { networkTunnel: { sshForwarding: { sshEndpoint, privateKey: PRIVATE_KEY } } }),
         },
       },
     },
@@ -75,7 +82,7 @@ export function asFlow({ entries }: Catalog, { address, user, hasPassword }: Flo
     ),
   };
   const omitted = entries.filter(({ noStream }) => noStream !== null);
-  return `${commentOf(omitted, hasPassword)}${stringify(catalog, YAML)}`;
+  return `${commentOf(omitted, hasPassword || sshEndpoint !== undefined)}${stringify(catalog, YAML)}`;
 }
 
 function targetsOf(entries: readonly CatalogEntry[]): ReadonlyMap<CatalogEntry, string> {
@@ -91,10 +98,10 @@ function flowName(name: string): string {
   return name.replaceAll(/[^\p{L}\p{N}\-_.]/gu, "_");
 }
 
-function commentOf(omitted: readonly CatalogEntry[], hasPassword: boolean): string {
+function commentOf(omitted: readonly CatalogEntry[], hasSecrets: boolean): string {
   const lines = [
     `${PREFIX} stands for your tenant: put its name there for Flow; mongotap reads it from the environment.`,
-    ...(hasPassword ? ["The password comes from the environment; for Flow, encrypt it with sops."] : []),
+    ...(hasSecrets ? ["Secrets come from the environment; for Flow, put them in, encrypted by sops."] : []),
     ...omitted.map(({ info, noStream }) => `Left out: ${JSON.stringify(nameOf(info.namespace))}, ${noStream ?? ""}.`),
   ];
   return lines.map((line) => `# ${line}\n`).join("");

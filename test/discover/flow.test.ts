@@ -33,6 +33,15 @@ describe("--as flow", () => {
     expect(asFlow(catalog, server)).toContain('# Left out: "shop.paid", a view has no changes of its own.\n');
   });
 
+  test("leads through the ssh server that leads there, without its key", () => {
+    const text = asFlow(catalog, { ...server, sshEndpoint: "ssh://me@bastion:22" });
+    const config = { address: server.address, database: "shop", user: "flow", password: "${MONGOTAP_PASSWORD}" };
+    const sshForwarding = { sshEndpoint: "ssh://me@bastion:22", privateKey: "${SSH_PRIVATE_KEY}" };
+    expect((parse(text) as Flow).captures["${PREFIX}/shop/source-mongodb"]).toMatchObject({
+      endpoint: { connector: { config: { ...config, networkTunnel: { sshForwarding } } } },
+    });
+  });
+
   test("has a collection with key and schemas for every target", () => {
     expect(Object.keys(flow.collections)).toEqual(["${PREFIX}/shop/orders"]);
     const spec = flow.collections["${PREFIX}/shop/orders"];

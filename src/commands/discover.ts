@@ -59,5 +59,5 @@ async function textOf(catalog: Catalog, { settings, log }: Invocation, uri: Conn
 function sshEndpointOf({ tunnel }: Invocation["settings"]): string | undefined {
   if (tunnel === undefined) return undefined;
   const { user, host, port } = tunnel.target;
-  return `ssh://${user}@${host}:${port}`;
+  return `ssh://${user}@${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

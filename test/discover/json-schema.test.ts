@@ -13,7 +13,7 @@ import { catalogOf, entryOf, structureOf } from "./catalogs.ts";
 import { checkFor } from "./validator.ts";
 
 /** Each compiles a schema, which takes its time. */
-const RUNS = runs(30);
+const RUNS = runs(20);
 
 const FORMATS: readonly Format[] = ["relaxed", "canonical", "plain"];
 
@@ -41,7 +41,7 @@ describe("describes every line that was sampled", () => {
         const check = checkFor(schemaOf(found, format));
         for (const document of found) expect(check(lineOf(document, format))).toEqual([]);
       }),
-      { numRuns: 20 }, // each compiles a schema, which takes long
+      RUNS,
     );
   });
 

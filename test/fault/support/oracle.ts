@@ -37,7 +37,7 @@ export function orderFaultsOf(lines: readonly Line[]): string[] {
 }
 
 /** Key → the document of its last line, as text. Lines without their document (it was gone) leave it as it is. */
-export function foldOf(lines: readonly Line[]): Map<string, string> {
+function foldOf(lines: readonly Line[]): Map<string, string> {
   const folded = new Map<string, string>();
   for (const { _meta, ...document } of lines) {
     const key = JSON.stringify(document._id);

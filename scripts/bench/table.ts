@@ -99,6 +99,6 @@ export function timeText(seconds: number): string {
   return seconds < 0.2 ? `${(seconds * 1000).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;
 }
 
-export function timesText(times: number | undefined): string {
+function timesText(times: number | undefined): string {
   return times === undefined ? "–" : times.toFixed(times < 10 ? 2 : 1);
 }

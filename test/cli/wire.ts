@@ -30,7 +30,7 @@ async function* messagesOf(socket: Socket): AsyncGenerator<Buffer> {
 }
 
 /** Sends a command as raw BSON to a server on loopback; resolves to its reply. */
-export async function sendRaw(port: number, command: Uint8Array): Promise<Document> {
+async function sendRaw(port: number, command: Uint8Array): Promise<Document> {
   const socket = connect({ port, host: "127.0.0.1" });
   try {
     socket.write(messageOf(command, 1, 0));

@@ -29,7 +29,7 @@ export function at(n: number): Position {
   return { stream: streamAt(n), collections: {} };
 }
 
-export function streamAt(n: number): StreamPosition {
+function streamAt(n: number): StreamPosition {
   return { token: String(n), resume: "resumeAfter", time: time(n), sequence: 0 };
 }
 

@@ -45,3 +45,25 @@ export function countTests({ report = "", exitCode, files }: Outcome): Counts & 
   if (exitCode !== 0 && failed === 0) failed = 1;
   return { passed, failed, skipped, silent };
 }
+
+/** The files of a run in which a test failed, or that ran none. */
+export function brokenFiles({ report = "", files }: Outcome): readonly string[] {
+  return files.filter((file) => {
+    const tests = testsOf(report, file);
+    return tests.length === 0 || tests.some((test) => /<(failure|error)[ >/]/.test(test));
+  });
+}
+
+/** What a run did besides `files`. */
+export function without(files: readonly string[], { report = "", files: all }: Outcome): Outcome {
+  const kept = all.filter((file) => !files.includes(file));
+  const tests = kept.flatMap((file) => testsOf(report, file));
+  return { report: tests.map((test) => `<testcase ${test}`).join(""), exitCode: 0, files: kept };
+}
+
+function testsOf(report: string, file: string): string[] {
+  return report
+    .split("<testcase ")
+    .slice(1)
+    .filter((test) => / file="([^"]*)"/.exec(test)?.[1] === file);
+}

@@ -65,7 +65,7 @@ const KINDS: readonly (readonly [name: string, value: unknown, ...others: unknow
   ["string", "a", 1, null],
   ["bool", true, 1, "true"],
   ["null", null, 0, "null"],
-  ["objectId", new ObjectId(), "65f0", 5],
+  ["objectId", new ObjectId(), "65f0", 5, { $oid: "0123456789abcdef01234567", more: 1 }],
   ["date", new Date(0), 5, "yesterday"],
   ["decimal", Decimal128.fromString("1.5"), 1.5],
   ["binary", new Binary(Uint8Array.of(1)), 1],

@@ -186,7 +186,10 @@ describe("pump() that is told to stop", () => {
     const reason = new Stop({ kind: "signal", name: "SIGTERM", number: 15 });
     const began = performance.now();
     const patient = new MongotapError("connect", "overloaded", { leastWaitMs: 50_000 });
-    const running = run([[events([], 1), wait(0), patient]], { signal: stop.signal, onRetry: () => stop.abort(reason) });
+    const running = run([[events([], 1), wait(0), patient]], {
+      signal: stop.signal,
+      onRetry: () => stop.abort(reason),
+    });
     expect((await running).outcome).toBe("stopped");
     expect(performance.now() - began).toBeLessThan(10_000);
   });

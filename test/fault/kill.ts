@@ -7,6 +7,8 @@ import type { Tap } from "../cli/tap.ts";
 
 /** How long a program may take to its first commit on a busy machine. */
 const LONGEST_START_MS = 10_000;
+/** How long to wait for lines behind a commit, where perhaps none come any more. */
+const LONGEST_WAIT_MS = 3_000;
 
 export interface Life {
   readonly tap: Tap;
@@ -16,48 +18,71 @@ export interface Life {
   readonly longestMs: number;
 }
 
-/** Starts the program and kills it. Resolves to whether it died of that; throws when it failed by itself. */
-export async function killOnce({ tap, args, state, longestMs }: Life): Promise<boolean> {
+/** What has happened to a program. */
+export interface Deaths {
+  /** How often it was killed. */
+  readonly kills: number;
+  /** How often it had written what no state knew: the kills that matter most. */
+  readonly ahead: number;
+}
+
+/** Lives of one program, each ended by kill -9, until it has died `most` times or come to its end by itself. */
+export async function killUntilDone(life: Life, most: number): Promise<Deaths> {
+  let ahead = 0;
+  for (let kills = 0; kills < most; kills += 1) {
+    const death = await killOnce(life);
+    if (death === undefined) return { kills, ahead };
+    if (death.bytesAhead > 0) ahead += 1;
+  }
+  return { kills: most, ahead };
+}
+
+/** Starts the program and kills it. Resolves to undefined when it ended before; throws when it failed by itself. */
+async function killOnce({ tap, args, state, longestMs }: Life): Promise<{ readonly bytesAhead: number } | undefined> {
   await using program = tap.start(args);
-  // Half of them at any moment, half while the state and what belongs to it are being written.
-  const isTimed = Math.random() < 0.5;
-  const moment = isTimed ? sleep(Math.random() * longestMs) : aroundCommit(state);
+  // At any moment; while the state and what belongs to it are being written; or amid lines that are not yet committed.
+  const chance = Math.random();
+  const moment =
+    chance < 0.3 ? sleep(Math.random() * longestMs) : chance < 0.6 ? behindCommit(state) : aheadOfCommit(state);
   await Promise.race([moment, program.done]);
   program.kill("SIGKILL");
   const { code, stderr } = await program.done;
   if (code !== null && code !== 0) throw new Error(`ended with ${code} before it was killed: ${stderr}`);
-  await expectCovered(state);
-  return code === null;
-}
-
-/** Lives of one program, each ended by kill -9, until it has died `kills` times or come to its end. Resolves to the deaths. */
-export async function killUntilDone(life: Life, kills: number): Promise<number> {
-  for (let died = 0; died < kills; died += 1) {
-    if (!(await killOnce(life))) return died;
-  }
-  return kills;
+  const bytesAhead = await bytesAheadOf(state);
+  return code === null ? { bytesAhead } : undefined;
 }
 
 /** Resolves some milliseconds after the state was next saved: the first time soon after the start. */
-async function aroundCommit(state: string): Promise<void> {
+async function behindCommit(state: string): Promise<void> {
   const before = inodeOf(state);
   const deadline = performance.now() + LONGEST_START_MS;
   while (inodeOf(state) === before && performance.now() < deadline) await sleep(1);
   await sleep(Math.random() * 20);
 }
 
+/** Resolves some milliseconds after lines have come that the state does not know. */
+async function aheadOfCommit(state: string): Promise<void> {
+  await behindCommit(state);
+  const deadline = performance.now() + LONGEST_WAIT_MS;
+  while ((await bytesAheadOf(state)) === 0 && performance.now() < deadline) await sleep(2);
+  await sleep(Math.random() * 50);
+}
+
 function inodeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
-/** The state can be read, and claims no more than the files hold. */
-async function expectCovered(state: string): Promise<void> {
+/** How much the files hold beyond what the state claims. Throws when the state cannot be read, or claims more. */
+async function bytesAheadOf(state: string): Promise<number> {
   const saved = await loadCheckpoint(state, { readOnly: true });
+  let ahead = 0;
   for (const mark of saved?.outputs ?? []) {
     const partial = mark.partial === undefined ? undefined : await sizeOf(`${mark.path}.partial`);
     const size = partial ?? (await sizeOf(mark.path)) ?? -1;
     if (size < mark.bytes) throw new Error(`the state claims ${mark.bytes} bytes of ${mark.path}, which has ${size}`);
+    ahead += size - mark.bytes;
   }
+  return ahead;
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -56,7 +56,7 @@ export function sampleText({ documents: count, sampled, failure }: CatalogEntry)
   if (failure !== null) return `not read: ${failure}`;
   if (sampled === undefined) return "not read";
   const { documents, how, cut, structure } = sampled;
-  if (documents === 0 && cut === null) return "no documents";
+  if (documents === 0) return cut === "time" ? "no document came in time" : "no documents";
   const all = count === null || how === "all" ? documents : count;
   const parts = [
     `${how === "all" ? "all " : ""}${all === documents ? "" : `${documents.toLocaleString("en-US")} of `}${countOf(all, "document")}`,

@@ -16,11 +16,13 @@ export interface ColumnRules {
 }
 
 const EVERY_TYPE = ["null", "array", "boolean", "integer", "number", "object", "string"];
+/** Of a key that nobody has seen yet: clients want none that is a document. */
+const EVERY_SCALAR = ["null", "boolean", "integer", "number", "string"];
 
 /** The columns of a collection; its key always, also where no document was sampled. */
 export function columnsOf({ info, sampled }: CatalogEntry, rules: ColumnRules): Record<string, Schema> {
   const columns = sampled === undefined ? {} : propertiesOf(sampled.structure.root, rules);
-  return "_id" in columns || !hasKey(info) ? columns : { _id: { type: EVERY_TYPE }, ...columns };
+  return "_id" in columns || !hasKey(info) ? columns : { _id: { type: EVERY_SCALAR }, ...columns };
 }
 
 /** Whether `_id` tells one document from all others: nobody promises that of views and time series. */

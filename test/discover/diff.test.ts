@@ -110,8 +110,10 @@ describe("no drift is", () => {
     const ids = (count: number): object => Object.fromEntries(times(count, () => [new ObjectId().toHexString(), 1]));
     const few = times(100, (i) => ({ by: { total: 1, [`k${i % 3}`]: 1 } }));
     const many = times(100, () => ({ by: { total: 1, ...ids(5) } }));
-    expect(between(few, many)).toEqual([]);
-    expect(between(many, few)).toEqual([]);
+    for (const how of ["random", "all"] as const) {
+      expect(between(few, many, how)).toEqual([]);
+      expect(between(many, few, how)).toEqual([]);
+    }
   });
 
   test("an emptied collection, and one that was not sampled", () => {

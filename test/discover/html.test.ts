@@ -89,6 +89,8 @@ describe("whatever names and values hold", () => {
 
   test("all of it is there to be read, without characters that would turn or break it", () => {
     expect(page).toContain("&lt;script&gt;globalThis.hacked=1&lt;/script&gt;");
+    // What looks like an escape is shown as it is.
+    expect(page).toContain("&gt;&amp;amp;");
     expect(page).not.toMatch(/[\u2028\u202e]/);
     expect(page).toContain("\\u202e");
   });

@@ -129,7 +129,7 @@ describe("SIGTERM and SIGINT", () => {
     await using first = tap.start(args);
     await waitFor(() => existsSync(dir.join("state")), { what: "the first run to hold the lock" });
     await using second = tap.start([...args, "--wait-lock", "1h", "--log-level", "debug"]);
-    await Bun.sleep(500);
+    await Bun.sleep(4_000); // no sign is given of waiting: until then every runtime has started, also on a busy machine
     second.kill("SIGINT");
     expect((await second.done).code).toBe(130);
     first.kill();

@@ -7,6 +7,7 @@ import { CANARY } from "../support/cli.ts";
 import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
+import { waitFor } from "../support/wait.ts";
 import { checkFor } from "./validator.ts";
 
 let database: TestDatabase;
@@ -83,6 +84,26 @@ describe("sampling", () => {
     expect(stdout).toContain("1 collection\n");
     expect(stderr).toBe(`mongotap: ${name}.ordres: nothing found\n`);
   });
+});
+
+test("a signal ends it at once, in the middle of a sample, with nothing printed", async () => {
+  const { db, name } = await testDatabase();
+  await db.collection("orders").insertMany([...documents("small", 2_000)]);
+  const slow = { $function: { body: "function() { sleep(50); return true; }", args: [], lang: "js" } };
+  await db.createCollection("slow", { viewOn: "orders", pipeline: [{ $match: { $expr: slow } }] });
+  await using cli = tap.start(["discover", `${name}.slow`, "--sample-time", "60s"]);
+  const isReading = async (): Promise<boolean> => {
+    const { inprog } = await db
+      .admin()
+      .command({ currentOp: 1, "command.aggregate": { $exists: true }, appName: "mongotap" });
+    return (inprog as unknown[]).length > 0;
+  };
+  await waitFor(isReading, { what: "the sample to be read" });
+  const startedAt = performance.now();
+  cli.kill("SIGTERM");
+  const { code, stdout, stderr } = await cli.done;
+  expect({ code, stdout, stderr }).toEqual({ code: 143, stdout: "", stderr: "" });
+  expect(performance.now() - startedAt).toBeLessThan(20_000);
 });
 
 describe("values of documents", () => {

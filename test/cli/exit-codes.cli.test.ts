@@ -152,9 +152,8 @@ const PROVOCATIONS = {
   pipe: {
     says: "",
     async provoke() {
-      await using piped = tap.start(["backfill", orders]);
-      await piped.waitForLine(() => true);
-      piped.closeStdout();
+      await using piped = tap.start(["backfill", orders], { paused: true });
+      piped.closeStdout(); // before anything was read: what is written then cannot be taken any more
       return await piped.done;
     },
   },

@@ -43,7 +43,7 @@ async function killOnce({ tap, args, state, longestMs }: Life): Promise<{ readon
   // At any moment; while the state and what belongs to it are being written; or amid lines that are not yet committed.
   const chance = Math.random();
   const moment =
-    chance < 0.3 ? sleep(Math.random() * longestMs) : chance < 0.6 ? behindCommit(state) : aheadOfCommit(state);
+    chance < 0.25 ? sleep(Math.random() * longestMs) : chance < 0.6 ? behindCommit(state) : aheadOfCommit(state);
   await Promise.race([moment, program.done]);
   program.kill("SIGKILL");
   const { code, stderr } = await program.done;
@@ -52,11 +52,13 @@ async function killOnce({ tap, args, state, longestMs }: Life): Promise<{ readon
   return code === null ? { bytesAhead } : undefined;
 }
 
-/** Resolves some milliseconds after the state was next saved: the first time soon after the start. */
+/** Resolves some milliseconds after the state was saved: the first time soon after the start, or a second later again. */
 async function behindCommit(state: string): Promise<void> {
-  const before = inodeOf(state);
   const deadline = performance.now() + LONGEST_START_MS;
-  while (inodeOf(state) === before && performance.now() < deadline) await sleep(1);
+  for (let commits = Math.random() < 0.5 ? 1 : 2; commits > 0; commits -= 1) {
+    const before = inodeOf(state);
+    while (inodeOf(state) === before && performance.now() < deadline) await sleep(1);
+  }
   await sleep(Math.random() * 20);
 }
 

@@ -1,5 +1,6 @@
 /** Real replica sets of 1 or 3 members on loopback, and standalone servers: what scripts and tests start. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Document, MongoServerError } from "mongodb";
 import type { Member } from "./member.ts";
 import { type ServerOptions, type Servers, startServers } from "./servers.ts";
 
@@ -127,11 +128,26 @@ async function stepDown(servers: Servers): Promise<void> {
   const old = await primaryOf(servers);
   // A set of one cannot elect another: it may be primary again as soon as its freeze is lifted.
   const isAlone = servers.members.length === 1;
-  await servers.command(old, {
+  await steppedDown(servers, old, {
     replSetStepDown: isAlone ? 1 : 10,
     secondaryCatchUpPeriodSecs: isAlone ? 0 : 1,
     force: isAlone,
   });
   if (isAlone) await servers.command(old, { replSetFreeze: 0 });
   await primaryOf(servers);
+}
+
+/** `ExceededTimeLimit`: no secondary has caught up yet, as after another election, or on a busy machine. */
+const NOBODY_CAUGHT_UP = 262;
+
+async function steppedDown(servers: Servers, primary: Member, command: Document): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await servers.command(primary, command);
+      return;
+    } catch (error) {
+      if (attempt === 30 || !(error instanceof MongoServerError && error.code === NOBODY_CAUGHT_UP)) throw error;
+      await sleep(500);
+    }
+  }
 }

@@ -150,7 +150,11 @@ test("A13 connections that break at every third getMore cost nothing", async () 
   const often = { failCommands, appName: "mongotap", closeConnection: true, activationProbability: 0.3 };
   await using _failPoint = await failCommand(database.client, often);
   await using tail = trial.start(["--limit", "150"]);
-  for (let _id = 1; _id <= 150; _id += 1) await collection.insertOne({ _id });
+  for (let _id = 1; _id <= 150; _id += 1) {
+    await collection.insertOne({ _id });
+    // Not all of them in one reply: every fifth has to have arrived before the next is written.
+    if (_id % 5 === 0) await trial.waitForLines(_id);
+  }
   const { code, stderr } = await tail.done;
   expect([code, stderr]).toEqual([0, expect.stringContaining("trying again")]);
   expect((await trial.lines()).map(({ _id }) => _id)).toEqual(Array.from({ length: 150 }, (_, i) => i + 1));

@@ -25,7 +25,8 @@ export interface CommandRow {
 }
 
 const SSH = ["ssh", "sshKey", "sshPassphrase", "sshKnownHosts", "sshHostKey"] as const;
-const SOURCE = ["uri", "uriFile", "address", "user", "password", "passwordFile", "config", "capture", ...SSH] as const;
+const LOGIN = ["user", "password", "passwordFile"] as const;
+const SOURCE = ["uri", "uriFile", "address", ...LOGIN, "compressors", "config", "capture", ...SSH] as const;
 const WHAT = ["collectionsFile", "exclude"] as const;
 const CHANGES = ["fullDocument", "before"] as const;
 const SEEING = ["logLevel", "logFormat"] as const;

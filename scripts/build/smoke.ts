@@ -41,6 +41,7 @@ const TRIALS: readonly (readonly [exitCode: number, ...args: string[]])[] = [
   [4, "discover", "--ssh", "ssh://nobody@127.0.0.1:1", "--ssh-host-key", `SHA256:${"A".repeat(43)}`],
   // What optional packages would bring is refused, and not looked for in the current folder.
   [10, "discover", "--uri", `${NOWHERE}&compressors=snappy`],
+  [4, "discover", "--uri", NOWHERE, "--compressors", "zstd,zlib"],
   [10, "discover", "--uri", `${NOWHERE}&authMechanism=GSSAPI&authSource=$external`],
 ];
 

@@ -1,4 +1,4 @@
-/** Which of several ways to name the server holds, and who logs in there. */
+/** Which of several ways to name the server holds, who logs in there, and how it is talked to. */
 
 /** Who said something: a flag wins over a variable, a variable over the config file. */
 export type Level = "flag" | "env" | "file" | "default";
@@ -18,10 +18,13 @@ export interface ServerChoice {
   readonly user?: Given;
   readonly password?: Given;
   readonly passwordFile?: Given;
+  readonly compressors?: Given;
 }
 
 /** Everything given for one setting, in no particular order. */
-type GivenFor = (name: "uri" | "uriFile" | "address" | "user" | "password" | "passwordFile") => readonly Given[];
+type GivenFor = (
+  name: "uri" | "uriFile" | "address" | "user" | "password" | "passwordFile" | "compressors",
+) => readonly Given[];
 
 const LEVELS: readonly Level[] = ["flag", "env", "file"];
 const SERVERS = ["uri", "uriFile", "address"] as const;
@@ -42,6 +45,7 @@ export function chooseServer(
   const at = server?.given ?? { text: fallback, from: "the default of --uri", level: "default" };
   const found = oneAtTheTop(PASSWORDS, given, "give the password", fault);
   const user = oneAtTheTop(["user"] as const, given, "", fault)?.given;
+  const compressors = oneAtTheTop(["compressors"] as const, given, "", fault)?.given;
   const isElsewhere = (login: Given | undefined): boolean =>
     login?.level === "file" && (at.level === "flag" || at.level === "env");
   if (isElsewhere(user) || isElsewhere(found?.given)) {
@@ -54,6 +58,7 @@ export function chooseServer(
     at,
     ...(user === undefined || isElsewhere(user) ? {} : { user }),
     ...(found === undefined || isElsewhere(found.given) ? {} : { [found.name]: found.given }),
+    ...(compressors === undefined ? {} : { compressors }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** The rows of THE table (options.ts) that say where to read from, and what. */
 
 import type { OptionRow } from "./option-row.ts";
-import { namespace, sshFingerprint, sshUrl, text } from "./values.ts";
+import { compressors, namespace, sshFingerprint, sshUrl, text } from "./values.ts";
 
 export const SOURCE_OPTIONS = {
   uri: {
@@ -51,6 +51,13 @@ export const SOURCE_OPTIONS = {
     text: "the password of --user, as it is",
     schema: text,
     secret: true,
+  },
+  compressors: {
+    flag: "compressors",
+    value: "LIST",
+    group: "source",
+    text: "compress what goes over the network: zstd, zlib, or both with a comma, the preferred one first",
+    schema: compressors,
   },
   config: {
     flag: "config",

@@ -1,6 +1,6 @@
-/** The connection string of a run: from the server that was chosen, and the login told apart from it. */
+/** The connection string of a run: from the server that was chosen, and what is told apart from it. */
 
-import { type ConnectionString, type Credentials, parseConnectionString } from "../connect/connection-string.ts";
+import { type ConnectionString, parseConnectionString, type ToldApart } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { readSecretFile } from "./config-file.ts";
 import type { Settings } from "./options.ts";
@@ -8,22 +8,22 @@ import type { Given, ServerChoice } from "./server-choice.ts";
 
 /** @throws MongotapError `config` for an unreadable or too readable file, and for a string that cannot be used */
 export async function connectionStringOf({ server }: Pick<Settings, "server">): Promise<ConnectionString> {
-  const credentials = await credentialsOf(server);
-  const { kind, at } = server;
+  const { kind, at, compressors } = server;
+  const apart = { ...(await loginOf(server)), ...(compressors === undefined ? {} : { compressors }) };
   switch (kind) {
     case "uri":
-      return parseConnectionString(at.text, at.from, credentials);
+      return parseConnectionString(at.text, at.from, apart);
     case "uriFile": {
       const from = named(at);
-      return parseConnectionString(await readSecretFile(at.text, from), from, credentials);
+      return parseConnectionString(await readSecretFile(at.text, from), from, apart);
     }
     case "address":
-      return parseConnectionString(uriOf(at.text), at.from, credentials);
+      return parseConnectionString(uriOf(at.text), at.from, apart);
   }
 }
 
-async function credentialsOf({ user, password, passwordFile }: ServerChoice): Promise<Credentials> {
-  const login: Credentials = user === undefined ? {} : { user };
+async function loginOf({ user, password, passwordFile }: ServerChoice): Promise<ToldApart> {
+  const login: ToldApart = user === undefined ? {} : { user };
   if (password !== undefined) return { ...login, password };
   if (passwordFile === undefined) return login;
   const from = named(passwordFile);

@@ -40,6 +40,15 @@ export const sshFingerprint: v.GenericSchema<string, string> = v.pipe(
   v.regex(/^SHA256:[A-Za-z0-9+/]{43}=?$/, "takes a fingerprint such as ssh-keygen -l prints: SHA256:…"),
 );
 
+const COMPRESSORS = /^(?:zstd(?:,zlib)?|zlib(?:,zstd)?)$/;
+
+/** How replies of the server may be compressed, the preferred way first, as a connection string has it. */
+export const compressors: v.GenericSchema<string, string> = v.pipe(
+  v.string(),
+  v.regex(COMPRESSORS, "takes zstd, zlib, or both with a comma between"),
+  v.metadata({ json: { type: "string", pattern: COMPRESSORS.source } }),
+);
+
 /** What a JSON Schema says of a value in a config file. */
 export type JsonType = Readonly<Record<string, unknown>>;
 

@@ -18,10 +18,17 @@ export interface ConnectionString {
   readonly added: readonly string[];
 }
 
-/** User and password as they are, without percent-encoding, and who said so. */
-export interface Credentials {
-  readonly user?: { readonly text: string; readonly from: string };
-  readonly password?: { readonly text: string; readonly from: string };
+/** What is told apart from the string: each as it is, without percent-encoding, and who said so. */
+export interface ToldApart {
+  readonly user?: Told;
+  readonly password?: Told;
+  /** How replies may be compressed, the preferred way first: `zstd,zlib`. */
+  readonly compressors?: Told;
+}
+
+interface Told {
+  readonly text: string;
+  readonly from: string;
 }
 
 /**
@@ -38,19 +45,21 @@ const SECRET_OPTIONS = "proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePa
 
 const SCHEME = /^(mongodb(?:\+srv)?):\/\//;
 
-/** This build carries no native packages; the driver would only fail when it first needs one. */
-const NEEDS_NATIVE: readonly (readonly [RegExp, string])[] = [
-  [/authMechanism=GSSAPI/i, "Kerberos (authMechanism=GSSAPI)"],
-  [/authMechanism=MONGODB-AWS/i, "AWS login (authMechanism=MONGODB-AWS)"],
-  [/compressors=[^&]*snappy/i, "snappy compression"],
-  [/compressors=[^&]*zstd/i, "zstd compression"],
+/**
+ * This build carries no native packages; the driver would only fail when it first needs one. zlib and zstd need none:
+ * the driver finds both in the runtime's own `node:zlib` (docs/decisions/205-wire-compression.md).
+ */
+const NEEDS_NATIVE: readonly (readonly [pattern: RegExp, what: string, hint: string])[] = [
+  [/authMechanism=GSSAPI/i, "Kerberos (authMechanism=GSSAPI)", "Leave it out of the connection string."],
+  [/authMechanism=MONGODB-AWS/i, "AWS login (authMechanism=MONGODB-AWS)", "Leave it out of the connection string."],
+  [/compressors=[^&]*snappy/i, "snappy compression", "Take zstd or zlib, or leave it out of the connection string."],
 ];
 
 /**
- * Reads the connection string that `from` has given, together with `credentials` told apart from it.
+ * Reads the connection string that `from` has given, together with what is told `apart` from it.
  * @throws MongotapError `config` when the string cannot be used; the message never quotes user or password.
  */
-export function parseConnectionString(text: string, from: string, credentials: Credentials = {}): ConnectionString {
+export function parseConnectionString(text: string, from: string, apart: ToldApart = {}): ConnectionString {
   const uri = text.trim();
   const scheme = SCHEME.exec(uri);
   if (!scheme) throw invalid(from, "it does not begin with mongodb:// or mongodb+srv://");
@@ -58,21 +67,20 @@ export function parseConnectionString(text: string, from: string, credentials: C
   const at = rest.lastIndexOf("@");
   const userinfo = at < 0 ? "" : rest.slice(0, at);
   const tail = at < 0 ? rest : rest.slice(at + 1);
-  const login = mergeLogin(userinfo, from, credentials);
+  const login = mergeLogin(userinfo, from, apart);
   const hosts = tail.split(/[/?]/, 1)[0] ?? "";
   if (hosts === "") throw invalid(from, "the host is missing");
   for (const host of hosts.split(",")) checkHost(host, scheme[1] === "mongodb+srv", from);
   const query = tail.includes("?") ? tail.slice(tail.indexOf("?") + 1) : "";
-  for (const [pattern, what] of NEEDS_NATIVE) {
-    if (pattern.test(query))
-      throw new MongotapError("unsupported", `${from}: this build has no ${what}`, {
-        hint: "Leave it out of the connection string.",
-      });
+  for (const [pattern, what, hint] of NEEDS_NATIVE) {
+    if (pattern.test(query)) throw new MongotapError("unsupported", `${from}: this build has no ${what}`, { hint });
   }
+  checkCompressors(query, from, apart.compressors);
   const options = new Set(pairsOf(query).map(([name]) => name.toLowerCase()));
-  const added = DEFAULTS.filter(([name]) => !options.has(name.toLowerCase())).map(
-    ([name, value]) => `${name}=${value}`,
-  );
+  const wanted = apart.compressors === undefined ? DEFAULTS : [...DEFAULTS, ["compressors", apart.compressors.text]];
+  const added = wanted
+    .filter(([name = ""]) => !options.has(name.toLowerCase()))
+    .map(([name, value]) => `${name}=${value}`);
   return {
     uri: `${scheme[0]}${login.userinfo}${withOptions(tail, added)}`,
     shown: `${scheme[0]}${tail}`.replace(new RegExp(`([?&](?:${SECRET_OPTIONS})=)[^&]*`, "gi"), "$1***"),
@@ -112,7 +120,7 @@ function withOptions(tail: string, added: readonly string[]): string {
 function mergeLogin(
   userinfo: string,
   from: string,
-  { user, password }: Credentials,
+  { user, password }: ToldApart,
 ): { userinfo: string; secrets: readonly string[] } {
   const colon = userinfo.indexOf(":");
   const ownUser = colon < 0 ? userinfo : userinfo.slice(0, colon);
@@ -139,6 +147,15 @@ function mergeLogin(
 
 function twice(what: string, from: string, other: string): MongotapError {
   return new MongotapError("config", `${what} stands both in ${from} and in ${other}`, { hint: "Say it once." });
+}
+
+/** Neither of two answers to one question is taken in silence. */
+function checkCompressors(query: string, from: string, apart: Told | undefined): void {
+  const own = pairsOf(query).find(([name]) => name.toLowerCase() === "compressors")?.[1];
+  if (apart === undefined || own === undefined || own.replaceAll(/%2c/gi, ",") === apart.text) return;
+  throw new MongotapError("config", `${from} says compressors=${own}, and ${apart.from} says ${apart.text}`, {
+    hint: "Say it once.",
+  });
 }
 
 function checkHost(host: string, srv: boolean, from: string): void {

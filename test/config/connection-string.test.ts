@@ -37,6 +37,38 @@ describe("parseConnectionString() adds what is missing, and overrides nothing", 
   });
 });
 
+describe("compressors told apart from the string", () => {
+  const compressors = { text: "zstd,zlib", from: "--compressors" };
+
+  test("are added to it, and the driver takes them in their order", () => {
+    const parsed = parseConnectionString("mongodb://h", "--uri", { compressors });
+    expect(effectiveOptions(parsed)).toContain("compressors=zstd,zlib");
+    expect(new MongoClient(parsed.uri).options.compressors).toEqual(["zstd", "zlib"]);
+  });
+
+  test.each(["compressors=zstd,zlib", "Compressors=zstd%2Czlib"])("may be those of the string: %s", (same) => {
+    const { uri } = parseConnectionString(`mongodb://h/?${same}`, "--uri", { compressors });
+    expect(uri).toBe(`mongodb://h/?${same}&${BOTH}`);
+  });
+
+  test.each(["zlib", "zlib,zstd", ""])("must not be others than those of the string: %p", (other) => {
+    const parse = (): unknown =>
+      parseConnectionString(`mongodb://h/?compressors=${other}`, "MONGOTAP_URI", { compressors });
+    expect(parse).toThrow(`MONGOTAP_URI says compressors=${other}, and --compressors says zstd,zlib`);
+    expect(parse).toThrow(expect.objectContaining({ kind: "config" }));
+  });
+});
+
+test("snappy needs a native package, which is told; zstd and zlib do not", () => {
+  for (const given of ["zlib", "zstd", "zstd,zlib"])
+    parseConnectionString(`mongodb://h/?compressors=${given}`, "--uri");
+  for (const given of ["snappy", "zstd,snappy"]) {
+    const parse = (): unknown => parseConnectionString(`mongodb://h/?compressors=${given}`, "--uri");
+    expect(parse).toThrow("--uri: this build has no snappy compression");
+    expect(parse).toThrow(expect.objectContaining({ kind: "unsupported", hint: expect.stringContaining("Take zstd") }));
+  }
+});
+
 test("effectiveOptions() tells all that holds, and masks secrets", () => {
   const parsed = parseConnectionString(
     "mongodb://u:p%3F@h/?tls=true&proxyHost=x&proxyPassword=hush&replicaSet=rs",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { connectionStringOf } from "../../src/config/source.ts";
 import { CANARY } from "../support/cli.ts";
 import { configOf } from "./configs.ts";
 
@@ -72,6 +73,43 @@ describe("a setting is taken from the flag, else the variable, else the config f
     expect((await config.resolve({ flags: { out: "here/" } })).settings.out).toBe("here/");
     await using dash = await configOf("out: '-'\nstate: /abs/x\nnamespaces: [a]");
     expect((await dash.resolve()).settings).toMatchObject({ out: "-", state: "/abs/x" });
+  });
+});
+
+describe("compressors", () => {
+  const text = "compressors: zlib\nnamespaces: [shop]\nuri: mongodb://h\n";
+
+  async function uriWith(
+    given: { env?: Record<string, string>; flags?: Record<string, string> },
+    yaml = text,
+  ): Promise<string> {
+    await using config = await configOf(yaml);
+    return (await connectionStringOf((await config.resolve(given)).settings)).uri;
+  }
+
+  test("are of the highest level, and part of the connection string", async () => {
+    const env = { MONGOTAP_COMPRESSORS: "zstd" };
+    expect(await uriWith({})).toEndWith("&compressors=zlib");
+    expect(await uriWith({ env })).toEndWith("&compressors=zstd");
+    expect(await uriWith({ env, flags: { compressors: "zlib,zstd" } })).toEndWith("&compressors=zlib,zstd");
+    expect(await uriWith({}, "namespaces: [shop]\nuri: mongodb://h\n")).not.toContain("compressors");
+  });
+
+  test("that contradict the connection string are one fault, told with the places of both", async () => {
+    await using config = await configOf(text);
+    const env = { MONGOTAP_URI: "mongodb://h/?compressors=zstd" };
+    const { kind, message } = await config.refused({ env });
+    expect([kind, message]).toEqual([
+      "config",
+      `MONGOTAP_URI says compressors=zstd, and ${config.path}:1: compressors says zlib`,
+    ]);
+  });
+
+  test.each(["snappy", "zstd,zstd", "zstd zlib", "none"])("cannot be %p", async (wrong) => {
+    await using config = await configOf(text);
+    const { kind, message } = await config.refused({ flags: { compressors: wrong } });
+    expect(kind).toBe("usage");
+    expect(message).toBe(`--compressors takes zstd, zlib, or both with a comma between, not "${wrong}"`);
   });
 });
 

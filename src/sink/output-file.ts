@@ -11,6 +11,8 @@ import type { OutputMark } from "./sink.ts";
 
 /** Measured: as fast as larger pieces, and it leaves the event loop and the thread pool free in between. */
 const PIECE = 1 << 20;
+/** So much is left for the disk to do when everything has to be durable. */
+const SYNC_EVERY = 32 << 20;
 /** How much of the end of a file its mark vouches for. */
 const TAIL = 1 << 16;
 /** Windows has no such flag. */
@@ -41,6 +43,10 @@ export class OutputFile {
   #handle: FileHandle | undefined;
   /** Bytes were written since the last flush. */
   #isDirty = false;
+  /** Bytes written since the disk was last told to keep them. */
+  #unsynced = 0;
+  /** Resolves to the error with which the disk refused, or to nothing. */
+  #syncing: Promise<unknown> | undefined;
 
   /** A file that is where `mark` says and ends there, or one that `create` is going to make. */
   constructor(mark: OutputMark) {
@@ -71,8 +77,11 @@ export class OutputFile {
     }
   }
 
-  /** Appends whole lines. After an error the file ends where it ended before the call, if the disk allows it. */
-  async append(bytes: Uint8Array, lines: number): Promise<void> {
+  /**
+   * Appends whole lines. After an error the file ends where it ended before the call, if the disk allows it. What has to
+   * be `durable` in the end is begun to be made so meanwhile; an error of that is told by the next flush.
+   */
+  async append(bytes: Uint8Array, lines: number, durable: boolean): Promise<void> {
     const handle = await this.#opened();
     if (!this.#isDirty) await this.#expectUntouched(handle);
     this.#isDirty = true;
@@ -84,6 +93,12 @@ export class OutputFile {
     }
     this.#bytes += bytes.length;
     this.#lines += lines;
+    this.#unsynced += bytes.length;
+    if (durable && this.#unsynced >= SYNC_EVERY && this.#syncing === undefined) {
+      this.#unsynced = 0;
+      this.#syncing = handle.datasync().catch((error: unknown) => error);
+      void this.#syncing.then((failure) => (failure === undefined ? (this.#syncing = undefined) : undefined));
+    }
   }
 
   /** Resolves when everything appended would survive a power cut (`durable`), or is in the hands of the system. */
@@ -92,7 +107,10 @@ export class OutputFile {
     const handle = await this.#opened();
     await this.#expectUntouched(handle);
     try {
+      const failure = await this.#syncing;
+      if (failure !== undefined) throw failure;
       if (durable) await handle.datasync();
+      this.#unsynced = 0;
       const tailCrc = await tailCrcOf(handle, this.#bytes);
       this.#mark = { ...this.#mark, bytes: this.#bytes, lines: this.#lines, tailCrc };
     } catch (error) {
@@ -118,6 +136,7 @@ export class OutputFile {
   async close(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
+    await this.#syncing;
     await handle?.close();
   }
 

@@ -33,6 +33,7 @@ const SEEING = ["logLevel", "logFormat"] as const;
 const OUTPUT = ["out", "format", "envelope", "arrays", "documents", "strict", "onBadDocument"] as const;
 const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
 const BOUNDS = ["for", "limit", "retryFor", "maxMemory"] as const;
+const PACE = ["rateLimit", "maxLag"] as const;
 
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   discover: {
@@ -52,7 +53,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   backfill: {
     args: "<namespace...>",
     text: "copy what is there now, then end",
-    options: [...SOURCE, ...WHAT, ...OUTPUT, ...STATE, ...BOUNDS, "allowMissing", ...SEEING],
+    options: [...SOURCE, ...WHAT, ...OUTPUT, ...STATE, ...BOUNDS, ...PACE, "allowMissing", ...SEEING],
     examples: [
       "mongotap backfill shop.orders > orders.ndjson",
       "mongotap backfill shop --out export/",
@@ -93,6 +94,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
       "onHistoryLost",
       "until",
       ...BOUNDS,
+      ...PACE,
       ...CHANGES,
       "allowMissing",
       ...SEEING,

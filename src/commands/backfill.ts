@@ -5,6 +5,7 @@ import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
+import { paceOf } from "./pacing.ts";
 import { readableOf } from "./readable.ts";
 
 export const backfill: Command = (invocation) =>
@@ -13,12 +14,14 @@ export const backfill: Command = (invocation) =>
     defaultEnvelope: "none",
     seals: true,
     bounded: true,
-    sourceOf: (opened) =>
-      Promise.resolve(
-        isDone(opened)
-          ? undefined
-          : backfillSource(opened.collections.map((info) => readableOf(opened, info, invocation.settings.maxMemory))),
-      ),
+    sourceOf: (opened) => {
+      if (isDone(opened)) return Promise.resolve(undefined);
+      const pace = paceOf(opened, invocation);
+      const { maxMemory } = invocation.settings;
+      return Promise.resolve(
+        backfillSource(opened.collections.map((info) => readableOf(opened, info, maxMemory, pace))),
+      );
+    },
   });
 
 /** Every collection has been read, and every file has its final name. */

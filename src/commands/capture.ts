@@ -5,6 +5,7 @@ import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
+import { paceOf } from "./pacing.ts";
 import { readableOf } from "./readable.ts";
 import { type Opened, runSession } from "./session.ts";
 import { streamSettings } from "./streaming.ts";
@@ -23,7 +24,8 @@ export const capture: Command = (invocation) => {
           `${nameOf(info.namespace)} is capped and has no snapshot reads: its copied documents and the changes of the same time are in no certain order`,
         );
       }
-      const collections = toCopy.map((info) => readableOf(opened, info, invocation.settings.maxMemory));
+      const pace = paceOf(opened, invocation);
+      const collections = toCopy.map((info) => readableOf(opened, info, settings.maxMemory, pace));
       return Promise.resolve(
         captureSource({
           ...streamSettings(opened, invocation),

@@ -5,6 +5,7 @@ import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
 import type { Readable } from "../pipeline/backfill.ts";
+import type { Pace } from "../pipeline/pace.ts";
 
 /**
  * Chunks large enough that a round trip does not matter (docs/decisions/004-chunks.md), small enough that all that are
@@ -18,9 +19,14 @@ const LEAST_CHUNK = 64 * 1024;
 const MOST_CHUNK = 4 * 1024 * 1024;
 const CHUNKS_IN_MEMORY = 60;
 
-export function readableOf({ client, server }: Connection, info: CollectionInfo, maxMemory: number): Readable {
+export function readableOf(
+  { client, server }: Connection,
+  info: CollectionInfo,
+  maxMemory: number,
+  pace: Pace,
+): Readable {
   const standalone = server.topology === "standalone";
-  const chunkBytes = chunkBytesFor(maxMemory);
+  const chunkBytes = Math.min(chunkBytesFor(maxMemory), pace.chunkBytes);
   const resumable = info.type === "collection";
   return {
     namespace: info.namespace,
@@ -28,7 +34,8 @@ export function readableOf({ client, server }: Connection, info: CollectionInfo,
     resumable,
     read(progress, signal, limit, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
-      return resumable ? readRange(settings, progress, signal, limit) : scanWhole(settings, signal, limit);
+      const chunks = resumable ? readRange(settings, progress, signal, limit) : scanWhole(settings, signal, limit);
+      return pace.paced(chunks, signal);
     },
     currentUuid: () => collectionUuid(client, info.namespace),
   };

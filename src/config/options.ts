@@ -10,7 +10,7 @@ import type { OptionRow } from "./option-row.ts";
 import type { ServerChoice } from "./server-choice.ts";
 import { SOURCE_OPTIONS } from "./source-options.ts";
 import type { TunnelChoice } from "./tunnel.ts";
-import { badDocumentPolicy, duration, flag, oneOf, percent, size, startAt, text, wholeNumber } from "./values.ts";
+import { badDocumentPolicy, duration, flag, oneOf, percent, rate, size, startAt, text, wholeNumber } from "./values.ts";
 
 export const OPTIONS = {
   ...SOURCE_OPTIONS,
@@ -187,6 +187,21 @@ export const OPTIONS = {
     group: "bounds",
     text: "how long to go on trying when the server does not answer",
     fallback: "5m",
+    schema: duration,
+  },
+  rateLimit: {
+    flag: "rate-limit",
+    value: "SIZE",
+    group: "bounds",
+    text: "copy no more BSON than this per second, such as 5MB; changes are not held back",
+    schema: rate,
+  },
+  maxLag: {
+    flag: "max-lag",
+    value: "DURATION",
+    group: "bounds",
+    text: "copying waits while the majority of the replica set is further than this behind its primary; 0s: never",
+    fallback: "10s",
     schema: duration,
   },
   warnAt: {

@@ -149,6 +149,15 @@ export const size: v.GenericSchema<string, number> = v.pipe(
   }),
 );
 
+/** With less than this a single reply of the server would be too much for its seconds (pipeline/pace.ts). */
+const LEAST_RATE = 100_000;
+
+/** Bytes per second. */
+export const rate: v.GenericSchema<string, number> = v.pipe(
+  size,
+  v.minValue(LEAST_RATE, "takes a size of at least 100kB, which is for a second"),
+);
+
 /** What to do with a document that cannot be carried; `file` where it is to be kept. */
 export type OnBadDocument =
   | { readonly policy: "fail" | "skip" }

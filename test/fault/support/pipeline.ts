@@ -4,6 +4,7 @@ import { readableOf } from "../../../src/commands/readable.ts";
 import type { MongotapError } from "../../../src/errors.ts";
 import { backfillSource, type Readable } from "../../../src/pipeline/backfill.ts";
 import { captureSource } from "../../../src/pipeline/capture.ts";
+import { createPace } from "../../../src/pipeline/pace.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
@@ -33,7 +34,7 @@ export async function readableFrom(
   if (!info) throw new Error(`no collection ${collectionName}`);
   const server = { version: [6, 0, 5], topology: "replicaSet", setName: "rs", setId: undefined } as const;
   const connection = { client, server, [Symbol.asyncDispose]: () => Promise.resolve() };
-  return readableOf(connection, info, MEMORY);
+  return readableOf(connection, info, MEMORY, createPace({ bytesPerSecond: undefined, lag: undefined }));
 }
 
 const MEMORY = 512 * 1024 * 1024;

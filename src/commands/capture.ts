@@ -30,6 +30,7 @@ export const capture: Command = (invocation) => {
         captureSource({
           ...streamSettings(opened, invocation),
           collections,
+          pace,
           onHistoryLost: settings.onHistoryLost,
           onCopyAgain: (error) => log.warn(`${error.message}; copying again`),
         }),

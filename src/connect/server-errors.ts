@@ -80,8 +80,17 @@ const DATA = new Map([
   ],
 ]);
 
-/** What a server that has too much to do may expect of us: once a second at most. */
+/** Of the category SystemOverloadedError; from 8.2 on the server also puts that label on them. */
+const OVERLOADED = new Set([
+  433, // AdmissionQueueOverflow
+  449, // RateLimitExceeded
+  450, // PooledConnectionAcquisitionRejected
+  462, // IngressRequestRateLimitExceeded
+]);
+
+/** What a server that has too much to do may expect of us: once a second at most, or less often where it says so. */
 const OVERLOADED_MS = 1_000;
+const MOST_PATIENCE_MS = 60_000;
 
 /** What a chunk may be asked again for: the snapshot is not there (yet), or has left the server's window. */
 export const SNAPSHOT_UNAVAILABLE = 246;
@@ -131,8 +140,12 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
       { cause: error },
     );
   }
-  if (error.hasErrorLabel("SystemOverloadedError")) {
-    return new MongotapError("connect", text, { leastWaitMs: OVERLOADED_MS, cause: error });
+  if (OVERLOADED.has(code) || error.hasErrorLabel("SystemOverloadedError")) {
+    return new MongotapError("connect", text, {
+      hint: "The server has too much to do: try again later, or copy with --rate-limit.",
+      leastWaitMs: patienceOf(error),
+      cause: error,
+    });
   }
   if (error.hasErrorLabel("ResumableChangeStreamError")) return new MongotapError("connect", text, { cause: error });
   if (doing.open === true && BAD_TOKEN.has(code)) {
@@ -156,6 +169,12 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
   const remedy = DATA.get(code);
   if (remedy !== undefined) return new MongotapError("data", text, { hint: remedy, cause: error });
   return new MongotapError("connect", text, { hint: "The server refused; the position is kept.", cause: error });
+}
+
+/** https://github.com/mongodb/specifications/blob/master/source/client-backpressure/client-backpressure.md */
+function patienceOf({ errorResponse }: MongoServerError): number {
+  const asked = Number(errorResponse["baseBackoffMS"] ?? 0);
+  return Number.isFinite(asked) ? Math.min(MOST_PATIENCE_MS, Math.max(OVERLOADED_MS, asked)) : OVERLOADED_MS;
 }
 
 /** Without the command that the server quotes where a privilege is missing: long, and with a signature in it. */

@@ -25,11 +25,14 @@ import {
 import { checkSame, type Readable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./history.ts";
 import { isBeingCopied, Merge, type Step } from "./merge.ts";
+import type { Pace } from "./pace.ts";
 import { fresh, NOWHERE, withCollection, withRange } from "./progress.ts";
 import { follow, heartbeat, type TailSettings } from "./tail.ts";
 
 export interface CaptureSettings extends TailSettings {
   readonly collections: readonly Readable[];
+  /** By which the collections are read. */
+  readonly pace: Pick<Pace, "isHolding" | "asked">;
   readonly onHistoryLost: HistoryPolicy;
   /** Told when history was lost and the policy is to copy again at once. */
   readonly onCopyAgain: (error: MongotapError) => void;
@@ -55,7 +58,12 @@ export function captureSource(settings: CaptureSettings): Source {
     yield merge.stamp(heartbeat(stream));
     for (let isTooLarge = true; isTooLarge;) {
       isTooLarge = false;
-      for await (const step of chunksOf(settings.collections, merge, stream, signal, left)) {
+      for await (const step of stepsAndEvents(settings, merge, stream, signal, left)) {
+        if ("documents" in step) {
+          yield* counted(step);
+          if (left <= 0) return;
+          continue;
+        }
         if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
         // What came before it may have used up what it was read for: then a smaller one is read.
         const mayCome = (): boolean => !(isTooLarge = step.chunk.documents.offsets.length > left);
@@ -83,19 +91,17 @@ export function captureSource(settings: CaptureSettings): Source {
       } catch (error) {
         if (!(error instanceof MongotapError) || error.kind !== "history-lost") throw error;
         const recovery = recoveryOf(error, position, settings.onHistoryLost);
-        if (recovery.position)
-          yield {
-            kind: "events",
-            documents: { bytes: new Uint8Array(0), offsets: [] },
-            orders: [],
-            position: recovery.position,
-          };
+        if (recovery.position) yield newsOf(recovery.position);
         if (!recovery.goOn || !recovery.position) throw recovery.error;
         settings.onCopyAgain(error);
         position = recovery.position;
       }
     }
   };
+}
+
+function newsOf(position: Position): EventBatch {
+  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position };
 }
 
 /** What came under a new name is in no event under it: it is stale now, and the next run copies it. */
@@ -116,6 +122,44 @@ function pinned(collections: readonly Readable[], from: Position): Position {
       position = withCollection(position, name, fresh(uuid, "pinned"));
   }
   return position;
+}
+
+/** How long a chunk may be on its way before it is asked whether it is on its way at all. */
+const LOOK_MS = 50;
+
+/** The chunks, and what the stream tells while none may be asked for. */
+async function* stepsAndEvents(
+  { collections, pace }: CaptureSettings,
+  merge: Merge,
+  stream: EventStream,
+  signal: AbortSignal,
+  limit: number,
+): AsyncGenerator<Step | EventBatch> {
+  const stop = new AbortController();
+  const steps = chunksOf(collections, merge, stream, AbortSignal.any([signal, stop.signal]), limit);
+  try {
+    for (;;) {
+      const next = steps.next();
+      while (!(await isSettledWithin(next, LOOK_MS))) yield* merge.meanwhile(pace);
+      const step = await next;
+      if (step.done === true) return;
+      yield step.value;
+    }
+  } finally {
+    stop.abort();
+    await steps.return(undefined);
+  }
+}
+
+async function isSettledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
+  const settled = (): boolean => true;
+  try {
+    return await Promise.race([work.then(settled, settled), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The chunks of all collections that are not live yet, one collection after the other. */

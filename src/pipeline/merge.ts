@@ -15,6 +15,7 @@ import type {
   EventStream,
   Position,
 } from "../source/record.ts";
+import type { Pace } from "./pace.ts";
 import { isAllLive, withCollection } from "./progress.ts";
 
 /** A chunk, and what is known of its collection once it has been written. */
@@ -28,6 +29,8 @@ export interface Step {
 
 /** How long a poll of the stream may take while a chunk waits: a reply without events comes only when its time is over. */
 const POLL_MS = 2;
+/** The same while a chunk may not be asked for yet: nobody waits. */
+const MEANWHILE_MS = 100;
 
 export class Merge {
   readonly #stream: EventStream;
@@ -88,6 +91,22 @@ export class Merge {
       }
       if (this.#stream.hasPassed(time)) return;
       this.#held = await this.#stream.next(POLL_MS);
+    }
+  }
+
+  /**
+   * What the stream tells while every chunk that is waited for has yet to be asked for: those will be true at a later
+   * time. What comes when one has been asked for meanwhile is held, since it may lie behind that.
+   */
+  async *meanwhile(pace: Pick<Pace, "isHolding" | "asked">): AsyncGenerator<EventBatch> {
+    const { asked } = pace;
+    const isEarlier = (): boolean => pace.isHolding && pace.asked === asked;
+    while (isEarlier()) {
+      this.#held ??= await this.#stream.next(MEANWHILE_MS);
+      if (!isEarlier()) return;
+      const batch = this.#held;
+      this.#held = undefined;
+      yield this.stamp(batch);
     }
   }
 

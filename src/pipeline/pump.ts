@@ -96,14 +96,26 @@ class Pump {
 
   async #readToEnd(): Promise<void> {
     const { source, signal, limit } = this.#s;
+    // Behind the last batch that is wanted nothing is waited for: the source may wait itself, and for long (pace.ts).
+    const enough = new AbortController();
+    const ended = AbortSignal.any([signal, enough.signal]);
     let replies = 0;
-    for await (const batch of prefetch(source(this.#written, signal, limit - this.#lines), READ_AHEAD)) {
+    for await (const batch of prefetch(source(this.#written, ended, limit - this.#lines), READ_AHEAD)) {
       this.#opened = true;
       replies += 1;
       if (replies > 1 || batch.documents.offsets.length > 0) this.#noteProgress();
-      await this.#write(batch);
-      if (this.#isTimeToCommit()) await this.#commit();
-      signal.throwIfAborted();
+      try {
+        await this.#write(batch);
+        if (this.#isTimeToCommit()) await this.#commit();
+        signal.throwIfAborted();
+      } catch (error) {
+        enough.abort();
+        throw error;
+      }
+      if (this.#lines >= limit) {
+        enough.abort();
+        return;
+      }
     }
   }
 
@@ -168,7 +180,9 @@ class Pump {
   /** Returns when the source may be tried again; throws when it may not. */
   async #waitOrGiveUp(error: unknown): Promise<void> {
     if (!(error instanceof MongotapError) || !error.retryable || !this.#sinkUsable) throw error;
-    if (!this.#opened || !this.#resumable) throw error;
+    // A server that asks for patience is no reason to look for a mistake in the settings at once.
+    const isTolerable = this.#opened || error.leastWaitMs > 0;
+    if (!isTolerable || !this.#resumable) throw error;
     const now = this.#clock();
     this.#failingSince ??= now;
     if (now - this.#failingSince >= this.#s.retryForMs) throw error;

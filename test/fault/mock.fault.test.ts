@@ -15,27 +15,10 @@ import {
   tokenAt,
 } from "../support/mock-server.ts";
 import { linesIn } from "../cli/tap.ts";
+import { getMores, idle, inserts } from "./support/mock-replies.ts";
 import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
 
 const silent: Handler = () => "silence";
-const idle: Handler = async ({ maxTimeMS }) => {
-  await Bun.sleep(Number(maxTimeMS ?? 0));
-  return batch([], { postBatchResumeToken: tokenAt(after(MOCK_NOW, 100)) });
-};
-
-/** The first getMores are answered with `replies` one after the other, all others with no events. */
-function getMores(...replies: (Document | Handler)[]): Handler {
-  return (command, count) => {
-    const reply = replies[count - 1];
-    if (reply === undefined) return idle(command, count);
-    return typeof reply === "function" ? reply(command, count) : reply;
-  };
-}
-
-function inserts(...numbers: number[]): Document {
-  const events = numbers.map((number) => insertAt(after(MOCK_NOW, number), { _id: number }));
-  return batch(events, { postBatchResumeToken: events.at(-1)?.["_id"] as Document });
-}
 
 async function tailOf({ uri }: MockServer, ...more: string[]): Promise<Trial> {
   return await trialOf(uri, ["tail", "shop.orders", ...more]);
@@ -253,15 +236,4 @@ test.each([
   const { code, stderr } = await tail.done;
   expect([code, stderr]).toEqual([0, expect.stringContaining("trying again")]);
   expect(await trial.lines()).toHaveLength(1);
-});
-
-test("A21 an overloaded server is asked less and less often, about once a second at most", async () => {
-  const busy = error(462, "the server is overloaded", ["SystemOverloadedError", "RetryableError"]);
-  await using server = await startMockServer({ on: { getMore: () => busy } });
-  await using trial = await tailOf(server);
-  await trial.expect(4, ["--retry-for", "6s"]);
-  const tries = server.commands.filter(({ name }) => name === "getMore").map(({ at }) => at);
-  const gaps = tries.slice(1).map((at, i) => at - (tries[i] ?? 0));
-  expect(tries.length).toBeLessThanOrEqual(8);
-  expect(gaps[0]).toBeGreaterThanOrEqual(1_000);
 });

@@ -23,9 +23,14 @@ function told(batch: Batch): string[] {
   return batch.orders.map((order) => `e${Number.parseInt(order.slice(0, 16), 16)}`);
 }
 
-async function mergeAll(merge: Merge, steps: readonly Step[]): Promise<string[]> {
+async function mergeSteps(merge: Merge, steps: readonly Step[]): Promise<string[]> {
   const all: string[] = [];
   for (const step of steps) for await (const batch of merge.upTo(step, () => true)) all.push(...told(batch));
+  return all;
+}
+
+async function mergeAll(merge: Merge, steps: readonly Step[]): Promise<string[]> {
+  const all = await mergeSteps(merge, steps);
   for (const batch of merge.rest()) all.push(...told(batch));
   return all;
 }
@@ -88,6 +93,49 @@ describe("a chunk that is true at time T", () => {
     for await (const batch of merge.upTo(stepAt(2), () => false)) all.push(...told(batch));
     expect(all).toEqual(["e2"]);
     expect(merge.position.collections["shop.c"]?.phase).toBe("pinned");
+  });
+});
+
+describe("while no chunk may be asked for", () => {
+  /** Holds for so many looks; then a chunk is asked for. */
+  function holdingFor(looks: number): { readonly isHolding: boolean; readonly asked: number } {
+    return {
+      get isHolding() {
+        looks -= 1;
+        return looks >= 0;
+      },
+      get asked() {
+        return looks >= 0 ? 0 : 1;
+      },
+    };
+  }
+
+  async function tellMeanwhile(merge: Merge, looks: number): Promise<string[]> {
+    const all: string[] = [];
+    for await (const batch of merge.meanwhile(holdingFor(looks))) all.push(...told(batch));
+    return all;
+  }
+
+  test("events come as they happen, and what the last reply held before it", async () => {
+    const stream = new ScriptedStream(1, [events([2, 3, 4]), events([5]), events([6, 7])]);
+    const merge = new Merge(stream, PINNED);
+    expect(await mergeSteps(merge, [stepAt(2)])).toEqual(["e2", "c2"]);
+    expect(await tellMeanwhile(merge, 6)).toEqual(["e3", "e4", "e5", "e6", "e7"]);
+    expect(merge.position.stream?.time).toBe(time(7));
+  });
+
+  test("events of the reply during which a chunk was asked for may lie behind it, and wait for it", async () => {
+    const stream = new ScriptedStream(1, [events([2]), events([3, 4, 5])]);
+    const merge = new Merge(stream, PINNED);
+    expect(await tellMeanwhile(merge, 3)).toEqual(["e2"]);
+    expect(stream.polls).toBe(2);
+    expect(await mergeAll(merge, [stepAt(4)])).toEqual(["e3", "e4", "c4", "e5"]);
+  });
+
+  test("and when one has been asked for, the stream is not read on", async () => {
+    const stream = new ScriptedStream(1, [events([2])]);
+    expect(await tellMeanwhile(new Merge(stream, PINNED), 0)).toEqual([]);
+    expect(stream.polls).toBe(0);
   });
 });
 

@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { MongotapError } from "../../src/errors.ts";
+import { sleep } from "../../src/lib/async.ts";
 import { Stop } from "../../src/lib/stop.ts";
 import { pump, type PumpResult, type PumpSettings } from "../../src/pipeline/pump.ts";
 import type { Batch, Position } from "../../src/source/record.ts";
+import { rejectionOf } from "../support/rejection.ts";
 import { at, events, lineEncoder, LoggingSink, rows } from "./fakes.ts";
 
 /** What happened, in its order. */
@@ -147,6 +149,14 @@ describe("pump() goes on after a failure of the source", () => {
     expect(log.filter((entry) => entry.startsWith("open"))).toHaveLength(1);
   });
 
+  test("before it was ever open only where the server asks for patience", async () => {
+    const busy = new MongotapError("connect", "overloaded", { leastWaitMs: 5 });
+    const waits: number[] = [];
+    const onRetry = (_: MongotapError, ms: number): void => void waits.push(ms);
+    const { outcome } = await run([[busy], [events([], 1)]], { onRetry });
+    expect([outcome, waits]).toEqual(["finished", [50]]);
+  });
+
   test("and has committed before it fails for good, so that the next run begins behind the last line", async () => {
     await run([[events([], 1), events([2]), wait(0), new MongotapError("auth", "not you")]]).catch(() => undefined);
     expect(log.at(-1)).toBe("save 2 with 1");
@@ -169,6 +179,26 @@ test("pump() leaves the state as it was when saving fails, and ends", async () =
   const thrown = await run([[events([1]), events([2]), lost()]], { save: failing }).catch((error: unknown) => error);
   expect(thrown).toMatchObject({ kind: "output" });
   expect(saves).toBe(1);
+});
+
+describe("pump() does not wait for a source that waits itself", () => {
+  /** Yields this, then waits until nobody wants more. */
+  const patient = (batch: Batch) =>
+    async function* (_from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
+      yield batch;
+      await sleep(60_000, signal);
+    };
+
+  test("when it has written as many documents as it may", async () => {
+    const { outcome, position } = await run([], { source: patient(events([1, 2])), limit: 2 });
+    expect([outcome, nameOf(position)]).toEqual(["limited", "2"]);
+  });
+
+  test("when a write fails", async () => {
+    sink.failAtWrite = 1;
+    const error = await rejectionOf(run([], { source: patient(events([1, 2])) }));
+    expect(error.message).toBe("the disk is full");
+  });
 });
 
 describe("pump() that is told to stop", () => {

@@ -3,6 +3,7 @@ import { MongotapError } from "../../src/errors.ts";
 import { backfillSource, type Readable } from "../../src/pipeline/backfill.ts";
 import { captureSource, type CaptureSettings } from "../../src/pipeline/capture.ts";
 import { recoveryOf } from "../../src/pipeline/history.ts";
+import { createPace, type Pace } from "../../src/pipeline/pace.ts";
 import { tailSource } from "../../src/pipeline/tail.ts";
 import type { Batch, EventStream, Position, Source } from "../../src/source/record.ts";
 import { collectionOf, events, ScriptedStream } from "./fakes.ts";
@@ -114,6 +115,7 @@ describe("captureSource()", () => {
       untilCaughtUp: true,
       awaitMs: 1,
       collections,
+      pace: createPace({ bytesPerSecond: undefined, lag: undefined }),
       onHistoryLost: "next-run",
       onCopyAgain: () => undefined,
       ...changes,
@@ -161,6 +163,51 @@ describe("captureSource()", () => {
       expect(countOf(await take(captureSource(settings([stream], collections)), undefined, limit))).toBe(limit);
     },
   );
+
+  describe("whose chunks have to wait", () => {
+    /** A pace that lets nothing through until it is told to, and a collection that is read by it. */
+    function held(): { pace: Pace; collection: Readable; letThrough: () => void } {
+      const open = Promise.withResolvers<void>();
+      const clock = {
+        now: () => performance.now(),
+        sleep: async (_: number, signal: AbortSignal): Promise<void> => {
+          const aborted = Promise.withResolvers<never>();
+          signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
+          await Promise.race([open.promise, aborted.promise]);
+        },
+      };
+      const lag = {
+        measure: () => Promise.resolve(20_000),
+        mostMs: 10_000,
+        warn: () => (lag.measure = () => Promise.resolve(0)),
+      };
+      const pace = createPace({ bytesPerSecond: undefined, lag }, { ...clock, now: () => (moment += 1_000) });
+      let moment = 0;
+      const collection = collectionOf("a", 2, [4]);
+      const read: Readable["read"] = (...asked) => pace.paced(collection.read(...asked), asked[1]);
+      return { pace, collection: { ...collection, read }, letThrough: open.resolve };
+    }
+
+    test("tells events and its position meanwhile, and the chunk in its turn", async () => {
+      const { pace, collection, letThrough } = held();
+      const stream = new ScriptedStream(1, [events([2]), events([], 3), events([4])]);
+      const kinds: string[] = [];
+      for await (const batch of captureSource(settings([stream], [collection], { pace }))(undefined, never, Infinity)) {
+        const { length } = batch.documents.offsets;
+        if (length > 0) kinds.push(batch.kind);
+        if (batch.position?.stream?.token === "4") letThrough();
+      }
+      expect(kinds).toEqual(["events", "events", "rows"]);
+    });
+
+    test("does not wait for them when there have been as many events as it may tell", async () => {
+      const { pace, collection } = held();
+      const stream = new ScriptedStream(1, [events([2, 3, 4])]);
+      const batches = await take(captureSource(settings([stream], [collection], { pace })), undefined, 2);
+      expect(countOf(batches)).toBe(2);
+      expect(endOf(batches).stream?.token).toBe("3");
+    });
+  });
 
   describe("whose history is lost", () => {
     const lost = (): EventStream =>

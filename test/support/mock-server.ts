@@ -29,6 +29,8 @@ export interface MockOptions {
   readonly on: Readonly<Record<string, Handler>>;
   /** Of all replies; default: 2026-01-01. */
   readonly now?: Timestamp;
+  /** What `hello` tells besides. */
+  readonly hello?: () => Document;
 }
 
 export const MOCK_NOW = new Timestamp({ t: 1_767_225_600, i: 1 });
@@ -75,12 +77,25 @@ export function opened(time: Timestamp = MOCK_NOW): Document {
   return batch([], { postBatchResumeToken: tokenAt(time) }, "firstBatch");
 }
 
+/** Answers a `find` by a range of `_id` as a collection of these numbers does. */
+export function collectionOf(ids: readonly number[], at: Timestamp = MOCK_NOW): Handler {
+  return ({ filter, min, max, batchSize }) => {
+    const isIn = (id: number): boolean => id >= (min?._id ?? -Infinity) && id < (max?._id ?? Infinity);
+    const found = filter === undefined ? ids.filter(isIn).slice(0, Number(batchSize)) : [];
+    return batch(
+      found.map((_id) => ({ _id })),
+      { id: Long.ZERO, atClusterTime: at },
+      "firstBatch",
+    );
+  };
+}
+
 /** Later than `time` by so many increments. */
 export function after(time: Timestamp, increments: number): Timestamp {
   return new Timestamp({ t: time.t, i: time.i + increments });
 }
 
-export async function startMockServer({ on, now = MOCK_NOW }: MockOptions): Promise<MockServer> {
+export async function startMockServer({ on, now = MOCK_NOW, hello }: MockOptions): Promise<MockServer> {
   const sockets = new Set<Socket>();
   const commands: { name: string; command: Document; at: number }[] = [];
   const counts = new Map<string, number>();
@@ -92,7 +107,8 @@ export async function startMockServer({ on, now = MOCK_NOW }: MockOptions): Prom
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);
     const handler = on[name];
-    return handler === undefined ? usual(name, address) : await handler(command, count);
+    if (handler !== undefined) return await handler(command, count);
+    return name === "hello" && hello !== undefined ? { ...usual(name, address), ...hello() } : usual(name, address);
   }
   async function serve(socket: Socket): Promise<void> {
     for await (const message of messagesOf(socket)) {

@@ -34,9 +34,10 @@ export async function readableFrom(
   if (!info) throw new Error(`no collection ${collectionName}`);
   const server = { version: [6, 0, 5], topology: "replicaSet", setName: "rs", setId: undefined } as const;
   const connection = { client, server, [Symbol.asyncDispose]: () => Promise.resolve() };
-  return readableOf(connection, info, MEMORY, createPace({ bytesPerSecond: undefined, lag: undefined }));
+  return readableOf(connection, info, MEMORY, UNPACED);
 }
 
+const UNPACED = createPace({ bytesPerSecond: undefined, lag: undefined });
 const MEMORY = 512 * 1024 * 1024;
 
 /** A capture (or backfill) of the collections until it has caught up, from `from` or the beginning, into memory. */
@@ -105,6 +106,7 @@ function mergedSource(client: MongoClient, collections: readonly Readable[]): Re
     untilCaughtUp: true,
     awaitMs: 500,
     collections,
+    pace: UNPACED,
     onHistoryLost: "fail",
     onCopyAgain: () => undefined,
   });

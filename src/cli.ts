@@ -33,7 +33,7 @@ const SEEING = ["logLevel", "logFormat"] as const;
 const OUTPUT = ["out", "format", "envelope", "arrays", "documents", "strict", "onBadDocument"] as const;
 const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
 const BOUNDS = ["for", "limit", "retryFor", "maxMemory"] as const;
-const PACE = ["rateLimit", "maxLag"] as const;
+const PACE = ["workers", "rateLimit", "maxLag"] as const;
 
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   discover: {

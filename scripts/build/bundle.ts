@@ -7,8 +7,8 @@ import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type { Target } from "./targets.ts";
 
-/** The program, and later its workers: each is a file that the binary can start by itself. */
-const ENTRYPOINTS = ["src/main.ts"];
+/** The program, and its workers: each is a file that the binary can start by itself. */
+const ENTRYPOINTS = ["src/main.ts", "src/workers/worker.ts"];
 
 /**
  * Packages that our dependencies try to load, and that a binary does not have. They are native or heavy, and their

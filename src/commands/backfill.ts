@@ -5,7 +5,6 @@ import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
-import { paceOf } from "./pacing.ts";
 import { readableOf } from "./readable.ts";
 
 export const backfill: Command = (invocation) =>
@@ -16,11 +15,7 @@ export const backfill: Command = (invocation) =>
     bounded: true,
     sourceOf: (opened) => {
       if (isDone(opened)) return Promise.resolve(undefined);
-      const pace = paceOf(opened, invocation);
-      const { maxMemory } = invocation.settings;
-      return Promise.resolve(
-        backfillSource(opened.collections.map((info) => readableOf(opened, info, maxMemory, pace))),
-      );
+      return Promise.resolve(backfillSource(opened.collections.map((info) => readableOf(opened, info))));
     },
   });
 

@@ -5,7 +5,6 @@ import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
-import { paceOf } from "./pacing.ts";
 import { readableOf } from "./readable.ts";
 import { type Opened, runSession } from "./session.ts";
 import { streamSettings } from "./streaming.ts";
@@ -24,13 +23,12 @@ export const capture: Command = (invocation) => {
           `${nameOf(info.namespace)} is capped and has no snapshot reads: its copied documents and the changes of the same time are in no certain order`,
         );
       }
-      const pace = paceOf(opened, invocation);
-      const collections = toCopy.map((info) => readableOf(opened, info, settings.maxMemory, pace));
+      const collections = toCopy.map((info) => readableOf(opened, info));
       return Promise.resolve(
         captureSource({
           ...streamSettings(opened, invocation),
           collections,
-          pace,
+          pace: opened.pace,
           onHistoryLost: settings.onHistoryLost,
           onCopyAgain: (error) => log.warn(`${error.message}; copying again`),
         }),

@@ -10,9 +10,10 @@ import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import { Stop } from "../lib/stop.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
+import type { Pace } from "../pipeline/pace.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
-import { createLineEncoder } from "../protocol/line-encoder.ts";
+import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import { type Binding, bindingText } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
@@ -23,6 +24,8 @@ import { bindingsOf } from "./bindings.ts";
 import type { Invocation } from "./command.ts";
 import { type Fingerprint, keepAt, type Keeping, loadFor, withoutUnbound } from "./keeping.ts";
 import { lockOutputs } from "./locking.ts";
+import { paceOf } from "./pacing.ts";
+import { type Readers, readersOf } from "./readers.ts";
 import { openSink, type Target, targetOf, targetText } from "./target.ts";
 import { reach } from "./tunnel.ts";
 
@@ -30,6 +33,9 @@ import { reach } from "./tunnel.ts";
 export interface Opened extends Connection {
   readonly bindings: readonly Binding[];
   readonly collections: readonly CollectionInfo[];
+  /** By which collections are read. */
+  readonly pace: Pace;
+  readonly readers: Readers;
   /** What an earlier run on the same state has left. */
   readonly saved: Checkpoint | undefined;
 }
@@ -85,7 +91,10 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
   const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
   const collections = await settledWithin(resolved, world.signal, 0);
-  const source = await plan.sourceOf({ ...connection, bindings, collections, saved });
+  const pace = paceOf(connection, plan.invocation);
+  const lines = linesOf(prepared);
+  await using readers = readersOf({ connection, target: uri, lines, settings, mostChunkBytes: pace.chunkBytes });
+  const source = await plan.sourceOf({ ...connection, bindings, collections, saved, pace, readers });
   if (!source) {
     log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);
     return 0;
@@ -101,7 +110,20 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
     quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,
     world,
   });
-  const encoder = encoderOf(prepared);
+  return await transfer(prepared, { source, sink, keeping, lines });
+}
+
+interface Transfer {
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly keeping: Keeping | undefined;
+  readonly lines: LineOptions;
+}
+
+/** From the source into the sink until one of them ends it, and what is said of it. */
+async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Transfer): Promise<number> {
+  const { settings, log, world } = prepared.plan.invocation;
+  const encoder = createLineEncoder(lines);
   const stats = newStats(performance.now());
   const deadline = deadlineOf(settings.for);
   const signal = deadline ? AbortSignal.any([world.signal, deadline.signal]) : world.signal;
@@ -134,15 +156,15 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   }
 }
 
-function encoderOf({ plan, envelope }: Prepared): Encoder {
+function linesOf({ plan, envelope }: Prepared): LineOptions {
   const { settings, world } = plan.invocation;
   const { format, arrays, documents, strict } = settings;
-  return createLineEncoder({
+  return {
     envelope,
     transcoding: { format, documents, strict, ...(arrays === undefined ? {} : { arrays }) },
     onBadDocument: settings.onBadDocument.policy,
     version: world.version,
-  });
+  };
 }
 
 /** The source came to its end: finished files get their names, and the state learns of it. */

@@ -189,6 +189,13 @@ export const OPTIONS = {
     fallback: "5m",
     schema: duration,
   },
+  workers: {
+    flag: "workers",
+    value: "N",
+    group: "bounds",
+    text: "read and encode collections in so many threads; unset: half of the processors, as far as --max-memory allows",
+    schema: wholeNumber(1),
+  },
   rateLimit: {
     flag: "rate-limit",
     value: "SIZE",

@@ -21,6 +21,10 @@ export interface ServerInfo {
 export interface Connection extends AsyncDisposable {
   readonly client: MongoClient;
   readonly server: ServerInfo;
+  /** How long the server takes to answer a question that costs it nothing (ms). */
+  readonly roundTripMs: number;
+  /** The door of the tunnel, where there is one: for others who connect to the same server. */
+  readonly proxyOptions?: ProxyOptions;
 }
 
 /** How long the first connection may take: enough for an election, short enough for somebody who waits. */
@@ -53,8 +57,9 @@ export async function connect(
   signal.throwIfAborted();
   const client = createClient(target, appName, way);
   try {
-    const server = await settledWithin(askServer(client), signal, 0);
-    return { client, server, [Symbol.asyncDispose]: () => client.close() };
+    const answer = await settledWithin(askServer(client), signal, 0);
+    const door = way === undefined ? {} : { proxyOptions: way.proxyOptions };
+    return { client, ...answer, ...door, [Symbol.asyncDispose]: () => client.close() };
   } catch (error) {
     const closed = client.close();
     closed.catch(() => undefined); // the first error is the news
@@ -72,17 +77,20 @@ export async function connect(
   }
 }
 
-async function askServer(client: MongoClient): Promise<ServerInfo> {
+async function askServer(client: MongoClient): Promise<Pick<Connection, "server" | "roundTripMs">> {
   const hello = await client.db("admin").command({ hello: 1 });
+  const began = performance.now();
   const build = await client.db("admin").command({ buildInfo: 1 });
+  const roundTripMs = performance.now() - began;
   const setName = typeof hello["setName"] === "string" ? hello["setName"] : "";
   const topology = hello["msg"] === "isdbgrid" ? "sharded" : setName === "" ? "standalone" : "replicaSet";
-  return {
+  const server: ServerInfo = {
     version: String(build["version"]).split(/[.-]/).slice(0, 3).map(Number),
     topology,
     setName,
     setId: topology === "replicaSet" ? await replicaSetId(client) : undefined,
   };
+  return { server, roundTripMs };
 }
 
 function createClient(target: ConnectionString, appName: string, way: Way | undefined): MongoClient {

@@ -59,3 +59,51 @@ export async function settledWithin<T>(work: Promise<T>, signal: AbortSignal, gr
     signal.removeEventListener("abort", onAbort);
   }
 }
+
+/** One of several things that are under way at once; `next` began with it. */
+interface Started<T> {
+  readonly iterator: AsyncIterator<T>;
+  readonly first: Promise<IteratorResult<T>>;
+}
+
+/**
+ * Starts up to `width` tasks before their turn and yields what they yield in the order of the tasks. Tasks are taken
+ * from `tasks` one by one, ahead of their turn as well. A failure, of a task or of `tasks`, comes in its place; then, and
+ * when the consumer takes no more, whatever has been started is ended before this ends.
+ */
+export async function* inOrder<Task, Item>(
+  tasks: AsyncIterable<Task>,
+  width: number,
+  start: (task: Task) => AsyncIterable<Item>,
+): AsyncGenerator<Item> {
+  const source = tasks[Symbol.asyncIterator]();
+  const waiting: Promise<Started<Item> | undefined>[] = [];
+  let taken: Promise<unknown> = Promise.resolve();
+  const takeNext = async (): Promise<Started<Item> | undefined> => {
+    const task = await source.next();
+    if (task.done === true) return undefined;
+    const iterator = start(task.value)[Symbol.asyncIterator]();
+    const first = iterator.next();
+    first.catch(() => undefined); // it is awaited in its turn
+    return { iterator, first };
+  };
+  const take = (): void => {
+    const next = taken.then(takeNext);
+    next.catch(() => undefined); // it is awaited in its turn
+    taken = next;
+    waiting.push(next);
+  };
+  try {
+    for (let i = 0; i < width; i += 1) take();
+    for (let task = await waiting[0]; task !== undefined; task = await waiting[0]) {
+      for (let item = await task.first; item.done !== true; item = await task.iterator.next()) yield item.value;
+      void waiting.shift();
+      take();
+    }
+  } finally {
+    const started = await Promise.allSettled(waiting);
+    const begun = started.flatMap((task) => (task.status === "fulfilled" && task.value ? [task.value] : []));
+    await Promise.allSettled(begun.map(async ({ iterator }) => iterator.return?.()));
+    await source.return?.();
+  }
+}

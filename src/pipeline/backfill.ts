@@ -5,6 +5,7 @@ import { prefetch } from "../lib/async.ts";
 import {
   type Chunk,
   type ClusterTime,
+  documentCount,
   nameOf,
   type Namespace,
   type Position,
@@ -35,7 +36,7 @@ export function backfillSource(collections: readonly Readable[]): Source {
     let left = limit;
     for (const collection of collections) {
       for await (const batch of readCollection(collection, position, signal, left)) {
-        left -= batch.documents.offsets.length;
+        left -= documentCount(batch.documents);
         position = batch.position ?? position;
         yield batch;
         if (left <= 0) return;
@@ -58,7 +59,7 @@ async function* readCollection(
   for (const [index, range] of progress.ranges.entries()) {
     if (range.done) continue;
     for await (const chunk of prefetch(collection.read(range, signal, left), READ_AHEAD)) {
-      left -= chunk.documents.offsets.length;
+      left -= documentCount(chunk.documents);
       if (chunk.progress.done) checkSame(collection, collection.uuid, await collection.currentUuid());
       progress = withRange(progress, index, chunk.progress);
       const known = collection.resumable || chunk.progress.done;

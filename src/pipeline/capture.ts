@@ -16,6 +16,7 @@ import { prefetch } from "../lib/async.ts";
 import {
   type Batch,
   type ClusterTime,
+  documentCount,
   type EventBatch,
   type EventStream,
   nameOf,
@@ -49,7 +50,7 @@ export function captureSource(settings: CaptureSettings): Source {
     target ??= stream.newest;
     let left = limit;
     const counted = function* (batch: Batch): Generator<Batch> {
-      const count = batch.documents.offsets.length;
+      const count = documentCount(batch.documents);
       const taken = batch.kind === "events" && count > left ? stream.split(batch, left)[0] : batch;
       yield taken;
       if (taken.kind === "events") checkNoneReplaced(taken);
@@ -66,7 +67,7 @@ export function captureSource(settings: CaptureSettings): Source {
         }
         if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
         // What came before it may have used up what it was read for: then a smaller one is read.
-        const mayCome = (): boolean => !(isTooLarge = step.chunk.documents.offsets.length > left);
+        const mayCome = (): boolean => !(isTooLarge = documentCount(step.chunk.documents) > left);
         for await (const batch of merge.upTo(step, mayCome)) {
           yield* counted(batch);
           if (left <= 0) return;
@@ -84,7 +85,7 @@ export function captureSource(settings: CaptureSettings): Source {
       try {
         for await (const batch of captureOnce(position, signal, left)) {
           position = batch.position ?? position;
-          left -= batch.documents.offsets.length;
+          left -= documentCount(batch.documents);
           yield batch;
         }
         return;

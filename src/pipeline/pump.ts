@@ -16,7 +16,7 @@ import { MongotapError } from "../errors.ts";
 import { prefetch, settledWithin, sleep } from "../lib/async.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
-import type { Batch, Position, Source } from "../source/record.ts";
+import { type Batch, documentCount, type Position, type Source } from "../source/record.ts";
 import { backoffMs, shouldCommit } from "./retry.ts";
 
 export interface PumpSettings {
@@ -103,7 +103,7 @@ class Pump {
     for await (const batch of prefetch(source(this.#written, ended, limit - this.#lines), READ_AHEAD)) {
       this.#opened = true;
       replies += 1;
-      if (replies > 1 || batch.documents.offsets.length > 0) this.#noteProgress();
+      if (replies > 1 || documentCount(batch.documents) > 0) this.#noteProgress();
       try {
         await this.#write(batch);
         if (this.#isTimeToCommit()) await this.#commit();
@@ -132,7 +132,7 @@ class Pump {
     this.#resumable = batch.position !== undefined;
     this.#moved = true;
     this.#written = batch.position ?? this.#written;
-    this.#lines += batch.documents.offsets.length;
+    this.#lines += documentCount(batch.documents);
     this.#pendingBytes += bytes.length;
     this.#s.onWritten(batch, lines, bytes.length);
   }

@@ -6,7 +6,7 @@ import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
 import { MongotapError } from "../errors.ts";
 import type { Segment } from "../sink/sink.ts";
-import { type Batch, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
+import { type Batch, type EncodedDocuments, type EventBatch, nameOf, partOf, type RowBatch } from "../source/record.ts";
 import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
@@ -41,6 +41,8 @@ class LineEncoder implements Encoder {
   readonly #segments = new SegmentList();
   readonly #unknownEvents = new Map<string, number>();
   #badDocuments = 0;
+  /** In what workers have encoded. */
+  #invalidUtf8 = 0;
 
   constructor({ envelope, transcoding, onBadDocument, version }: LineOptions) {
     this.#policy = onBadDocument;
@@ -53,25 +55,32 @@ class LineEncoder implements Encoder {
     return {
       ...this.#counts,
       unknownEvents: this.#unknownEvents,
-      invalidUtf8: this.#transcoder.counts.invalidUtf8,
+      invalidUtf8: this.#transcoder.counts.invalidUtf8 + this.#invalidUtf8,
       badDocuments: this.#badDocuments,
     };
   }
 
   encode(batch: Batch): Encoded {
+    if (batch.documents.encoded) return this.#passOn(batch.documents.encoded);
     this.#writer.reset();
     this.#segments.reset();
     this.#transcoder.load(batch.documents.bytes);
     if (batch.kind === "rows") this.#encodeRows(batch);
     else this.#encodeEvents(batch);
     const segments = this.#segments.close(this.#writer.length);
-    const lines = segments.reduce((sum, segment) => sum + segment.lines, 0);
-    return { bytes: this.#writer.view(), segments, lines };
+    return { bytes: this.#writer.view(), segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ documents: { bytes, offsets }, namespace, at }: RowBatch): void {
+  #passOn({ bytes, segments, badDocuments, invalidUtf8 }: EncodedDocuments): Encoded {
+    this.#badDocuments += badDocuments;
+    this.#invalidUtf8 += invalidUtf8;
+    return { bytes, segments, lines: linesIn(segments) };
+  }
+
+  #encodeRows({ documents: { bytes, offsets }, namespace, at, part }: RowBatch): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
+    const output = part === undefined ? name : partOf(name, part);
     const writeRow = this.#envelope.rows({
       namespace,
       order: at + BEHIND_ALL_EVENTS,
@@ -83,7 +92,7 @@ class LineEncoder implements Encoder {
       try {
         writeRow(writer, bytes, offset);
         writer.writeByte(NEWLINE);
-        this.#segments.add(name, begin);
+        this.#segments.add(output, begin);
       } catch (error) {
         this.#refuse(error, { namespace: name, bytes, at: offset, kind: "document" }, begin);
       }
@@ -130,6 +139,10 @@ class LineEncoder implements Encoder {
     writeQuarantined(this.#writer, bad);
     this.#segments.add(QUARANTINE, begin);
   }
+}
+
+function linesIn(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { lines }) => sum + lines, 0);
 }
 
 /** Runs of lines of one collection each. */

@@ -46,7 +46,7 @@ export class OutputFile {
   /** Bytes written since the disk was last told to keep them. */
   #unsynced = 0;
   /** Resolves to the error with which the disk refused, or to nothing. */
-  #syncing: Promise<unknown> | undefined;
+  #syncing: Promise<Error | undefined> | undefined;
 
   /** A file that is where `mark` says and ends there, or one that `create` is going to make. */
   constructor(mark: OutputMark) {
@@ -96,8 +96,18 @@ export class OutputFile {
     this.#unsynced += bytes.length;
     if (durable && this.#unsynced >= SYNC_EVERY && this.#syncing === undefined) {
       this.#unsynced = 0;
-      this.#syncing = handle.datasync().catch((error: unknown) => error);
-      void this.#syncing.then((failure) => (failure === undefined ? (this.#syncing = undefined) : undefined));
+      this.#syncing = this.#sync(handle);
+    }
+  }
+
+  /** Resolves to the error with which the disk refused: after that it may say that all is well, and lie. */
+  async #sync(handle: FileHandle): Promise<Error | undefined> {
+    try {
+      await handle.datasync();
+      this.#syncing = undefined;
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 

@@ -13,6 +13,11 @@ export function nameOf(namespace: Namespace): string {
   return `${namespace.db}.${namespace.collection}`;
 }
 
+/** The name of a part of a collection that has a file of its own; no collection can be called so. */
+export function partOf(name: string, part: number): string {
+  return `${name}\0${part}`;
+}
+
 /**
  * A cluster time as 16 lower-case hex digits: 8 of seconds since 1970, 8 of increment.
  * Written so that comparing strings compares times.
@@ -24,12 +29,43 @@ export interface Documents {
   readonly bytes: Uint8Array;
   /** Where in `bytes` each document begins; its length is its own first int32. */
   readonly offsets: readonly number[];
+  /** Set where a worker has encoded the documents already: `bytes` and `offsets` are empty then. */
+  readonly encoded?: EncodedDocuments;
+}
+
+/** Lines that a worker has made of documents, as its encoder (protocol/) describes them. */
+export interface EncodedDocuments {
+  /** Of documents, those included that could not be carried. */
+  readonly count: number;
+  /** How many bytes of BSON they were. */
+  readonly bsonBytes: number;
+  readonly bytes: Uint8Array;
+  readonly segments: readonly {
+    readonly namespace: string;
+    readonly begin: number;
+    readonly end: number;
+    readonly lines: number;
+  }[];
+  readonly badDocuments: number;
+  readonly invalidUtf8: number;
+}
+
+/** How many there are. */
+export function documentCount({ encoded, offsets }: Documents): number {
+  return encoded?.count ?? offsets.length;
+}
+
+/** How many bytes of BSON they take or took. */
+export function bsonBytes({ encoded, bytes }: Documents): number {
+  return encoded?.bsonBytes ?? bytes.length;
 }
 
 /** Documents of one collection that a query returned. */
 export interface RowBatch {
   readonly kind: "rows";
   readonly namespace: Namespace;
+  /** Which part of the collection they are of, where each part has a file of its own (--split). */
+  readonly part?: number;
   readonly documents: Documents;
   /** The time at which these documents are true. */
   readonly at: ClusterTime;

@@ -7,7 +7,7 @@
  * https://www.mongodb.com/docs/manual/reference/method/cursor.min/
  */
 
-import { MaxKey, type MongoClient } from "mongodb";
+import { Long, MaxKey, type MongoClient } from "mongodb";
 
 import { explain, serverCodeOf, SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
@@ -20,13 +20,17 @@ import { type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgres
 
 export interface SnapshotSettings {
   readonly client: MongoClient;
-  readonly info: CollectionInfo;
+  readonly info: Pick<CollectionInfo, "namespace" | "capped">;
   /** Standalone servers know no read concern `snapshot`. */
   readonly standalone: boolean;
   /** About how many bytes a chunk shall have; the server cuts at 16 MB whatever is asked. */
   readonly chunkBytes: number;
   /** Reads are not older than this (majority reads wait for it; snapshot reads are checked). */
   readonly notBefore: ClusterTime | undefined;
+  /** All reads are true at this very time; it has to be within the server's snapshot window (300 s). Absent: now. */
+  readonly at?: ClusterTime | undefined;
+  /** The range is closed and has about so many documents: it is read at once, and most often with one command. */
+  readonly expected?: number | undefined;
 }
 
 const FIRST_CHUNK = 1_000;
@@ -44,7 +48,8 @@ export async function* readRange(
   limit = Infinity,
 ): AsyncGenerator<Chunk> {
   let at = progress;
-  let size = FIRST_CHUNK;
+  // More than expected, because some may have come since they were counted.
+  let size = settings.expected === undefined ? FIRST_CHUNK : Math.ceil(settings.expected * 1.25);
   let left = limit;
   while (!at.done) {
     const chunk = await readChunk(settings, at, Math.min(size, left), signal);
@@ -68,7 +73,8 @@ async function readChunk(
   const end = offsets.at(-1);
   if (end !== undefined) {
     const last = keyOf(bytes, end);
-    return toChunk(settings, reply, documents, { ...at, last, rows: at.rows + offsets.length, done: last === MAX_KEY });
+    const done = last === MAX_KEY || (reply.isWhole && documents === reply.documents);
+    return toChunk(settings, reply, documents, { ...at, last, rows: at.rows + offsets.length, done });
   }
   if (at.to !== undefined) return toChunk(settings, reply, documents, { ...at, done: true });
   const final = await find(settings, { filter: { _id: new MaxKey() } }, signal);
@@ -81,16 +87,22 @@ async function readChunk(
   );
 }
 
+interface Found extends CursorReply {
+  /** Nothing of the range is left behind these documents. */
+  readonly isWhole: boolean;
+}
+
 /** The documents behind the one that we stand at. */
 async function findBehind(
   settings: SnapshotSettings,
   at: RangeProgress,
   size: number,
   signal: AbortSignal,
-): Promise<CursorReply> {
+): Promise<Found> {
   const reply = await find(settings, rangeCommand(at, size), signal);
   const documents = withoutRepeated(reply.documents, at.last);
-  if (documents.offsets.length > 0 || reply.documents.offsets.length === 0) return { ...reply, documents };
+  if (documents.offsets.length > 0 || reply.isWhole || reply.documents.offsets.length === 0)
+    return { ...reply, documents };
   // Nothing but the repeated one: the end, or it left no room for the next in a reply of 16 MB. Keys have room.
   const keys = await find(settings, { ...rangeCommand(at, 1), projection: { _id: 1 } }, signal);
   const { bytes, offsets } = withoutRepeated(keys.documents, at.last);
@@ -130,23 +142,27 @@ function firstOf(documents: Documents, count: number): Documents {
 }
 
 function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> {
-  const lowest = at.last ?? at.from;
-  const command: Record<string, unknown> = { hint: { _id: 1 }, sort: { _id: 1 }, batchSize: size + 1 };
-  if (lowest !== undefined) command["min"] = toValue(lowest);
-  if (at.to !== undefined) command["max"] = toValue(at.to);
-  return command;
+  return { ...boundsOf(at), batchSize: size + 1 };
 }
 
-async function find(
-  settings: SnapshotSettings,
-  query: Record<string, unknown>,
-  signal: AbortSignal,
-): Promise<CursorReply> {
+/** The options of a `find` that walks over a range by its index bounds, from the key that was read last. */
+export function boundsOf({ from, to, last = from }: RangeProgress): Record<string, unknown> {
+  return {
+    hint: { _id: 1 },
+    sort: { _id: 1 },
+    ...(last === undefined ? {} : { min: toValue(last) }),
+    ...(to === undefined ? {} : { max: toValue(to) }),
+  };
+}
+
+async function find(settings: SnapshotSettings, query: Record<string, unknown>, signal: AbortSignal): Promise<Found> {
   const { client, info } = settings;
+  // With a cursor that is closed at once, the server says that there is no more.
+  const singleBatch = settings.expected === undefined || !("max" in query);
   const command = {
     find: info.namespace.collection,
     ...query,
-    singleBatch: true,
+    singleBatch,
     readConcern: readConcernOf(settings),
     comment: "mongotap",
   };
@@ -155,21 +171,29 @@ async function find(
     try {
       const reply = parseCursorReply(await client.db(info.namespace.db).command(command, { raw: true, signal }));
       checkNotOlder(settings, reply);
-      return reply;
+      if (reply.id !== 0n) killCursor(settings, reply.id);
+      return { ...reply, isWhole: !singleBatch && reply.id === 0n };
     } catch (error) {
       signal.throwIfAborted();
       const code = serverCodeOf(error);
-      const again = code === SNAPSHOT_UNAVAILABLE || code === SNAPSHOT_TOO_OLD;
+      const again = code === SNAPSHOT_UNAVAILABLE || (code === SNAPSHOT_TOO_OLD && settings.at === undefined);
       if (!again || attempt === SNAPSHOT_ATTEMPTS) throw explain(error, `cannot read ${nameOf(info.namespace)}`);
       await sleep(attempt * 50, signal);
     }
   }
 }
 
+/** There was more in the range than expected: what is left is asked for anew, as after a crash. */
+function killCursor({ client, info }: SnapshotSettings, id: bigint): void {
+  const { db, collection } = info.namespace;
+  const killed = client.db(db).command({ killCursors: collection, cursors: [Long.fromBigInt(id)] });
+  killed.catch(() => undefined); // the server closes it by itself after a while
+}
+
 /** Capped collections and standalone servers refuse snapshots. */
-function readConcernOf({ info, standalone, notBefore }: SnapshotSettings): Record<string, unknown> {
+function readConcernOf({ info, standalone, notBefore, at }: SnapshotSettings): Record<string, unknown> {
   if (standalone) return { level: "local" };
-  if (!info.capped) return { level: "snapshot" };
+  if (!info.capped) return { level: "snapshot", ...(at === undefined ? {} : { atClusterTime: timestampOf(at) }) };
   return notBefore === undefined
     ? { level: "majority" }
     : { level: "majority", afterClusterTime: timestampOf(notBefore) };

@@ -41,6 +41,7 @@ test.each([
   ["discover", "discover"],
   ["an error", "backfill no.such"],
   ["a backfill", "backfill $ORDERS"],
+  ["a backfill with workers", "backfill $ORDERS --workers 3 --max-memory 1MB"],
   ["a tail", "tail $ORDERS --for 100ms"],
   ["a capture", "capture $ORDERS --until caught-up"],
 ])("%s leaves the pipes that it shares with the shell blocking, as they were", async (what, command) => {

@@ -37,11 +37,12 @@ async function contentOf(folder: string): Promise<Record<string, Buffer>> {
 }
 
 test.each([
-  ["one file", "out/all.ndjson"],
-  ["a folder of files", "out/"],
-])(
+  ["one file", "out/all.ndjson", []],
+  ["a folder of files", "out/", []],
+  ["one file by three workers", "out/all.ndjson", ["--workers", "3", "--max-memory", "1MB"]],
+] as const)(
   "a backfill into %s that is killed -9 at any moment leaves, byte for byte, what an undisturbed one does",
-  async (_, target) => {
+  async (_, target, more) => {
     await using calm = await tempDir();
     await tap.expect(0, ["backfill", name, "--out", calm.join("out/"), "--log-level", "error"]);
     await tap.expect(0, ["backfill", name, "--out", calm.join("all.ndjson")]);
@@ -55,7 +56,7 @@ test.each([
       await using dir = await tempDir();
       // Nothing is there: not even the folder.
       const state = dir.join("state");
-      const args = ["backfill", name, "--out", `${dir.path}/${target}`, "--state", state];
+      const args = ["backfill", name, "--out", `${dir.path}/${target}`, "--state", state, ...more];
       if (!target.endsWith("/")) await Bun.write(dir.join("out/.keep"), "");
       const deaths = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS - kills);
       kills += deaths.kills;

@@ -1,73 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { type Collection, type CommandStartedEvent, type Document, BSON, MongoClient } from "mongodb";
+import { type CommandStartedEvent, type Document, BSON, MongoClient } from "mongodb";
 import { must } from "../../src/errors.ts";
-import { findId, keyOf } from "../../src/source/bson-key.ts";
-import { type CollectionInfo, listCollections } from "../../src/source/catalog.ts";
+import { keyOf } from "../../src/source/bson-key.ts";
+import { listCollections } from "../../src/source/catalog.ts";
 import { type Chunk, nameOf, type RangeProgress } from "../../src/source/record.ts";
 import { scanWhole } from "../../src/source/scan.ts";
 import { readRange, type SnapshotSettings } from "../../src/source/snapshot.ts";
-import { documents, everyIdType } from "../support/documents.ts";
-import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
-
-const never = new AbortController().signal;
-const BEGIN: RangeProgress = { rows: 0, done: false };
-const CHUNK_BYTES = 4 * 1024 * 1024;
-
-const { version } = await sharedReplicaSet();
-const KINDS: readonly (readonly [kind: string, options: Document])[] = [
-  ["plain", {}],
-  ["collated", { collation: { locale: "fr", strength: 1 } }],
-  ["capped", { capped: true, size: 1 << 20 }],
-  // Servers before 5.3 have none.
-  ...(version.startsWith("5.") ? [] : [["clustered", { clusteredIndex: { key: { _id: 1 }, unique: true } }] as const]),
-];
-
-interface Prepared {
-  readonly database: TestDatabase;
-  readonly collection: Collection;
-  readonly settings: SnapshotSettings;
-}
-
-async function prepare(options: Document): Promise<Prepared> {
-  const database = await testDatabase();
-  const collection = await database.db.createCollection("c", options);
-  const [info] = await listCollections(database.client, database.name);
-  return { database, collection, settings: settingsOf(database.client, must(info, "the collection")) };
-}
-
-function settingsOf(client: MongoClient, info: CollectionInfo): SnapshotSettings {
-  return { client, info, standalone: false, chunkBytes: CHUNK_BYTES, notBefore: undefined };
-}
-
-/** Ids of every type among many strings. What the collation takes for equal to another is left out by the server. */
-async function insertMixed({ database, collection }: Prepared): Promise<void> {
-  const ids = [...everyIdType.map(({ id }) => id), ...Array.from({ length: 150 }, (_, i) => `key ${i * 7919}`)];
-  const insert = {
-    insert: collection.collectionName,
-    documents: ids.map((_id) => ({ _id, text: "x".repeat(20) })),
-    ordered: false,
-    writeConcern: { w: "majority" },
-  };
-  await database.db.command(insert);
-}
-
-/** The `_id` elements of a chunk, as they came, in hex. */
-function idsOf({ documents: { bytes, offsets } }: Chunk): string[] {
-  return offsets.map((offset) => {
-    const { begin, end } = must(findId(bytes, offset), "_id");
-    return Buffer.from(bytes.subarray(begin, end)).toString("hex");
-  });
-}
-
-/** What the server holds, by the driver's own cursor: the `_id` elements in the order of the index. */
-async function expectedIds({ collection }: Prepared): Promise<string[]> {
-  const raw = await collection.find({}, { raw: true, sort: { _id: 1 }, hint: { _id: 1 } }).toArray();
-  return raw.map((document) => {
-    const bytes = document as unknown as Uint8Array;
-    const { begin, end } = must(findId(bytes, 0), "_id");
-    return Buffer.from(bytes.subarray(begin, end)).toString("hex");
-  });
-}
+import { documents } from "../support/documents.ts";
+import { sharedReplicaSet, testDatabase } from "../support/replica-set.ts";
+import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, settingsOf } from "./kinds.ts";
 
 /** Reads to the end, beginning anew behind every chunk with what a state would have kept of it. */
 async function readInSteps(settings: SnapshotSettings, step: number, from: RangeProgress = BEGIN): Promise<string[]> {

@@ -10,6 +10,7 @@ import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
 import { listCollections } from "../../../src/source/catalog.ts";
 import { ChangeStream } from "../../../src/source/change-stream.ts";
+import { localReader } from "../../../src/source/pieces.ts";
 import type { Position } from "../../../src/source/record.ts";
 import { type Line, linesOf } from "../../cli/tap.ts";
 
@@ -33,12 +34,13 @@ export async function readableFrom(
   const info = infos.find(({ namespace }) => namespace.collection === collectionName);
   if (!info) throw new Error(`no collection ${collectionName}`);
   const server = { version: [6, 0, 5], topology: "replicaSet", setName: "rs", setId: undefined } as const;
-  const connection = { client, server, [Symbol.asyncDispose]: () => Promise.resolve() };
-  return readableOf(connection, info, MEMORY, UNPACED);
+  const reader = localReader({ client, standalone: false, chunkBytes: CHUNK }, 4);
+  const readers = { reader, chunkBytes: CHUNK, [Symbol.asyncDispose]: () => Promise.resolve() };
+  return readableOf({ client, server, readers, pace: UNPACED }, info);
 }
 
 const UNPACED = createPace({ bytesPerSecond: undefined, lag: undefined });
-const MEMORY = 512 * 1024 * 1024;
+const CHUNK = 4 * 1024 * 1024;
 
 /** A capture (or backfill) of the collections until it has caught up, from `from` or the beginning, into memory. */
 export function captureOf(

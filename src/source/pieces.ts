@@ -1,0 +1,173 @@
+/**
+ * Reads one range of `_id` in pieces, several at once. A look ahead over the index, which reads no document, says where
+ * the pieces begin; they come out in the order of `_id`, so a place to go on from is one last key however many are under
+ * way, and the same documents give the same output, byte for byte.
+ */
+
+import { inOrder, prefetch } from "../lib/async.ts";
+import { type Cut, findCut } from "./cuts.ts";
+import {
+  bsonBytes,
+  type Chunk,
+  type ClusterTime,
+  documentCount,
+  type Namespace,
+  type RangeProgress,
+} from "./record.ts";
+import { readRange, type SnapshotSettings } from "./snapshot.ts";
+
+/** A closed range, or the end of an open one, that is read at once. */
+export interface Piece {
+  readonly namespace: Namespace;
+  readonly capped: boolean;
+  /** Which part of the collection it belongs to, where each part has an output of its own. */
+  readonly part: number | undefined;
+  readonly range: RangeProgress;
+  /** About how many documents it has. */
+  readonly expected: number;
+  /** All of it is read as it was at this time; undefined: as it is. */
+  readonly at: ClusterTime | undefined;
+  readonly notBefore: ClusterTime | undefined;
+}
+
+export interface PieceReader {
+  /** How many pieces are worth being read at once. */
+  readonly width: number;
+  /** Yields the chunks of a piece. @throws MongotapError as readRange does */
+  read(piece: Piece, signal: AbortSignal): AsyncIterable<Chunk>;
+}
+
+export interface PieceSettings extends SnapshotSettings {
+  readonly reader: PieceReader;
+  readonly part: number | undefined;
+  /** Resolves when about so many bytes of BSON may be asked for (pipeline/pace.ts). */
+  readonly turn: (bytes: number, signal: AbortSignal) => Promise<Turn>;
+}
+
+interface Turn {
+  /** All has come and was taken, with so many bytes. */
+  done(bytes: number): void;
+}
+
+/** Reads pieces over the connections of this very thread. */
+export function localReader(
+  settings: Pick<SnapshotSettings, "client" | "standalone" | "chunkBytes">,
+  width: number,
+): PieceReader {
+  return {
+    width,
+    read({ namespace, capped, range, expected, at, notBefore }, signal) {
+      return readRange({ ...settings, info: { namespace, capped }, notBefore, at, expected }, range, signal);
+    },
+  };
+}
+
+/**
+ * Yields the chunks of one range behind `progress`, until its end. What is small is read as it comes.
+ * @throws MongotapError `connect`, `auth`, `data`
+ */
+export async function* readInPieces(
+  settings: PieceSettings,
+  progress: RangeProgress,
+  signal: AbortSignal,
+): AsyncGenerator<Chunk> {
+  const turn = await settings.turn(FIRST_CHUNK_BYTES, signal);
+  let came = 0;
+  let first: Chunk | undefined;
+  try {
+    for await (first of readRange(settings, progress, signal)) {
+      came = bsonBytes(first.documents);
+      yield first;
+      break;
+    }
+  } finally {
+    turn.done(came);
+  }
+  if (first?.progress.done === false) yield* readRest(settings, first, signal);
+}
+
+/** A guess, until it has come. */
+const FIRST_CHUNK_BYTES = 64 * 1024;
+
+async function* readRest(settings: PieceSettings, first: Chunk, signal: AbortSignal): AsyncGenerator<Chunk> {
+  const { reader } = settings;
+  const stop = new AbortController();
+  const ended = AbortSignal.any([signal, stop.signal]);
+  const plan = new Plan(settings, first);
+  const read = async function* (planned: Planned): AsyncGenerator<readonly [Planned, Chunk]> {
+    let came = 0;
+    try {
+      for await (const chunk of prefetch(reader.read(planned.piece, ended), 1)) {
+        came += bsonBytes(chunk.documents);
+        yield [planned, chunk];
+      }
+    } finally {
+      planned.turn.done(came);
+    }
+  };
+  let at = first.progress;
+  try {
+    for await (const [{ isLast }, chunk] of inOrder(plan.pieces(ended), reader.width, read)) {
+      plan.weigh(chunk);
+      const { last = at.last, done } = chunk.progress;
+      const rows = at.rows + documentCount(chunk.documents);
+      at = { ...at, rows, done: isLast && done, ...(last === undefined ? {} : { last }) };
+      yield { ...chunk, progress: at };
+    }
+  } finally {
+    stop.abort();
+  }
+}
+
+interface Planned {
+  readonly piece: Piece;
+  readonly isLast: boolean;
+  readonly turn: Turn;
+}
+
+/** Cuts what has not been handed out yet, going by what the last documents weighed. */
+class Plan {
+  readonly #settings: PieceSettings;
+  #rest: RangeProgress;
+  /** No piece is read at a time before that of the piece before it: a change stream cannot go back. */
+  #time: ClusterTime | undefined;
+  #documentBytes = 1_000;
+
+  constructor(settings: PieceSettings, first: Chunk) {
+    this.#settings = settings;
+    this.#rest = { ...first.progress, rows: 0 };
+    this.#time = settings.notBefore === undefined || !first.exact ? undefined : first.at;
+    this.weigh(first);
+  }
+
+  weigh({ documents }: Chunk): void {
+    const count = documentCount(documents);
+    if (count > 0) this.#documentBytes = bsonBytes(documents) / count;
+  }
+
+  async *pieces(signal: AbortSignal): AsyncGenerator<Planned> {
+    const { client, info, chunkBytes } = this.#settings;
+    for (let isLast = false; !isLast;) {
+      const expected = Math.max(16, Math.min(1_000_000, Math.ceil(chunkBytes / this.#documentBytes)));
+      // In its turn, so that the time at which a piece is read is not before what was told while it had to wait.
+      const turn = await this.#settings.turn(Math.ceil(expected * this.#documentBytes), signal);
+      const cut = await findCut(client, info.namespace, this.#rest, expected, signal).catch((error: unknown) => {
+        turn.done(0);
+        throw error;
+      });
+      isLast = cut.key === undefined;
+      yield { piece: this.#piece(cut, expected), isLast, turn };
+    }
+  }
+
+  #piece({ key, operationTime = "" }: Cut, expected: number): Piece {
+    const { info, part, notBefore } = this.#settings;
+    if (this.#time !== undefined && operationTime > this.#time) this.#time = operationTime;
+    const range = key === undefined ? this.#rest : { ...this.#rest, to: key };
+    if (key !== undefined) {
+      const { last: _, ...open } = this.#rest;
+      this.#rest = { ...open, from: key };
+    }
+    return { namespace: info.namespace, capped: info.capped, part, range, expected, at: this.#time, notBefore };
+  }
+}

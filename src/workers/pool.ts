@@ -1,0 +1,131 @@
+/** Threads that read and encode, started when they are needed. */
+
+import { Worker } from "node:worker_threads";
+
+import { MongotapError } from "../errors.ts";
+import { settledWithin } from "../lib/async.ts";
+import type { Piece, PieceReader } from "../source/pieces.ts";
+import type { Chunk } from "../source/record.ts";
+import type { EncodedChunk, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Each thread has one piece on the wire while it encodes another. */
+const PIECES_PER_THREAD = 2;
+
+/**
+ * Reads and encodes pieces in up to `size` threads; the next chunk of a piece is encoded while the last one is written.
+ * Starts nothing yet. Disposing ends the threads, whatever they do.
+ */
+export function createPool(settings: WorkerSettings, size: number): PieceReader & AsyncDisposable {
+  const threads: Thread[] = [];
+  const freest = (): Thread => {
+    const [best] = threads.toSorted((a, b) => a.pieces - b.pieces);
+    if (best !== undefined && (best.pieces === 0 || threads.length === size)) return best;
+    const thread = new Thread(settings);
+    threads.push(thread);
+    return thread;
+  };
+  return {
+    width: size * PIECES_PER_THREAD,
+    read: (piece, signal) => freest().read(piece, signal),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(threads.map((thread) => thread.end()));
+    },
+  };
+}
+
+class Thread {
+  readonly #worker: Worker;
+  readonly #mailboxes = new Map<number, Mailbox>();
+  #started = 0;
+  #failure: MongotapError | undefined;
+
+  constructor(settings: WorkerSettings) {
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: settings });
+    this.#worker.on("message", (message: FromWorker) => this.#mailboxes.get(message.id)?.put(message));
+    this.#worker.on("error", (error: unknown) => this.#fail(error instanceof Error ? error.message : String(error)));
+    this.#worker.on("exit", (code) => this.#fail(`it ended with ${code}`));
+  }
+
+  get pieces(): number {
+    return this.#mailboxes.size;
+  }
+
+  read(piece: Piece, signal: AbortSignal): AsyncIterable<Chunk> {
+    this.#started += 1;
+    const id = this.#started;
+    const mailbox = new Mailbox(this.#failure);
+    this.#mailboxes.set(id, mailbox);
+    return this.#chunks(id, piece, mailbox, signal);
+  }
+
+  async *#chunks(id: number, piece: Piece, mailbox: Mailbox, signal: AbortSignal): AsyncGenerator<Chunk> {
+    this.#post({ kind: "start", id, piece });
+    try {
+      for (;;) {
+        const message = await settledWithin(mailbox.next(), signal, 0);
+        if (message.kind === "end") return;
+        if (message.kind === "failed") {
+          const { kind, message: text, hint, leastWaitMs } = message.failure;
+          throw new MongotapError(kind, text, { hint, leastWaitMs });
+        }
+        this.#post({ kind: "next", id });
+        yield chunkOf(message.chunk);
+      }
+    } finally {
+      this.#post({ kind: "stop", id });
+      this.#mailboxes.delete(id);
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#worker.removeAllListeners();
+    await this.#worker.terminate();
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #fail(reason: string): void {
+    this.#failure ??= new MongotapError("bug", `a worker thread failed: ${reason}`);
+    for (const mailbox of this.#mailboxes.values()) mailbox.fail(this.#failure);
+  }
+}
+
+function chunkOf({ encoded, ...chunk }: EncodedChunk): Chunk {
+  return { ...chunk, documents: { bytes: NO_BYTES, offsets: [], encoded } };
+}
+
+/** Messages about one piece, in order. */
+class Mailbox {
+  readonly #messages: FromWorker[] = [];
+  #waiting: PromiseWithResolvers<void> = Promise.withResolvers();
+  #failure: Error | undefined;
+
+  constructor(failure: Error | undefined) {
+    this.#failure = failure;
+  }
+
+  put(message: FromWorker): void {
+    this.#messages.push(message);
+    this.#waiting.resolve();
+  }
+
+  fail(error: Error): void {
+    this.#failure = error;
+    this.#waiting.resolve();
+  }
+
+  /** Throws when the thread is gone and nothing is left. */
+  async next(): Promise<FromWorker> {
+    for (;;) {
+      const message = this.#messages.shift();
+      if (message !== undefined) return message;
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#waiting = Promise.withResolvers();
+      await this.#waiting.promise;
+    }
+  }
+}

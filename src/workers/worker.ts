@@ -1,0 +1,110 @@
+/**
+ * The thread of a worker: reads ranges of `_id` over a connection of its own and sends them back as lines. A range is
+ * read ahead by one chunk; a chunk is encoded when the main thread asks for it, so nothing piles up.
+ */
+
+import { parentPort, workerData } from "node:worker_threads";
+
+import { type Connection, connect } from "../connect/client.ts";
+import { MongotapError, must } from "../errors.ts";
+import { prefetch } from "../lib/async.ts";
+import { createLineEncoder } from "../protocol/line-encoder.ts";
+import { type Chunk, documentCount } from "../source/record.ts";
+import { localReader, type Piece } from "../source/pieces.ts";
+import type { EncodedChunk, Failure, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
+
+const port = must(parentPort, "the main thread");
+const settings = workerData as WorkerSettings;
+const encoder = createLineEncoder(settings.lines);
+/** Pieces by their numbers. */
+const running = new Map<number, Running>();
+let connection: Promise<Connection> | undefined;
+
+interface Running {
+  readonly stop: AbortController;
+  /** Resolved when the main thread asks for the next chunk. */
+  asked: PromiseWithResolvers<void>;
+}
+
+port.on("message", (message: ToWorker) => {
+  const known = running.get(message.id);
+  if (message.kind === "start") void run(message.id, message.piece);
+  else if (message.kind === "next") known?.asked.resolve();
+  else known?.stop.abort();
+});
+
+async function run(id: number, piece: Piece): Promise<void> {
+  const stop = new AbortController();
+  const self: Running = { stop, asked: Promise.withResolvers() };
+  running.set(id, self);
+  try {
+    for await (const chunk of prefetch(read(piece, stop.signal), 1)) {
+      send({ kind: "chunk", id, chunk: encode(piece, chunk) });
+      await asked(self);
+    }
+    send({ kind: "end", id });
+  } catch (error) {
+    if (!stop.signal.aborted) send({ kind: "failed", id, failure: failureOf(error) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+async function asked(self: Running): Promise<void> {
+  const { signal } = self.stop;
+  const onStop = (): void => self.asked.reject(signal.reason);
+  signal.addEventListener("abort", onStop, { once: true });
+  try {
+    signal.throwIfAborted();
+    await self.asked.promise;
+  } finally {
+    signal.removeEventListener("abort", onStop);
+    self.asked = Promise.withResolvers();
+  }
+}
+
+async function* read(piece: Piece, signal: AbortSignal): AsyncGenerator<Chunk> {
+  const { client } = await connected();
+  yield* localReader({ client, ...settings }, 1).read(piece, signal);
+}
+
+/** The main thread has led the tunnel to the members of the set, and is told when it fails. */
+function connected(): Promise<Connection> {
+  const { target, proxyOptions } = settings;
+  const way = proxyOptions && { proxyOptions, shown: "the tunnel", failure: undefined, leadTo: () => undefined };
+  connection ??= connect(target, "mongotap", new AbortController().signal, way).catch((error: unknown) => {
+    connection = undefined; // the next job tries again
+    throw error;
+  });
+  return connection;
+}
+
+function encode({ namespace, part }: Piece, { documents, at, exact, progress }: Chunk): EncodedChunk {
+  const before = encoder.omissions;
+  const rows = { kind: "rows", namespace, documents, at, position: undefined } as const;
+  const { bytes, segments } = encoder.encode(part === undefined ? rows : { ...rows, part });
+  const after = encoder.omissions;
+  const encoded = {
+    count: documentCount(documents),
+    bsonBytes: documents.bytes.length,
+    bytes: bytes.slice(),
+    segments,
+    badDocuments: after.badDocuments - before.badDocuments,
+    invalidUtf8: after.invalidUtf8 - before.invalidUtf8,
+  };
+  return { encoded, at, exact, progress };
+}
+
+function send(message: FromWorker): void {
+  const bytes = message.kind === "chunk" ? message.chunk.encoded.bytes : undefined;
+  port.postMessage(message, bytes === undefined ? [] : [bytes.buffer as ArrayBuffer]);
+}
+
+function failureOf(error: unknown): Failure {
+  const known =
+    error instanceof MongotapError
+      ? error
+      : new MongotapError("bug", error instanceof Error ? error.message : String(error));
+  const { kind, message, hint, leastWaitMs } = known;
+  return { kind, message, hint, leastWaitMs };
+}

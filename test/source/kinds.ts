@@ -1,0 +1,69 @@
+/** Collections of every kind, with `_id`s of every type, as something to read ranges of. */
+import type { Collection, Document, MongoClient } from "mongodb";
+import { must } from "../../src/errors.ts";
+import { findId } from "../../src/source/bson-key.ts";
+import { type CollectionInfo, listCollections } from "../../src/source/catalog.ts";
+import type { Chunk, RangeProgress } from "../../src/source/record.ts";
+import type { SnapshotSettings } from "../../src/source/snapshot.ts";
+import { everyIdType } from "../support/documents.ts";
+import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
+
+export const never = new AbortController().signal;
+export const BEGIN: RangeProgress = { rows: 0, done: false };
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+const { version } = await sharedReplicaSet();
+export const KINDS: readonly (readonly [kind: string, options: Document])[] = [
+  ["plain", {}],
+  ["collated", { collation: { locale: "fr", strength: 1 } }],
+  ["capped", { capped: true, size: 1 << 22 }],
+  // Servers before 5.3 have none.
+  ...(version.startsWith("5.") ? [] : [["clustered", { clusteredIndex: { key: { _id: 1 }, unique: true } }] as const]),
+];
+
+export interface Prepared {
+  readonly database: TestDatabase;
+  readonly collection: Collection;
+  readonly settings: SnapshotSettings;
+}
+
+export async function prepare(options: Document): Promise<Prepared> {
+  const database = await testDatabase();
+  const collection = await database.db.createCollection("c", options);
+  const [info] = await listCollections(database.client, database.name);
+  return { database, collection, settings: settingsOf(database.client, must(info, "the collection")) };
+}
+
+export function settingsOf(client: MongoClient, info: CollectionInfo): SnapshotSettings {
+  return { client, info, standalone: false, chunkBytes: CHUNK_BYTES, notBefore: undefined };
+}
+
+/** Ids of every type among so many strings. What the collation takes for equal to another is left out by the server. */
+export async function insertMixed({ database, collection }: Prepared, strings = 150): Promise<void> {
+  const ids = [...everyIdType.map(({ id }) => id), ...Array.from({ length: strings }, (_, i) => `key ${i * 7919}`)];
+  const insert = {
+    insert: collection.collectionName,
+    documents: ids.map((_id) => ({ _id, text: "x".repeat(20) })),
+    ordered: false,
+    writeConcern: { w: "majority" },
+  };
+  await database.db.command(insert);
+}
+
+/** The `_id` elements of a chunk, as they came, in hex. */
+export function idsOf({ documents: { bytes, offsets } }: Chunk): string[] {
+  return offsets.map((offset) => {
+    const { begin, end } = must(findId(bytes, offset), "_id");
+    return Buffer.from(bytes.subarray(begin, end)).toString("hex");
+  });
+}
+
+/** What the server holds, by the driver's own cursor: the `_id` elements in the order of the index. */
+export async function expectedIds({ collection }: Prepared): Promise<string[]> {
+  const raw = await collection.find({}, { raw: true, sort: { _id: 1 }, hint: { _id: 1 } }).toArray();
+  return raw.map((document) => {
+    const bytes = document as unknown as Uint8Array;
+    const { begin, end } = must(findId(bytes, 0), "_id");
+    return Buffer.from(bytes.subarray(begin, end)).toString("hex");
+  });
+}

@@ -1,0 +1,149 @@
+import { describe, expect, test } from "bun:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type CommandStartedEvent, MongoClient } from "mongodb";
+import { must } from "../../src/errors.ts";
+import {
+  type Piece,
+  type PieceReader,
+  localReader,
+  type PieceSettings,
+  readInPieces,
+} from "../../src/source/pieces.ts";
+import type { ClusterTime, RangeProgress } from "../../src/source/record.ts";
+import { documents, smallDocument } from "../support/documents.ts";
+import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, type Prepared } from "./kinds.ts";
+
+/** The first chunk is read as it comes; these are behind it. */
+const STRINGS = 3_000;
+/** The least that a piece has: about 16 documents. */
+const TINY = 1_000;
+
+interface Watched {
+  readonly settings: PieceSettings;
+  readonly pieces: Piece[];
+}
+
+/** Pieces as small as they get, the later ones of which come sooner. */
+function watched({ settings }: Prepared, notBefore?: ClusterTime, chunkBytes = TINY): Watched {
+  const pieces: Piece[] = [];
+  const local = localReader({ ...settings, chunkBytes }, 4);
+  const reader: PieceReader = {
+    width: local.width,
+    async *read(piece, signal) {
+      pieces.push(piece);
+      await sleep((pieces.length * 7) % 5);
+      yield* local.read(piece, signal);
+    },
+  };
+  const turn = (): ReturnType<PieceSettings["turn"]> => Promise.resolve({ done: () => undefined });
+  return { settings: { ...settings, chunkBytes, notBefore, reader, turn, part: undefined }, pieces };
+}
+
+describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type", (_, options) => {
+  test("gives every document once, in the order of the index", async () => {
+    const prepared = await prepare(options);
+    await insertMixed(prepared, STRINGS);
+    const { settings, pieces } = watched(prepared);
+    const chunks = await Array.fromAsync(readInPieces(settings, BEGIN, never));
+    expect(chunks.flatMap(idsOf)).toEqual(await expectedIds(prepared));
+    expect(pieces.length).toBeGreaterThan(20);
+    expect(chunks.map(({ progress }) => progress.done)).toEqual(chunks.map((__, i) => i === chunks.length - 1));
+  });
+
+  test("begun anew behind a chunk, gives what is behind it", async () => {
+    const prepared = await prepare(options);
+    await insertMixed(prepared, STRINGS);
+    const ids: string[] = [];
+    let progress = BEGIN;
+    for (let life = 1; !progress.done; life += 1) {
+      let chunks = 0;
+      for await (const chunk of readInPieces(watched(prepared).settings, progress, never)) {
+        ids.push(...idsOf(chunk));
+        progress = JSON.parse(JSON.stringify(chunk.progress)) as RangeProgress;
+        chunks += 1;
+        if (chunks === life * 3) break;
+      }
+    }
+    expect(ids).toEqual(await expectedIds(prepared));
+    expect(progress.rows).toBe(ids.length);
+  });
+});
+
+test("readInPieces() of a range with an end gives what is before that", async () => {
+  const prepared = await prepare({});
+  await insertMixed(prepared, STRINGS);
+  const all = await Array.fromAsync(readInPieces(watched(prepared).settings, BEGIN, never));
+  const [from, to] = [all[30], all[90]].map((chunk) => must(chunk?.progress.last, "a key"));
+  const range = { ...BEGIN, from: must(from, "a key"), to: must(to, "a key") };
+  const chunks = await Array.fromAsync(readInPieces(watched(prepared).settings, range, never));
+  const ids = (await expectedIds(prepared)).slice(
+    (all[30]?.progress.rows ?? 0) - 1, // the key itself is inside
+    (all[90]?.progress.rows ?? 0) - 1, // and this one is not
+  );
+  expect(chunks.flatMap(idsOf)).toEqual(ids);
+});
+
+test("readInPieces() of a collection that grows everywhere meanwhile gives each document once, and all that stay", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany(Array.from({ length: 4_000 }, (_, i) => smallDocument(i * 10)));
+  const before = await expectedIds(prepared);
+  const ids: string[] = [];
+  let round = 1;
+  for await (const chunk of readInPieces(watched(prepared).settings, BEGIN, never)) {
+    ids.push(...idsOf(chunk));
+    const more = Array.from({ length: 40 }, (_, i) => smallDocument(i * 1_000 + round));
+    if (round % 10 !== 0 && round < 100) await prepared.collection.insertMany(more);
+    round += 1;
+  }
+  expect(ids.toSorted()).toEqual(ids);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(before.filter((id) => !ids.includes(id))).toEqual([]);
+  expect(ids.length).toBeGreaterThan(before.length);
+});
+
+test("readInPieces() for a change stream reads no piece at a time before that of the piece before it", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany([...documents("small", 4_000)], { writeConcern: { w: "majority" } });
+  let isDone = false;
+  const writing = (async () => {
+    for (let v = 0; !isDone; v += 1) await prepared.collection.updateOne({}, { $set: { v } });
+  })();
+  const { settings, pieces } = watched(prepared, "0".repeat(16));
+  const chunks = await Array.fromAsync(readInPieces(settings, BEGIN, never));
+  isDone = true;
+  await writing;
+  const times = chunks.map(({ at }) => at);
+  expect(times.toSorted()).toEqual(times);
+  expect(chunks.every(({ exact }) => exact)).toBe(true);
+  // Each at the time that was written into its order, not whenever the server came to it.
+  const asked = pieces.map(({ at }) => at ?? "");
+  expect(new Set(asked).size).toBeGreaterThan(5);
+  expect(asked.toSorted()).toEqual(asked);
+});
+
+test("readInPieces() asks with one command for a piece and with another for its place, and leaves no cursor", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany([...documents("small", 4_000)]);
+  await using client = await MongoClient.connect(prepared.database.uri, { monitorCommands: true });
+  const names: string[] = [];
+  client.on("commandStarted", ({ commandName }: CommandStartedEvent) => names.push(commandName));
+  const { settings, pieces } = watched({ ...prepared, settings: { ...prepared.settings, client } }, undefined, 16_384);
+  await Array.fromAsync(readInPieces(settings, BEGIN, never));
+  expect(pieces.length).toBeGreaterThan(10);
+  const finds = names.filter((name) => name === "find").length;
+  // The first chunk, and what is behind the last key: nothing, and no `_id: MaxKey`.
+  expect([finds, names.length]).toEqual([2 * pieces.length + 4, 2 * pieces.length + 4]);
+});
+
+test("readInPieces() ends what it has begun when no more is wanted", async () => {
+  const prepared = await prepare({});
+  await prepared.collection.insertMany([...documents("small", 4_000)]);
+  const { settings } = watched(prepared);
+  let chunks = 0;
+  for await (const _ of readInPieces(settings, BEGIN, never)) if ((chunks += 1) === 5) break;
+  const stop = new AbortController();
+  const rest = (async () => {
+    for await (const _ of readInPieces(settings, BEGIN, stop.signal)) stop.abort(new Error("enough"));
+  })();
+  expect(await rest.catch(String)).toBe("Error: enough");
+});

@@ -4,7 +4,7 @@
  */
 
 import { sleep } from "../lib/async.ts";
-import type { Chunk } from "../source/record.ts";
+import { bsonBytes, type Chunk } from "../source/record.ts";
 
 export interface PaceSettings {
   /** Of BSON, over all that is read at once; undefined: as fast as it goes. */
@@ -111,7 +111,7 @@ export function createPace({ bytesPerSecond, lag }: PaceSettings, clock = REAL):
           try {
             const next = await iterator.next();
             if (next.done === true) return;
-            came = next.value.documents.bytes.length;
+            came = bsonBytes(next.value.documents);
             yield next.value;
             if (next.value.progress.done) return; // what would be waited for is the end
           } finally {

@@ -14,7 +14,7 @@ import {
   type Namespace,
   type RangeProgress,
 } from "./record.ts";
-import { readRange, type SnapshotSettings } from "./snapshot.ts";
+import { countFor, readRange, type SnapshotSettings } from "./snapshot.ts";
 
 /** A closed range, or the end of an open one, that is read at once. */
 export interface Piece {
@@ -148,7 +148,7 @@ class Plan {
   async *pieces(signal: AbortSignal): AsyncGenerator<Planned> {
     const { client, info, chunkBytes } = this.#settings;
     for (let isLast = false; !isLast;) {
-      const expected = Math.max(16, Math.min(1_000_000, Math.ceil(chunkBytes / this.#documentBytes)));
+      const expected = countFor(chunkBytes, this.#documentBytes);
       // In its turn, so that the time at which a piece is read is not before what was told while it had to wait.
       const turn = await this.#settings.turn(Math.ceil(expected * this.#documentBytes), signal);
       const cut = await findCut(client, info.namespace, this.#rest, expected, signal).catch((error: unknown) => {

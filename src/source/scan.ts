@@ -9,9 +9,7 @@ import { explain } from "../connect/server-errors.ts";
 import { BEGINNING } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { type Chunk, nameOf, type RangeProgress } from "./record.ts";
-import type { SnapshotSettings } from "./snapshot.ts";
-
-const BATCH_SIZE = 5_000;
+import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
 /** @throws MongotapError `connect`, `auth` */
 export async function* scanWhole(
@@ -19,7 +17,7 @@ export async function* scanWhole(
   signal: AbortSignal,
   limit = Infinity,
 ): AsyncGenerator<Chunk> {
-  const { client, info } = settings;
+  const { client, info, chunkBytes } = settings;
   const { db, collection } = info.namespace;
   await using session = client.startSession({ causalConsistency: false });
   const run = async (command: Record<string, unknown>): Promise<CursorReply> => {
@@ -31,13 +29,15 @@ export async function* scanWhole(
     }
   };
   const capped = Number.isFinite(limit) ? { limit } : {};
-  let reply = await run({ find: collection, batchSize: BATCH_SIZE, ...capped, comment: "mongotap" });
+  let batchSize = firstCount(chunkBytes);
+  let reply = await run({ find: collection, batchSize, ...capped, comment: "mongotap" });
   for (let rows = 0; ;) {
     rows += reply.documents.offsets.length;
     const done = reply.id === 0n;
     const progress: RangeProgress = { rows, done };
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
     if (done) return;
-    reply = await run({ getMore: Long.fromBigInt(reply.id), collection, batchSize: BATCH_SIZE });
+    batchSize = nextCount(reply.documents, batchSize, chunkBytes);
+    reply = await run({ getMore: Long.fromBigInt(reply.id), collection, batchSize });
   }
 }

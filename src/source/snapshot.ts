@@ -34,6 +34,10 @@ export interface SnapshotSettings {
 }
 
 const FIRST_CHUNK = 1_000;
+/** Smaller chunks are so for a reason (a rate, little memory), and worth more commands. */
+const SMALL_CHUNK = 1024 * 1024;
+/** What is reckoned with before the first document has come, where it must not be too much. */
+const UNKNOWN_BYTES = 16 * 1024;
 /** A fresh collection or index has no snapshot for a moment. */
 const SNAPSHOT_ATTEMPTS = 20;
 
@@ -49,12 +53,12 @@ export async function* readRange(
 ): AsyncGenerator<Chunk> {
   let at = progress;
   // More than expected, because some may have come since they were counted.
-  let size = settings.expected === undefined ? FIRST_CHUNK : Math.ceil(settings.expected * 1.25);
+  let size = settings.expected === undefined ? firstCount(settings.chunkBytes) : Math.ceil(settings.expected * 1.25);
   let left = limit;
   while (!at.done) {
     const chunk = await readChunk(settings, at, Math.min(size, left), signal);
     left -= chunk.documents.offsets.length;
-    size = nextSize(chunk.documents, size, settings.chunkBytes);
+    size = nextCount(chunk.documents, size, settings.chunkBytes);
     at = chunk.progress;
     yield chunk;
     if (left <= 0) return;
@@ -121,10 +125,20 @@ function toChunk(
   return { documents, at, exact: reply.atClusterTime !== undefined, progress };
 }
 
-/** Asks for as many documents as fill a chunk, going by what the last ones weighed. */
-function nextSize({ bytes, offsets }: Documents, size: number, chunkBytes: number): number {
-  if (offsets.length === 0) return size;
-  return Math.max(16, Math.min(1_000_000, Math.ceil((chunkBytes * offsets.length) / bytes.length)));
+/** How many documents to ask for when nobody knows what they weigh. */
+export function firstCount(chunkBytes: number): number {
+  return chunkBytes < SMALL_CHUNK ? Math.max(1, Math.floor(chunkBytes / UNKNOWN_BYTES)) : FIRST_CHUNK;
+}
+
+/** How many documents fill a chunk. Large ones are not asked for one by one, unless chunks have to be small. */
+export function countFor(chunkBytes: number, documentBytes: number): number {
+  const least = chunkBytes < SMALL_CHUNK ? 1 : 16;
+  return Math.max(least, Math.min(1_000_000, Math.ceil(chunkBytes / documentBytes)));
+}
+
+/** Goes by what the last ones weighed. */
+export function nextCount({ bytes, offsets }: Documents, count: number, chunkBytes: number): number {
+  return offsets.length === 0 ? count : countFor(chunkBytes, bytes.length / offsets.length);
 }
 
 /** `min` includes: the document we stand at comes again, unless it was deleted meanwhile. */

@@ -51,6 +51,21 @@ test("a capture that copies slowly tells changes at once", async () => {
   expect(capture.stdout.split("\n").length).toBeLessThan(ids.length); // the copy is still under way
 });
 
+test("large documents, and views, come in pieces that are small enough for the rate", async () => {
+  const { db, name, uri } = await testDatabase();
+  await db.collection("c").insertMany([...documents("large", 150)]);
+  await db.createCollection("v", { viewOn: "c", pipeline: [] });
+  for (const what of ["c", "v"]) {
+    await using backfill = tapAt(uri).start(["backfill", `${name}.${what}`, "--rate-limit", "1MB"]);
+    await backfill.waitForLine(() => true);
+    // What may come at once, and twice the first guess.
+    await Bun.sleep(200);
+    expect(backfill.stdout.length).toBeWithin(20_000, 1_200_000);
+    const { code, stdout } = await backfill.done;
+    expect([code, linesOf(stdout).length]).toEqual([0, 150]);
+  }
+});
+
 test("a rate that a single reply would use up for seconds is refused with 2", async () => {
   const { stderr } = await tapAt("mongodb://127.0.0.1:1").expect(2, ["backfill", "a.b", "--rate-limit", "10kB"]);
   expect(stderr).toContain("--rate-limit takes a size of at least 100kB");

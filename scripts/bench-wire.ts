@@ -52,7 +52,7 @@ await copy(proxy, "none");
 console.log(`${DOCUMENTS} documents\n`);
 console.log("| network | compressor | MB on the wire | seconds | seconds of processor |\n|---|---|---|---|---|");
 for (const { name, bandwidth } of NETWORKS) {
-  proxy.bandwidth(bandwidth);
+  proxy.bandwidth(bandwidth, "together");
   const costs = new Map<string, Cost[]>(WAYS.map((way) => [way, []]));
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) costs.get(way)?.push(await copy(proxy, way));

@@ -155,6 +155,18 @@ test("bandwidth() lets so many bytes pass in a second", async () => {
   expect(performance.now() - startedAt).toBeGreaterThan(450);
 });
 
+test("bandwidth() of all connections together is shared by them", async () => {
+  await using echo = await startEcho();
+  await using proxy = await startProxy(echo);
+  proxy.bandwidth(100_000, "together");
+  using one = await connectTo(proxy.port);
+  using other = await connectTo(proxy.port);
+  const startedAt = performance.now();
+  for (const client of [one, other]) client.socket.end(BIG.slice(0, 25_000));
+  expect([await one.fate, await other.fate]).toEqual(["end", "end"]);
+  expect(performance.now() - startedAt).toBeGreaterThan(450);
+});
+
 test("a closed proxy takes no connections", async () => {
   await using echo = await startEcho();
   const proxy = await startProxy(echo);

@@ -30,8 +30,8 @@ export interface Proxy extends AsyncDisposable {
   refuse(isOn: boolean): void;
   /** Each byte arrives this much later, in each direction. */
   delay(ms: number): void;
-  /** Bytes per second, in each direction of each connection. `Infinity` lifts it. */
-  bandwidth(bytesPerSecond: number): void;
+  /** Bytes per second, in each direction: of each connection, or of all `together`. `Infinity` lifts it. */
+  bandwidth(bytesPerSecond: number, together?: "together"): void;
   /** Resets all connections and listens no more. */
   close(): Promise<void>;
 }
@@ -42,6 +42,8 @@ type Direction = "toClient" | "toServer";
 interface Weather {
   delayMs: number;
   bytesPerSecond: number;
+  /** When the wire is free again, where all connections share it. */
+  freeAt: Record<Direction, number> | undefined;
   isBlackhole: boolean;
   readonly bytes: Record<Direction, number>;
   drop: { bytes: number; direction: Direction; how: "reset" | "end"; times: number } | undefined;
@@ -64,6 +66,7 @@ export async function startProxy({ port: target }: { readonly port: number }): P
   const weather: Weather = {
     delayMs: 0,
     bytesPerSecond: Number.POSITIVE_INFINITY,
+    freeAt: undefined,
     isBlackhole: false,
     bytes: { toClient: 0, toServer: 0 },
     drop: undefined,
@@ -125,7 +128,10 @@ export async function startProxy({ port: target }: { readonly port: number }): P
     blackhole: (isOn) => void (weather.isBlackhole = isOn),
     refuse: (isOn) => void (isRefusing = isOn),
     delay: (ms) => void (weather.delayMs = ms),
-    bandwidth: (bytesPerSecond) => void (weather.bytesPerSecond = bytesPerSecond),
+    bandwidth(bytesPerSecond, together) {
+      weather.bytesPerSecond = bytesPerSecond;
+      weather.freeAt = together === undefined ? undefined : { toClient: 0, toServer: 0 };
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -163,10 +169,18 @@ async function pass(connection: Connection, direction: Direction, weather: Weath
         else for (const socket of [from, to]) socket.destroySoon();
         return;
       }
-      if (isLimited) await sleep((piece.length / bytesPerSecond) * 1000);
+      if (isLimited) await sleep(msOnTheWire(weather, direction, (piece.length / bytesPerSecond) * 1000));
     }
   }
   if (!to.destroyed) to.end();
+}
+
+/** How long a piece takes that needs the wire for `ms`, with those that were before it. */
+function msOnTheWire({ freeAt }: Weather, direction: Direction, ms: number): number {
+  if (freeAt === undefined) return ms;
+  const now = performance.now();
+  freeAt[direction] = Math.max(freeAt[direction], now) + ms;
+  return freeAt[direction] - now;
 }
 
 /** Yields what `from` sends, each chunk `weather.delayMs` after it came. Returns when `from` ends or is destroyed. */

@@ -33,6 +33,7 @@ const SEEING = ["logLevel", "logFormat"] as const;
 const OUTPUT = ["out", "format", "envelope", "arrays", "documents", "strict", "onBadDocument"] as const;
 const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
 const BOUNDS = ["for", "limit", "retryFor", "maxMemory"] as const;
+const PARTS = ["split", "shard", "ranges"] as const;
 const PACE = ["workers", "rateLimit", "maxLag"] as const;
 
 export const COMMANDS: Readonly<Record<string, CommandRow>> = {
@@ -53,11 +54,12 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
   backfill: {
     args: "<namespace...>",
     text: "copy what is there now, then end",
-    options: [...SOURCE, ...WHAT, ...OUTPUT, ...STATE, ...BOUNDS, ...PACE, "allowMissing", ...SEEING],
+    options: [...SOURCE, ...WHAT, ...OUTPUT, ...STATE, ...BOUNDS, ...PACE, ...PARTS, "allowMissing", ...SEEING],
     examples: [
       "mongotap backfill shop.orders > orders.ndjson",
       "mongotap backfill shop --out export/",
       "mongotap backfill shop.orders --out orders.ndjson --state orders.state",
+      "mongotap backfill shop.orders --out part-0.ndjson --shard 0/4 --ranges orders.ranges",
     ],
     load: async () => (await import("./commands/backfill.ts")).backfill,
   },

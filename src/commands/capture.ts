@@ -24,15 +24,14 @@ export const capture: Command = (invocation) => {
         );
       }
       const collections = toCopy.map((info) => readableOf(opened, info));
-      return Promise.resolve(
-        captureSource({
-          ...streamSettings(opened, invocation),
-          collections,
-          pace: opened.pace,
-          onHistoryLost: settings.onHistoryLost,
-          onCopyAgain: (error) => log.warn(`${error.message}; copying again`),
-        }),
-      );
+      const source = captureSource({
+        ...streamSettings(opened, invocation),
+        collections,
+        pace: opened.pace,
+        onHistoryLost: settings.onHistoryLost,
+        onCopyAgain: (error) => log.warn(`${error.message}; copying again`),
+      });
+      return Promise.resolve({ source, outputs: [] });
     },
   });
 };

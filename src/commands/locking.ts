@@ -4,12 +4,13 @@ import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import type { Settings } from "../config/options.ts";
+import type { Share } from "../config/values.ts";
 import { MongotapError } from "../errors.ts";
 import { acquireLock, type LockOptions } from "../state/lock.ts";
 import type { Target } from "./target.ts";
 
 /** What a run writes to besides its main output. */
-type Written = Pick<Settings, "state" | "onBadDocument">;
+type Written = Pick<Settings, "state" | "onBadDocument" | "shard">;
 
 /**
  * Takes the locks of everything that the run will write to; disposing gives them back.
@@ -34,14 +35,21 @@ export async function lockOutputs(target: Target, written: Written, options: Loc
 }
 
 /** The state first: it is what people run twice. Pipes and devices have no lock, and missing folders are told by the sink. */
-async function pathsOf(target: Target, { state, onBadDocument }: Written): Promise<string[]> {
+async function pathsOf(target: Target, { state, onBadDocument, shard }: Written): Promise<string[]> {
   const outputs = [
-    ...(target.kind === "stdout" ? [] : [target.path]),
+    ...(target.kind === "stdout"
+      ? []
+      : [shard && target.kind === "directory" ? shareOf(target.path, shard) : target.path]),
     ...(onBadDocument.policy === "quarantine" ? [resolve(onBadDocument.file)] : []),
   ];
   const lockable: string[] = state === undefined ? [] : [resolve(state)];
   for (const path of outputs) if (await isLockable(path)) lockable.push(path);
   return lockable;
+}
+
+/** Shares have files of their own in a folder that they have in common. */
+function shareOf(folder: string, { index, of }: Share): string {
+  return `${folder}.${index}-of-${of}`;
 }
 
 async function isLockable(path: string): Promise<boolean> {

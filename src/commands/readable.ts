@@ -2,6 +2,7 @@
 
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
 import { readInPieces } from "../source/pieces.ts";
+import type { RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
 import type { Readable } from "../pipeline/backfill.ts";
@@ -9,7 +10,12 @@ import type { Opened } from "./session.ts";
 
 type Needed = Pick<Opened, "client" | "server" | "pace" | "readers">;
 
-export function readableOf({ client, server, pace, readers }: Needed, info: CollectionInfo): Readable {
+/** `ranges`: what the collection has been cut into, if it was (ranges.ts). */
+export function readableOf(
+  { client, server, pace, readers }: Needed,
+  info: CollectionInfo,
+  ranges?: readonly RangeProgress[],
+): Readable {
   const standalone = server.topology === "standalone";
   const { reader, chunkBytes } = readers;
   const resumable = info.type === "collection";
@@ -17,13 +23,14 @@ export function readableOf({ client, server, pace, readers }: Needed, info: Coll
     namespace: info.namespace,
     uuid: info.uuid,
     resumable,
+    ranges,
     read(progress, signal, limit, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
       if (!resumable) return pace.paced(scanWhole(settings, signal, limit), signal);
       // So few are wanted that reading ahead would be for nothing.
       if (Number.isFinite(limit)) return pace.paced(readRange(settings, progress, signal, limit), signal);
       const turn = (bytes: number, ended: AbortSignal): ReturnType<typeof pace.turn> => pace.turn(bytes, ended);
-      return readInPieces({ ...settings, reader, turn, part: undefined }, progress, signal);
+      return readInPieces({ ...settings, reader, turn, part: progress.part }, progress, signal);
     },
     currentUuid: () => collectionUuid(client, info.namespace),
   };

@@ -26,9 +26,9 @@ export interface ReaderSettings {
 }
 
 const LEAST_CHUNK = 64 * 1024;
-const MOST_CHUNK = 3 * 1024 * 1024;
+const MOST_CHUNK = 4 * 1024 * 1024;
 /** As BSON and as JSON, under way, and waiting for the collector. */
-const CHUNKS_IN_MEMORY = 80;
+const CHUNKS_IN_MEMORY = 60;
 
 /** What each thread needs, as measured: a second driver, its chunks, and what waits for its own collector. */
 const BYTES_PER_WORKER = 170_000_000;

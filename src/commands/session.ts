@@ -17,7 +17,7 @@ import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts
 import type { Encoder } from "../protocol/protocol.ts";
 import { type Binding, bindingText } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
-import { nameOf, type Source } from "../source/record.ts";
+import type { Source } from "../source/record.ts";
 import type { Checkpoint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
 import { bindingsOf } from "./bindings.ts";
@@ -40,6 +40,12 @@ export interface Opened extends Connection {
   readonly saved: Checkpoint | undefined;
 }
 
+export interface Reading {
+  readonly source: Source;
+  /** In a folder, whose files are made at once: names of collections, or of parts of them. */
+  readonly outputs: readonly string[];
+}
+
 export interface SessionPlan {
   readonly invocation: Invocation;
   readonly defaultEnvelope: EnvelopeName;
@@ -48,7 +54,7 @@ export interface SessionPlan {
   /** Whether the run is meant to come to an end of its own: being stopped before that is told by the exit code. */
   readonly bounded: boolean;
   /** Resolves to what to read; undefined when an earlier run has read it all. */
-  readonly sourceOf: (opened: Opened) => Promise<Source | undefined>;
+  readonly sourceOf: (opened: Opened) => Promise<Reading | undefined>;
 }
 
 /** Everything about a run that is decided before the server is asked. */
@@ -94,8 +100,8 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   const pace = paceOf(connection, plan.invocation);
   const lines = linesOf(prepared);
   await using readers = readersOf({ connection, target: uri, lines, settings, mostChunkBytes: pace.chunkBytes });
-  const source = await plan.sourceOf({ ...connection, bindings, collections, saved, pace, readers });
-  if (!source) {
+  const reading = await plan.sourceOf({ ...connection, bindings, collections, saved, pace, readers });
+  if (!reading) {
     log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);
     return 0;
   }
@@ -105,12 +111,12 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
     seals: plan.seals,
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
-    namespaces: plan.seals ? collections.map((c) => nameOf(c.namespace)) : [],
+    namespaces: reading.outputs,
     targets: plan.invocation.targets,
     quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,
     world,
   });
-  return await transfer(prepared, { source, sink, keeping, lines });
+  return await transfer(prepared, { source: reading.source, sink, keeping, lines });
 }
 
 interface Transfer {
@@ -235,6 +241,8 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
     before: settings.before,
     envelope,
     out: targetText(target),
+    ...(settings.split ? { split: "yes" } : {}),
+    ...(settings.shard ? { shard: `${settings.shard.index}/${settings.shard.of}` } : {}),
   };
 }
 

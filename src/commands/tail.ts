@@ -12,6 +12,6 @@ export const tail: Command = (invocation) => {
     defaultEnvelope: "meta",
     seals: false,
     bounded: settings.until !== undefined,
-    sourceOf: (opened) => Promise.resolve(tailSource(streamSettings(opened, invocation))),
+    sourceOf: (opened) => Promise.resolve({ source: tailSource(streamSettings(opened, invocation)), outputs: [] }),
   });
 };

@@ -10,7 +10,19 @@ import type { OptionRow } from "./option-row.ts";
 import type { ServerChoice } from "./server-choice.ts";
 import { SOURCE_OPTIONS } from "./source-options.ts";
 import type { TunnelChoice } from "./tunnel.ts";
-import { badDocumentPolicy, duration, flag, oneOf, percent, rate, size, startAt, text, wholeNumber } from "./values.ts";
+import {
+  badDocumentPolicy,
+  duration,
+  flag,
+  oneOf,
+  percent,
+  rate,
+  share,
+  size,
+  startAt,
+  text,
+  wholeNumber,
+} from "./values.ts";
 
 export const OPTIONS = {
   ...SOURCE_OPTIONS,
@@ -188,6 +200,27 @@ export const OPTIONS = {
     text: "how long to go on trying when the server does not answer",
     fallback: "5m",
     schema: duration,
+  },
+  shard: {
+    flag: "shard",
+    value: "I/N",
+    group: "what",
+    text: "read only share I (0 to N-1) of N, so that N processes copy everything together",
+    schema: share,
+  },
+  ranges: {
+    flag: "ranges",
+    value: "FILE",
+    group: "what",
+    text: "where the shares are cut: made by the first of them, read by the others",
+    path: "whole",
+    schema: text,
+  },
+  split: {
+    flag: "split",
+    group: "output",
+    text: "cut collections into ranges, each with a file of its own in the folder of --out",
+    schema: flag,
   },
   workers: {
     flag: "workers",

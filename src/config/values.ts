@@ -108,6 +108,28 @@ export const duration: v.GenericSchema<string, number> = v.pipe(
   }),
 );
 
+/** One of several processes that copy everything together. */
+export interface Share {
+  /** From 0 to `of` - 1. */
+  readonly index: number;
+  readonly of: number;
+}
+
+const SHARE = /^(\d{1,4})\/([1-9]\d{0,3})$/;
+const TAKES_SHARE = "takes I/N, such as 0/4, 1/4, 2/4 and 3/4 for four processes";
+
+/** `0/4` to `3/4`. */
+export const share: v.GenericSchema<string, Share> = v.pipe(
+  v.string(),
+  v.regex(SHARE, TAKES_SHARE),
+  v.transform((typed): Share => {
+    const [, index, of] = SHARE.exec(typed) ?? [];
+    return { index: Number(index), of: Number(of) };
+  }),
+  v.check(({ index, of }) => index < of, TAKES_SHARE),
+  v.metadata({ json: { type: "string", pattern: SHARE.source } }),
+);
+
 export function wholeNumber(least: number): v.GenericSchema<string, number> {
   const expected = `takes a whole number of at least ${least}`;
   return v.pipe(

@@ -1,11 +1,12 @@
 /** Reads collections one after the other, range by range, as a Source. */
 
 import { MongotapError } from "../errors.ts";
-import { prefetch } from "../lib/async.ts";
+import { inOrder, prefetch } from "../lib/async.ts";
 import {
   type Chunk,
   type ClusterTime,
   documentCount,
+  type EventBatch,
   nameOf,
   type Namespace,
   type Position,
@@ -21,6 +22,8 @@ export interface Readable {
   readonly uuid: string | null;
   /** False where a read that was cut short can only begin again (views, time series). */
   readonly resumable: boolean;
+  /** What it has been cut into, for where nothing of it has been read; absent: one range over all keys. */
+  readonly ranges?: readonly RangeProgress[] | undefined;
   /** Yields the chunks behind `progress`; `notBefore`: no document may be older than that. */
   read(progress: RangeProgress, signal: AbortSignal, limit: number, notBefore?: ClusterTime): AsyncIterable<Chunk>;
   /** The identity of the collection at this moment; null where it has none or is gone. */
@@ -29,43 +32,81 @@ export interface Readable {
 
 /** A batch is encoded while the next is on its way. */
 const READ_AHEAD = 1;
+/** Of ranges, small collections most of all: the first documents of the next come while the last are written. */
+const RANGES_AHEAD = 2;
 
 export function backfillSource(collections: readonly Readable[]): Source {
   return async function* backfill(from, signal, limit) {
-    let position = from ?? NOWHERE;
-    let left = limit;
-    for (const collection of collections) {
-      for await (const batch of readCollection(collection, position, signal, left)) {
-        left -= documentCount(batch.documents);
-        position = batch.position ?? position;
-        yield batch;
-        if (left <= 0) return;
-      }
-    }
+    const known = from ?? NOWHERE;
+    const begun = withCuts(known, collections);
+    // So that what was cut is cut the same way for ever, and what is left to others is known to be.
+    if (begun !== known) yield newsOf(begun);
+    yield* readAll(collections, begun, signal, limit);
   };
 }
 
-async function* readCollection(
-  collection: Readable,
+/** No documents: only where a run would go on. */
+export function newsOf(position: Position): EventBatch {
+  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position };
+}
+
+function withCuts(from: Position, collections: readonly Readable[]): Position {
+  let position = from;
+  for (const { namespace, uuid, ranges } of collections) {
+    const name = nameOf(namespace);
+    if (ranges && !position.collections[name])
+      position = withCollection(position, name, { uuid, phase: "copying", ranges });
+  }
+  return position;
+}
+
+async function* readAll(
+  collections: readonly Readable[],
   from: Position,
   signal: AbortSignal,
   limit: number,
 ): AsyncGenerator<RowBatch> {
-  const name = nameOf(collection.namespace);
-  let progress = from.collections[name] ?? fresh(collection.uuid, "copying");
-  if (isComplete(progress)) return;
-  checkSame(collection, progress.uuid, collection.uuid);
+  let position = from;
   let left = limit;
-  for (const [index, range] of progress.ranges.entries()) {
-    if (range.done) continue;
+  const read = async function* (task: Task): AsyncGenerator<readonly [Task, Chunk]> {
+    const { collection, range } = task;
     for await (const chunk of prefetch(collection.read(range, signal, left), READ_AHEAD)) {
-      left -= documentCount(chunk.documents);
       if (chunk.progress.done) checkSame(collection, collection.uuid, await collection.currentUuid());
-      progress = withRange(progress, index, chunk.progress);
-      const known = collection.resumable || chunk.progress.done;
-      const position = known ? withCollection(from, name, progress) : undefined;
-      yield { kind: "rows", namespace: collection.namespace, documents: chunk.documents, at: chunk.at, position };
+      yield [task, chunk];
     }
+  };
+  // With a limit nothing is read that is not wanted.
+  const width = Number.isFinite(limit) ? 1 : RANGES_AHEAD;
+  for await (const [{ collection, index }, { documents, at, progress }] of inOrder(
+    tasksOf(collections, from),
+    width,
+    read,
+  )) {
+    const { namespace, uuid, resumable } = collection;
+    const name = nameOf(namespace);
+    left -= documentCount(documents);
+    const before = position.collections[name] ?? fresh(uuid, "copying");
+    position = withCollection(position, name, withRange(before, index, progress));
+    const { part } = progress;
+    const rows = { kind: "rows", namespace, documents, at, ...(part === undefined ? {} : { part }) } as const;
+    yield { ...rows, position: resumable || progress.done ? position : undefined };
+    if (left <= 0) return;
+  }
+}
+
+/** A range that has not been read to its end. */
+interface Task {
+  readonly collection: Readable;
+  readonly index: number;
+  readonly range: RangeProgress;
+}
+
+async function* tasksOf(collections: readonly Readable[], from: Position): AsyncGenerator<Task> {
+  for (const collection of collections) {
+    const progress = from.collections[nameOf(collection.namespace)] ?? fresh(collection.uuid, "copying");
+    if (isComplete(progress)) continue;
+    checkSame(collection, progress.uuid, collection.uuid);
+    for (const [index, range] of progress.ranges.entries()) if (!range.done) yield { collection, index, range };
   }
 }
 

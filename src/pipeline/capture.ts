@@ -23,7 +23,7 @@ import {
   type Position,
   type Source,
 } from "../source/record.ts";
-import { checkSame, type Readable } from "./backfill.ts";
+import { checkSame, newsOf, type Readable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./history.ts";
 import { isBeingCopied, Merge, type Step } from "./merge.ts";
 import type { Pace } from "./pace.ts";
@@ -99,10 +99,6 @@ export function captureSource(settings: CaptureSettings): Source {
       }
     }
   };
-}
-
-function newsOf(position: Position): EventBatch {
-  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position };
 }
 
 /** What came under a new name is in no event under it: it is stale now, and the next run copies it. */

@@ -14,6 +14,7 @@
 
 import { MongotapError } from "../errors.ts";
 import { prefetch, settledWithin, sleep } from "../lib/async.ts";
+import { giveBack } from "../lib/give-back.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import { type Batch, documentCount, type Position, type Source } from "../source/record.ts";
@@ -135,6 +136,7 @@ class Pump {
     this.#lines += documentCount(batch.documents);
     this.#pendingBytes += bytes.length;
     this.#s.onWritten(batch, lines, bytes.length);
+    if (batch.documents.encoded) giveBack(bytes); // a worker's: nobody writes into them again
   }
 
   #isTimeToCommit(): boolean {

@@ -5,8 +5,10 @@ import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
 import { MongotapError } from "../errors.ts";
+import { giveBack } from "../lib/give-back.ts";
+import { partOf } from "../lib/part-name.ts";
 import type { Segment } from "../sink/sink.ts";
-import { type Batch, type EncodedDocuments, type EventBatch, nameOf, partOf, type RowBatch } from "../source/record.ts";
+import { type Batch, type EncodedDocuments, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
 import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
@@ -67,6 +69,7 @@ class LineEncoder implements Encoder {
     this.#transcoder.load(batch.documents.bytes);
     if (batch.kind === "rows") this.#encodeRows(batch);
     else this.#encodeEvents(batch);
+    if (batch.documents.isOwn === true) giveBack(batch.documents.bytes);
     const segments = this.#segments.close(this.#writer.length);
     return { bytes: this.#writer.view(), segments, lines: linesIn(segments) };
   }

@@ -1,5 +1,6 @@
 /** What a directory must do for us: exist, keep the names that we give out, and tell `a` from `A` or say that it cannot. */
 
+import { randomUUID } from "node:crypto";
 import { mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { syncDirectory } from "../lib/sync-directory.ts";
@@ -27,15 +28,15 @@ export async function makeDirectory(directory: string): Promise<void> {
 
 /**
  * Whether `directory` takes names that differ in capitals for the same name. Tried out with a file, because it is a
- * property of each directory, not of the system; the file has one fixed name, so that a crash leaves at most one.
+ * property of each directory, not of the system. The shares of a backfill may do so in one directory at once.
  */
 export async function foldsCase(directory: string): Promise<boolean> {
-  const probe = join(directory, ".mongotap-case-probe");
+  const name = `.mongotap-case-probe-${randomUUID()}`;
+  const probe = join(directory, name);
   try {
-    await rm(probe, { force: true }); // left behind, or planted: a link here would be followed
     const handle = await open(probe, "wx");
     await handle.close();
-    const found = await stat(join(directory, ".mongotap-CASE-probe")).catch(() => undefined); // usually it is not there
+    const found = await stat(join(directory, name.replace("case", "CASE"))).catch(() => undefined); // usually it is not there
     await rm(probe, { force: true });
     return found !== undefined;
   } catch (error) {

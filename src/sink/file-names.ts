@@ -36,6 +36,14 @@ export function filePathOf(target: string, options: FileNameOptions = {}): strin
   return `${parts.map((part) => stemOf(part, options)).join("/")}.ndjson`;
 }
 
+/** Digits, so that a listing has the parts in their order. */
+const PART_DIGITS = 4;
+
+/** The file for one part of what has the file at `path`: `shop.orders~0003.ndjson`. No name of a collection gives that. */
+export function partPathOf(path: string, part: number): string {
+  return path.replace(/\.ndjson$/, `~${String(part).padStart(PART_DIGITS, "0")}.ndjson`);
+}
+
 function stemOf(text: string, options: FileNameOptions): string {
   const encoded = encode(text);
   if (encoded.length > LONGEST) return `${shorten(encoded)}~${hashOf(text)}`;

@@ -15,6 +15,7 @@
 import type { Stats } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { MongotapError } from "../errors.ts";
+import { wholeOf } from "../lib/part-name.ts";
 import { codeOf } from "../lib/system-error.ts";
 import { makeDirectory, syncNames } from "./directory.ts";
 import { otherOutput, outputError, unknownFile } from "./output-errors.ts";
@@ -148,7 +149,7 @@ class FileSink implements Sink {
       inode: 0,
       sealed: false,
     });
-    if (this.#options.targets?.has(namespace) === true) await makeDirectory(dirname(path));
+    if (this.#options.targets?.has(wholeOf(namespace).name) === true) await makeDirectory(dirname(path));
     await file.create(older === undefined ? FILE_MODE : older.mode & 0o777);
     this.#files.set(namespace, file);
     this.#dirty.add(dirname(path));

@@ -10,9 +10,9 @@ import { changedOutside, outputError } from "./output-errors.ts";
 import type { OutputMark } from "./sink.ts";
 
 /** Measured: as fast as larger pieces, and it leaves the event loop and the thread pool free in between. */
-const PIECE = 1 << 20;
+const PIECE = 128 * 1024;
 /** So much is left for the disk to do when everything has to be durable. */
-const SYNC_EVERY = 32 << 20;
+const SYNC_EVERY = 64 << 20;
 /** How much of the end of a file its mark vouches for. */
 const TAIL = 1 << 16;
 /** Windows has no such flag. */

@@ -2,8 +2,9 @@
 
 import { join } from "node:path";
 import { MongotapError } from "../errors.ts";
+import { wholeOf } from "../lib/part-name.ts";
 import { foldsCase } from "./directory.ts";
-import { type FileNameOptions, fileNameOf, filePathOf } from "./file-names.ts";
+import { type FileNameOptions, fileNameOf, filePathOf, partPathOf } from "./file-names.ts";
 import type { OutputMark } from "./sink.ts";
 
 type Targets = ReadonlyMap<string, string>;
@@ -38,7 +39,7 @@ export async function namesWithin(
  */
 export function checkPlaces(directory: string, marks: readonly OutputMark[], targets: Targets = new Map()): void {
   for (const { path, namespace = "" } of marks) {
-    if (!targets.has(namespace)) continue;
+    if (!targets.has(wholeOf(namespace).name)) continue;
     const [place = "", ...others] = [false, true].map((folds) =>
       join(directory, pathIn(namespace, targets, { foldsCase: folds })),
     );
@@ -54,8 +55,10 @@ export function checkPlaces(directory: string, marks: readonly OutputMark[], tar
 }
 
 function pathIn(namespace: string, targets: Targets, options: FileNameOptions): string {
-  const target = targets.get(namespace);
-  return target === undefined ? fileNameOf(namespace, options) : filePathOf(target, options);
+  const { name, part } = wholeOf(namespace);
+  const target = targets.get(name);
+  const path = target === undefined ? fileNameOf(name, options) : filePathOf(target, options);
+  return part === undefined ? path : partPathOf(path, part);
 }
 
 function shared(path: string, owner: string, namespace: string): MongotapError {

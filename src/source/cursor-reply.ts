@@ -66,11 +66,18 @@ export function parseCursorReply(reply: RawReply): CursorReply {
 function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
   const offsets: number[] = [];
   let next = at + 4;
+  // An array's names are "0", "1", … "10", …: how long the next one is, is known.
+  let digits = 1;
+  let most = 10;
   while (next < end - 1) {
     if (bytes[next] !== BSON.document)
       throw new MongotapError("data", "a batch of the server holds something that is no document");
-    next += 2;
-    while (bytes[next - 1] !== 0) next += 1; // the array index as a C string
+    if (offsets.length === most) {
+      digits += 1;
+      most *= 10;
+    }
+    next += digits + 2;
+    if (bytes[next - 1] !== 0) throw new MongotapError("data", "a batch of the server is not numbered as arrays are");
     const length = readInt32(bytes, next);
     if (length < 5 || next + length > end - 1)
       throw new MongotapError("data", `a document in a batch of the server has the impossible length ${length}`);

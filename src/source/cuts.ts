@@ -39,6 +39,38 @@ export async function findCut(
   return { key: at === undefined ? undefined : keyOf(bytes, at), operationTime: reply.operationTime };
 }
 
+/**
+ * Cuts a collection of `count` documents into ranges of as many documents each, and resolves to the keys between them:
+ * `parts` - 1 of them, or fewer where there are not so many documents. The same documents and `count` give the same keys.
+ * @throws MongotapError `connect`, `auth`
+ */
+export async function cutEvenly(
+  client: MongoClient,
+  namespace: Namespace,
+  { parts, count }: { readonly parts: number; readonly count: number },
+  signal: AbortSignal,
+): Promise<string[]> {
+  const step = Math.max(1, Math.ceil(count / parts));
+  const keys: string[] = [];
+  let range: RangeProgress = { rows: 0, done: false };
+  while (keys.length < parts - 1) {
+    const { key } = await findCut(client, namespace, range, step, signal);
+    if (key === undefined) break;
+    keys.push(key);
+    range = { from: key, rows: 0, done: false };
+  }
+  return keys;
+}
+
+/** How many documents the server believes that there are: from metadata, without looking. */
+export async function documentsIn(client: MongoClient, { db, collection }: Namespace): Promise<number> {
+  try {
+    return Number((await client.db(db).command({ count: collection }))["n"]);
+  } catch (error) {
+    throw explain(error, `cannot count ${db}.${collection}`);
+  }
+}
+
 async function run(
   client: MongoClient,
   namespace: Namespace,

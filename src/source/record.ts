@@ -13,11 +13,6 @@ export function nameOf(namespace: Namespace): string {
   return `${namespace.db}.${namespace.collection}`;
 }
 
-/** The name of a part of a collection that has a file of its own; no collection can be called so. */
-export function partOf(name: string, part: number): string {
-  return `${name}\0${part}`;
-}
-
 /**
  * A cluster time as 16 lower-case hex digits: 8 of seconds since 1970, 8 of increment.
  * Written so that comparing strings compares times.
@@ -29,6 +24,8 @@ export interface Documents {
   readonly bytes: Uint8Array;
   /** Where in `bytes` each document begins; its length is its own first int32. */
   readonly offsets: readonly number[];
+  /** Nothing else refers to the memory of `bytes`: who has encoded them may give it back (lib/give-back.ts). */
+  readonly isOwn?: boolean;
   /** Set where a worker has encoded the documents already: `bytes` and `offsets` are empty then. */
   readonly encoded?: EncodedDocuments;
 }
@@ -117,6 +114,8 @@ export interface RangeProgress {
   readonly from?: string;
   /** Exclusive; absent: to the highest key. */
   readonly to?: string;
+  /** Which of the ranges of its collection it is, where each has an output of its own. */
+  readonly part?: number;
   /** The last key that has been written. */
   readonly last?: string;
   readonly done: boolean;

@@ -15,7 +15,8 @@ import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { BEGINNING, timestampOf } from "./cluster-time.ts";
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
+import type { CursorReply } from "./cursor-reply.ts";
+import { askAlone } from "./reply-alone.ts";
 import { type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgress } from "./record.ts";
 
 export interface SnapshotSettings {
@@ -146,13 +147,13 @@ function withoutRepeated(documents: Documents, last: string | undefined): Docume
   const { bytes, offsets } = documents;
   const first = offsets[0];
   if (last === undefined || first === undefined || !sameKey(keyOf(bytes, first), last)) return documents;
-  return { bytes, offsets: offsets.slice(1) };
+  return { ...documents, offsets: offsets.slice(1) };
 }
 
 /** One more was asked for, in case the first is a repeated one. */
 function firstOf(documents: Documents, count: number): Documents {
-  const { bytes, offsets } = documents;
-  return offsets.length <= count ? documents : { bytes, offsets: offsets.slice(0, count) };
+  const { offsets } = documents;
+  return offsets.length <= count ? documents : { ...documents, offsets: offsets.slice(0, count) };
 }
 
 function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> {
@@ -183,7 +184,7 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
     try {
-      const reply = parseCursorReply(await client.db(info.namespace.db).command(command, { raw: true, signal }));
+      const reply = await askAlone(client, info.namespace.db, command, signal);
       checkNotOlder(settings, reply);
       if (reply.id !== 0n) killCursor(settings, reply.id);
       return { ...reply, isWhole: !singleBatch && reply.id === 0n };

@@ -1,0 +1,121 @@
+/** Into which ranges collections are cut, where each has a file (--split) or a process (--shard) of its own. */
+
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
+
+import type { Connection } from "../connect/client.ts";
+import { MongotapError } from "../errors.ts";
+import { countOf } from "../observe/stats.ts";
+import { type CollectionInfo, measure } from "../source/catalog.ts";
+import { cutEvenly, documentsIn } from "../source/cuts.ts";
+import { nameOf, type RangeProgress } from "../source/record.ts";
+import { type Cuts, loadRanges, type RangesFile, shareRanges } from "../state/ranges-file.ts";
+import type { Invocation } from "./command.ts";
+
+/** By `db.collection`, for each collection that is cut: the ranges that this process reads. */
+export type Ranges = ReadonlyMap<string, readonly RangeProgress[]>;
+
+/** About so much BSON goes into one file. */
+const BYTES_PER_PART = 256_000_000;
+/** Where there is that much to cut at all. */
+const LEAST_PARTS = 4;
+const MOST_PARTS = 9_999;
+const WORTH_CUTTING = 1_000;
+
+/**
+ * Cuts the collections of `infos`, of which nothing has been read; the whole of one that has no `_id` index to cut by
+ * (views, time series) is one share's.
+ * @throws MongotapError `connect`, `auth`, `state` when --ranges names something else, `output` when it cannot be written
+ */
+export async function rangesOf(
+  connection: Connection,
+  infos: readonly CollectionInfo[],
+  { settings, log, world }: Pick<Invocation, "settings" | "log" | "world">,
+): Promise<Ranges> {
+  const { shard, split, ranges: path } = settings;
+  if (!shard && !split) return new Map();
+  const shares = shard?.of ?? 1;
+  const found = path === undefined ? undefined : await loadRanges(path);
+  const cut = async (): Promise<RangesFile> => {
+    const collections: Record<string, Cuts> = {};
+    for (const info of infos.filter(({ type }) => type === "collection")) {
+      collections[nameOf(info.namespace)] = await cutsOf(connection, info, { shares, split }, world.signal);
+    }
+    return { formatVersion: 1, shares, collections };
+  };
+  const file = found ?? (path === undefined ? await cut() : await shareRanges(resolve(path), await cut()));
+  if (path !== undefined) checkMeant(path, file, infos, shares);
+  if (shard) {
+    const which = `share ${shard.index}/${shares}: ${countOf(infos.length, "collection")} cut as ${digestOf(file)}`;
+    if (path === undefined) {
+      log.warn(
+        `${which}; every share has to report the same, or documents are missing or twice: --ranges FILE makes sure`,
+      );
+    } else log.info(`${which}, as ${path} says`);
+  }
+  const mine = shard?.index ?? 0;
+  return new Map(infos.map((info) => [nameOf(info.namespace), ownRanges(info, file, { shares, mine })]));
+}
+
+async function cutsOf(
+  { client }: Connection,
+  info: CollectionInfo,
+  { shares, split }: { readonly shares: number; readonly split: boolean },
+  signal: AbortSignal,
+): Promise<Cuts> {
+  const count = await documentsIn(client, info.namespace);
+  const wanted = split ? await filesFor(client, info, count) : 1;
+  const parts = shares * Math.ceil(wanted / shares);
+  return { uuid: info.uuid, parts, keys: await cutEvenly(client, info.namespace, { parts, count }, signal) };
+}
+
+async function filesFor(client: Connection["client"], info: CollectionInfo, count: number): Promise<number> {
+  if (count < WORTH_CUTTING) return 1;
+  const { bytes } = await measure(client, info);
+  return Math.min(MOST_PARTS, Math.max(LEAST_PARTS, Math.ceil((bytes ?? 0) / BYTES_PER_PART)));
+}
+
+function checkMeant(path: string, file: RangesFile, infos: readonly CollectionInfo[], shares: number): void {
+  const wrong = (what: string): MongotapError =>
+    new MongotapError("state", `${path} ${what}`, {
+      hint: "All shares of one backfill need the same file and the same --shard …/n; name a new file for a new backfill.",
+    });
+  if (file.shares !== shares) throw wrong(`cuts for ${file.shares} shares, not ${shares}`);
+  for (const { namespace, uuid, type } of infos) {
+    if (type !== "collection") continue;
+    const name = nameOf(namespace);
+    const cuts = file.collections[name];
+    if (cuts === undefined) throw wrong(`does not say where ${name} is cut`);
+    if (cuts.uuid !== uuid) throw wrong(`is about a ${name} that was dropped or re-created since`);
+  }
+}
+
+/** The ranges of one share: neighbours, each numbered among all. What is another's is done, as far as we are concerned. */
+function ownRanges(
+  { namespace, type }: CollectionInfo,
+  { collections }: RangesFile,
+  { shares, mine }: { readonly shares: number; readonly mine: number },
+): readonly RangeProgress[] {
+  const name = nameOf(namespace);
+  const others: RangeProgress = { rows: 0, done: true };
+  const cuts = collections[name];
+  if (type !== "collection" || cuts === undefined) {
+    const owner = Number.parseInt(digestOf(name), 16) % shares;
+    return owner === mine ? [{ rows: 0, done: false, part: 0 }] : [others];
+  }
+  const bounds = [undefined, ...cuts.keys, undefined];
+  const perShare = cuts.parts / shares;
+  const own = Array.from({ length: cuts.keys.length + 1 }, (_, part) => part)
+    .filter((part) => Math.floor(part / perShare) === mine)
+    .map((part) => rangeOf(part, bounds[part], bounds[part + 1]));
+  return own.length === 0 ? [others] : own;
+}
+
+function rangeOf(part: number, from: string | undefined, to: string | undefined): RangeProgress {
+  const bounds = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+  return { ...bounds, part, rows: 0, done: false };
+}
+
+function digestOf(what: unknown): string {
+  return createHash("sha256").update(JSON.stringify(what)).digest("hex").slice(0, 8);
+}

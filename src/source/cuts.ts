@@ -40,8 +40,9 @@ export async function findCut(
 }
 
 /**
- * Cuts a collection of `count` documents into ranges of as many documents each, and resolves to the keys between them:
- * `parts` - 1 of them, or fewer where there are not so many documents. The same documents and `count` give the same keys.
+ * Cuts a collection of `count` documents into ranges of as many documents each (give or take one), and resolves to the
+ * keys between them: `parts` - 1 of them, or fewer where there are not so many documents. The same documents and `count`
+ * give the same keys.
  * @throws MongotapError `connect`, `auth`
  */
 export async function cutEvenly(
@@ -50,10 +51,11 @@ export async function cutEvenly(
   { parts, count }: { readonly parts: number; readonly count: number },
   signal: AbortSignal,
 ): Promise<string[]> {
-  const step = Math.max(1, Math.ceil(count / parts));
   const keys: string[] = [];
   let range: RangeProgress = { rows: 0, done: false };
   while (keys.length < parts - 1) {
+    const [before, behind] = [keys.length, keys.length + 1].map((cut) => Math.floor((cut * count) / parts));
+    const step = Math.max(1, (behind ?? 0) - (before ?? 0));
     const { key } = await findCut(client, namespace, range, step, signal);
     if (key === undefined) break;
     keys.push(key);

@@ -39,7 +39,10 @@ export function settingsOf(client: MongoClient, info: CollectionInfo): SnapshotS
 }
 
 /** Ids of every type among so many strings. What the collation takes for equal to another is left out by the server. */
-export async function insertMixed({ database, collection }: Prepared, strings = 150): Promise<void> {
+export async function insertMixed(
+  { database, collection }: Pick<Prepared, "database" | "collection">,
+  strings = 150,
+): Promise<void> {
   const ids = [...everyIdType.map(({ id }) => id), ...Array.from({ length: strings }, (_, i) => `key ${i * 7919}`)];
   const insert = {
     insert: collection.collectionName,

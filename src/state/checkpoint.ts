@@ -102,7 +102,7 @@ export interface LoadOptions {
  */
 export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<Checkpoint | undefined> {
   if (options.readOnly !== true) await removeLeftovers(path);
-  const text = await readOwnFile(path);
+  const text = await readOwnFile(path, unusable);
   return text === undefined ? undefined : parse(path, text);
 }
 

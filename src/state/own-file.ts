@@ -12,14 +12,17 @@ const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NO
 
 /**
  * Resolves to the text of the file at `path`; `undefined` when there is no such file.
- * @throws MongotapError `state` when it is not a regular file, not readable, another user's, or writable by others.
+ * @throws what `refusal` makes when it is not a regular file, not readable, another user's, or writable by others.
  */
-export async function readOwnFile(path: string): Promise<string | undefined> {
+export async function readOwnFile(
+  path: string,
+  refusal: (path: string, why: string, cause?: unknown) => MongotapError,
+): Promise<string | undefined> {
   try {
     const handle = await open(path, FLAGS);
     try {
       const wrong = objectionTo(await handle.stat());
-      if (wrong !== undefined) throw unreadable(path, wrong);
+      if (wrong !== undefined) throw refusal(path, wrong);
       return await handle.readFile("utf8");
     } finally {
       await handle.close();
@@ -27,8 +30,8 @@ export async function readOwnFile(path: string): Promise<string | undefined> {
   } catch (error) {
     if (error instanceof MongotapError) throw error;
     if (codeOf(error) === "ENOENT") return undefined;
-    if (codeOf(error) === "ELOOP") throw unreadable(path, "it is a symbolic link", error);
-    throw unreadable(path, reasonOf(error), error);
+    if (codeOf(error) === "ELOOP") throw refusal(path, "it is a symbolic link", error);
+    throw refusal(path, reasonOf(error), error);
   }
 }
 
@@ -40,10 +43,4 @@ function objectionTo(stats: Stats): string | undefined {
   if (self !== undefined && stats.uid !== self) return `it belongs to another user (uid ${stats.uid}, not ${self})`;
   if ((stats.mode & 0o022) !== 0) return "other users may write to it (chmod go-w)";
   return undefined;
-}
-
-function unreadable(path: string, why: string, cause?: unknown): MongotapError {
-  return new MongotapError("state", `the state file ${path} cannot be used: ${why}; nothing was started over`, {
-    cause,
-  });
 }

@@ -3,7 +3,7 @@
  * first that finds none makes it, as a whole or not at all; it is never changed.
  */
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { link, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
@@ -38,6 +38,7 @@ const schema = v.strictObject({
     v.string(),
     v.strictObject({ uuid: v.nullable(v.string()), parts: count, keys: v.array(v.string()) }),
   ),
+  checksum: v.string(),
 }) satisfies v.GenericSchema<RangesFile>;
 
 /**
@@ -45,16 +46,27 @@ const schema = v.strictObject({
  * @throws MongotapError `state` when it cannot be used
  */
 export async function loadRanges(path: string): Promise<RangesFile | undefined> {
-  const text = await readOwnFile(path);
+  const text = await readOwnFile(path, unusable);
   if (text === undefined) return undefined;
   try {
-    return v.parse(schema, JSON.parse(text));
+    const { checksum, ...ranges } = v.parse(schema, JSON.parse(text));
+    if (checksum === checksumOf(ranges)) return ranges;
   } catch (error) {
-    throw new MongotapError("state", `${path} does not say where collections are cut: ${reasonOf(error)}`, {
-      hint: "Give all shares the file that one of them has made, or a name where there is none yet.",
-      cause: error,
-    });
+    throw unusable(path, reasonOf(error), error);
   }
+  throw unusable(path, "its checksum does not match: it was damaged or changed by hand");
+}
+
+/** Keys in another order would not be refused by the server, but asked for again and again. */
+function checksumOf(ranges: RangesFile): string {
+  return `sha256:${createHash("sha256").update(JSON.stringify(ranges)).digest("hex")}`;
+}
+
+function unusable(path: string, why: string, cause?: unknown): MongotapError {
+  return new MongotapError("state", `the file ${path}, which says where collections are cut, cannot be used: ${why}`, {
+    hint: "Give all shares the file that one of them has made, or a name where there is none yet.",
+    cause,
+  });
 }
 
 /**
@@ -64,7 +76,8 @@ export async function loadRanges(path: string): Promise<RangesFile | undefined> 
 export async function shareRanges(path: string, ranges: RangesFile): Promise<RangesFile> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}.tmp`);
   try {
-    await writeFile(temporary, `${JSON.stringify(ranges, null, 1)}\n`, { mode: 0o600, flag: "wx", flush: true });
+    const text = `${JSON.stringify({ ...ranges, checksum: checksumOf(ranges) }, null, 1)}\n`;
+    await writeFile(temporary, text, { mode: 0o600, flag: "wx", flush: true });
     await link(temporary, path); // unlike a rename it takes nobody's place
     await syncDirectory(dirname(path));
   } catch (error) {

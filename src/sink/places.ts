@@ -26,10 +26,11 @@ export async function namesWithin(
     owners.set(path, namespace);
   }
   return (namespace) => {
-    const path = pathIn(namespace, targets, options);
+    const { name } = wholeOf(namespace);
+    const path = pathIn(name, targets, options);
     const owner = owners.get(path);
-    if (owner !== undefined && owner !== namespace) throw shared(path, owner, namespace);
-    return join(directory, path);
+    if (owner !== undefined && owner !== name) throw shared(path, owner, name);
+    return join(directory, pathIn(namespace, targets, options));
   };
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import fc from "fast-check";
-import { fileNameOf } from "../../src/sink/file-names.ts";
+import { fileNameOf, partPathOf } from "../../src/sink/file-names.ts";
 
 const HOSTILE = [
   "../../etc/x",
@@ -81,11 +81,12 @@ for (const foldsCase of [false, true]) {
     }
   });
 
+  const name = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 60 }),
+    fc.string({ unit: fc.constantFrom("a", "A", ".", "%", "~", "u", "8", "/", "é", "\ud800"), maxLength: 8 }),
+  );
+
   test(`fileNameOf() never gives two names one file (foldsCase ${foldsCase})`, () => {
-    const name = fc.oneof(
-      fc.string({ unit: "binary", maxLength: 60 }),
-      fc.string({ unit: fc.constantFrom("a", "A", ".", "%", "~", "u", "8", "/", "é", "\ud800"), maxLength: 8 }),
-    );
     fc.assert(
       fc.property(name, name, (a, b) => {
         expect(seen(fileNameOf(a, options)) === seen(fileNameOf(b, options))).toBe(a === b);
@@ -93,4 +94,27 @@ for (const foldsCase of [false, true]) {
       { numRuns: 1000 },
     );
   });
+
+  test(`no collection has the name of a part, and no two parts share one (foldsCase ${foldsCase})`, () => {
+    const hostile = HOSTILE.flatMap((text) => [text, `${text}~0003`, `${text}~0003.ndjson`, `${text}~u1~0003`]);
+    const partsOf = (text: string): string[] => {
+      const whole = fileNameOf(text, options);
+      return [whole, ...[0, 3, 30, 9_999, 30_003].map((part) => partPathOf(whole, part))].map(seen);
+    };
+    const names = hostile.flatMap(partsOf);
+    expect(new Set(names).size).toBe(names.length);
+    for (const part of names) expect(`${part}.partial`.length).toBeLessThan(256);
+    fc.assert(
+      fc.property(name, name, fc.nat(99_999), (a, b, part) => {
+        expect(seen(fileNameOf(b, options))).not.toBe(seen(partPathOf(fileNameOf(a, options), part)));
+        if (a !== b) expect(partsOf(a).filter((path) => partsOf(b).includes(path))).toEqual([]);
+      }),
+      { numRuns: 1000 },
+    );
+  });
 }
+
+test("partPathOf() numbers the file, in a folder as well, so that a listing has them in order", () => {
+  expect(partPathOf("shop.orders.ndjson", 3)).toBe("shop.orders~0003.ndjson");
+  expect(partPathOf("acmeCo/x.ndjson/y.ndjson", 12_345)).toBe("acmeCo/x.ndjson/y~12345.ndjson");
+});

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { partOf } from "../../src/lib/part-name.ts";
 import { filePathOf } from "../../src/sink/file-names.ts";
 import type { OutputMark } from "../../src/sink/sink.ts";
 import { openDirectory, put, scratch } from "./sinks.ts";
@@ -86,6 +87,34 @@ describe("a folder with targets", () => {
     const sink = await openDirectory(dir.at("out"), { targets: new Map([["a.b", "c.d"]]) });
     await expect(put(sink, ["c.d", "1\n"])).rejects.toThrow("a.b and c.d would both be written to c.d.ndjson");
     await sink[Symbol.asyncDispose]();
+  });
+
+  test("refuses two collections whose parts would share a file", async () => {
+    using dir = scratch();
+    const sink = await openDirectory(dir.at("out"), { targets: new Map([["a.b", "c.d"]]) });
+    await expect(put(sink, [partOf("c.d", 2), "1\n"])).rejects.toThrow(
+      "a.b and c.d would both be written to c.d.ndjson",
+    );
+    await sink[Symbol.asyncDispose]();
+  });
+
+  test("has the parts of a collection under its target, and goes on with them", async () => {
+    using dir = scratch();
+    const [first, second] = [partOf("shop.orders", 0), partOf("shop.orders", 1)];
+    const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
+    await put(sink, [first, "1\n"], [second, "2\n"], [partOf("shop.other", 1), "3\n"]);
+    const marks = await sink.flush();
+    await sink.committed();
+    await sink[Symbol.asyncDispose]();
+    const files = ["acmeCo/orders~0000.ndjson", "acmeCo/orders~0001.ndjson", "shop.other~0001.ndjson"];
+    expect(filesIn(dir.at("out"))).toEqual(files);
+    const again = await openDirectory(dir.at("out"), { targets: TARGETS, marks });
+    await put(again, [second, "4\n"]);
+    await again.flush();
+    await again[Symbol.asyncDispose]();
+    expect(readFileSync(dir.at("out/acmeCo/orders~0001.ndjson"), "utf8")).toBe("2\n4\n");
+    const moved = new Map([["shop.orders", "elsewhere"]]);
+    await expect(openDirectory(dir.at("out"), { targets: moved, marks })).rejects.toThrow("its target is now");
   });
 
   test("says what is in the way", async () => {

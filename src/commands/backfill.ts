@@ -21,19 +21,25 @@ export const backfill: Command = async (invocation) => {
     bounded: true,
     async sourceOf(opened) {
       if (isDone(opened)) return undefined;
-      const { collections, saved } = opened;
-      const isKnown = ({ namespace }: CollectionInfo): boolean =>
-        nameOf(namespace) in (saved?.position.collections ?? {});
-      const ranges = await rangesOf(
-        opened,
-        collections.filter((info) => !isKnown(info)),
-        invocation,
-      );
+      const { collections } = opened;
+      const ranges = await allRanges(opened, invocation);
       const readables = collections.map((info) => readableOf(opened, info, ranges.get(nameOf(info.namespace))));
       return { source: backfillSource(readables), outputs: collections.flatMap((info) => outputsOf(info, ranges)) };
     },
   });
 };
+
+/** As they stand in the state; of what that does not know, as it is cut now. */
+async function allRanges(opened: Opened, invocation: Invocation): Promise<Ranges> {
+  const { shard, split } = invocation.settings;
+  if (!shard && !split) return new Map();
+  const { collections, saved } = opened;
+  const known = saved?.position.collections ?? {};
+  const unknown = collections.filter(({ namespace }) => !(nameOf(namespace) in known));
+  const kept = Object.entries(known).map(([name, { ranges }]) => [name, ranges] as const);
+  const cut = saved && unknown.length === 0 ? [] : await rangesOf(opened, unknown, invocation);
+  return new Map([...kept, ...cut]);
+}
 
 /** Whose files are made at once, so that they are there even if no line comes. */
 function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {

@@ -29,9 +29,12 @@ export interface Asked {
   readonly acceptChange: boolean;
 }
 
-/** A capture or tail may read more or less than before; another command on the same state is always a mistake. */
+/**
+ * A capture or tail may read more or less than before; another command on the same state is always a mistake. What has
+ * been cut stays cut: a state of share 0 says nothing of what share 1 has to read.
+ */
 const MAY_CHANGE: Readonly<Record<string, readonly string[]>> = { capture: ["namespaces"], tail: ["namespaces"] };
-const NEVER = "command";
+const NEVER: readonly string[] = ["command", "shard", "split"];
 
 /**
  * Loads the state at `path`, unless the run starts `fresh`. Where the output has changed, its marks are left behind.
@@ -45,7 +48,7 @@ export async function loadFor(
   const saved = await loadCheckpoint(path);
   if (!saved) return undefined;
   const allowed = MAY_CHANGE[fingerprint["command"] ?? ""] ?? [];
-  const refused = (name: string): boolean => name === NEVER || (!acceptChange && !allowed.includes(name));
+  const refused = (name: string): boolean => NEVER.includes(name) || (!acceptChange && !allowed.includes(name));
   const differences = fingerprintDifference(saved.pipeline, fingerprint);
   if (differences.some((text) => refused(text.slice(0, text.indexOf(":"))))) {
     throw new MongotapError("state", `${path} was made by another command line: ${differences.join("; ")}`, {

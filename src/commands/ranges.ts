@@ -33,7 +33,6 @@ export async function rangesOf(
   { settings, log, world }: Pick<Invocation, "settings" | "log" | "world">,
 ): Promise<Ranges> {
   const { shard, split, ranges: path } = settings;
-  if (!shard && !split) return new Map();
   const shares = shard?.of ?? 1;
   const found = path === undefined ? undefined : await loadRanges(path);
   const cut = async (): Promise<RangesFile> => {

@@ -77,7 +77,7 @@ async function* readAll(
   };
   // With a limit nothing is read that is not wanted.
   const width = Number.isFinite(limit) ? 1 : RANGES_AHEAD;
-  for await (const [{ collection, index }, { documents, at, progress }] of inOrder(
+  for await (const [{ collection, index, range }, { documents, at, progress }] of inOrder(
     tasksOf(collections, from),
     width,
     read,
@@ -86,8 +86,9 @@ async function* readAll(
     const name = nameOf(namespace);
     left -= documentCount(documents);
     const before = position.collections[name] ?? fresh(uuid, "copying");
-    position = withCollection(position, name, withRange(before, index, progress));
-    const { part } = progress;
+    const { part } = range;
+    const named = part === undefined ? progress : { ...progress, part };
+    position = withCollection(position, name, withRange(before, index, named));
     const rows = { kind: "rows", namespace, documents, at, ...(part === undefined ? {} : { part }) } as const;
     yield { ...rows, position: resumable || progress.done ? position : undefined };
     if (left <= 0) return;

@@ -37,15 +37,19 @@ async function contentOf(folder: string): Promise<Record<string, Buffer>> {
 }
 
 test.each([
-  ["one file", "out/all.ndjson", []],
-  ["a folder of files", "out/", []],
-  ["one file by three workers", "out/all.ndjson", ["--workers", "3", "--max-memory", "1MB"]],
+  ["one file", "out/all.ndjson", [], []],
+  ["a folder of files", "out/", [], []],
+  ["one file by three workers", "out/all.ndjson", ["--workers", "3", "--max-memory", "1MB"], []],
+  ["a folder of files for each collection", "out/", ["--max-memory", "1MB"], ["--split"]],
+  ["the files of one share", "out/", [], ["--shard", "1/3", "--ranges", "DIR/ranges"]],
 ] as const)(
   "a backfill into %s that is killed -9 at any moment leaves, byte for byte, what an undisturbed one does",
-  async (_, target, more) => {
+  async (_, target, pace, parts) => {
     await using calm = await tempDir();
-    await tap.expect(0, ["backfill", name, "--out", calm.join("out/"), "--log-level", "error"]);
-    await tap.expect(0, ["backfill", name, "--out", calm.join("all.ndjson")]);
+    const partsIn = (folder: string): string[] => parts.map((arg) => arg.replace("DIR", folder));
+    if (target.endsWith("/"))
+      await tap.expect(0, ["backfill", name, "--out", calm.join("out/"), ...partsIn(calm.path)]);
+    else await tap.expect(0, ["backfill", name, "--out", calm.join("all.ndjson")]);
     const expected = target.endsWith("/")
       ? await contentOf(calm.join("out"))
       : { "all.ndjson": await readFile(calm.join("all.ndjson")) };
@@ -56,7 +60,16 @@ test.each([
       await using dir = await tempDir();
       // Nothing is there: not even the folder.
       const state = dir.join("state");
-      const args = ["backfill", name, "--out", `${dir.path}/${target}`, "--state", state, ...more];
+      const args = [
+        "backfill",
+        name,
+        "--out",
+        `${dir.path}/${target}`,
+        "--state",
+        state,
+        ...pace,
+        ...partsIn(dir.path),
+      ];
       if (!target.endsWith("/")) await Bun.write(dir.join("out/.keep"), "");
       const deaths = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS - kills);
       kills += deaths.kills;

@@ -86,9 +86,8 @@ async function* readAll(
     const name = nameOf(namespace);
     left -= documentCount(documents);
     const before = position.collections[name] ?? fresh(uuid, "copying");
-    const { part } = range;
-    const named = part === undefined ? progress : { ...progress, part };
-    position = withCollection(position, name, withRange(before, index, named));
+    position = withCollection(position, name, withRange(before, index, progress));
+    const { part } = range; // a view that is read as a whole has progress that knows of none
     const rows = { kind: "rows", namespace, documents, at, ...(part === undefined ? {} : { part }) } as const;
     yield { ...rows, position: resumable || progress.done ? position : undefined };
     if (left <= 0) return;

@@ -47,12 +47,15 @@ describe("--split", () => {
     expect(readdirSync(dir.join("out")).toSorted()).toEqual(args.map((arg) => `${arg}~0000.ndjson`).toSorted());
   });
 
-  test("of a share has the share's files only, under the numbers that they have among all", async () => {
+  test("of a share has the share's files only: neighbours, under the numbers that they have among all", async () => {
     await using dir = await tempDir();
-    await allShares(tap, () => [orders, "--split", "--out", dir.join("out/"), "--ranges", dir.join("ranges")], 2);
-    const files = await filesIn(dir.join("out"));
-    expect(files.map(([file]) => file)).toEqual([0, 1, 2, 3].map((part) => `${orders}~000${part}.ndjson`));
-    expect(files.map(([, text]) => text).join("") === whole.get("orders")).toBe(true);
+    const args = [orders, "--split", "--ranges", dir.join("ranges")];
+    await allShares(tap, (index) => [...args, "--out", dir.join(`out${index}/`)], 2);
+    const shares = [await filesIn(dir.join("out0")), await filesIn(dir.join("out1"))];
+    const nameOf = (part: number): string => `${orders}~000${part}.ndjson`;
+    expect(shares.map((files) => files.map(([file]) => file))).toEqual([[0, 1].map(nameOf), [2, 3].map(nameOf)]);
+    const texts = shares.flat().map(([, text]) => text);
+    expect(texts.join("") === whole.get("orders")).toBe(true);
   });
 
   test("numbers the file that the target of a binding names", async () => {

@@ -96,7 +96,10 @@ for (const foldsCase of [false, true]) {
   });
 
   test(`no collection has the name of a part, and no two parts share one (foldsCase ${foldsCase})`, () => {
-    const hostile = HOSTILE.flatMap((text) => [text, `${text}~0003`, `${text}~0003.ndjson`, `${text}~u1~0003`]);
+    const hostile = HOSTILE.flatMap((text) => [
+      text,
+      ...["~", ".", "-", "_", "%7E", "~u1~"].flatMap((sign) => [`${text}${sign}0003`, `${text}${sign}0003.ndjson`]),
+    ]);
     const partsOf = (text: string): string[] => {
       const whole = fileNameOf(text, options);
       return [whole, ...[0, 3, 30, 9_999, 30_003].map((part) => partPathOf(whole, part))].map(seen);

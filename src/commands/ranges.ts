@@ -3,14 +3,15 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 
-import type { Connection } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
+import { type Binding, isBoundByName } from "../source/bindings.ts";
 import { type CollectionInfo, measure } from "../source/catalog.ts";
 import { cutEvenly, documentsIn } from "../source/cuts.ts";
 import { nameOf, type RangeProgress } from "../source/record.ts";
 import { type Cuts, loadRanges, type RangesFile, shareRanges } from "../state/ranges-file.ts";
 import type { Invocation } from "./command.ts";
+import type { Opened } from "./session.ts";
 
 /** By `db.collection`, for each collection that is cut: the ranges that this process reads. */
 export type Ranges = ReadonlyMap<string, readonly RangeProgress[]>;
@@ -28,7 +29,7 @@ const WORTH_CUTTING = 1_000;
  * @throws MongotapError `connect`, `auth`, `state` when --ranges names something else, `output` when it cannot be written
  */
 export async function rangesOf(
-  connection: Connection,
+  connection: Pick<Opened, "client" | "bindings">,
   infos: readonly CollectionInfo[],
   { settings, log, world }: Pick<Invocation, "settings" | "log" | "world">,
 ): Promise<Ranges> {
@@ -43,7 +44,10 @@ export async function rangesOf(
     return { formatVersion: 1, shares, collections };
   };
   const file = found ?? (path === undefined ? await cut() : await shareRanges(resolve(path), await cut()));
-  if (path !== undefined) checkMeant(path, file, infos, shares);
+  if (path !== undefined) {
+    checkMeant(path, file, infos, { shares, bindings: connection.bindings });
+    for (const name of laterThan(file, infos)) log.warn(`${name} came after ${path} was made: no share reads it`);
+  }
   if (shard) {
     const which = `share ${shard.index}/${shares}: ${countOf(infos.length, "collection")} cut as ${digestOf(file)}`;
     if (path === undefined) {
@@ -57,7 +61,7 @@ export async function rangesOf(
 }
 
 async function cutsOf(
-  { client }: Connection,
+  { client }: Pick<Opened, "client">,
   info: CollectionInfo,
   { shares, split }: { readonly shares: number; readonly split: boolean },
   signal: AbortSignal,
@@ -68,13 +72,24 @@ async function cutsOf(
   return { uuid: info.uuid, parts, keys: await cutEvenly(client, info.namespace, { parts, count }, signal) };
 }
 
-async function filesFor(client: Connection["client"], info: CollectionInfo, count: number): Promise<number> {
+async function filesFor(client: Opened["client"], info: CollectionInfo, count: number): Promise<number> {
   if (count < WORTH_CUTTING) return 1;
   const { bytes } = await measure(client, info);
   return Math.min(MOST_PARTS, Math.max(LEAST_PARTS, Math.ceil((bytes ?? 0) / BYTES_PER_PART)));
 }
 
-function checkMeant(path: string, file: RangesFile, infos: readonly CollectionInfo[], shares: number): void {
+/** Collections of a database that is bound as a whole: nobody asked for those that were not there. */
+function laterThan({ collections }: RangesFile, infos: readonly CollectionInfo[]): string[] {
+  const real = infos.filter(({ type }) => type === "collection").map(({ namespace }) => nameOf(namespace));
+  return real.filter((name) => !(name in collections));
+}
+
+function checkMeant(
+  path: string,
+  file: RangesFile,
+  infos: readonly CollectionInfo[],
+  { shares, bindings }: { readonly shares: number; readonly bindings: readonly Binding[] },
+): void {
   const wrong = (what: string): MongotapError =>
     new MongotapError("state", `${path} ${what}`, {
       hint: "All shares of one backfill need the same file and the same --shard …/n; name a new file for a new backfill.",
@@ -84,8 +99,9 @@ function checkMeant(path: string, file: RangesFile, infos: readonly CollectionIn
     if (type !== "collection") continue;
     const name = nameOf(namespace);
     const cuts = file.collections[name];
-    if (cuts === undefined) throw wrong(`does not say where ${name} is cut`);
-    if (cuts.uuid !== uuid) throw wrong(`is about a ${name} that was dropped or re-created since`);
+    if (cuts === undefined && isBoundByName(bindings, name)) throw wrong(`does not say where ${name} is cut`);
+    if (cuts !== undefined && cuts.uuid !== uuid)
+      throw wrong(`is about a ${name} that was dropped or re-created since`);
   }
 }
 
@@ -98,7 +114,8 @@ function ownRanges(
   const name = nameOf(namespace);
   const others: RangeProgress = { rows: 0, done: true };
   const cuts = collections[name];
-  if (type !== "collection" || cuts === undefined) {
+  if (type === "collection" && cuts === undefined) return [others];
+  if (cuts === undefined) {
     const owner = Number.parseInt(digestOf(name), 16) % shares;
     return owner === mine ? [{ rows: 0, done: false, part: 0 }] : [others];
   }

@@ -12,12 +12,14 @@
  * what the sink holds, so the run ends and the next one begins from what is committed.
  */
 
+import { setImmediate } from "node:timers/promises";
+
 import { MongotapError } from "../errors.ts";
 import { prefetch, settledWithin, sleep } from "../lib/async.ts";
 import { giveBack } from "../lib/give-back.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
-import { type Batch, documentCount, type Position, type Source } from "../source/record.ts";
+import { type Batch, bsonBytes, documentCount, type Position, type Source } from "../source/record.ts";
 import { backoffMs, shouldCommit } from "./retry.ts";
 
 export interface PumpSettings {
@@ -50,6 +52,8 @@ export interface PumpResult {
 /** A pipe that nobody reads holds up a stop for no longer than this. */
 const DRAIN_MS = 500;
 const READ_AHEAD = 1;
+/** Encoding takes longer than a round trip on a local network. */
+const LARGE = 256 * 1024;
 
 /** @throws MongotapError when the run cannot go on; what was written before is committed, except after sink errors. */
 export function pump(settings: PumpSettings): Promise<PumpResult> {
@@ -127,6 +131,8 @@ class Pump {
   }
 
   async #write(batch: Batch): Promise<void> {
+    // What asks for the next batch has been called, but is on the wire only when this thread has had a moment for it.
+    if (bsonBytes(batch.documents) > LARGE) await setImmediate();
     const { bytes, segments, lines } = this.#s.encoder.encode(batch);
     if (bytes.length > 0)
       await this.#useSink(() => settledWithin(this.#s.sink.write(bytes, segments), this.#s.signal, DRAIN_MS));

@@ -4,6 +4,8 @@
  * re-opens once (docs/decisions/001-raw-commands.md).
  */
 
+import { setImmediate } from "node:timers/promises";
+
 import type { ClientSession, MongoClient } from "mongodb";
 import { Long } from "mongodb";
 
@@ -17,7 +19,7 @@ import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { findEndings } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
 import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.ts";
-import type { ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
 import {
@@ -29,11 +31,21 @@ import {
   type StreamStart,
 } from "./stream-command.ts";
 
+/** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
+const LARGE = 256 * 1024;
+/**
+ * About what a reply shall have. The server would fill 16 MB of it, and as the next one is made while one is taken apart,
+ * larger ones gain nothing and cost memory: half of it, as `bun scripts/bench.ts --only tail` shows.
+ */
+const REPLY_BYTES = 4 * 1024 * 1024;
+const FIRST_BATCH = 1_000;
+const LEAST_BATCH = 100;
+
 export interface StreamSettings extends StreamShape {
   readonly client: MongoClient;
   /** Through mongos, an event at the time of a high-water mark may still come from another shard. */
   readonly sharded: boolean;
-  /** How many events a reply may hold; absent: what fits. */
+  /** The most events that a reply may hold. */
   readonly batchSize?: number | undefined;
 }
 
@@ -57,6 +69,10 @@ export class ChangeStream implements EventStream {
   /** The last reply was empty: at that moment the server had nothing left behind our token. */
   #drained = false;
   #ended: MongotapError | undefined;
+  /** How many events the next reply may hold. */
+  #batchSize = FIRST_BATCH;
+  /** The next reply, where it has been asked for before somebody wants it. */
+  #asked: Promise<CursorReply> | undefined;
   /** One more reply is asked for before the run ends: the position shall stand behind the invalidate. */
   #invalidateDue = false;
   readonly openedAt: ClusterTime;
@@ -114,21 +130,40 @@ export class ChangeStream implements EventStream {
     this.#invalidateDue = false;
     if (this.#cursor.id === 0n)
       throw new MongotapError("connect", "the server closed the change stream without saying why");
-    const { batchSize } = this.#opening.settings;
-    const getMore = {
-      getMore: Long.fromBigInt(this.#cursor.id),
-      collection: this.#cursor.collection,
-      maxTimeMS: awaitMs,
-      ...(batchSize === undefined ? {} : { batchSize }),
-    };
+    const asked = this.#asked ?? this.#ask(awaitMs);
+    this.#asked = undefined;
     try {
-      const reply = await run(this.#opening, getMore);
+      const reply = await asked;
       this.#cursor.id = reply.id;
+      this.#adapt(reply.documents);
+      if (reply.id !== 0n && reply.documents.bytes.length >= LARGE) await this.#askAhead(awaitMs);
       return this.#toBatch(reply);
     } catch (error) {
       this.#opening.signal.throwIfAborted();
       throw explain(error, "cannot read the change stream", { since: sinceOf(this.#position) });
     }
+  }
+
+  #ask(awaitMs: number): Promise<CursorReply> {
+    return run(this.#opening, {
+      getMore: Long.fromBigInt(this.#cursor.id),
+      collection: this.#cursor.collection,
+      maxTimeMS: awaitMs,
+      batchSize: Math.min(this.#batchSize, this.#opening.settings.batchSize ?? Infinity),
+    });
+  }
+
+  /** Goes by what the last events weighed. */
+  #adapt({ bytes, offsets }: Documents): void {
+    if (offsets.length === 0) return;
+    this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * offsets.length) / bytes.length));
+  }
+
+  /** The server makes the events of a stream in one thread: it goes on while this thread takes a reply apart. */
+  async #askAhead(awaitMs: number): Promise<void> {
+    this.#asked = this.#ask(awaitMs);
+    this.#asked.catch(() => undefined); // it is awaited by the next call, or nobody wants it any more
+    await setImmediate(); // it is on the wire when this thread has had a moment for that
   }
 
   #toBatch(reply: CursorReply): EventBatch {
@@ -209,6 +244,7 @@ export class ChangeStream implements EventStream {
         .command(killCursors, { session })
         .catch(() => undefined);
     }
+    await this.#asked?.catch(() => undefined); // nobody wants it any more
     await session.endSession();
   }
 }

@@ -2,10 +2,10 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { documents } from "../support/documents.ts";
-import type { TestDatabase } from "../support/replica-set.ts";
+import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { prepareWhole, share, SLOW_MS } from "./parts.ts";
-import type { Tap } from "./tap.ts";
+import { linesIn, type Tap, tapAt } from "./tap.ts";
 
 let database: TestDatabase;
 let tap: Tap;
@@ -14,6 +14,22 @@ let orders: string;
 beforeAll(async () => {
   ({ database, tap, orders } = await prepareWhole());
 }, SLOW_MS);
+
+test("a collection that came into a database after --ranges was made is left out by all shares, and that is said", async () => {
+  await using dir = await tempDir();
+  const late = await testDatabase();
+  const whole = tapAt(late.uri);
+  await late.db.collection("first").insertMany([...documents("small", 90)]);
+  const args = (index: number): string[] => ["backfill", late.name, ...share(index), "--ranges", dir.join("ranges")];
+  await whole.expect(0, [...args(0), "--out", dir.join("0")]);
+  await late.db.collection("second").insertMany([...documents("small", 90)]);
+  for (const index of [1, 2]) {
+    const { stderr } = await whole.expect(0, [...args(index), "--out", dir.join(String(index))]);
+    expect(stderr).toContain(`${late.name}.second came after ${dir.join("ranges")} was made: no share reads it`);
+  }
+  const lines = await Promise.all(["0", "1", "2"].map((name) => linesIn(dir.join(name))));
+  expect(lines.map(({ length }) => length)).toEqual([30, 30, 30]);
+});
 
 describe("--ranges of a file that cannot be meant ends with 3, in one line that names it:", () => {
   /** Made by share 0 of 3, of the collection `few` or another. */

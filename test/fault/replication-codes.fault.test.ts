@@ -94,8 +94,7 @@ function oneEvent(): Document {
 test("A12 a server that cannot fill a reply in its time is asked for less and less, until it can", async () => {
   await using server = await startMockServer({
     on: {
-      getMore: ({ batchSize }) =>
-        batchSize > 100 ? error(50, "operation exceeded time limit") : oneEvent(),
+      getMore: ({ batchSize }) => (batchSize > 100 ? error(50, "operation exceeded time limit") : oneEvent()),
     },
   });
   await using trial = await trialOf(server.uri, ["tail", "shop.orders"]);

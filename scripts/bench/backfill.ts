@@ -13,9 +13,19 @@ import { type Contestant, takeTurns } from "./rounds.ts";
 import { SHAPES, type Shape } from "./shapes.ts";
 import type { World } from "./world.ts";
 
-export async function measureBackfill(world: World): Promise<Race[]> {
+/** Of typical documents: with all contestants, and where the server keeps up, with many documents. */
+export function measureBackfill(world: World): Promise<Race[]> {
+  return race(world, ({ name }) => name === "typical");
+}
+
+/** Of all other shapes. */
+export function measureShapes(world: World): Promise<Race[]> {
+  return race(world, ({ name }) => name !== "typical");
+}
+
+async function race(world: World, isMeant: (shape: Shape) => boolean): Promise<Race[]> {
   const races: Race[] = [];
-  for (const shape of SHAPES) {
+  for (const shape of SHAPES.filter(isMeant)) {
     if (!world.shapes.includes(shape.name)) continue;
     world.tell(`${shape.name}: loading`);
     const loaded = await loadCollection(world.client, shape.name, Math.ceil(world.documents * shape.share), shape.make);

@@ -19,6 +19,7 @@ export function writeDocs(folder: string, results: Results): void {
 
 const TITLES: Readonly<Record<string, string>> = {
   backfill: "Backfill of one collection",
+  shapes: "Backfill of other documents",
   capture: "Capture of an idle collection",
   tail: "Tail from a start time",
   latency: "Latency",
@@ -35,7 +36,9 @@ document exactly once, a sample of them compared field by field with what was in
   capture: `Both write the same lines into a file and keep a state. Capture opens the change stream first and ends when it has
 caught up.`,
   tail: `The server makes the events in one thread, which is the limit here. mongotap writes the documents with \`_meta\`, the
-driver whole events; Debezium is timed from its first event on, without its start.`,
+driver whole events; Debezium is timed from its first event on, without its start. The bare drain reads the stream of the
+collection alone; mongotap that of its database, of which the server has to filter out the rest, and that takes its one thread
+about a fifth longer ([why it is so](decisions/009-one-stream.md), [what it costs](decisions/208-replies-of-a-stream.md)).`,
   latency: `From the moment at which the writer has its acknowledgement to the moment at which the reader of the pipe has the
 line. The server, the writer, the reader and mongotap share the machine.`,
   startup: "Median of 20 runs; memory is the highest of all runs.",

@@ -1,6 +1,6 @@
 /** The subjects of the benchmark, by the names that `--only` takes. */
 
-import { measureBackfill } from "./backfill.ts";
+import { measureBackfill, measureShapes } from "./backfill.ts";
 import { measureCapture } from "./capture.ts";
 import { measureGrowth } from "./growth.ts";
 import { measureLatency } from "./latency.ts";
@@ -12,6 +12,7 @@ import type { World } from "./world.ts";
 
 export const SECTIONS: Readonly<Record<string, (world: World) => Promise<readonly Group[]>>> = {
   backfill: measureBackfill,
+  shapes: measureShapes,
   capture: measureCapture,
   tail: measureTail,
   latency: measureLatency,

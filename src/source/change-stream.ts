@@ -14,7 +14,7 @@ import { explain } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { type Binding, bindingText, isBound, nameToNamespace, onlyDatabase } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
-import { BEGINNING, isoOf, tickAfter } from "./cluster-time.ts";
+import { BEGINNING, isoOf, later, tickAfter, tickBefore } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { findEndings } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
@@ -83,9 +83,10 @@ export class ChangeStream implements EventStream {
     this.#cursor = { id: reply.id, collection: reply.collection };
     const before = resumeOf(opening.from);
     this.#position = before ?? { token: "", resume: "resumeAfter", time: BEGINNING, sequence: 0 };
-    this.openedAt = reply.operationTime ?? BEGINNING;
-    this.newest = newest ?? this.openedAt;
+    const committed = reply.operationTime ?? BEGINNING;
+    this.newest = newest ?? committed;
     this.#advance(reply, this.#position);
+    this.openedAt = later(committed, this.#beginning());
     // A stream that starts behind an invalidate must be re-opened with startAfter until it has moved on.
     if (before && this.#position.token === before.token) this.#position = before;
     // The first token of a new stream is one tick ahead of the last operation: an event of just that time may come.
@@ -116,6 +117,15 @@ export class ChangeStream implements EventStream {
 
   get position(): StreamPosition {
     return this.#position;
+  }
+
+  /**
+   * What lies before our token, and up to it if it is of an event, will not be told. That may be newer than what the
+   * majority has: a new stream begins behind the server's own last operation, and its first token is a tick ahead of that.
+   */
+  #beginning(): ClusterTime {
+    const { time } = this.#position;
+    return this.#highWater ? tickBefore(time) : time;
   }
 
   /** See docs/decisions/003-passed.md. */

@@ -31,6 +31,16 @@ export function tickAfter(time: ClusterTime): ClusterTime {
   return time.slice(0, 8) + hex32(Number.parseInt(time.slice(8), 16) + 1);
 }
 
+export function later(a: ClusterTime, b: ClusterTime): ClusterTime {
+  return a > b ? a : b;
+}
+
+/** The time before it. */
+export function tickBefore(time: ClusterTime): ClusterTime {
+  const before = (BigInt(`0x${time}`) - 1n).toString(16);
+  return time === BEGINNING ? time : before.padStart(16, "0");
+}
+
 /** Seconds since 1970. */
 function secondsOf(time: ClusterTime): number {
   return Number.parseInt(time.slice(0, 8), 16);

@@ -152,7 +152,7 @@ export interface Chunk {
 /** An open change stream. */
 export interface EventStream extends AsyncDisposable {
   readonly position: StreamPosition;
-  /** The last operation that a majority had when the stream was opened. */
+  /** What has happened up to this time may not be told: copies that go with the stream must not be older. */
   readonly openedAt: ClusterTime;
   /** The server's own last operation at that time: ahead of the majority while other members lag or are gone. */
   readonly newest: ClusterTime;

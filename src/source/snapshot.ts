@@ -39,6 +39,8 @@ const FIRST_CHUNK = 1_000;
 const SMALL_CHUNK = 1024 * 1024;
 /** What is reckoned with before the first document has come, where it must not be too much. */
 const UNKNOWN_BYTES = 16 * 1024;
+/** How long the server may wait for its majority to reach the time of a read. */
+const PATIENCE = { maxTimeMS: 60_000 };
 /** A fresh collection or index has no snapshot for a moment. */
 const SNAPSHOT_ATTEMPTS = 20;
 
@@ -178,13 +180,18 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
     find: info.namespace.collection,
     ...query,
     singleBatch,
-    readConcern: readConcernOf(settings),
     comment: "mongotap",
   };
+  let { at } = settings;
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
     try {
-      const reply = await askAlone(client, info.namespace.db, command, signal);
+      const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : PATIENCE) };
+      const reply = await askAlone(client, info.namespace.db, { ...command, ...reading }, signal);
+      if (at === undefined && isOlder(settings, reply)) {
+        at = settings.notBefore; // what the majority has is behind the stream: the server waits until it is not
+        continue;
+      }
       checkNotOlder(settings, reply);
       if (reply.id !== 0n) killCursor(settings, reply.id);
       return { ...reply, isWhole: !singleBatch && reply.id === 0n };
@@ -214,11 +221,13 @@ function readConcernOf({ info, standalone, notBefore, at }: SnapshotSettings): R
     : { level: "majority", afterClusterTime: timestampOf(notBefore) };
 }
 
-/** A snapshot from before the position of the stream would miss changes that the stream does not tell. */
-function checkNotOlder({ notBefore, info }: SnapshotSettings, { atClusterTime }: CursorReply): void {
-  if (notBefore === undefined || atClusterTime === undefined || atClusterTime >= notBefore) return;
-  throw new MongotapError(
-    "connect",
-    `the server that answered for ${nameOf(info.namespace)} is behind the change stream`,
-  );
+/** A snapshot from before the beginning of the stream would miss changes that the stream does not tell. */
+function isOlder({ notBefore }: SnapshotSettings, { atClusterTime }: CursorReply): boolean {
+  return notBefore !== undefined && atClusterTime !== undefined && atClusterTime < notBefore;
+}
+
+function checkNotOlder(settings: SnapshotSettings, reply: CursorReply): void {
+  if (!isOlder(settings, reply)) return;
+  const name = nameOf(settings.info.namespace);
+  throw new MongotapError("connect", `the server that answered for ${name} is behind the change stream`);
 }

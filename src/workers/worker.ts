@@ -81,12 +81,15 @@ function connected(): Promise<Connection> {
 
 function encode({ namespace, part }: Piece, { documents, at, exact, progress }: Chunk): EncodedChunk {
   const before = encoder.omissions;
+  // Encoding gives the memory of the documents back.
+  const count = documentCount(documents);
+  const bsonBytes = documents.bytes.length;
   const rows = { kind: "rows", namespace, documents, at, position: undefined } as const;
   const { bytes, segments } = encoder.encode(part === undefined ? rows : { ...rows, part });
   const after = encoder.omissions;
   const encoded = {
-    count: documentCount(documents),
-    bsonBytes: documents.bytes.length,
+    count,
+    bsonBytes,
     bytes: bytes.slice(),
     segments,
     badDocuments: after.badDocuments - before.badDocuments,

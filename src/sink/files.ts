@@ -55,8 +55,6 @@ export interface FileSinkOptions {
 const MOST_OPEN = 400;
 /** Files made durable at the same time. */
 const SYNCED_TOGETHER = 16;
-/** Larger writes go on while the caller prepares the next one. */
-const WRITTEN_BEHIND = 256 * 1024;
 /** As of every Unix tool: the umask decides who may read. */
 const FILE_MODE = 0o666;
 
@@ -106,10 +104,6 @@ class FileSink implements Sink {
   /** Directories in which a name was made or changed since they were last made durable. */
   readonly #dirty = new Set<string>();
   #failure: Error | undefined;
-  /** What the last write has not written yet. */
-  #behind: Promise<void> | undefined;
-  /** What is written from: used again and again. */
-  #kept = new Uint8Array(0);
   #pending: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -158,28 +152,7 @@ class FileSink implements Sink {
   }
 
   async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
-    await this.#settle();
-    const kept = this.#keep(bytes);
-    this.#behind = this.#guarded(() => this.#append(kept, segments));
-    this.#behind.catch(() => undefined); // it is told by the next call
-    if (bytes.length < WRITTEN_BEHIND) await this.#settle();
-  }
-
-  /** Resolves when what the last write left under way is written. @throws its error */
-  async #settle(): Promise<void> {
-    const behind = this.#behind;
-    this.#behind = undefined;
-    await behind;
-  }
-
-  /**
-   * A copy of `bytes`, which are free again then. Also, bytes that live in the memory of WebAssembly cannot be lent to
-   * the thread that writes: written as they are, Bun takes three to ten times as long.
-   */
-  #keep(bytes: Uint8Array): Uint8Array {
-    if (this.#kept.length < bytes.length) this.#kept = new Uint8Array(Math.ceil(bytes.length * 1.25));
-    this.#kept.set(bytes);
-    return this.#kept.subarray(0, bytes.length);
+    await this.#guarded(() => this.#append(bytes, segments));
   }
 
   async #append(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
@@ -193,7 +166,6 @@ class FileSink implements Sink {
   }
 
   async flush(): Promise<readonly OutputMark[]> {
-    await this.#settle();
     return await this.#guarded(async () => {
       if (!this.#options.durable) return [];
       return await this.#flushAll();
@@ -208,7 +180,6 @@ class FileSink implements Sink {
   }
 
   async seal(): Promise<readonly OutputMark[]> {
-    await this.#settle();
     return await this.#guarded(async () => {
       const marks = await this.#flushAll();
       if (!this.#options.seals) return marks;

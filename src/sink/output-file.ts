@@ -3,14 +3,21 @@
  * Nobody else may write to it meanwhile; if somebody does, the next `append` or `flush` says so and nothing is recorded.
  */
 
-import { constants } from "node:fs";
+import { constants, writeSync } from "node:fs";
 import { open, rename, stat, type FileHandle } from "node:fs/promises";
+import { setImmediate } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { changedOutside, outputError } from "./output-errors.ts";
 import type { OutputMark } from "./sink.ts";
 
-/** Measured: as fast as larger pieces, and it leaves the event loop and the thread pool free in between. */
+/**
+ * What is written at a time, by this very thread: that takes a third of the processor time that the thread pool takes for
+ * the same bytes, in pieces of any size, and larger ones make the system look for larger pages
+ * (docs/decisions/202-output-files.md). A disk that cannot keep up holds up whoever writes to it either way.
+ */
 const PIECE = 128 * 1024;
+/** So much is written before signals and sockets are looked after. */
+const TURN = 1 << 20;
 /** So much is left for the disk to do when everything has to be durable. */
 const SYNC_EVERY = 64 << 20;
 /** How much of the end of a file its mark vouches for. */
@@ -174,11 +181,14 @@ export class OutputFile {
 }
 
 async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(PIECE, bytes.length - done));
-    if (bytesWritten === 0) throw new Error("the system took no bytes and gave no reason");
-    done += bytesWritten;
+  for (let done = 0, turn = 0; done < bytes.length;) {
+    const written = writeSync(handle.fd, bytes, done, Math.min(PIECE, bytes.length - done));
+    if (written === 0) throw new Error("the system took no bytes and gave no reason");
+    done += written;
+    turn += written;
+    if (turn < TURN) continue;
+    turn = 0;
+    await setImmediate();
   }
 }
 

@@ -34,7 +34,7 @@ export interface OutputMark {
 export interface Sink extends AsyncDisposable {
   /**
    * Appends the segments of `bytes` in order. Resolves when `bytes` may be used again by the caller; says nothing
-   * about durability, and an error of one write may be told by the call that follows it.
+   * about durability.
    * @throws MongotapError `output` (no space, not writable, changed from outside) or `pipe` (the reader is gone);
    *   after that the sink is unusable.
    */

@@ -209,22 +209,6 @@ test("write() gives large bytes back at once: what is done to them afterwards is
   );
 });
 
-for (const call of ["write", "flush", "seal"] as const) {
-  test(`${call}() tells the failure of a large write before it, and so does every call after it`, async () => {
-    using dir = scratch();
-    const path = dir.at("out");
-    await using sink = await openFile(path, { durable: false });
-    renameSync(path, `${path}.1`);
-    await put(sink, [A, `${"x".repeat(1_000_000)}\n`]);
-    const next = { write: () => put(sink, [A, "1\n"]), flush: () => sink.flush(), seal: () => sink.seal() };
-    const failure = await failureOf(next[call]());
-    expect(failure).toMatchObject({ kind: "output" });
-    expect(await failureOf(put(sink, [A, "2\n"]))).toEqual(failure);
-    expect(await failureOf(sink.seal())).toEqual(failure);
-    expect(statSync(`${path}.1`).size).toBe(0);
-  });
-}
-
 test("openFileSink() says what is wrong with a path", async () => {
   using dir = scratch();
   mkdirSync(dir.at("folder"));

@@ -14,10 +14,11 @@ import { explain } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { type Binding, bindingText, isBound, nameToNamespace, onlyDatabase } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
-import { BEGINNING, isoOf, later, tickAfter, tickBefore } from "./cluster-time.ts";
+import { BEGINNING, isoOf, later, tickBefore } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { findEndings } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
+import { checkNotFromTheFuture, checkTimeOfToken } from "./position-checks.ts";
 import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.ts";
 import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
@@ -273,29 +274,4 @@ function sinceOf(from: StreamStart): string {
   if (from === "now") return "this moment";
   if ("at" in from) return isoOf(from.at);
   return `the saved position of ${isoOf(from.time)}`;
-}
-
-/** The time is what is compared with the server's, so it has to be that of the token which the server is sent. */
-function checkTimeOfToken({ token, time }: StreamPosition): void {
-  const own = tokenTime(tokenData(Buffer.from(token, "base64")));
-  if (own === undefined || own === time) return;
-  throw new MongotapError(
-    "state",
-    `the saved position is damaged: its token is of ${isoOf(own)}, not of ${isoOf(time)}`,
-  );
-}
-
-/**
- * A token ahead of the server's clock is accepted and then waits for ever: another cluster, or one set back in time.
- * `newest` is the server's own last operation: what the majority has may fall behind the token in an election.
- */
-function checkNotFromTheFuture(from: StreamPosition, newest: ClusterTime | undefined): void {
-  if (newest === undefined || from.time <= tickAfter(newest)) return;
-  throw new MongotapError(
-    "state",
-    "the saved position is ahead of the server's own time: it is of another cluster, or this one was set back",
-    {
-      hint: "Connect to the cluster that the state was made with, or start over with --fresh.",
-    },
-  );
 }

@@ -89,8 +89,9 @@ describe("--workers", () => {
       await new Promise((resolve) => setTimeout(resolve, 700));
       proxy.resetAll();
     }
-    const { code, stderr } = await program.done;
-    expect([code, stderr]).toEqual([0, expect.stringContaining("trying again")]);
+    // A connection that nobody uses at that moment is opened anew without a word.
+    expect((await program.done).code).toBe(0);
+    expect(proxy.accepted).toBeGreaterThan(2 * proxy.connections + 4);
     expect(digestOf(dir.join("out"))).toBe(alone);
   });
 

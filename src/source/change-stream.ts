@@ -20,7 +20,7 @@ import { findEndings } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
 import { checkNotFromTheFuture, checkTimeOfToken } from "./position-checks.ts";
 import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.ts";
-import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import type { ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
 import {
@@ -34,13 +34,6 @@ import {
 
 /** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
 const LARGE = 256 * 1024;
-/**
- * About what a reply shall have. The server would fill 16 MB of it, and as the next one is made while one is taken apart,
- * larger ones gain nothing and cost memory: half of it, as `bun scripts/bench.ts --only tail` shows.
- */
-const REPLY_BYTES = 4 * 1024 * 1024;
-const FIRST_BATCH = 1_000;
-const LEAST_BATCH = 100;
 
 export interface StreamSettings extends StreamShape {
   readonly client: MongoClient;
@@ -70,8 +63,6 @@ export class ChangeStream implements EventStream {
   /** The last reply was empty: at that moment the server had nothing left behind our token. */
   #drained = false;
   #ended: MongotapError | undefined;
-  /** How many events the next reply may hold. */
-  #batchSize = FIRST_BATCH;
   /** The next reply, where it has been asked for before somebody wants it. */
   #asked: Promise<CursorReply> | undefined;
   /** One more reply is asked for before the run ends: the position shall stand behind the invalidate. */
@@ -146,7 +137,6 @@ export class ChangeStream implements EventStream {
     try {
       const reply = await asked;
       this.#cursor.id = reply.id;
-      this.#adapt(reply.documents);
       if (reply.id !== 0n && reply.documents.bytes.length >= LARGE) await this.#askAhead(awaitMs);
       return this.#toBatch(reply);
     } catch (error) {
@@ -156,18 +146,14 @@ export class ChangeStream implements EventStream {
   }
 
   #ask(awaitMs: number): Promise<CursorReply> {
+    const { batchSize } = this.#opening.settings;
     return run(this.#opening, {
       getMore: Long.fromBigInt(this.#cursor.id),
       collection: this.#cursor.collection,
       maxTimeMS: awaitMs,
-      batchSize: Math.min(this.#batchSize, this.#opening.settings.batchSize ?? Infinity),
+      // Otherwise never: with one, a server without a majority was seen to move on as if it had one.
+      ...(batchSize === undefined ? {} : { batchSize }),
     });
-  }
-
-  /** Goes by what the last events weighed. */
-  #adapt({ bytes, offsets }: Documents): void {
-    if (offsets.length === 0) return;
-    this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * offsets.length) / bytes.length));
   }
 
   /** The server makes the events of a stream in one thread: it goes on while this thread takes a reply apart. */

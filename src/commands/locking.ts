@@ -37,9 +37,7 @@ export async function lockOutputs(target: Target, written: Written, options: Loc
 /** The state first: it is what people run twice. Pipes and devices have no lock, and missing folders are told by the sink. */
 async function pathsOf(target: Target, { state, onBadDocument, shard }: Written): Promise<string[]> {
   const outputs = [
-    ...(target.kind === "stdout"
-      ? []
-      : [shard && target.kind === "directory" ? shareOf(target.path, shard) : target.path]),
+    ...(target.kind === "stdout" ? [] : [mainPathOf(target, shard)]),
     ...(onBadDocument.policy === "quarantine" ? [resolve(onBadDocument.file)] : []),
   ];
   const lockable: string[] = state === undefined ? [] : [resolve(state)];
@@ -48,8 +46,8 @@ async function pathsOf(target: Target, { state, onBadDocument, shard }: Written)
 }
 
 /** Shares have files of their own in a folder that they have in common. */
-function shareOf(folder: string, { index, of }: Share): string {
-  return `${folder}.${index}-of-${of}`;
+function mainPathOf({ kind, path }: Exclude<Target, { kind: "stdout" }>, shard: Share | undefined): string {
+  return shard && kind === "directory" ? `${path}.${shard.index}-of-${shard.of}` : path;
 }
 
 async function isLockable(path: string): Promise<boolean> {

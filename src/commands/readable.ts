@@ -29,8 +29,7 @@ export function readableOf(
       if (!resumable) return pace.paced(scanWhole(settings, signal, limit), signal);
       // So few are wanted that reading ahead would be for nothing.
       if (Number.isFinite(limit)) return pace.paced(readRange(settings, progress, signal, limit), signal);
-      const turn = (bytes: number, ended: AbortSignal): ReturnType<typeof pace.turn> => pace.turn(bytes, ended);
-      return readInPieces({ ...settings, reader, turn, part: progress.part }, progress, signal);
+      return readInPieces({ ...settings, reader, pace }, progress, signal);
     },
     currentUuid: () => collectionUuid(client, info.namespace),
   };

@@ -39,6 +39,18 @@ export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): Asy
   }
 }
 
+/** Whether `work` has come to an end, whichever, when `ms` are over. */
+export async function isSettledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
+  const settled = (): boolean => true;
+  try {
+    return await Promise.race([work.then(settled, settled), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Waits for `work`; when `signal` aborts first, waits `graceMs` more and then rejects with the signal's reason.
  * For work that cannot be cancelled, such as a write to a pipe that nobody reads.

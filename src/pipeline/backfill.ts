@@ -6,7 +6,6 @@ import {
   type Chunk,
   type ClusterTime,
   documentCount,
-  type EventBatch,
   nameOf,
   type Namespace,
   type Position,
@@ -14,7 +13,7 @@ import {
   type RowBatch,
   type Source,
 } from "../source/record.ts";
-import { fresh, isComplete, NOWHERE, withCollection, withRange } from "./progress.ts";
+import { fresh, isComplete, newsOf, NOWHERE, withCollection, withRange } from "./progress.ts";
 
 /** A collection that can be read by ranges. */
 export interface Readable {
@@ -43,11 +42,6 @@ export function backfillSource(collections: readonly Readable[]): Source {
     if (begun !== known) yield newsOf(begun);
     yield* readAll(collections, begun, signal, limit);
   };
-}
-
-/** No documents: only where a run would go on. */
-export function newsOf(position: Position): EventBatch {
-  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position };
 }
 
 function withCuts(from: Position, collections: readonly Readable[]): Position {

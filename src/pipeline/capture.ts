@@ -12,7 +12,7 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import { prefetch } from "../lib/async.ts";
+import { isSettledWithin, prefetch } from "../lib/async.ts";
 import {
   type Batch,
   type ClusterTime,
@@ -23,11 +23,11 @@ import {
   type Position,
   type Source,
 } from "../source/record.ts";
-import { checkSame, newsOf, type Readable } from "./backfill.ts";
+import { checkSame, type Readable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./history.ts";
 import { isBeingCopied, Merge, type Step } from "./merge.ts";
 import type { Pace } from "./pace.ts";
-import { fresh, NOWHERE, withCollection, withRange } from "./progress.ts";
+import { fresh, newsOf, NOWHERE, withCollection, withRange } from "./progress.ts";
 import { follow, heartbeat, type TailSettings } from "./tail.ts";
 
 export interface CaptureSettings extends TailSettings {
@@ -145,17 +145,6 @@ async function* stepsAndEvents(
   } finally {
     stop.abort();
     await steps.return(undefined);
-  }
-}
-
-async function isSettledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
-  const settled = (): boolean => true;
-  try {
-    return await Promise.race([work.then(settled, settled), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Small steps of a Position: what is saved when a chunk of a range has been written. */
 
-import type { CollectionProgress, Phase, Position, RangeProgress } from "../source/record.ts";
+import type { CollectionProgress, EventBatch, Phase, Position, RangeProgress } from "../source/record.ts";
 
 export const NOWHERE: Position = { collections: {} };
 
@@ -23,4 +23,9 @@ export function isComplete(progress: CollectionProgress): boolean {
 
 export function isAllLive(position: Position): boolean {
   return Object.values(position.collections).every(({ phase }) => phase === "live");
+}
+
+/** No documents: only where a run would go on. */
+export function newsOf(position: Position): EventBatch {
+  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position };
 }

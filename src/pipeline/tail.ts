@@ -1,7 +1,7 @@
 /** A change stream as a Source: its position first, then one batch for each reply. */
 
 import type { ClusterTime, EventBatch, EventStream, Source, StreamPosition } from "../source/record.ts";
-import { NOWHERE } from "./progress.ts";
+import { newsOf, NOWHERE } from "./progress.ts";
 
 export interface TailSettings {
   readonly open: (from: StreamPosition | undefined, signal: AbortSignal) => Promise<EventStream>;
@@ -23,12 +23,7 @@ export function tailSource(settings: TailSettings): Source {
 
 /** News about the position and nothing else. */
 export function heartbeat(stream: EventStream): EventBatch {
-  return {
-    kind: "events",
-    documents: { bytes: new Uint8Array(0), offsets: [] },
-    orders: [],
-    position: { ...NOWHERE, stream: stream.position },
-  };
+  return newsOf({ ...NOWHERE, stream: stream.position });
 }
 
 export interface FollowSettings {

@@ -20,8 +20,6 @@ import { countFor, readRange, type SnapshotSettings } from "./snapshot.ts";
 export interface Piece {
   readonly namespace: Namespace;
   readonly capped: boolean;
-  /** Which part of the collection it belongs to, where each part has an output of its own. */
-  readonly part: number | undefined;
   readonly range: RangeProgress;
   /** About how many documents it has. */
   readonly expected: number;
@@ -39,9 +37,10 @@ export interface PieceReader {
 
 export interface PieceSettings extends SnapshotSettings {
   readonly reader: PieceReader;
-  readonly part: number | undefined;
-  /** Resolves when about so many bytes of BSON may be asked for (pipeline/pace.ts). */
-  readonly turn: (bytes: number, signal: AbortSignal) => Promise<Turn>;
+  readonly pace: {
+    /** Resolves when about so many bytes of BSON may be asked for (pipeline/pace.ts). */
+    turn(bytes: number, signal: AbortSignal): Promise<Turn>;
+  };
 }
 
 interface Turn {
@@ -71,7 +70,7 @@ export async function* readInPieces(
   progress: RangeProgress,
   signal: AbortSignal,
 ): AsyncGenerator<Chunk> {
-  const turn = await settings.turn(FIRST_CHUNK_BYTES, signal);
+  const turn = await settings.pace.turn(FIRST_CHUNK_BYTES, signal);
   let came = 0;
   let first: Chunk | undefined;
   try {
@@ -150,7 +149,7 @@ class Plan {
     for (let isLast = false; !isLast;) {
       const expected = countFor(chunkBytes, this.#documentBytes);
       // In its turn, so that the time at which a piece is read is not before what was told while it had to wait.
-      const turn = await this.#settings.turn(Math.ceil(expected * this.#documentBytes), signal);
+      const turn = await this.#settings.pace.turn(Math.ceil(expected * this.#documentBytes), signal);
       const cut = await findCut(client, info.namespace, this.#rest, expected, signal).catch((error: unknown) => {
         turn.done(0);
         throw error;
@@ -161,13 +160,13 @@ class Plan {
   }
 
   #piece({ key, operationTime = "" }: Cut, expected: number): Piece {
-    const { info, part, notBefore } = this.#settings;
+    const { info, notBefore } = this.#settings;
     if (this.#time !== undefined && operationTime > this.#time) this.#time = operationTime;
     const range = key === undefined ? this.#rest : { ...this.#rest, to: key };
     if (key !== undefined) {
       const { last: _, ...open } = this.#rest;
       this.#rest = { ...open, from: key };
     }
-    return { namespace: info.namespace, capped: info.capped, part, range, expected, at: this.#time, notBefore };
+    return { namespace: info.namespace, capped: info.capped, range, expected, at: this.#time, notBefore };
   }
 }

@@ -79,7 +79,7 @@ function connected(): Promise<Connection> {
   return connection;
 }
 
-function encode({ namespace, part }: Piece, { documents, at, exact, progress }: Chunk): EncodedChunk {
+function encode({ namespace, range: { part } }: Piece, { documents, at, exact, progress }: Chunk): EncodedChunk {
   const before = encoder.omissions;
   // Encoding gives the memory of the documents back.
   const count = documentCount(documents);

@@ -1,19 +1,13 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { documents } from "../support/documents.ts";
-import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import { testDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
-import { prepareWhole, share, SLOW_MS } from "./parts.ts";
-import { linesIn, type Tap, tapAt } from "./tap.ts";
+import { prepareWhole, share } from "./parts.ts";
+import { linesIn, tapAt } from "./tap.ts";
 
-let database: TestDatabase;
-let tap: Tap;
-let orders: string;
-
-beforeAll(async () => {
-  ({ database, tap, orders } = await prepareWhole());
-}, SLOW_MS);
+const { database, tap, orders } = await prepareWhole();
 
 test("a collection that came into a database after --ranges was made is left out by all shares, and that is said", async () => {
   await using dir = await tempDir();

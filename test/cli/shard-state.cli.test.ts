@@ -1,20 +1,11 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 import { allShares, filesIn, joinedIn, prepareWhole, share, SLOW_MS, SMALL_CHUNKS } from "./parts.ts";
-import type { Tap } from "./tap.ts";
 
-let database: TestDatabase;
-let tap: Tap;
-let orders: string;
-let whole: ReadonlyMap<string, string>;
-
-beforeAll(async () => {
-  ({ database, tap, orders, whole } = await prepareWhole());
-}, SLOW_MS);
+const { database, tap, orders, whole } = await prepareWhole();
 
 describe("the state of a share", () => {
   test("is no other share's, nor that of the whole, also not with --accept-change", async () => {

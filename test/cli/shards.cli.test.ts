@@ -1,20 +1,12 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { documents, randomOf } from "../support/documents.ts";
-import type { TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { allShares, COUNT, filesIn, joinedIn, prepareWhole, share, SLOW_MS, SMALL_CHUNKS } from "./parts.ts";
-import { linesOf, type Tap } from "./tap.ts";
+import { linesOf } from "./tap.ts";
 
-let database: TestDatabase;
-let tap: Tap;
-let orders: string;
-let whole: ReadonlyMap<string, string>;
-
-beforeAll(async () => {
-  ({ database, tap, orders, whole } = await prepareWhole());
-}, SLOW_MS);
+const { database, tap, orders, whole } = await prepareWhole();
 
 describe("three shares at once with --ranges of a file that none has made yet", () => {
   test(

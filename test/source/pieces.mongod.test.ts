@@ -35,8 +35,8 @@ function watched({ settings }: Prepared, notBefore?: ClusterTime, chunkBytes = T
       yield* local.read(piece, signal);
     },
   };
-  const turn = (): ReturnType<PieceSettings["turn"]> => Promise.resolve({ done: () => undefined });
-  return { settings: { ...settings, chunkBytes, notBefore, reader, turn, part: undefined }, pieces };
+  const pace: PieceSettings["pace"] = { turn: () => Promise.resolve({ done: () => undefined }) };
+  return { settings: { ...settings, chunkBytes, notBefore, reader, pace }, pieces };
 }
 
 describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type", (_, options) => {

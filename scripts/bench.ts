@@ -130,14 +130,22 @@ function commandLine(values: Values): string {
   return ["bun scripts/bench.ts", ...(values.quick ? ["--quick"] : []), ...given].join(" ");
 }
 
-async function measure(values: Values, path: string): Promise<Results> {
-  const options = worldOptions(values);
-  const chosen = listOf("only", values.only, Object.keys(SECTIONS));
-  const command = commandLine(values);
+interface Job {
+  readonly world: WorldOptions;
+  readonly sections: readonly string[];
+  readonly command: string;
+}
+
+function jobOf(values: Values): Job {
+  const sections = listOf("only", values.only, Object.keys(SECTIONS));
+  return { world: worldOptions(values), sections, command: commandLine(values) };
+}
+
+async function measure({ world: options, sections, command }: Job, path: string): Promise<Results> {
   const measured: Record<string, Section> = {};
   await using world = await openWorld(options);
   const machine = machineOf(world);
-  for (const name of chosen) {
+  for (const name of sections) {
     const groups = (await SECTIONS[name]?.(world)) ?? [];
     for (const group of groups) printGroup(group);
     const section = { groups, machine, rounds: world.rounds, command };
@@ -147,8 +155,21 @@ async function measure(values: Values, path: string): Promise<Results> {
   return measured;
 }
 
-async function main(args: readonly string[]): Promise<number> {
+/** @throws TypeError of parseArgs, Error, with a line for whoever typed it */
+function read(args: readonly string[]): { readonly values: Values; readonly job: Job } {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  return { values, job: jobOf(values) };
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  let given: ReturnType<typeof read>;
+  try {
+    given = read(args);
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    return 2;
+  }
+  const { values, job } = given;
   if (values.help) {
     console.log(USAGE);
     return 0;
@@ -157,7 +178,7 @@ async function main(args: readonly string[]): Promise<number> {
     writeDocs(join(ROOT, "docs"), loadResults(values.results ?? join(ROOT, "docs/benchmarks/results.ndjson")));
     return 0;
   }
-  const results = await measure(values, values.results ?? join(ROOT, ".cache/bench/results.ndjson"));
+  const results = await measure(job, values.results ?? join(ROOT, ".cache/bench/results.ndjson"));
   printGoals(results);
   return values.check && !isFastEnough(results) ? 1 : 0;
 }

@@ -33,8 +33,14 @@ test("bench.ts measures a backfill and a tail, prints tables, and keeps the resu
   expect(JSON.stringify(kept)).not.toContain(folder.path);
 });
 
-test("bench.ts refuses subjects and shapes that it does not know", async () => {
-  const done = await bench("--only", "nothing");
-  expect(done.exitCode).toBe(1);
-  expect(done.stderr).toContain("--only takes some of backfill, capture");
+test.each([
+  [["--only", "nothing"], "bench: --only takes some of backfill, "],
+  [["--shapes", "typical,odd"], "bench: --shapes takes some of typical, "],
+  [["--rounds", "none"], "bench: --rounds takes a whole number\n"],
+  [["--no-such-option"], "bench: Unknown option '--no-such-option'"],
+])("bench.ts refuses %j in one line, before anything is started", async (args, line) => {
+  const done = await bench(...args);
+  expect(done.exitCode).toBe(2);
+  expect(done.stderr).toStartWith(line);
+  expect(done.stderr.trim().split("\n")).toHaveLength(1);
 });

@@ -86,9 +86,9 @@ describe("a backfill goes on, and its file holds each document once, when a find
       failCommands: ["find"],
       ...fault,
       ...OURS,
-      activationProbability: 0.4,
+      activationProbability: 0.3,
     });
-    const args = ["backfill", `${name}.c`, "--out", dir.join("out"), "--state", dir.join("state")];
+    const args = ["backfill", `${name}.c`, "--out", dir.join("out"), "--state", dir.join("state"), "--retry-for", "5s"];
     for (let left = 20; left > 0; left -= 1) {
       const { code } = await tapAt(uri).run(args);
       if (code === 0) break;

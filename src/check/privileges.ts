@@ -3,7 +3,7 @@
 import type { MongoClient } from "mongodb";
 
 import { explain, serverCodeOf } from "../connect/server-errors.ts";
-import { type Binding, bindingText, onlyDatabase } from "../source/bindings.ts";
+import { type Binding, bindingText, streamTarget } from "../source/bindings.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 
 const UNAUTHORIZED = 13;
@@ -51,14 +51,15 @@ function attemptsFor(bindings: readonly Binding[]): Attempt[] {
       loss: "sizes are not shown and the length of a backfill cannot be foretold",
     });
   }
-  const db = onlyDatabase(bindings);
   if (bindings.length > 0) {
-    const stage = db === undefined ? { allChangesForCluster: true } : {};
+    const { db, aggregate } = streamTarget(bindings);
+    const isCluster = db === "admin";
+    const stage = isCluster ? { allChangesForCluster: true } : {};
     attempts.push({
-      name: `watch ${db ?? "the cluster"}`,
+      name: `watch ${isCluster ? "the cluster" : aggregate === 1 ? db : `${db}.${aggregate}`}`,
       needed: true,
-      db: db ?? "admin",
-      command: { aggregate: 1, pipeline: [{ $changeStream: stage }], cursor: { batchSize: 0 } },
+      db,
+      command: { aggregate, pipeline: [{ $changeStream: stage }], cursor: { batchSize: 0 } },
     });
   }
   attempts.push({
@@ -100,7 +101,7 @@ function roleFor(bindings: readonly Binding[]): string {
       `    { resource: { db: ${JSON.stringify(db)}, collection: "" }, actions: ["find", "changeStream", "listCollections", "collStats"] },`,
   );
   const cluster =
-    onlyDatabase(bindings) === undefined
+    streamTarget(bindings).db === "admin"
       ? [`    { resource: { db: "", collection: "" }, actions: ["find", "changeStream"] },`]
       : [];
   return [

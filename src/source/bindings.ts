@@ -69,20 +69,33 @@ export function nameToNamespace(name: string): Namespace {
   return dot < 0 ? { db: name, collection: "" } : { db: name.slice(0, dot), collection: name.slice(dot + 1) };
 }
 
-/** The one database of all bindings; undefined when they span several (the stream is then opened on the cluster). */
-export function onlyDatabase(bindings: readonly Binding[]): string | undefined {
-  const names = new Set(bindings.map((b) => b.db));
-  return names.size === 1 ? bindings[0]?.db : undefined;
+/** What a change stream is opened on: `aggregate` is the collection, or 1 for all of `db`, which is `admin` for the cluster. */
+export interface StreamTarget {
+  readonly db: string;
+  readonly aggregate: string | 1;
+}
+
+/** The least that has all bindings in it: what it leaves out costs the server nothing (docs/decisions/009-one-stream.md). */
+export function streamTarget(bindings: readonly Binding[]): StreamTarget {
+  const [db, ...others] = new Set(bindings.map((b) => b.db));
+  if (db === undefined || others.length > 0) return { db: "admin", aggregate: 1 };
+  const [collection, ...more] = new Set(bindings.map((b) => b.collection));
+  return { db, aggregate: collection === undefined || more.length > 0 ? 1 : collection };
 }
 
 /**
  * The `$match` stages that keep the events of the bindings, and always those that end a stream: a filter that hides
  * an invalidate makes the cursor just close (jstests/change_streams/collation.js says so of its own pipeline).
- * `ns.db` and `ns.coll` apart, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532).
+ * `ns.db` and `ns.coll` apart, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532). None where the
+ * target of the stream has nothing else in it.
  */
 export function matchStages(bindings: readonly Binding[]): Record<string, unknown>[] {
+  const target = streamTarget(bindings);
+  const byDatabase = namesByDatabase(bindings);
+  const isWhole = byDatabase.size === 1 && byDatabase.has(target.db) && byDatabase.get(target.db) === undefined;
+  if (target.aggregate !== 1 || isWhole) return [];
   const branches: Record<string, unknown>[] = [{ operationType: "invalidate" }];
-  for (const [db, names] of namesByDatabase(bindings)) {
+  for (const [db, names] of byDatabase) {
     if (names === undefined) {
       branches.push({ "ns.db": db });
       continue;

@@ -12,7 +12,7 @@ import { Long } from "mongodb";
 import { ChangeEvent } from "../codec/change-event.ts";
 import { explain } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
-import { type Binding, bindingText, isBound, nameToNamespace, onlyDatabase } from "./bindings.ts";
+import { type Binding, bindingText, isBound, nameToNamespace, streamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { BEGINNING, isoOf, later, tickBefore } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
@@ -20,17 +20,10 @@ import { findEndings } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
 import { checkNotFromTheFuture, checkTimeOfToken } from "./position-checks.ts";
 import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.ts";
-import type { ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
-import {
-  aggregateCommand,
-  filterBindings,
-  resumeOf,
-  streamDatabase,
-  type StreamShape,
-  type StreamStart,
-} from "./stream-command.ts";
+import { aggregateCommand, filterBindings, resumeOf, type StreamShape, type StreamStart } from "./stream-command.ts";
 
 /** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
 const LARGE = 256 * 1024;
@@ -65,6 +58,8 @@ export class ChangeStream implements EventStream {
   #ended: MongotapError | undefined;
   /** The next reply, where it has been asked for before somebody wants it. */
   #asked: Promise<CursorReply> | undefined;
+  /** The invalidate behind which the stream of a collection is to be opened again, or was; see `#withoutInvalidate`. */
+  #invalidate: string | undefined;
   /** One more reply is asked for before the run ends: the position shall stand behind the invalidate. */
   #invalidateDue = false;
   readonly openedAt: ClusterTime;
@@ -130,11 +125,10 @@ export class ChangeStream implements EventStream {
   async next(awaitMs: number): Promise<EventBatch> {
     if (this.#ended && !this.#invalidateDue) throw this.#ended;
     this.#invalidateDue = false;
-    if (this.#cursor.id === 0n)
-      throw new MongotapError("connect", "the server closed the change stream without saying why");
-    const asked = this.#asked ?? this.#ask(awaitMs);
-    this.#asked = undefined;
     try {
+      if (this.#cursor.id === 0n) await this.#openAgain();
+      const asked = this.#asked ?? this.#ask(awaitMs);
+      this.#asked = undefined;
       const reply = await asked;
       this.#cursor.id = reply.id;
       if (reply.id !== 0n && reply.documents.bytes.length >= LARGE) await this.#askAhead(awaitMs);
@@ -143,6 +137,18 @@ export class ChangeStream implements EventStream {
       this.#opening.signal.throwIfAborted();
       throw explain(error, "cannot read the change stream", { since: sinceOf(this.#position) });
     }
+  }
+
+  /** Behind the invalidate with which a collection that was dropped or renamed has ended its stream. */
+  async #openAgain(): Promise<void> {
+    const token = this.#invalidate;
+    if (token === undefined) {
+      throw new MongotapError("connect", "the server closed the change stream without saying why");
+    }
+    const { settings, filter } = this.#opening;
+    const from: StreamPosition = { ...this.#position, token, resume: "startAfter" };
+    const { id, collection } = await run(this.#opening, aggregateCommand({ ...settings, bindings: filter }, from));
+    this.#cursor = { id, collection };
   }
 
   #ask(awaitMs: number): Promise<CursorReply> {
@@ -167,15 +173,17 @@ export class ChangeStream implements EventStream {
     const { bindings } = this.#opening.settings;
     const before = this.#position;
     this.#drained = reply.documents.offsets.length === 0 && !this.#splits.isOpen;
-    const documents = this.#splits.join(reply.documents);
+    const joined = this.#splits.join(reply.documents);
+    const documents = this.#withoutInvalidate(joined);
     const orders = ordersOf(this.#event, documents, before);
     const { ends, fatal } = findEndings(this.#event, documents, orders, bindings);
     this.#ended ??= fatal?.error;
-    this.#invalidateDue = fatal?.invalidateDue === true && onlyDatabase(this.#opening.filter) !== undefined;
+    this.#invalidateDue = fatal?.invalidateDue === true && streamTarget(this.#opening.filter).db !== "admin";
     const all: EventBatch = { kind: "events", documents, orders, ends, position: { collections: {}, stream: before } };
     const count = fatal?.count ?? orders.length;
-    if (count < orders.length || this.#splits.isOpen) {
-      const cut = count === 0 ? all : headOf(all, count);
+    // What the server's own token says of a reply is behind all that is in it.
+    if (count < joined.offsets.length || this.#splits.isOpen) {
+      const cut = count === 0 ? all : this.#headOf(all, count);
       this.#highWater = false;
       this.#position = must(cut.position.stream, "the position of a cut batch");
       return this.#wanted(cut);
@@ -184,6 +192,21 @@ export class ChangeStream implements EventStream {
     this.#advance(reply, last === undefined ? before : momentOf(last));
     if (fatal?.invalidated) this.#position = { ...this.#position, resume: "startAfter" };
     return this.#wanted({ ...all, position: { collections: {}, stream: this.#position } });
+  }
+
+  /**
+   * Dropping or renaming a collection ends a stream that is opened on it; what comes later under its name is told by
+   * another one, behind the invalidate. That is never saved: no stream of the whole database can begin there.
+   */
+  #withoutInvalidate(documents: Documents): Documents {
+    const { bytes, offsets } = documents;
+    const last = offsets.at(-1);
+    if (last === undefined || streamTarget(this.#opening.filter).aggregate === 1) return documents;
+    this.#event.read(bytes, last);
+    if (this.#event.operation !== "invalidate") return documents;
+    const { begin, end } = this.#event.slots._id;
+    this.#invalidate = toText(bytes.subarray(begin, end));
+    return { ...documents, offsets: offsets.slice(0, -1) };
   }
 
   /** Without the events that only the filter of an earlier run lets through. */
@@ -218,8 +241,10 @@ export class ChangeStream implements EventStream {
     const data = tokenData(token);
     const time = tokenTime(data) ?? last.time;
     this.#highWater = isHighWater(data);
+    const text = toText(token);
+    if (text === this.#invalidate) return;
     this.#position = {
-      token: toText(token),
+      token: text,
       resume: "resumeAfter",
       time,
       sequence: time === last.time ? last.sequence : 0,
@@ -228,7 +253,11 @@ export class ChangeStream implements EventStream {
   }
 
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    return [headOf(batch, count), restOf(batch, count)];
+    return [this.#headOf(batch, count), restOf(batch, count)];
+  }
+
+  #headOf(batch: EventBatch, count: number): EventBatch {
+    return headOf(batch, count, this.#opening.filter.map(bindingText));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -237,7 +266,7 @@ export class ChangeStream implements EventStream {
       const killCursors = { killCursors: this.#cursor.collection, cursors: [Long.fromBigInt(this.#cursor.id)] };
       // Best effort: a cursor left behind costs the server ten minutes of a little memory.
       await settings.client
-        .db(streamDatabase(filter))
+        .db(streamTarget(filter).db)
         .command(killCursors, { session })
         .catch(() => undefined);
     }
@@ -251,7 +280,7 @@ async function run(
   command: Record<string, unknown>,
 ): Promise<CursorReply> {
   signal.throwIfAborted();
-  const db = settings.client.db(streamDatabase(filter));
+  const db = settings.client.db(streamTarget(filter).db);
   return parseCursorReply(await db.command(command, { session, raw: true, signal }));
 }
 

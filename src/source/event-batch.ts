@@ -34,18 +34,20 @@ export function ordersOf(event: ChangeEvent, { bytes, offsets }: Documents, befo
   });
 }
 
-/** The first `count` events as a batch of their own, with the position behind the last of them. */
-export function headOf(batch: EventBatch, count: number): EventBatch {
+/**
+ * The first `count` events as a batch of their own, with the position behind the last of them. `filter` is what the
+ * server filters by.
+ */
+export function headOf(batch: EventBatch, count: number, filter: readonly string[]): EventBatch {
   const { bytes, offsets } = batch.documents;
   const event = new ChangeEvent();
   event.read(bytes, must(offsets[count - 1], "the last event of the cut"));
   const { begin, end } = event.slots._id;
-  const filter = batch.position.stream?.filter;
   const stream: StreamPosition = {
     token: toText(bytes.subarray(begin, end)),
     resume: event.operation === "invalidate" ? "startAfter" : "resumeAfter",
     ...momentOf(must(batch.orders[count - 1], "its order")),
-    ...(filter === undefined ? {} : { filter }),
+    filter,
   };
   const orders = batch.orders.slice(0, count);
   const last = must(orders.at(-1), "its order");

@@ -2,7 +2,7 @@
 
 import { BSON } from "mongodb";
 
-import { type Binding, bindingText, matchStages, onlyDatabase, parseBinding } from "./bindings.ts";
+import { type Binding, bindingText, matchStages, parseBinding, streamTarget } from "./bindings.ts";
 import { toText, toValue } from "./bson-key.ts";
 import { BEGINNING, timestampOf } from "./cluster-time.ts";
 import type { ClusterTime, StreamPosition } from "./record.ts";
@@ -34,11 +34,6 @@ export function startAfterToken(data: string): StreamPosition {
   return { token, resume: "startAfter", time: tokenTime(data.toLowerCase()) ?? BEGINNING, sequence: 0 };
 }
 
-/** The database to send the commands of the stream to. */
-export function streamDatabase(bindings: readonly Binding[]): string {
-  return onlyDatabase(bindings) ?? "admin";
-}
-
 /**
  * The bindings that the server must filter by: those asked for, and those that the token was made with, because the
  * server refuses to resume behind an event that the filter hides (280, SERVER-71565).
@@ -50,15 +45,16 @@ export function filterBindings(bindings: readonly Binding[], from: StreamStart):
 }
 
 export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<string, unknown> {
+  const { db, aggregate } = streamTarget(shape.bindings);
   const stage: Record<string, unknown> = { fullDocument: shape.fullDocument };
-  if (onlyDatabase(shape.bindings) === undefined) stage["allChangesForCluster"] = true;
+  if (db === "admin") stage["allChangesForCluster"] = true;
   if (shape.beforeImages) stage["fullDocumentBeforeChange"] = "whenAvailable";
   const position = resumeOf(from);
   if (position) stage[position.resume] = toValue(position.token);
   else if (typeof from === "object" && "at" in from) stage["startAtOperationTime"] = timestampOf(from.at);
   const split = shape.splitLargeEvents ? [{ $changeStreamSplitLargeEvent: {} }] : [];
   return {
-    aggregate: 1,
+    aggregate,
     pipeline: [{ $changeStream: stage }, ...matchStages(shape.bindings), ...split],
     cursor: { batchSize: 0 },
     readConcern: { level: "majority" },

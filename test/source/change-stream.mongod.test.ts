@@ -158,6 +158,39 @@ describe("ChangeStream", () => {
     expect(thrown).toMatchObject({ kind: "ended", message: `the collection ${database.name}.c was dropped` });
   });
 
+  const drop = (collection: Collection<Item>): Promise<unknown> => collection.drop();
+  const rename = (collection: Collection<Item>): Promise<unknown> => collection.rename("other");
+
+  test.each([
+    ["drop", drop, ["c"]],
+    ["drop", drop, ["c", "d"]],
+    ["rename", rename, ["c"]],
+    ["rename", rename, ["c", "d"]],
+  ] as const)(
+    "a stream goes on behind the %s that ended another, which was of one collection: %p, %j",
+    async (operation, end, names) => {
+      const database = await testDatabase();
+      const collection = await collectionOf(database);
+      await collection.insertOne({ _id: 0 });
+      await using stream = await ChangeStream.open(settingsOf(database), "now", never);
+      await end(collection);
+      const [batch] = await read(stream, 1);
+      expect(batch && idsOf(batch)).toEqual([operation]);
+      const from = saved(stream.position);
+      expect(from).toMatchObject({ resume: "resumeAfter", filter: [`${database.name}.c`] });
+      await using again = await ChangeStream.open(settingsOf(database, names), from, never);
+      // Several replies from which nothing comes: where it stands is good for another one, of more or less.
+      for (let i = 0; i < 3; i += 1) expect(idsOf(await again.next(20))).toEqual([]);
+      const idle = saved(again.position);
+      await collection.insertOne({ _id: 1 });
+      expect((await read(again, 1)).flatMap(idsOf)).toEqual([1]);
+      for (const others of [["c"], ["c", "d"]]) {
+        await using later = await ChangeStream.open(settingsOf(database, others), idle, never);
+        expect((await read(later, 1)).flatMap(idsOf)).toEqual([1]);
+      }
+    },
+  );
+
   test("sends aggregate and getMore in one session, with majority reads and the simple collation, and kills its cursor", async () => {
     const database = await testDatabase();
     await collectionOf(database);

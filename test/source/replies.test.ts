@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BSON, type Document, Long, Timestamp } from "mongodb";
 import { ChangeEvent } from "../../src/codec/change-event.ts";
-import { isBound, matchStages, onlyDatabase, parseBinding } from "../../src/source/bindings.ts";
+import { isBound, matchStages, parseBinding, streamTarget } from "../../src/source/bindings.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { findEndings } from "../../src/source/ending.ts";
 import { headOf, ordersOf, restOf } from "../../src/source/event-batch.ts";
@@ -84,10 +84,29 @@ describe("bindings", () => {
     expect(bound).toEqual(["shop.orders", "other.any"]);
   });
 
-  test("onlyDatabase() is the one database of all, if it is one", () => {
-    expect(onlyDatabase([parseBinding("a.x"), parseBinding("a.y")])).toBe("a");
-    expect(onlyDatabase([parseBinding("a.x"), parseBinding("b.y")])).toBeUndefined();
+  test.each([
+    [["a.x"], "a", "x"],
+    [["a.x", "a.y"], "a", 1],
+    [["a"], "a", 1],
+    [["a", "a.x"], "a", 1],
+    [["a.x", "b.x"], "admin", 1],
+  ] as const)("a stream of %j is opened on the least that has all of it", (names, db, aggregate) => {
+    expect(streamTarget(names.map(parseBinding))).toEqual({ db, aggregate });
   });
+
+  test.each([[["a.x"]], [["a"]], [["a", "a.x"]]])(
+    "the server filters nothing where %j is all that it reads",
+    (names) => {
+      expect(matchStages(names.map(parseBinding))).toEqual([]);
+    },
+  );
+
+  test.each([[["a.x", "a.y"]], [["a", "b"]], [['a.*!["x"]']]])(
+    "the server filters where it reads more than %j",
+    (names) => {
+      expect(matchStages(names.map(parseBinding))).toHaveLength(1);
+    },
+  );
 
   test("matchStages() lets the end of a stream through whatever it filters by", () => {
     const [stage] = matchStages([parseBinding("a.x"), parseBinding("b")]) as [{ $match: { $or: Document[] } }];
@@ -135,12 +154,12 @@ describe("headOf() and restOf()", () => {
     ends: [{ name: "shop.c", how: "gone", order: orders[3] ?? "" }],
     position: {
       collections: {},
-      stream: { token: "end", resume: "resumeAfter", time: "0000006400000003", sequence: 1, filter: ["shop.c"] },
+      stream: { token: "end", resume: "resumeAfter", time: "0000006400000003", sequence: 1 },
     },
   };
 
   test.each([1, 2, 3])("cut behind %p events, each part with its events, its ends and its place", (count) => {
-    const [head, rest] = [headOf(whole, count), restOf(whole, count)];
+    const [head, rest] = [headOf(whole, count, ["shop.c"]), restOf(whole, count)];
     expect([...head.orders, ...rest.orders]).toEqual([...orders]);
     expect([head.documents.offsets.length, rest.documents.offsets.length]).toEqual([count, 4 - count]);
     expect([head.ends, rest.ends]).toEqual([[], whole.ends ?? []]);
@@ -162,8 +181,8 @@ describe("headOf() and restOf()", () => {
       orders: ordersOf(new ChangeEvent(), invalid, { time: "", sequence: 0 }),
       ends: [],
     };
-    expect(headOf(batch, 1).position.stream?.resume).toBe("resumeAfter");
-    expect(headOf(batch, 2).position.stream?.resume).toBe("startAfter");
+    expect(headOf(batch, 1, []).position.stream?.resume).toBe("resumeAfter");
+    expect(headOf(batch, 2, []).position.stream?.resume).toBe("startAfter");
   });
 });
 

@@ -93,7 +93,7 @@ async function tryOne(
 
 /**
  * A role with just what is needed, ready to paste into mongosh; on Atlas the built-in roles do the same. A stream on a
- * database needs `find` and `changeStream` on all of it, also where one collection is watched.
+ * database, which several collections of it share, needs `find` and `changeStream` on all of it.
  */
 function roleFor(bindings: readonly Binding[]): string {
   const privileges = [...new Set(bindings.map((binding) => binding.db))].map(

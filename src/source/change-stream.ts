@@ -55,6 +55,11 @@ export class ChangeStream implements EventStream {
   #highWater = false;
   /** The last reply was empty: at that moment the server had nothing left behind our token. */
   #drained = false;
+  /** The token that the stream was opened with, or was given first. */
+  readonly #opened: string;
+  /** What the majority had, at the least, when the last reply came, and when it was asked for. */
+  #committed: ClusterTime;
+  #committedBefore: ClusterTime = BEGINNING;
   #ended: MongotapError | undefined;
   /** The next reply, where it has been asked for before somebody wants it. */
   #asked: Promise<CursorReply> | undefined;
@@ -70,14 +75,13 @@ export class ChangeStream implements EventStream {
     this.#cursor = { id: reply.id, collection: reply.collection };
     const before = resumeOf(opening.from);
     this.#position = before ?? { token: "", resume: "resumeAfter", time: BEGINNING, sequence: 0 };
-    const committed = reply.operationTime ?? BEGINNING;
-    this.newest = newest ?? committed;
+    this.#committed = reply.operationTime ?? BEGINNING;
+    this.newest = newest ?? this.#committed;
     this.#advance(reply, this.#position);
-    this.openedAt = later(committed, this.#beginning());
+    this.openedAt = later(this.#committed, this.#beginning());
     // A stream that starts behind an invalidate must be re-opened with startAfter until it has moved on.
     if (before && this.#position.token === before.token) this.#position = before;
-    // The first token of a new stream is one tick ahead of the last operation: an event of just that time may come.
-    this.#highWater = false;
+    this.#opened = this.#position.token;
   }
 
   /**
@@ -119,7 +123,11 @@ export class ChangeStream implements EventStream {
   hasPassed(time: ClusterTime): boolean {
     if (this.#ended) return false; // so that `next` is asked, and tells it
     if (this.#position.time !== time) return this.#position.time > time;
-    return (this.#highWater || this.#drained) && !this.#opening.settings.sharded;
+    if (this.#opening.settings.sharded) return false;
+    if (!this.#highWater || this.#position.token !== this.#opened) return this.#highWater || this.#drained;
+    // The first token of a new stream is one tick ahead of the last operation, and the majority may be even behind that:
+    // an event of just that time may come, until the server was asked when the majority had that time.
+    return this.#drained && this.#committedBefore >= time;
   }
 
   async next(awaitMs: number): Promise<EventBatch> {
@@ -131,6 +139,8 @@ export class ChangeStream implements EventStream {
       this.#asked = undefined;
       const reply = await asked;
       this.#cursor.id = reply.id;
+      this.#committedBefore = this.#committed;
+      this.#committed = later(this.#committed, reply.operationTime ?? BEGINNING);
       if (reply.id !== 0n && reply.documents.bytes.length >= LARGE) await this.#askAhead(awaitMs);
       return this.#toBatch(reply);
     } catch (error) {

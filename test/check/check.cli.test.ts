@@ -109,7 +109,8 @@ describe("with a login", () => {
     const before = await run(["check", "shop.orders", "--json"], { env: asUser("nobody", CANARY) });
     const found = findingsOf(before.stdout);
     expect(before.code).toBe(5);
-    for (const name of ["read shop.orders", "watch shop.orders"]) expect(found.get(name)).toMatchObject({ verdict: "fail" });
+    for (const name of ["read shop.orders", "watch shop.orders"])
+      expect(found.get(name)).toMatchObject({ verdict: "fail" });
     expect(found.get("read the oplog")?.verdict).toBe("warn");
     await followAdvice(found.get("read shop.orders")?.remedy ?? "");
     const after = await run(["check", "shop.orders", "--json"], { env: asUser("nobody", CANARY) });

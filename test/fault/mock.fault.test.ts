@@ -1,6 +1,6 @@
 /** Faults that no real server shows on demand, of a server that only speaks the protocol: docs/reliability.md. */
 import { expect, test } from "bun:test";
-import { BSON, type Document, Long } from "mongodb";
+import { BSON, type Document, Long, Timestamp } from "mongodb";
 import {
   after,
   batch,
@@ -68,6 +68,30 @@ test("B7 a server whose time is behind the saved position, as a restored one is,
   const before = await trial.files();
   expect((await trial.expect(3)).stderr).toContain("ahead of the server's own time");
   expect(await trial.files()).toEqual(before);
+});
+
+test("A5 a quiet stream has caught up when it was asked after the majority had what was newest, not before", async () => {
+  // Its first token is one tick ahead of what the majority has, which is one write of just that tick behind.
+  const had = new Timestamp({ t: MOCK_NOW.t, i: MOCK_NOW.i - 1 });
+  const token = { postBatchResumeToken: tokenAt(MOCK_NOW) };
+  let asked = 0;
+  let hasMajority = false;
+  await using server = await startMockServer({
+    on: {
+      aggregate: () => ({ ...opened(), operationTime: had }),
+      getMore: () => {
+        asked += 1;
+        return { ...batch([], token), operationTime: hasMajority ? MOCK_NOW : had };
+      },
+    },
+  });
+  await using trial = await tailOf(server);
+  await trial.expect(12, [...CAUGHT_UP, "--for", "1s"]);
+  expect(asked).toBeGreaterThan(2);
+  hasMajority = true;
+  asked = 0;
+  await trial.expect(0, CAUGHT_UP);
+  expect(asked).toBe(2);
 });
 
 test("B11 a server without post-batch resume tokens is refused with 10, and no position is saved", async () => {

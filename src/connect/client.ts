@@ -3,8 +3,8 @@
 import { MongoClient, type MongoClientOptions } from "mongodb";
 
 import { MongotapError } from "../errors.ts";
-import { mendWriting } from "./closed-while-writing.ts";
 import type { ConnectionString } from "./connection-string.ts";
+import { mendDriver } from "./driver-mends.ts";
 import { settledWithin } from "../lib/async.ts";
 import { explain } from "./server-errors.ts";
 import type { ProxyOptions } from "./socks-door.ts";
@@ -105,7 +105,7 @@ function createClient(target: ConnectionString, appName: string, way: Way | unde
   if (!own.has("serverselectiontimeoutms")) options.serverSelectionTimeoutMS = SELECTION_MS;
   if (!own.has("connecttimeoutms")) options.connectTimeoutMS = SELECTION_MS;
   if (!own.has("sockettimeoutms")) options.socketTimeoutMS = SOCKET_MS;
-  mendWriting();
+  mendDriver();
   try {
     const client = new MongoClient(target.uri, options);
     // The seeds, then whom the server names; told before the first of them is connected to.

@@ -4,10 +4,7 @@
  * re-opens once (docs/decisions/001-raw-commands.md).
  */
 
-import { setImmediate } from "node:timers/promises";
-
-import type { ClientSession, MongoClient } from "mongodb";
-import { Long } from "mongodb";
+import type { MongoClient } from "mongodb";
 
 import { ChangeEvent } from "../codec/change-event.ts";
 import { explain } from "../connect/server-errors.ts";
@@ -15,7 +12,7 @@ import { MongotapError, must } from "../errors.ts";
 import { type Binding, bindingText, isBound, nameToNamespace, streamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { BEGINNING, isoOf, later, tickBefore } from "./cluster-time.ts";
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
+import type { CursorReply } from "./cursor-reply.ts";
 import { findEndings } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
 import { checkNotFromTheFuture, checkTimeOfToken } from "./position-checks.ts";
@@ -23,10 +20,8 @@ import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.t
 import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
+import { StreamCursor } from "./stream-cursor.ts";
 import { aggregateCommand, filterBindings, resumeOf, type StreamShape, type StreamStart } from "./stream-command.ts";
-
-/** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
-const LARGE = 256 * 1024;
 
 export interface StreamSettings extends StreamShape {
   readonly client: MongoClient;
@@ -39,18 +34,17 @@ export interface StreamSettings extends StreamShape {
 /** What is fixed when a stream is opened. */
 interface Opening {
   readonly settings: StreamSettings;
-  readonly session: ClientSession;
   readonly signal: AbortSignal;
   readonly from: StreamStart;
   /** What the server filters by: `settings.bindings`, and what an earlier run has dropped from them. */
   readonly filter: readonly Binding[];
+  readonly cursor: StreamCursor;
 }
 
 export class ChangeStream implements EventStream {
   readonly #opening: Opening;
   readonly #event = new ChangeEvent();
   readonly #splits = new SplitEvents();
-  #cursor: { id: bigint; collection: string };
   #position: StreamPosition;
   #highWater = false;
   /** The last reply was empty: at that moment the server had nothing left behind our token. */
@@ -61,8 +55,6 @@ export class ChangeStream implements EventStream {
   #committed: ClusterTime;
   #committedBefore: ClusterTime = BEGINNING;
   #ended: MongotapError | undefined;
-  /** The next reply, where it has been asked for before somebody wants it. */
-  #asked: Promise<CursorReply> | undefined;
   /** The invalidate behind which the stream of a collection is to be opened again, or was; see `#withoutInvalidate`. */
   #invalidate: string | undefined;
   /** One more reply is asked for before the run ends: the position shall stand behind the invalidate. */
@@ -72,7 +64,6 @@ export class ChangeStream implements EventStream {
 
   private constructor(opening: Opening, reply: CursorReply, newest: ClusterTime | undefined) {
     this.#opening = opening;
-    this.#cursor = { id: reply.id, collection: reply.collection };
     const before = resumeOf(opening.from);
     this.#position = before ?? { token: "", resume: "resumeAfter", time: BEGINNING, sequence: 0 };
     this.#committed = reply.operationTime ?? BEGINNING;
@@ -89,18 +80,18 @@ export class ChangeStream implements EventStream {
    * @throws MongotapError `history-lost`, `state` (token refused), `unsupported`, `auth`, `connect`
    */
   static async open(settings: StreamSettings, from: StreamStart, signal: AbortSignal): Promise<ChangeStream> {
-    const session = settings.client.startSession({ causalConsistency: false });
+    const { client, batchSize } = settings;
     const filter = filterBindings(settings.bindings, from);
-    const opening: Opening = { settings, session, signal, from, filter };
+    const cursor = new StreamCursor({ client, db: streamTarget(filter).db, batchSize, signal });
     const resumed = resumeOf(from);
     try {
       if (resumed) checkTimeOfToken(resumed);
-      const reply = await run(opening, aggregateCommand({ ...settings, bindings: filter }, from));
+      const reply = await cursor.open(aggregateCommand({ ...settings, bindings: filter }, from));
       const newest = await readServerTime(settings.client);
       if (resumed) checkNotFromTheFuture(resumed, newest);
-      return new ChangeStream(opening, reply, newest);
+      return new ChangeStream({ settings, signal, from, filter, cursor }, reply, newest);
     } catch (error) {
-      await session.endSession();
+      await cursor[Symbol.asyncDispose]();
       signal.throwIfAborted();
       throw explain(error, "cannot open the change stream", { open: resumed !== undefined, since: sinceOf(from) });
     }
@@ -134,14 +125,10 @@ export class ChangeStream implements EventStream {
     if (this.#ended && !this.#invalidateDue) throw this.#ended;
     this.#invalidateDue = false;
     try {
-      if (this.#cursor.id === 0n) await this.#openAgain();
-      const asked = this.#asked ?? this.#ask(awaitMs);
-      this.#asked = undefined;
-      const reply = await asked;
-      this.#cursor.id = reply.id;
+      if (this.#opening.cursor.isClosed) await this.#openAgain();
+      const reply = await this.#opening.cursor.next(awaitMs);
       this.#committedBefore = this.#committed;
       this.#committed = later(this.#committed, reply.operationTime ?? BEGINNING);
-      if (reply.id !== 0n && reply.documents.bytes.length >= LARGE) await this.#askAhead(awaitMs);
       return this.#toBatch(reply);
     } catch (error) {
       this.#opening.signal.throwIfAborted();
@@ -155,28 +142,9 @@ export class ChangeStream implements EventStream {
     if (token === undefined) {
       throw new MongotapError("connect", "the server closed the change stream without saying why");
     }
-    const { settings, filter } = this.#opening;
+    const { settings, filter, cursor } = this.#opening;
     const from: StreamPosition = { ...this.#position, token, resume: "startAfter" };
-    const { id, collection } = await run(this.#opening, aggregateCommand({ ...settings, bindings: filter }, from));
-    this.#cursor = { id, collection };
-  }
-
-  #ask(awaitMs: number): Promise<CursorReply> {
-    const { batchSize } = this.#opening.settings;
-    return run(this.#opening, {
-      getMore: Long.fromBigInt(this.#cursor.id),
-      collection: this.#cursor.collection,
-      maxTimeMS: awaitMs,
-      // Otherwise never: with one, a server without a majority was seen to move on as if it had one.
-      ...(batchSize === undefined ? {} : { batchSize }),
-    });
-  }
-
-  /** The server makes the events of a stream in one thread: it goes on while this thread takes a reply apart. */
-  async #askAhead(awaitMs: number): Promise<void> {
-    this.#asked = this.#ask(awaitMs);
-    this.#asked.catch(() => undefined); // it is awaited by the next call, or nobody wants it any more
-    await setImmediate(); // it is on the wire when this thread has had a moment for that
+    await cursor.open(aggregateCommand({ ...settings, bindings: filter }, from));
   }
 
   #toBatch(reply: CursorReply): EventBatch {
@@ -271,27 +239,8 @@ export class ChangeStream implements EventStream {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { settings, session, signal, filter } = this.#opening;
-    if (this.#cursor.id !== 0n && !signal.aborted) {
-      const killCursors = { killCursors: this.#cursor.collection, cursors: [Long.fromBigInt(this.#cursor.id)] };
-      // Best effort: a cursor left behind costs the server ten minutes of a little memory.
-      await settings.client
-        .db(streamTarget(filter).db)
-        .command(killCursors, { session })
-        .catch(() => undefined);
-    }
-    await this.#asked?.catch(() => undefined); // nobody wants it any more
-    await session.endSession();
+    await this.#opening.cursor[Symbol.asyncDispose]();
   }
-}
-
-async function run(
-  { settings, session, signal, filter }: Opening,
-  command: Record<string, unknown>,
-): Promise<CursorReply> {
-  signal.throwIfAborted();
-  const db = settings.client.db(streamTarget(filter).db);
-  return parseCursorReply(await db.command(command, { session, raw: true, signal }));
 }
 
 /** Where the gap begins when the history is lost. */

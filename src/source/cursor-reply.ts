@@ -84,7 +84,7 @@ function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
     offsets.push(next);
     next += length;
   }
-  return { bytes, offsets };
+  return { bytes, offsets, isOwn: true };
 }
 
 function collectionOf(ns: string): string {

@@ -72,27 +72,26 @@ export async function* readInPieces(
 ): AsyncGenerator<Chunk> {
   const turn = await settings.pace.turn(FIRST_CHUNK_BYTES, signal);
   let came = 0;
-  let first: Chunk | undefined;
+  let plan: Plan | undefined;
   try {
-    for await (first of readRange(settings, progress, signal)) {
+    for await (const first of readRange(settings, progress, signal)) {
       came = bsonBytes(first.documents);
+      if (!first.progress.done) plan = new Plan(settings, first); // now: its memory may be given back
       yield first;
       break;
     }
   } finally {
     turn.done(came);
   }
-  if (first?.progress.done === false) yield* readRest(settings, first, signal);
+  if (plan !== undefined) yield* readRest(settings, plan, signal);
 }
 
 /** A guess, until it has come. */
 const FIRST_CHUNK_BYTES = 64 * 1024;
 
-async function* readRest(settings: PieceSettings, first: Chunk, signal: AbortSignal): AsyncGenerator<Chunk> {
-  const { reader } = settings;
+async function* readRest({ reader }: PieceSettings, plan: Plan, signal: AbortSignal): AsyncGenerator<Chunk> {
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
-  const plan = new Plan(settings, first);
   const read = async function* (planned: Planned): AsyncGenerator<readonly [Planned, Chunk]> {
     let came = 0;
     try {
@@ -104,7 +103,7 @@ async function* readRest(settings: PieceSettings, first: Chunk, signal: AbortSig
       planned.turn.done(came);
     }
   };
-  let at = first.progress;
+  let at = plan.begin;
   try {
     for await (const [{ isLast }, chunk] of inOrder(plan.pieces(ended), reader.width, read)) {
       plan.weigh(chunk);
@@ -126,6 +125,8 @@ interface Planned {
 
 /** Cuts what has not been handed out yet, going by what the last documents weighed. */
 class Plan {
+  /** Behind the first chunk. */
+  readonly begin: RangeProgress;
   readonly #settings: PieceSettings;
   #rest: RangeProgress;
   /** No piece is read at a time before that of the piece before it: a change stream cannot go back. */
@@ -134,6 +135,7 @@ class Plan {
 
   constructor(settings: PieceSettings, first: Chunk) {
     this.#settings = settings;
+    this.begin = first.progress;
     this.#rest = { ...first.progress, rows: 0 };
     this.#time = settings.notBefore === undefined || !first.exact ? undefined : first.at;
     this.weigh(first);

@@ -35,9 +35,9 @@ export async function* scanWhole(
     rows += reply.documents.offsets.length;
     const done = reply.id === 0n;
     const progress: RangeProgress = { rows, done };
+    batchSize = nextCount(reply.documents, batchSize, chunkBytes); // now: their memory may be given back
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
     if (done) return;
-    batchSize = nextCount(reply.documents, batchSize, chunkBytes);
     reply = await run({ getMore: Long.fromBigInt(reply.id), collection, batchSize });
   }
 }

@@ -15,8 +15,7 @@ import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { BEGINNING, timestampOf } from "./cluster-time.ts";
-import type { CursorReply } from "./cursor-reply.ts";
-import { askAlone } from "./reply-alone.ts";
+import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgress } from "./record.ts";
 
 export interface SnapshotSettings {
@@ -187,7 +186,8 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
     signal.throwIfAborted();
     try {
       const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : PATIENCE) };
-      const reply = await askAlone(client, info.namespace.db, { ...command, ...reading }, signal);
+      const db = client.db(info.namespace.db);
+      const reply = parseCursorReply(await db.command({ ...command, ...reading }, { raw: true, signal }));
       if (at === undefined && isOlder(settings, reply)) {
         at = settings.notBefore; // what the majority has is behind the stream: the server waits until it is not
         continue;

@@ -1,0 +1,60 @@
+import { expect, test } from "bun:test";
+import { type Binary, type CommandStartedEvent, MongoClient } from "mongodb";
+import { giveBack } from "../../src/lib/give-back.ts";
+import { parseBinding } from "../../src/source/bindings.ts";
+import { ChangeStream } from "../../src/source/change-stream.ts";
+import { bsonBytes, type Documents } from "../../src/source/record.ts";
+import { readRange } from "../../src/source/snapshot.ts";
+import { documents } from "../support/documents.ts";
+import { BEGIN, never, prepare } from "./kinds.ts";
+
+/** As the server signs the cluster time: SHA-1, or as many zeros where nobody has to log in. */
+const SIGNATURE_BYTES = 20;
+
+test("what the driver tells the server of the cluster time outlives the replies that were given back", async () => {
+  const { database, collection, settings } = await prepare({});
+  await using client = await MongoClient.connect(database.uri, { monitorCommands: true });
+  const signatures: number[] = [];
+  client.on("commandStarted", ({ command }: CommandStartedEvent) => {
+    const hash = command["$clusterTime"]?.signature?.hash as Binary | undefined;
+    if (hash !== undefined) signatures.push(hash.length());
+  });
+  let replies = 0;
+  const use = async (found: Documents): Promise<void> => {
+    if (bsonBytes(found) < 64 * 1024) return;
+    expect(found.isOwn).toBe(true);
+    giveBack(found.bytes);
+    expect(found.bytes.length).toBe(0);
+    replies += 1;
+    await collection.updateOne({}, { $inc: { n: 1 } });
+    await client.db("admin").command({ ping: 1 });
+  };
+  const shape = { fullDocument: "default", beforeImages: false, splitLargeEvents: false, sharded: false } as const;
+  const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
+  await using stream = await ChangeStream.open({ ...shape, client, bindings, batchSize: 500 }, "now", never);
+  await collection.insertMany([...documents("typical", 3_000)]);
+  for await (const chunk of readRange({ ...settings, client, chunkBytes: 200_000 }, BEGIN, never)) {
+    await use(chunk.documents);
+  }
+  const ofRows = replies;
+  expect(ofRows).toBeGreaterThan(5);
+  for (let left = 3_000; left > 0;) {
+    const batch = await stream.next(100);
+    left -= batch.documents.offsets.length;
+    await use(batch.documents);
+  }
+  expect(replies - ofRows).toBeGreaterThan(4);
+  expect(signatures.length).toBeGreaterThan(replies);
+  expect(new Set(signatures)).toEqual(new Set([SIGNATURE_BYTES]));
+});
+
+test("the halves of a reply that was cut are not given back: they share its memory", async () => {
+  const { database, collection } = await prepare({});
+  const shape = { fullDocument: "default", beforeImages: false, splitLargeEvents: false, sharded: false } as const;
+  const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
+  await using stream = await ChangeStream.open({ ...shape, client: database.client, bindings }, "now", never);
+  await collection.insertMany([...documents("typical", 10)]);
+  const batch = await stream.next(1_000);
+  expect(batch.documents.isOwn).toBe(true);
+  for (const half of stream.split(batch, 4)) expect(half.documents.isOwn).toBeUndefined();
+});

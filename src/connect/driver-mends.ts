@@ -13,8 +13,10 @@ let isMended = false;
 export function mendDriver(): void {
   if (isMended) return;
   isMended = true;
-  endWritesOfClosed(Connection.prototype as DriverConnection);
-  copySignatures(MongoDBResponse.prototype as DriverResponse);
+  const connection: object = Connection.prototype;
+  const response: object = MongoDBResponse.prototype;
+  endWritesOfClosed(connection as DriverConnection);
+  copySignatures(response as DriverResponse);
 }
 
 /** What is used here of `lib/cmap/connection.js`. */

@@ -59,7 +59,12 @@ describe("matchStages() lets the server leave exceptions out", () => {
     });
     // All of one database is what its stream has anyway.
     expect(matchStages([{ db: "shop", except: ["a"] }, { db: "shop" }])).toEqual([]);
-    expect(matchStages([{ db: "shop", except: ["a"] }, { db: "shop", collection: "a" }])).toEqual([]);
+    expect(
+      matchStages([
+        { db: "shop", except: ["a"] },
+        { db: "shop", collection: "a" },
+      ]),
+    ).toEqual([]);
     expect(branches({ db: "shop", except: ["a"] }, { db: "shop" }, { db: "other" })[1]).toEqual({ "ns.db": "shop" });
     expect(branches({ db: "shop", collection: "a" }, { db: "shop", collection: "b" })[1]).toEqual({
       "ns.db": "shop",

@@ -17,7 +17,7 @@ import type { Opened } from "./session.ts";
 const AWAIT_MS = 1_000;
 /** MaxTimeMSExpired: the server could not fill a reply in its time; smaller ones get through. */
 const TOO_SLOW = 50;
-const SMALLER_BATCH = 1_000;
+const SMALLER_BATCH = 500;
 
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
 export function streamSettings(opened: Opened, { settings, log }: Pick<Invocation, "settings" | "log">): TailSettings {

@@ -153,7 +153,7 @@ export async function runCli({ argv, env, world, createLog }: CliInput): Promise
   if (wantsHelp || argv.length === 0) {
     const { printHelp } = await import("./help.ts");
     const topic = argv[0] === "help" ? argv[1] : name;
-    printHelp(COMMANDS, topic === undefined ? undefined : commandName(topic), world.columns);
+    await printHelp(COMMANDS, topic === undefined ? undefined : commandName(topic), world.columns);
     return wantsHelp ? 0 : 2;
   }
   if (name === undefined || argv[0] !== name) {

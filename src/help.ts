@@ -4,7 +4,7 @@ import { cac } from "cac";
 
 import type { CommandRow } from "./cli.ts";
 import type { Group, OptionRow } from "./config/option-row.ts";
-import { envNameOf, type OptionName, OPTIONS } from "./config/options.ts";
+import type { OptionName } from "./config/options.ts";
 
 const TITLES: Readonly<Record<Group, string>> = {
   source: "Source",
@@ -23,14 +23,15 @@ interface Section {
 }
 
 /** Prints the help of one command, or the overview, to standard output. `columns` is the width to wrap at. */
-export function printHelp(
+export async function printHelp(
   commands: Readonly<Record<string, CommandRow>>,
   topic: string | undefined,
   columns: number,
-): void {
+): Promise<void> {
+  const sections = topic === undefined ? overview(commands) : await page(topic, commands[topic], columns);
   const cli = cac("mongotap");
   for (const [name, row] of Object.entries(commands)) cli.command(`${name} ${row.args}`, row.text);
-  cli.help(() => (topic === undefined ? overview(commands) : page(topic, commands[topic], columns)));
+  cli.help(() => sections);
   const shown = topic === undefined ? cli.globalCommand : cli.commands.find((command) => command.name === topic);
   shown?.outputHelp();
 }
@@ -54,8 +55,11 @@ function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
   ];
 }
 
-function page(name: string, row: CommandRow | undefined, columns: number): Section[] {
+/** The table of options is loaded for this alone: the overview has none of them. */
+async function page(name: string, row: CommandRow | undefined, columns: number): Promise<Section[]> {
   if (!row) return [];
+  const { OPTIONS, envNameOf } = await import("./config/options.ts");
+  const optionLine = (option: OptionRow): readonly [string, string] => lineOf(option, envNameOf(option));
   const sections: Section[] = [
     { body: `mongotap ${name}: ${row.text}` },
     { title: "Usage", body: `  mongotap ${name} ${row.args} [options]\n  namespace: ${NAMESPACES}` },
@@ -69,11 +73,11 @@ function page(name: string, row: CommandRow | undefined, columns: number): Secti
   return [...sections, { title: "Examples", body: row.examples.map((example) => `  ${example}`).join("\n") }];
 }
 
-function optionLine(option: OptionRow): readonly [string, string] {
+function lineOf(option: OptionRow, envName: string): readonly [string, string] {
   const value = option.value === undefined ? "" : ` ${option.value}`;
-  if (option.flagless === true) return [envNameOf(option), `${option.text} (a variable, not a flag)`];
+  if (option.flagless === true) return [envName, `${option.text} (a variable, not a flag)`];
   const fallback = option.fallback === undefined ? "" : ` (default: ${option.fallback})`;
-  return [`--${option.flag}${value}`, `${option.text}${fallback} [${envNameOf(option)}]`];
+  return [`--${option.flag}${value}`, `${option.text}${fallback} [${envName}]`];
 }
 
 /** Two columns; the second is wrapped at `columns`. */

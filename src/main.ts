@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The process: arguments, environment, streams and signals in; exit code out. The only file that touches it. */
 
-import { readFileSync } from "node:fs";
+import { fstatSync, readFileSync, statSync } from "node:fs";
 import { constants } from "node:os";
-import { isatty, WriteStream } from "node:tty";
+import type Tty from "node:tty";
 
 import packageJson from "../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
@@ -23,9 +23,25 @@ function createLog(level: Level, format: "text" | "json"): Logger {
 
 /** Only for a terminal: picocolors looks at process.stdout, and Bun then makes a pipe non-blocking for everybody. */
 async function paintOf(): Promise<typeof PLAIN> {
-  if (!isatty(2) || process.env["NO_COLOR"]) return PLAIN;
+  if (process.env["NO_COLOR"] || terminalOf(2) === undefined) return PLAIN;
   const { default: colors } = await import("picocolors");
   return colors.createColors(process.env["TERM"] !== "dumb");
+}
+
+/** The module for terminals, which brings all of the streams with it, where there is a terminal. */
+function terminalOf(fd: number): typeof Tty | undefined {
+  if (!isDevice(fd)) return undefined;
+  const tty = process.getBuiltinModule("node:tty");
+  return tty.isatty(fd) ? tty : undefined;
+}
+
+function isDevice(fd: number): boolean {
+  try {
+    const found = fstatSync(fd);
+    return found.isCharacterDevice() && found.rdev !== statSync("/dev/null", { throwIfNoEntry: false })?.rdev;
+  } catch {
+    return false; // it is closed
+  }
 }
 
 /** A closed or broken standard error must not end a run. */
@@ -36,11 +52,15 @@ function stderrStream(): NodeJS.WriteStream {
 /**
  * Keeps process.stdout and process.stderr from being opened by anybody. Bun's `pipe()` looks at the first, the driver at
  * the second; looking opens, and opening makes a pipe non-blocking for every process that shares it. Assigned, because
- * defining or describing the property opens it.
+ * defining or describing the property opens it. The second only before a command is loaded: streams take 5 MB to start.
  */
-function withholdStreams(): void {
+function withholdStdout(): void {
   Reflect.set(process, "stdout", undefined);
-  if (stderr.stream) Reflect.set(process, "stderr", stderr.stream);
+}
+
+function withholdStderr(): void {
+  const standIn = stderr.standIn(process.getBuiltinModule("node:stream").Writable);
+  if (standIn) Reflect.set(process, "stderr", standIn);
 }
 
 /**
@@ -74,11 +94,13 @@ async function main(): Promise<number> {
         version: packageJson.version,
         pid: process.pid,
         get columns() {
-          return isatty(1) ? new WriteStream(1).columns : 100;
+          const tty = terminalOf(1);
+          return tty === undefined ? 100 : new tty.WriteStream(1).columns;
         },
         signal: stop.signal,
       },
       createLog(settings) {
+        withholdStderr();
         log = createLog(settings.logLevel, settings.logFormat);
         return log;
       },
@@ -98,7 +120,7 @@ function exitCodeOf(error: unknown): number {
   return known.exitCode;
 }
 
-withholdStreams();
+withholdStdout();
 const ignored = ignoredSignals();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   if (((ignored >> BigInt(constants.signals[name] - 1)) & 1n) === 0n) listen(name);

@@ -5,13 +5,15 @@
  */
 
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
-import { Writable } from "node:stream";
-import { setTimeout } from "node:timers/promises";
+import type { Writable } from "node:stream";
 import { codeOf } from "../lib/system-error.ts";
 
 export interface Stderr {
-  /** What packages may have in place of `process.stderr`; undefined where it is to be left alone. */
-  readonly stream: Writable | undefined;
+  /**
+   * What packages may have in place of `process.stderr`; undefined where it is to be left alone. The class is given, so
+   * that who only says a line need not load it.
+   */
+  standIn(base: typeof Writable): Writable | undefined;
   /** Never throws and never waits. What the reader does not take is kept for a while, and then dropped. */
   write(text: string): void;
   /** Resolves when everything has been taken, or nobody has taken it for half a second. */
@@ -46,20 +48,20 @@ export function openStderr(stream: () => Writable): Stderr {
   }
 
   return {
-    stream: way === "stream" ? undefined : writableOf(take),
+    standIn: (base) => (way === "stream" ? undefined : writableOf(base, take)),
     write: (text) => take(Buffer.from(text)),
     async drain() {
       const deadline = performance.now() + GRACE_MS;
       while (typeof way === "number" && kept.length > 0 && performance.now() < deadline) {
-        await setTimeout(PAUSE_MS);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
         tryToWrite(way);
       }
     },
   };
 }
 
-function writableOf(take: (bytes: Uint8Array) => void): Writable {
-  return new Writable({
+function writableOf(base: typeof Writable, take: (bytes: Uint8Array) => void): Writable {
+  return new base({
     write(chunk: Buffer, _encoding, done) {
       take(chunk);
       done();

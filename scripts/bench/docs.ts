@@ -36,9 +36,8 @@ document exactly once, a sample of them compared field by field with what was in
   capture: `Both write the same lines into a file and keep a state. Capture opens the change stream first and ends when it has
 caught up.`,
   tail: `The server makes the events in one thread, which is the limit here. mongotap writes the documents with \`_meta\`, the
-driver whole events; Debezium is timed from its first event on, without its start. The bare drain reads the stream of the
-collection alone; mongotap that of its database, of which the server has to filter out the rest, and that takes its one thread
-about a fifth longer ([why it is so](decisions/009-one-stream.md), [what it costs](decisions/208-replies-of-a-stream.md)).`,
+driver whole events; Debezium is timed from its first event on, without its start. One collection is read here; several of
+one database share a stream that the server has to filter ([what that costs](decisions/009-one-stream.md)).`,
   latency: `From the moment at which the writer has its acknowledgement to the moment at which the reader of the pipe has the
 line. The server, the writer, the reader and mongotap share the machine.`,
   startup: "Median of 20 runs; memory is the highest of all runs.",
@@ -83,8 +82,8 @@ the ratios of each round. MB are 10⁶ bytes of BSON.`,
     "## Goals",
     toMarkdown({ head: ["figure", "goal", "measured", ""], rows }),
     `What weighs on what is not met: a run starts, and its hot code is compiled, in some tenths of a second, which a collection of
-a second or two feels (the growing ones from 10⁴ documents on, and some shapes); the bare drain itself is hardly faster than
-12 × mongoexport here; and a tail reads the stream of a database, of which the server filters out the rest (see there).`,
+a second or two feels (the growing ones from 10⁴ documents on, and some shapes); and the bare drain itself is hardly faster
+than 12 × mongoexport here.`,
   ].join("\n\n");
 }
 

@@ -16,7 +16,7 @@ import type { CursorReply } from "./cursor-reply.ts";
 import { findEndings } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
 import { checkNotFromTheFuture, checkTimeOfToken } from "./position-checks.ts";
-import { headOf, type Moment, momentOf, ordersOf, restOf } from "./event-batch.ts";
+import { headOf, type Moment, momentOf, restOf, surveyOf } from "./event-batch.ts";
 import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
@@ -148,13 +148,14 @@ export class ChangeStream implements EventStream {
   }
 
   #toBatch(reply: CursorReply): EventBatch {
-    const { bindings } = this.#opening.settings;
+    const { settings } = this.#opening;
     const before = this.#position;
     this.#drained = reply.documents.offsets.length === 0 && !this.#splits.isOpen;
-    const joined = this.#splits.join(reply.documents);
+    const joined = settings.splitLargeEvents ? this.#splits.join(reply.documents) : reply.documents;
     const documents = this.#withoutInvalidate(joined);
-    const orders = ordersOf(this.#event, documents, before);
-    const { ends, fatal } = findEndings(this.#event, documents, orders, bindings);
+    const survey = surveyOf(this.#event, documents, before);
+    const { orders } = survey;
+    const { ends, fatal } = findEndings(this.#event, documents, survey, settings.bindings);
     this.#ended ??= fatal?.error;
     this.#invalidateDue = fatal?.invalidateDue === true && streamTarget(this.#opening.filter).db !== "admin";
     const all: EventBatch = { kind: "events", documents, orders, ends, position: { collections: {}, stream: before } };

@@ -36,10 +36,26 @@ const NS = encoder.encode("ns");
 const TOKEN = encoder.encode("postBatchResumeToken");
 const AT_CLUSTER_TIME = encoder.encode("atClusterTime");
 
+/** The cursor's id, 0 when it has ended, and how many bytes the reply has; the documents in it are not looked at. */
+export function peekCursor(reply: RawReply): { readonly id: bigint; readonly bytes: number } {
+  const bytes = cursorOf(reply);
+  const walker = new ElementWalker();
+  walker.start(bytes, 0);
+  while (walker.next()) {
+    if (walker.type === BSON.int64 && walker.nameIs(ID))
+      return { id: readInt64(bytes, walker.valueBegin), bytes: bytes.length };
+  }
+  return { id: 0n, bytes: bytes.length };
+}
+
+function cursorOf({ cursor }: RawReply): Uint8Array {
+  if (!(cursor instanceof Uint8Array)) throw new MongotapError("data", "the server's reply holds no cursor");
+  return cursor;
+}
+
 /** @throws MongotapError `data` when the reply is not a cursor or its lengths do not add up. */
 export function parseCursorReply(reply: RawReply): CursorReply {
-  const bytes = reply.cursor;
-  if (!(bytes instanceof Uint8Array)) throw new MongotapError("data", "the server's reply holds no cursor");
+  const bytes = cursorOf(reply);
   const walker = new ElementWalker();
   let documents: Documents | undefined;
   let id = 0n;

@@ -1,9 +1,10 @@
 /** Finds the events with which watched collections and databases end, and says what that means for the run. */
 
 import type { ChangeEvent } from "../codec/change-event.ts";
-import { MongotapError } from "../errors.ts";
+import { MongotapError, must } from "../errors.ts";
 import type { Binding } from "./bindings.ts";
 import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
+import type { Survey } from "./event-batch.ts";
 import type { CollectionEnd, Documents } from "./record.ts";
 
 export interface Endings {
@@ -28,7 +29,7 @@ export interface FatalEnding {
 export function findEndings(
   event: ChangeEvent,
   { bytes, offsets }: Documents,
-  orders: readonly string[],
+  { orders, endings }: Survey,
   bindings: readonly Binding[],
 ): Endings {
   const ends: CollectionEnd[] = [];
@@ -36,12 +37,11 @@ export function findEndings(
   let count = 0;
   let invalidated = false;
   let dropped = false;
-  for (const [i, offset] of offsets.entries()) {
-    event.read(bytes, offset);
-    if (!ENDING.has(event.operation)) {
-      if (reason !== undefined) break;
-      continue;
-    }
+  let previous = -1;
+  for (const i of endings) {
+    if (reason !== undefined && i !== previous + 1) break; // something else came between
+    previous = i;
+    event.read(bytes, must(offsets[i], "an ending"));
     ends.push(...endsWith(event, orders[i] ?? "", bindings));
     const found = reasonOf(event, bindings);
     if (found === undefined) continue;
@@ -58,8 +58,6 @@ export function findEndings(
         : { count, invalidated, invalidateDue: dropped && !invalidated, error: new MongotapError("ended", reason) },
   };
 }
-
-const ENDING: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 
 function endsWith(event: ChangeEvent, order: string, bindings: readonly Binding[]): CollectionEnd[] {
   if (event.operation === "drop") return [{ name: event.namespace, how: "gone", order }];

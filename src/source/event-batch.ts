@@ -21,17 +21,29 @@ export function momentOf(order: string): Moment {
   return { time: order.slice(0, 16), sequence: Number.parseInt(order.slice(16), 16) };
 }
 
-/** The order of each event, counted on from `before`. */
-export function ordersOf(event: ChangeEvent, { bytes, offsets }: Documents, before: Moment): string[] {
+/** What one walk over the events of a reply tells. */
+export interface Survey {
+  /** Of each event, counted on from the moment before. */
+  readonly orders: readonly string[];
+  /** Which of them, by index, say that something has ended: few batches have any. */
+  readonly endings: readonly number[];
+}
+
+const ENDING: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
+
+export function surveyOf(event: ChangeEvent, { bytes, offsets }: Documents, before: Moment): Survey {
   let { time, sequence } = before;
-  return offsets.map((offset) => {
+  const endings: number[] = [];
+  const orders = offsets.map((offset, i) => {
     event.read(bytes, offset);
+    if (ENDING.has(event.operation)) endings.push(i);
     const { clusterTime } = event.slots;
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;
     time = at;
     return orderOf({ time, sequence });
   });
+  return { orders, endings };
 }
 
 /**

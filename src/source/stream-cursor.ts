@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 
 import { type ClientSession, Long, type MongoClient } from "mongodb";
 
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
+import { type CursorReply, parseCursorReply, peekCursor, type RawReply } from "./cursor-reply.ts";
 import type { Documents } from "./record.ts";
 
 /** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
@@ -34,7 +34,7 @@ export class StreamCursor implements AsyncDisposable {
   /** How many events the next reply may hold. */
   #batchSize = FIRST_BATCH;
   /** The next reply, where it has been asked for before somebody wants it. */
-  #asked: Promise<CursorReply> | undefined;
+  #asked: Promise<RawReply> | undefined;
 
   constructor(settings: StreamCursorSettings) {
     this.#settings = settings;
@@ -48,7 +48,7 @@ export class StreamCursor implements AsyncDisposable {
 
   /** Sends the `aggregate`, once or, behind the end of a stream, again. */
   async open(aggregate: Readonly<Record<string, unknown>>): Promise<CursorReply> {
-    const reply = await this.#run(aggregate);
+    const reply = parseCursorReply(await this.#run(aggregate));
     this.#id = reply.id;
     this.#collection = reply.collection;
     return reply;
@@ -58,14 +58,16 @@ export class StreamCursor implements AsyncDisposable {
   async next(awaitMs: number): Promise<CursorReply> {
     const asked = this.#asked ?? this.#ask(awaitMs);
     this.#asked = undefined;
-    const reply = await asked;
-    this.#id = reply.id;
+    const raw = await asked;
+    const { id, bytes } = peekCursor(raw);
+    this.#id = id;
+    if (!this.isClosed && bytes >= LARGE) await this.#askAhead(awaitMs);
+    const reply = parseCursorReply(raw);
     this.#adapt(reply.documents);
-    if (!this.isClosed && reply.documents.bytes.length >= LARGE) await this.#askAhead(awaitMs);
     return reply;
   }
 
-  #ask(awaitMs: number): Promise<CursorReply> {
+  #ask(awaitMs: number): Promise<RawReply> {
     return this.#run({
       getMore: Long.fromBigInt(this.#id),
       collection: this.#collection,
@@ -87,10 +89,10 @@ export class StreamCursor implements AsyncDisposable {
     this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * offsets.length) / bytes.length));
   }
 
-  async #run(command: Readonly<Record<string, unknown>>): Promise<CursorReply> {
+  async #run(command: Readonly<Record<string, unknown>>): Promise<RawReply> {
     const { client, db, signal } = this.#settings;
     signal.throwIfAborted();
-    return parseCursorReply(await client.db(db).command(command, { session: this.#session, raw: true, signal }));
+    return await client.db(db).command(command, { session: this.#session, raw: true, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,7 @@ import { ChangeEvent } from "../../src/codec/change-event.ts";
 import { isBound, matchStages, parseBinding, streamTarget } from "../../src/source/bindings.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { findEndings } from "../../src/source/ending.ts";
-import { headOf, ordersOf, restOf } from "../../src/source/event-batch.ts";
+import { headOf, restOf, surveyOf } from "../../src/source/event-batch.ts";
 import type { Documents, EventBatch } from "../../src/source/record.ts";
 
 function replyOf(cursor: Document): ReturnType<typeof parseCursorReply> {
@@ -122,7 +122,7 @@ function event(n: number, operationType: string, more: Document = {}): Document 
   return { _id: { _data: `token ${n}` }, operationType, clusterTime, ns: { db: "shop", coll: "c" }, ...more };
 }
 
-describe("ordersOf()", () => {
+describe("surveyOf()", () => {
   test("counts within one time, on from what came before", () => {
     const documents = documentsOf([
       event(1, "insert"),
@@ -131,7 +131,7 @@ describe("ordersOf()", () => {
       event(2, "insert"),
       event(3, "insert"),
     ]);
-    const orders = ordersOf(new ChangeEvent(), documents, { time: "0000006400000001", sequence: 4 });
+    const { orders } = surveyOf(new ChangeEvent(), documents, { time: "0000006400000001", sequence: 4 });
     expect(
       orders.map((order) => [Number.parseInt(order.slice(8, 16), 16), Number.parseInt(order.slice(16), 16)]),
     ).toEqual([
@@ -146,7 +146,7 @@ describe("ordersOf()", () => {
 
 describe("headOf() and restOf()", () => {
   const documents = documentsOf([event(1, "insert"), event(2, "delete"), event(2, "insert"), event(3, "drop")]);
-  const orders = ordersOf(new ChangeEvent(), documents, { time: "", sequence: 0 });
+  const { orders } = surveyOf(new ChangeEvent(), documents, { time: "", sequence: 0 });
   const whole: EventBatch = {
     kind: "events",
     documents,
@@ -178,7 +178,7 @@ describe("headOf() and restOf()", () => {
     const batch: EventBatch = {
       ...whole,
       documents: invalid,
-      orders: ordersOf(new ChangeEvent(), invalid, { time: "", sequence: 0 }),
+      orders: surveyOf(new ChangeEvent(), invalid, { time: "", sequence: 0 }).orders,
       ends: [],
     };
     expect(headOf(batch, 1, []).position.stream?.resume).toBe("resumeAfter");
@@ -191,12 +191,10 @@ describe("findEndings()", () => {
   const whole = [parseBinding("shop")];
   const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findEndings> => {
     const documents = documentsOf(list);
-    return findEndings(
-      new ChangeEvent(),
-      documents,
-      documents.offsets.map((_, i) => String(i)),
-      bindings,
-    );
+    const event = new ChangeEvent();
+    const { endings } = surveyOf(event, documents, { time: "", sequence: 0 });
+    const orders = documents.offsets.map((_, i) => String(i));
+    return findEndings(event, documents, { orders, endings }, bindings);
   };
 
   test("finds none among changes of documents", () => {

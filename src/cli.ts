@@ -1,15 +1,10 @@
 /**
- * The command table; from it the help (printed by cac) and the dispatch. Values are read by `node:util` parseArgs,
- * because cac turns `00123` into a number and lets unknown commands pass in silence (docs/decisions/002-cli.md).
- * Nothing heavy is imported here: each command brings its own.
+ * The command table; from it the help (help.ts) and the dispatch. Nothing heavy is imported here: each command brings
+ * its own, and so do the help and what reads flags.
  */
 
-import { parseArgs } from "node:util";
-
 import type { Command, World } from "./commands/command.ts";
-import type { OptionRow } from "./config/option-row.ts";
 import type { OptionName, Settings } from "./config/options.ts";
-import type { TypedFlags } from "./config/resolve.ts";
 import { MongotapError } from "./errors.ts";
 import { nearest } from "./lib/nearest.ts";
 import type { Logger } from "./observe/log.ts";
@@ -161,9 +156,9 @@ export async function runCli({ argv, env, world, createLog }: CliInput): Promise
   }
   const row = COMMANDS[commandName(name)];
   if (!row) throw new MongotapError("bug", `no row for the command ${name}`);
-  const { OPTIONS } = await import("./config/options.ts");
   const { logSettings, resolveRun } = await import("./config/resolve.ts");
-  const typed = readFlags(name, row, OPTIONS, argv.slice(1));
+  const { readFlags } = await import("./flags.ts");
+  const typed = readFlags(name, row, argv.slice(1));
   createLog(logSettings(typed.flags, env)); // so that faults in the rest are told in the form that was asked for
   const { settings, namespaces, targets, secrets, notes } = await resolveRun({
     command: name,
@@ -194,65 +189,5 @@ function commandName(typed: string): string {
   const near = nearest(typed, Object.keys(COMMANDS));
   throw new MongotapError("usage", `there is no command ${JSON.stringify(typed)}`, {
     hint: near === undefined ? `Commands: ${Object.keys(COMMANDS).join(", ")}.` : `Did you mean ${near}?`,
-  });
-}
-
-interface ReadFlags {
-  readonly flags: TypedFlags;
-  readonly namespaces: readonly string[];
-}
-
-function readFlags(
-  command: string,
-  row: CommandRow,
-  table: Readonly<Record<OptionName, OptionRow>>,
-  argv: readonly string[],
-): ReadFlags {
-  const known = row.options.map((name) => table[name]).filter((option) => option.flagless !== true);
-  const options = Object.fromEntries(
-    known.map((o) => [o.flag, { type: o.value === undefined ? "boolean" : "string" } as const]),
-  );
-  const { tokens } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false, tokens: true });
-  const flags: Record<string, string | boolean | readonly string[]> = {};
-  const namespaces: string[] = [];
-  for (const token of tokens) {
-    if (token.kind === "positional") namespaces.push(token.value);
-    if (token.kind !== "option") continue;
-    const option = known.find((o) => o.flag === token.name);
-    if (!option) throw unknownFlag(command, token.rawName, known);
-    const before = flags[option.flag];
-    if (before !== undefined && option.repeatable !== true) {
-      throw new MongotapError("usage", `--${option.flag} is given twice`);
-    }
-    if (option.value !== undefined && (token.value === undefined || (!token.inlineValue && isFlagLike(token.value)))) {
-      throw new MongotapError("usage", `--${option.flag} takes a value: ${option.value}`);
-    }
-    const value = token.value ?? true;
-    flags[option.flag] =
-      option.repeatable === true ? [...(typeof before === "object" ? before : []), String(value)] : value;
-  }
-  if (row.args === "" && namespaces.length > 0) {
-    throw new MongotapError("usage", `${command} takes options only, not ${JSON.stringify(namespaces[0])}`);
-  }
-  return { flags, namespaces };
-}
-
-/** `--out --state x`: the value was forgotten. A lone dash is standard output. */
-function isFlagLike(value: string): boolean {
-  return value.startsWith("--");
-}
-
-function unknownFlag(command: string, typed: string, known: readonly OptionRow[]): MongotapError {
-  if (/^--password(=|$)/.test(typed)) {
-    return new MongotapError("usage", "there is no --password: others can read command lines", {
-      hint: "Use --password-file FILE, or the variable MONGOTAP_PASSWORD.",
-    });
-  }
-  const near = nearest(
-    typed.replace(/^-+/, ""),
-    known.map((o) => o.flag),
-  );
-  return new MongotapError("usage", `${command} has no option ${typed}`, {
-    hint: near === undefined ? `Run \`mongotap ${command} --help\`.` : `Did you mean --${near}?`,
   });
 }

@@ -42,7 +42,9 @@ export class Capture {
   }
 
   get arguments(): string[] {
-    return ["capture", this.#namespace, "--format", "canonical", "--out", this.out, "--state", this.state];
+    // Slowly, so that it is killed in the middle of the copy, with documents committed.
+    const pace = ["--rate-limit", "10MB"];
+    return ["capture", this.#namespace, "--format", "canonical", ...pace, "--out", this.out, "--state", this.state];
   }
 
   start(more: readonly string[] = []): void {

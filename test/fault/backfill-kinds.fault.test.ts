@@ -8,6 +8,7 @@ import { batch, MOCK_NOW, startMockServer } from "../support/mock-server.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { faultsOf } from "./support/oracle.ts";
 import { captureOf, readableFrom } from "./support/pipeline.ts";
+import { CLUSTERED } from "../source/kinds.ts";
 import { trialOf } from "./support/trial.ts";
 
 let database: TestDatabase;
@@ -73,7 +74,7 @@ test("D3 D4 the same where the collection has a collation of its own, or is clus
       { collation: { locale: "fr", strength: 2, numericOrdering: true } },
       strings.filter(({ _id }) => !/[AB]/.test(_id)),
     ],
-    ["clustered", { clusteredIndex: { key: { _id: 1 }, unique: true } }, strings],
+    ...CLUSTERED.map((options) => ["clustered", options, strings] as const),
     ["capped", { capped: true, size: 100_000 }, strings],
   ];
   for (const [name, options, content] of kinds) {

@@ -9,7 +9,10 @@ let client: MongoClient;
 let databases = 0;
 
 beforeAll(async () => {
-  set = await startReplicaSet({ members: 1, parameters: { expiredChangeStreamPreImageRemovalJobSleepSecs: "1" } });
+  // Servers before 6.0 keep none.
+  const isOld = process.env["MONGOTAP_MONGOD_VERSION"]?.startsWith("5.") === true;
+  const parameters = { expiredChangeStreamPreImageRemovalJobSleepSecs: "1" };
+  set = await startReplicaSet({ members: 1, parameters, ...(isOld ? { version: "6.0.27" } : {}) });
   client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
 });
 

@@ -1,7 +1,7 @@
 /** Faults B4, B7–B10 of docs/reliability.md: positions that are damaged, foreign, or were made with another command line. */
 import { beforeAll, expect, test } from "bun:test";
 import { truncate } from "node:fs/promises";
-import { BSON, MongoClient } from "mongodb";
+import { BSON, Double, MongoClient } from "mongodb";
 import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
 import type { Checkpoint } from "../../src/state/checkpoint.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -146,7 +146,7 @@ test("B4 a failover to a member with a shorter oplog ends with 6, and back on th
     const primary = await set.primary();
     const small = set.members.findIndex((member) => member !== primary);
     for (const [i, each] of direct.entries()) {
-      if (i !== small) await each.db("admin").command({ replSetResizeOplog: 1, size: 990 });
+      if (i !== small) await each.db("admin").command({ replSetResizeOplog: 1, size: new Double(990) });
     }
     const collection = client.db("sizes").collection<{ _id: number }>("c");
     await collection.insertOne({ _id: 0 });

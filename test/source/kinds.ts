@@ -13,12 +13,15 @@ export const BEGIN: RangeProgress = { rows: 0, done: false };
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
 const { version } = await sharedReplicaSet();
+/** The options of a clustered collection; none where the server is older than 5.3. */
+export const CLUSTERED: readonly Document[] = version.startsWith("5.")
+  ? []
+  : [{ clusteredIndex: { key: { _id: 1 }, unique: true } }];
 export const KINDS: readonly (readonly [kind: string, options: Document])[] = [
   ["plain", {}],
   ["collated", { collation: { locale: "fr", strength: 1 } }],
   ["capped", { capped: true, size: 1 << 22 }],
-  // Servers before 5.3 have none.
-  ...(version.startsWith("5.") ? [] : [["clustered", { clusteredIndex: { key: { _id: 1 }, unique: true } }] as const]),
+  ...CLUSTERED.map((options) => ["clustered", options] as const),
 ];
 
 export interface Prepared {

@@ -39,13 +39,16 @@ export async function* follow(
   { untilCaughtUp, awaitMs, target, limit }: FollowSettings,
 ): AsyncGenerator<EventBatch> {
   let left = limit;
+  let patience = LEAST_MS;
   while (left > 0 && !(untilCaughtUp && stream.hasPassed(target))) {
-    const batch = await stream.next(untilCaughtUp ? Math.min(awaitMs, CATCHING_UP_MS) : awaitMs);
+    const batch = await stream.next(untilCaughtUp ? Math.min(awaitMs, patience) : awaitMs);
     const count = batch.documents.offsets.length;
+    patience = count > 0 ? LEAST_MS : Math.min(patience * 2, MOST_MS);
     yield count > left ? stream.split(batch, left)[0] : batch;
     left -= count;
   }
 }
 
-/** A reply without events comes only when its time is over: while somebody waits for the end, keep it short. */
-const CATCHING_UP_MS = 50;
+/** A reply without events comes only when its time is over: while somebody waits for the end, that is short at first. */
+const LEAST_MS = 2;
+const MOST_MS = 50;

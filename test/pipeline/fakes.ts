@@ -100,6 +100,8 @@ export class ScriptedStream implements EventStream {
   #position: StreamPosition;
   readonly #replies: EventBatch[];
   polls = 0;
+  /** How long the server was to wait, each time (ms). */
+  readonly patience: number[] = [];
 
   constructor(openedAt: number, replies: readonly EventBatch[]) {
     this.openedAt = time(openedAt);
@@ -116,8 +118,9 @@ export class ScriptedStream implements EventStream {
     return this.#position.time >= moment;
   }
 
-  async next(): Promise<EventBatch> {
+  async next(awaitMs = 0): Promise<EventBatch> {
     this.polls += 1;
+    this.patience.push(awaitMs);
     if (this.polls > 1_000) throw new Error("asked a thousand times: the stream will never pass that");
     const reply = this.#replies.shift() ?? events([], Number.parseInt(this.#position.time, 16));
     this.#position = reply.position.stream ?? this.#position;

@@ -92,6 +92,14 @@ describe("tailSource()", () => {
     expect(endOf(batches).stream?.token).toBe("5");
   });
 
+  test("lets the server wait longer and longer while nothing comes before the end, and briefly again when something has", async () => {
+    const empty = Array.from({ length: 7 }, () => events([], 1));
+    const stream = new ScriptedStream(1, [...empty, events([2]), events([], 2), events([3])]);
+    Object.assign(stream, { newest: "0000000000000003" });
+    await take(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1_000 }));
+    expect(stream.patience).toEqual([2, 4, 8, 16, 32, 50, 50, 50, 2, 4]);
+  });
+
   test("ends amid a reply where the limit says so, with the position between its events", async () => {
     const stream = new ScriptedStream(1, [events([2, 3, 4, 5])]);
     const batches = await take(tailSource({ open: opened(stream), untilCaughtUp: false, awaitMs: 1 }), undefined, 3);

@@ -1,19 +1,21 @@
 #!/usr/bin/env node
 /** The process: arguments, environment, streams and signals in; exit code out. The only file that touches it. */
 
-import { fstatSync, readFileSync, statSync } from "node:fs";
+import { fstatSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type Tty from "node:tty";
 
 import packageJson from "../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
 import { MongotapError } from "./errors.ts";
+import { isNullDevice } from "./lib/null-device.ts";
 import { Stop } from "./lib/stop.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
 import { openStderr } from "./observe/stderr.ts";
 
 const stderr = openStderr(stderrStream);
 const stop = new AbortController();
+let isWithheld = false;
 const paint = await paintOf();
 let log: Logger = createLog("info", "text");
 
@@ -38,7 +40,7 @@ function terminalOf(fd: number): typeof Tty | undefined {
 function isDevice(fd: number): boolean {
   try {
     const found = fstatSync(fd);
-    return found.isCharacterDevice() && found.rdev !== statSync("/dev/null", { throwIfNoEntry: false })?.rdev;
+    return found.isCharacterDevice() && !isNullDevice(found);
   } catch {
     return false; // it is closed
   }
@@ -59,6 +61,8 @@ function withholdStdout(): void {
 }
 
 function withholdStderr(): void {
+  if (isWithheld) return;
+  isWithheld = true;
   const standIn = stderr.standIn(process.getBuiltinModule("node:stream").Writable);
   if (standIn) Reflect.set(process, "stderr", standIn);
 }

@@ -52,11 +52,11 @@ function attemptsFor(bindings: readonly Binding[]): Attempt[] {
     });
   }
   if (bindings.length > 0) {
-    const { db, aggregate } = streamTarget(bindings);
-    const isCluster = db === "admin";
-    const stage = isCluster ? { allChangesForCluster: true } : {};
+    const { scope, db, aggregate } = streamTarget(bindings);
+    const stage = scope === "cluster" ? { allChangesForCluster: true } : {};
+    const names = { cluster: "the cluster", database: db, collection: `${db}.${aggregate}` };
     attempts.push({
-      name: `watch ${isCluster ? "the cluster" : aggregate === 1 ? db : `${db}.${aggregate}`}`,
+      name: `watch ${names[scope]}`,
       needed: true,
       db,
       command: { aggregate, pipeline: [{ $changeStream: stage }], cursor: { batchSize: 0 } },
@@ -101,7 +101,7 @@ function roleFor(bindings: readonly Binding[]): string {
       `    { resource: { db: ${JSON.stringify(db)}, collection: "" }, actions: ["find", "changeStream", "listCollections", "collStats"] },`,
   );
   const cluster =
-    streamTarget(bindings).db === "admin"
+    streamTarget(bindings).scope === "cluster"
       ? [`    { resource: { db: "", collection: "" }, actions: ["find", "changeStream"] },`]
       : [];
   return [

@@ -42,7 +42,9 @@ const FIELDS = [
 type Field = (typeof FIELDS)[number];
 
 const NAMES: readonly (readonly [Uint8Array, Field])[] = FIELDS.map((field) => [encoder.encode(field), field]);
-const OPERATIONS = ["insert", "update", "replace", "delete", "drop", "rename", "dropDatabase", "invalidate"].map(
+/** What happens to collections and databases, and so to the stream, not to a document. */
+export const ENDINGS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
+const OPERATIONS = ["insert", "update", "replace", "delete", ...ENDINGS].map(
   (name) => [encoder.encode(name), name] as const,
 );
 const DB = encoder.encode("db");

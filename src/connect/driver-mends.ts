@@ -59,16 +59,13 @@ interface DriverResponse {
 function copySignatures(prototype: DriverResponse): void {
   const known = Object.getOwnPropertyDescriptor(prototype, "$clusterTime");
   if (known?.get === undefined) throw new TypeError("unreachable: the driver's version is pinned");
-  const copied = new WeakSet<object>();
   Object.defineProperty(prototype, "$clusterTime", {
     configurable: true,
     get(this: DriverResponse): DriverResponse["$clusterTime"] {
       const time = known.get?.call(this) as DriverResponse["$clusterTime"];
       const hash = time?.signature?.hash;
-      if (hash !== undefined && !copied.has(hash)) {
-        hash.buffer = Uint8Array.from(hash.buffer);
-        copied.add(hash);
-      }
+      const isView = hash !== undefined && hash.buffer.byteLength < hash.buffer.buffer.byteLength;
+      if (isView) hash.buffer = Uint8Array.from(hash.buffer);
       return time;
     },
   });

@@ -1,6 +1,6 @@
 /** Batches to NDJSON: an envelope around each document, one buffer for all, and which lines belong to which collection. */
 
-import { ChangeEvent } from "../codec/change-event.ts";
+import { ChangeEvent, ENDINGS } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
@@ -30,8 +30,6 @@ export function createLineEncoder(options: LineOptions): Encoder {
 /** Rows sort behind all events of the same cluster time. */
 const BEHIND_ALL_EVENTS = "f".repeat(8);
 const NEWLINE = 10;
-/** Events about a collection or a database: what follows from them is decided elsewhere. */
-const WITHOUT_LINE: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 
 class LineEncoder implements Encoder {
   readonly #policy: BadDocumentPolicy;
@@ -123,7 +121,8 @@ class LineEncoder implements Encoder {
 
   #noteUnknown(event: ChangeEvent): void {
     const { operation } = event;
-    if (operationOf(event) !== undefined || WITHOUT_LINE.has(operation)) return;
+    // What follows from an ending is decided elsewhere.
+    if (operationOf(event) !== undefined || ENDINGS.has(operation)) return;
     this.#unknownEvents.set(operation, (this.#unknownEvents.get(operation) ?? 0) + 1);
   }
 

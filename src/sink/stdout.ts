@@ -3,11 +3,12 @@
  * whatever stdout is; why it is written in three ways is told in docs/decisions/201-stdout.md.
  */
 
-import { fstatSync, statSync, write, type Stats } from "node:fs";
+import { fstatSync, write, type Stats } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
+import { isNullDevice } from "../lib/null-device.ts";
 import { codeOf } from "../lib/system-error.ts";
 import { outputError } from "./output-errors.ts";
 import { PipeSink, UNBLOCKED, unblocked, type Deliver } from "./pipe.ts";
@@ -110,9 +111,8 @@ async function unlessAborted<T>(
 
 function isNull(fd: number): boolean {
   try {
-    const found = fstatSync(fd);
-    return found.isCharacterDevice() && found.rdev === statSync("/dev/null").rdev;
+    return isNullDevice(fstatSync(fd));
   } catch {
-    return false; // no /dev/null here
+    return false; // it is closed
   }
 }

@@ -69,18 +69,23 @@ export function nameToNamespace(name: string): Namespace {
   return dot < 0 ? { db: name, collection: "" } : { db: name.slice(0, dot), collection: name.slice(dot + 1) };
 }
 
-/** What a change stream is opened on: `aggregate` is the collection, or 1 for all of `db`, which is `admin` for the cluster. */
+/** What a change stream is opened on. */
 export interface StreamTarget {
+  readonly scope: "collection" | "database" | "cluster";
+  /** Where its commands are sent: `admin` for the cluster. */
   readonly db: string;
+  /** The collection, or 1. */
   readonly aggregate: string | 1;
 }
 
 /** The least that has all bindings in it: what it leaves out costs the server nothing (docs/decisions/009-one-stream.md). */
 export function streamTarget(bindings: readonly Binding[]): StreamTarget {
   const [db, ...others] = new Set(bindings.map((b) => b.db));
-  if (db === undefined || others.length > 0) return { db: "admin", aggregate: 1 };
+  if (db === undefined || others.length > 0) return { scope: "cluster", db: "admin", aggregate: 1 };
   const [collection, ...more] = new Set(bindings.map((b) => b.collection));
-  return { db, aggregate: collection === undefined || more.length > 0 ? 1 : collection };
+  return collection === undefined || more.length > 0
+    ? { scope: "database", db, aggregate: 1 }
+    : { scope: "collection", db, aggregate: collection };
 }
 
 /**
@@ -90,10 +95,9 @@ export function streamTarget(bindings: readonly Binding[]): StreamTarget {
  * target of the stream has nothing else in it.
  */
 export function matchStages(bindings: readonly Binding[]): Record<string, unknown>[] {
-  const target = streamTarget(bindings);
+  const { scope, db: only } = streamTarget(bindings);
   const byDatabase = namesByDatabase(bindings);
-  const isWhole = byDatabase.size === 1 && byDatabase.has(target.db) && byDatabase.get(target.db) === undefined;
-  if (target.aggregate !== 1 || isWhole) return [];
+  if (scope === "collection" || (scope === "database" && byDatabase.get(only) === undefined)) return [];
   const branches: Record<string, unknown>[] = [{ operationType: "invalidate" }];
   for (const [db, names] of byDatabase) {
     if (names === undefined) {

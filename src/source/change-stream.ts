@@ -9,7 +9,7 @@ import type { MongoClient } from "mongodb";
 import { ChangeEvent } from "../codec/change-event.ts";
 import { explain } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
-import { type Binding, bindingText, isBound, nameToNamespace, streamTarget } from "./bindings.ts";
+import { type Binding, bindingText, isBound, nameToNamespace, streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { BEGINNING, isoOf, later, tickBefore } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
@@ -38,6 +38,7 @@ interface Opening {
   readonly from: StreamStart;
   /** What the server filters by: `settings.bindings`, and what an earlier run has dropped from them. */
   readonly filter: readonly Binding[];
+  readonly scope: StreamTarget["scope"];
   readonly cursor: StreamCursor;
 }
 
@@ -82,14 +83,15 @@ export class ChangeStream implements EventStream {
   static async open(settings: StreamSettings, from: StreamStart, signal: AbortSignal): Promise<ChangeStream> {
     const { client, batchSize } = settings;
     const filter = filterBindings(settings.bindings, from);
-    const cursor = new StreamCursor({ client, db: streamTarget(filter).db, batchSize, signal });
+    const { scope, db } = streamTarget(filter);
+    const cursor = new StreamCursor({ client, db, batchSize, signal });
     const resumed = resumeOf(from);
     try {
       if (resumed) checkTimeOfToken(resumed);
       const reply = await cursor.open(aggregateCommand({ ...settings, bindings: filter }, from));
       const newest = await readServerTime(settings.client);
       if (resumed) checkNotFromTheFuture(resumed, newest);
-      return new ChangeStream({ settings, signal, from, filter, cursor }, reply, newest);
+      return new ChangeStream({ settings, signal, from, filter, scope, cursor }, reply, newest);
     } catch (error) {
       await cursor[Symbol.asyncDispose]();
       signal.throwIfAborted();
@@ -157,7 +159,7 @@ export class ChangeStream implements EventStream {
     const { orders } = survey;
     const { ends, fatal } = findEndings(this.#event, documents, survey, settings.bindings);
     this.#ended ??= fatal?.error;
-    this.#invalidateDue = fatal?.invalidateDue === true && streamTarget(this.#opening.filter).db !== "admin";
+    this.#invalidateDue = fatal?.invalidateDue === true && this.#opening.scope !== "cluster";
     const all: EventBatch = { kind: "events", documents, orders, ends, position: { collections: {}, stream: before } };
     const count = fatal?.count ?? orders.length;
     // What the server's own token says of a reply is behind all that is in it.
@@ -180,7 +182,7 @@ export class ChangeStream implements EventStream {
   #withoutInvalidate(documents: Documents): Documents {
     const { bytes, offsets } = documents;
     const last = offsets.at(-1);
-    if (last === undefined || streamTarget(this.#opening.filter).aggregate === 1) return documents;
+    if (last === undefined || this.#opening.scope !== "collection") return documents;
     this.#event.read(bytes, last);
     if (this.#event.operation !== "invalidate") return documents;
     const { begin, end } = this.#event.slots._id;

@@ -1,6 +1,6 @@
 /** Batches of change events: their order, and how one is cut into two without losing the position between them. */
 
-import { ChangeEvent } from "../codec/change-event.ts";
+import { ChangeEvent, ENDINGS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
 import { readClusterTime } from "./cluster-time.ts";
@@ -29,14 +29,12 @@ export interface Survey {
   readonly endings: readonly number[];
 }
 
-const ENDING: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
-
 export function surveyOf(event: ChangeEvent, { bytes, offsets }: Documents, before: Moment): Survey {
   let { time, sequence } = before;
   const endings: number[] = [];
   const orders = offsets.map((offset, i) => {
     event.read(bytes, offset);
-    if (ENDING.has(event.operation)) endings.push(i);
+    if (ENDINGS.has(event.operation)) endings.push(i);
     const { clusterTime } = event.slots;
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;

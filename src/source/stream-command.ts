@@ -45,9 +45,9 @@ export function filterBindings(bindings: readonly Binding[], from: StreamStart):
 }
 
 export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<string, unknown> {
-  const { db, aggregate } = streamTarget(shape.bindings);
+  const { scope, aggregate } = streamTarget(shape.bindings);
   const stage: Record<string, unknown> = { fullDocument: shape.fullDocument };
-  if (db === "admin") stage["allChangesForCluster"] = true;
+  if (scope === "cluster") stage["allChangesForCluster"] = true;
   if (shape.beforeImages) stage["fullDocumentBeforeChange"] = "whenAvailable";
   const position = resumeOf(from);
   if (position) stage[position.resume] = toValue(position.token);

@@ -85,13 +85,13 @@ describe("bindings", () => {
   });
 
   test.each([
-    [["a.x"], "a", "x"],
-    [["a.x", "a.y"], "a", 1],
-    [["a"], "a", 1],
-    [["a", "a.x"], "a", 1],
-    [["a.x", "b.x"], "admin", 1],
-  ] as const)("a stream of %j is opened on the least that has all of it", (names, db, aggregate) => {
-    expect(streamTarget(names.map(parseBinding))).toEqual({ db, aggregate });
+    [["a.x"], "collection", "a", "x"],
+    [["a.x", "a.y"], "database", "a", 1],
+    [["a"], "database", "a", 1],
+    [["a", "a.x"], "database", "a", 1],
+    [["a.x", "b.x"], "cluster", "admin", 1],
+  ] as const)("a stream of %j is opened on the least that has all of it", (names, scope, db, aggregate) => {
+    expect(streamTarget(names.map(parseBinding))).toEqual({ scope, db, aggregate });
   });
 
   test.each([[["a.x"]], [["a"]], [["a", "a.x"]]])(

@@ -10,6 +10,7 @@ import { BEGIN, never, prepare } from "./kinds.ts";
 
 /** As the server signs the cluster time: SHA-1, or as many zeros where nobody has to log in. */
 const SIGNATURE_BYTES = 20;
+const SHAPE = { fullDocument: "default", beforeImages: false, splitLargeEvents: false, sharded: false } as const;
 
 test("what the driver tells the server of the cluster time outlives the replies that were given back", async () => {
   const { database, collection, settings } = await prepare({});
@@ -29,9 +30,8 @@ test("what the driver tells the server of the cluster time outlives the replies 
     await collection.updateOne({}, { $inc: { n: 1 } });
     await client.db("admin").command({ ping: 1 });
   };
-  const shape = { fullDocument: "default", beforeImages: false, splitLargeEvents: false, sharded: false } as const;
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...shape, client, bindings, batchSize: 500 }, "now", never);
+  await using stream = await ChangeStream.open({ ...SHAPE, client, bindings, batchSize: 500 }, "now", never);
   await collection.insertMany([...documents("typical", 3_000)]);
   for await (const chunk of readRange({ ...settings, client, chunkBytes: 200_000 }, BEGIN, never)) {
     await use(chunk.documents);
@@ -50,9 +50,8 @@ test("what the driver tells the server of the cluster time outlives the replies 
 
 test("the halves of a reply that was cut are not given back: they share its memory", async () => {
   const { database, collection } = await prepare({});
-  const shape = { fullDocument: "default", beforeImages: false, splitLargeEvents: false, sharded: false } as const;
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...shape, client: database.client, bindings }, "now", never);
+  await using stream = await ChangeStream.open({ ...SHAPE, client: database.client, bindings }, "now", never);
   await collection.insertMany([...documents("typical", 10)]);
   const batch = await stream.next(1_000);
   expect(batch.documents.isOwn).toBe(true);

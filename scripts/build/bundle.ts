@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Target } from "./targets.ts";
 
 /** The program, and its workers: each is a file that the binary can start by itself. */
-const ENTRYPOINTS = ["src/main.ts", "src/workers/worker.ts"];
+const ENTRYPOINTS = ["src/main.ts", "src/workers/worker.ts", "src/sink/write-behind-thread.ts"];
 
 /**
  * Packages that our dependencies try to load, and that a binary does not have. They are native or heavy, and their

@@ -113,6 +113,7 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
     hasState: statePath !== undefined,
     namespaces: reading.outputs,
     targets: plan.invocation.targets,
+    maxMemory: settings.maxMemory,
     quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,
     world,
   });

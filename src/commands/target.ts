@@ -1,5 +1,6 @@
 /** What `--out` means: standard output, a file, or a folder; and the sink for it. */
 
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 
 import { type FileTarget, openFileSink } from "../sink/files.ts";
@@ -7,6 +8,7 @@ import { QUARANTINE } from "../protocol/bad-documents.ts";
 import { withAside } from "../sink/quarantine.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
+import { createWriteBehind } from "../sink/write-behind.ts";
 import type { World } from "./command.ts";
 
 export type Target = FileTarget | { readonly kind: "stdout" };
@@ -33,8 +35,13 @@ export interface SinkSettings {
   readonly targets: ReadonlyMap<string, string>;
   /** A second file, for documents that cannot be carried. */
   readonly quarantine: string | undefined;
+  /** About how many bytes of memory all of this may take. */
+  readonly maxMemory: number;
   readonly world: World;
 }
+
+/** From here on there is room for a thread that writes. */
+const ENOUGH_FOR_THREAD = 128_000_000;
 
 /** @throws MongotapError `output` or `state` before anything is read from the source */
 export async function openSink(settings: SinkSettings): Promise<Sink> {
@@ -57,9 +64,12 @@ export async function openSink(settings: SinkSettings): Promise<Sink> {
 }
 
 function openMain(
-  { target, seals, replace, hasState, namespaces, targets, world }: SinkSettings,
+  { target, seals, replace, hasState, namespaces, targets, maxMemory, world }: SinkSettings,
   marks: readonly OutputMark[],
 ): Promise<Sink> {
   if (target.kind === "stdout") return openStdoutSink({ fd: 1, refuseNull: hasState });
-  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces, targets, signal: world.signal });
+  const hasThread = maxMemory >= ENOUGH_FOR_THREAD && availableParallelism() > 1;
+  const behind = hasThread ? createWriteBehind() : undefined;
+  const { signal } = world;
+  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces, targets, signal, behind });
 }

@@ -26,6 +26,7 @@ import { recover } from "./recover.ts";
 import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
 import { inspectOlder, inspectTarget } from "./target.ts";
+import type { WriteBehind } from "./write-behind.ts";
 
 /** A file for everything, or a directory with one file for each collection. */
 export interface FileTarget {
@@ -49,6 +50,8 @@ export interface FileSinkOptions {
   readonly targets?: ReadonlyMap<string, string>;
   /** Ends the wait for the reader of a FIFO. */
   readonly signal?: AbortSignal;
+  /** Writes large batches; the sink's own from now on. Absent: all is written by this thread. */
+  readonly behind?: WriteBehind | undefined;
 }
 
 /** Files held open; a capture of thousands of collections closes those not written to for longest. */
@@ -115,7 +118,7 @@ class FileSink implements Sink {
     this.#options = options;
     this.#root = root;
     this.#pathFor = pathFor;
-    for (const mark of marks) this.#files.set(mark.namespace ?? "", new OutputFile(mark));
+    for (const mark of marks) this.#files.set(mark.namespace ?? "", new OutputFile(mark, options.behind));
   }
 
   /** Resolves to where a file for `namespace` would be, and what is there. @throws when that must not be replaced. */
@@ -133,7 +136,7 @@ class FileSink implements Sink {
     if (known !== undefined) return known;
     const { path, older } = await this.inspect(namespace);
     const isPartial = this.#options.seals || this.#options.durable;
-    const file = new OutputFile({
+    const mark = {
       path,
       ...(this.#pathFor === undefined ? {} : { namespace }),
       ...(isPartial ? { partial: older === undefined ? ("new" as const) : ("replacing" as const) } : {}),
@@ -142,7 +145,8 @@ class FileSink implements Sink {
       tailCrc: 0,
       inode: 0,
       sealed: false,
-    });
+    };
+    const file = new OutputFile(mark, this.#options.behind);
     if (this.#options.targets?.has(wholeOf(namespace).name) === true) await makeDirectory(dirname(path));
     await file.create(older === undefined ? FILE_MODE : older.mode & 0o777);
     this.#files.set(namespace, file);
@@ -193,12 +197,17 @@ class FileSink implements Sink {
   async [Symbol.asyncDispose](): Promise<void> {
     const earlier = this.#failure;
     this.#failure ??= new MongotapError("bug", "an output was used after it was closed");
-    await this.#pending.catch(() => undefined); // told to its caller; no write may meet a closed descriptor
+    // What fails here was told to its caller, or will be below; no write may meet a closed descriptor.
+    await this.#pending.catch(() => undefined);
+    const [unwritten] = await Promise.allSettled([this.#options.behind?.settled()]);
+    await this.#options.behind?.[Symbol.asyncDispose]();
     const open = [...this.#open];
     this.#open.clear();
     const closed = await Promise.allSettled(open.map((file) => file.close()));
     const failed = closed.find((result) => result.status === "rejected");
-    if (failed !== undefined && earlier === undefined) throw outputError("close", this.#root, failed.reason);
+    if (earlier !== undefined) return;
+    if (unwritten.status === "rejected") throw unwritten.reason;
+    if (failed !== undefined) throw outputError("close", this.#root, failed.reason);
   }
 
   async #flushAll(): Promise<OutputMark[]> {

@@ -3,19 +3,15 @@
  * Nobody else may write to it meanwhile; if somebody does, the next `append` or `flush` says so and nothing is recorded.
  */
 
-import { constants, writeSync } from "node:fs";
+import { constants } from "node:fs";
 import { open, rename, stat, type FileHandle } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { changedOutside, outputError } from "./output-errors.ts";
 import type { OutputMark } from "./sink.ts";
+import type { WriteBehind } from "./write-behind.ts";
+import { writePiece } from "./write-piece.ts";
 
-/**
- * What is written at a time, by this very thread: that takes a third of the processor time that the thread pool takes for
- * the same bytes, in pieces of any size, and larger ones make the system look for larger pages
- * (docs/decisions/202-output-files.md). A disk that cannot keep up holds up whoever writes to it either way.
- */
-const PIECE = 128 * 1024;
 /** So much is written before signals and sockets are looked after. */
 const TURN = 1 << 20;
 /** So much is left for the disk to do when everything has to be durable. */
@@ -43,6 +39,7 @@ export async function tailCrcOf(handle: FileHandle, end: number): Promise<number
 }
 
 export class OutputFile {
+  readonly #behind: WriteBehind | undefined;
   /** What was true after the last `flush` or `giveName`. */
   #mark: OutputMark;
   #bytes: number;
@@ -56,8 +53,9 @@ export class OutputFile {
   #syncing: Promise<Error | undefined> | undefined;
 
   /** A file that is where `mark` says and ends there, or one that `create` is going to make. */
-  constructor(mark: OutputMark) {
+  constructor(mark: OutputMark, behind: WriteBehind | undefined) {
     this.#mark = mark;
+    this.#behind = behind;
     this.#bytes = mark.bytes;
     this.#lines = mark.lines;
   }
@@ -86,14 +84,17 @@ export class OutputFile {
 
   /**
    * Appends whole lines. After an error the file ends where it ended before the call, if the disk allows it. What has to
-   * be `durable` in the end is begun to be made so meanwhile; an error of that is told by the next flush.
+   * be `durable` in the end is begun to be made so meanwhile; an error of that is told by the next flush. So is one of
+   * what a thread of its own is still writing (write-behind.ts), if not by the next append.
    */
   async append(bytes: Uint8Array, lines: number, durable: boolean): Promise<void> {
     const handle = await this.#opened();
     if (!this.#isDirty) await this.#expectUntouched(handle);
     this.#isDirty = true;
     try {
-      await writeFully(handle, bytes);
+      const place = { fd: handle.fd, path: this.place, begin: this.#bytes };
+      if (this.#behind?.wants(bytes) === true) await this.#behind.append(place, bytes);
+      else await writeFully(handle, bytes);
     } catch (error) {
       await cutTo(handle, this.#bytes).catch(() => undefined); // the next run cuts it back; the first error is the news
       throw outputError("write to", this.place, error);
@@ -121,6 +122,7 @@ export class OutputFile {
   /** Resolves when everything appended would survive a power cut (`durable`), or is in the hands of the system. */
   async flush(durable: boolean): Promise<void> {
     if (!this.#isDirty) return;
+    await this.#behind?.settled();
     const handle = await this.#opened();
     await this.#expectUntouched(handle);
     try {
@@ -182,8 +184,7 @@ export class OutputFile {
 
 async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0, turn = 0; done < bytes.length;) {
-    const written = writeSync(handle.fd, bytes, done, Math.min(PIECE, bytes.length - done));
-    if (written === 0) throw new Error("the system took no bytes and gave no reason");
+    const written = writePiece(handle.fd, bytes, done);
     done += written;
     turn += written;
     if (turn < TURN) continue;

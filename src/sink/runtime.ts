@@ -1,4 +1,4 @@
-/** The one place where a sink asks which runtime it runs in: they write to pipes differently. */
+/** The one place where a sink asks which runtime it runs in: they write to pipes and share descriptors differently. */
 
 const agent: string | undefined = globalThis.navigator?.userAgent;
 

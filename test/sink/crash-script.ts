@@ -6,6 +6,7 @@
 import { MongotapError } from "../../src/errors.ts";
 import { openFileSink } from "../../src/sink/files.ts";
 import type { OutputMark, Segment } from "../../src/sink/sink.ts";
+import { createWriteBehind } from "../../src/sink/write-behind.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
 
 export const SCRIPT = import.meta.filename;
@@ -16,6 +17,8 @@ export interface CrashJob {
   readonly out: string;
   readonly state: string;
   readonly batches: number;
+  /** By a thread of its own. */
+  readonly isBehind: boolean;
   /** A commit follows every so many batches. */
   readonly commitEvery: number;
 }
@@ -37,6 +40,7 @@ async function run(job: CrashJob): Promise<void> {
     seals: job.seals,
     replace: false,
     durable: true,
+    behind: job.isBehind ? createWriteBehind({ leastBytes: 0, startsBehind: 0 }) : undefined,
   });
   let seq = saved?.seq ?? 0;
   const save = async (sequence: number, outputs: readonly OutputMark[]): Promise<void> => {

@@ -14,10 +14,10 @@ const programs = programsOf(SCRIPT);
 afterAll(() => programs[Symbol.dispose]());
 
 const KINDS = [
-  { kind: "file", seals: true },
-  { kind: "file", seals: false },
-  { kind: "directory", seals: true },
-  { kind: "directory", seals: false },
+  { kind: "file", seals: true, isBehind: false },
+  { kind: "file", seals: false, isBehind: true },
+  { kind: "directory", seals: true, isBehind: true },
+  { kind: "directory", seals: false, isBehind: false },
 ] as const;
 /** For each kind of output. */
 const KILLS = { bun: 30, binary: 15, deno: 15 } as const;
@@ -145,7 +145,7 @@ test.if(canMount())("saveCheckpoint() on a full disk leaves the state of before 
   using dir = scratch();
   using disk = smallDisk(dir.at("disk"), "64k");
   const paths = { out: dir.at("out"), state: dir.at("disk/state.json") };
-  const job: CrashJob = { kind: "file", seals: false, ...paths, batches: 6, commitEvery: 3 };
+  const job: CrashJob = { kind: "file", seals: false, isBehind: false, ...paths, batches: 6, commitEvery: 3 };
   expect(runLimited(program, job, "unlimited")).toMatchObject({ status: 0 });
   const before = readFileSync(job.state, "utf8");
   disk.fill();

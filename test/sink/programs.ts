@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
 export const ROOT = join(import.meta.dirname, "../..");
+/** What a sink starts by itself. */
+const THREAD = join(ROOT, "src/sink/write-behind-thread.ts");
 
 export interface Program {
   readonly name: "bun" | "binary" | "deno";
@@ -18,8 +20,8 @@ export interface Program {
 export function programsOf(script: string): Disposable & { readonly all: readonly Program[] } {
   const folder = mkdtempSync(join(tmpdir(), "mongotap-program-"));
   const binary = join(folder, basename(script, ".ts"));
-  const flags = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
-  const built = spawnSync(process.execPath, ["build", "--compile", ...flags, script, "--outfile", binary], {
+  const flags = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig", "--entry-naming", "[name].[ext]"];
+  const built = spawnSync(process.execPath, ["build", "--compile", ...flags, script, THREAD, "--outfile", binary], {
     cwd: ROOT,
   });
   if (built.status !== 0) throw new Error(`cannot compile ${script}: ${built.stderr.toString()}`);

@@ -1,0 +1,40 @@
+/** The thread of write-behind.ts: writes one slot after the other, until one fails. */
+
+import { ftruncateSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+
+import { must } from "../errors.ts";
+import { codeOf } from "../lib/system-error.ts";
+import type { FilledSlot, FreedSlot, Place } from "./write-behind.ts";
+import { writePiece } from "./write-piece.ts";
+
+const port = must(parentPort, "the main thread");
+const slots = (workerData as readonly SharedArrayBuffer[]).map((slot) => new Uint8Array(slot));
+/** What comes behind a failure is not written: the file would have a gap. */
+let hasFailed = false;
+
+port.on("message", (filled: FilledSlot) => {
+  const failure = hasFailed ? undefined : write(filled);
+  hasFailed ||= failure !== undefined;
+  port.postMessage({ slot: filled.slot, failure } satisfies FreedSlot);
+});
+
+function write({ fd, begin, path, slot, length }: FilledSlot): FreedSlot["failure"] {
+  const bytes = must(slots[slot], "a slot").subarray(0, length);
+  try {
+    for (let done = 0; done < length;) done += writePiece(fd, bytes, done);
+    return undefined;
+  } catch (error) {
+    cutBack({ fd, begin, path });
+    return { path, code: codeOf(error), message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** To whole lines, if the disk allows it; if it does not, the next run does. */
+function cutBack({ fd, begin }: Place): void {
+  try {
+    ftruncateSync(fd, begin);
+  } catch {
+    // The first error is the news.
+  }
+}

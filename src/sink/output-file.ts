@@ -15,7 +15,7 @@ import { writePiece } from "./write-piece.ts";
 /** So much is written before signals and sockets are looked after. */
 const TURN = 1 << 20;
 /** So much is left for the disk to do when everything has to be durable. */
-const SYNC_EVERY = 64 << 20;
+const SYNC_EVERY = 32 << 20;
 /** How much of the end of a file its mark vouches for. */
 const TAIL = 1 << 16;
 /** Windows has no such flag. */

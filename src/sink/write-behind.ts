@@ -110,7 +110,7 @@ export class WriteBehind implements AsyncDisposable {
     const worker = this.#worker;
     this.#failure ??= new MongotapError("bug", "a writer was used after it was closed");
     worker?.removeAllListeners();
-    await worker?.terminate();
+    void worker?.terminate();
   }
 
   #start(): Worker {

@@ -34,7 +34,7 @@ export function goalsOf(results: Results): Goal[] {
     ...latencyGoals(results),
     ...startGoals(raceOf(results, "startup")),
     ...memoryGoals(results),
-    growthGoal(results),
+    ...growthGoals(results),
   ];
 }
 
@@ -143,18 +143,32 @@ export function microsecondsPerDocument(results: Results, name: string): { docum
     });
 }
 
-function growthGoal(results: Results): Goal {
+function growthGoals(results: Results): Goal[] {
   const points = microsecondsPerDocument(results, MONGOTAP);
-  const figure = `time per document from 10⁴ to ${exponent(points.at(-1)?.documents)} documents: the longest ÷ the shortest`;
+  const sizes = `from 10⁴ to ${exponent(points.at(-1)?.documents)} documents`;
   const all = points.map(({ microseconds }) => microseconds);
-  const spread = all.length === 0 ? undefined : Math.max(...all) / Math.min(...all);
-  return judge(
-    figure,
-    "≤ 1.15",
-    spread,
-    (value) => value.toFixed(2),
-    (value) => value <= 1.15,
-  );
+  const flat = (figure: string, value: number | undefined): Goal =>
+    judge(
+      figure,
+      "≤ 1.15",
+      value,
+      (one) => one.toFixed(2),
+      (one) => one <= 1.15,
+    );
+  return [
+    flat(`time per document ${sizes}: the longest ÷ the shortest`, ratioOfExtremes(all)),
+    flat(`the same, each size against the smaller ones: the most it rises`, mostRise(all)),
+  ];
+}
+
+function ratioOfExtremes(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : Math.max(...values) / Math.min(...values);
+}
+
+/** How many times as large as the least value before it a value is, at most. */
+function mostRise(values: readonly number[]): number | undefined {
+  const rises = values.slice(1).map((value, index) => value / Math.min(...values.slice(0, index + 1)));
+  return rises.length === 0 ? undefined : Math.max(...rises);
 }
 
 function exponent(documents = 1e7): string {

@@ -112,6 +112,7 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
     namespaces: reading.outputs,
+    isWhole: plan.seals && settings.shard === undefined,
     targets: plan.invocation.targets,
     maxMemory: settings.maxMemory,
     quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,

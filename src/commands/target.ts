@@ -31,6 +31,8 @@ export interface SinkSettings {
   readonly replace: boolean;
   readonly hasState: boolean;
   readonly namespaces: readonly string[];
+  /** Nothing else will be written, by this process or another. */
+  readonly isWhole: boolean;
   /** By namespace, what names its file in a folder instead. */
   readonly targets: ReadonlyMap<string, string>;
   /** A second file, for documents that cannot be carried. */
@@ -64,12 +66,13 @@ export async function openSink(settings: SinkSettings): Promise<Sink> {
 }
 
 function openMain(
-  { target, seals, replace, hasState, namespaces, targets, maxMemory, world }: SinkSettings,
+  { target, seals, replace, hasState, namespaces, isWhole, targets, maxMemory, world }: SinkSettings,
   marks: readonly OutputMark[],
 ): Promise<Sink> {
   if (target.kind === "stdout") return openStdoutSink({ fd: 1, refuseNull: hasState });
   const hasThread = maxMemory >= ENOUGH_FOR_THREAD && availableParallelism() > 1;
   const behind = hasThread ? createWriteBehind() : undefined;
   const { signal } = world;
-  return openFileSink({ target, marks, seals, replace, durable: hasState, namespaces, targets, signal, behind });
+  const outputs = { namespaces, isWhole: isWhole && target.kind === "directory", targets };
+  return openFileSink({ target, marks, seals, replace, durable: hasState, ...outputs, signal, behind });
 }

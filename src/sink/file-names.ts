@@ -44,6 +44,11 @@ export function partPathOf(path: string, part: number): string {
   return path.replace(/\.ndjson$/, `~${String(part).padStart(PART_DIGITS, "0")}.ndjson`);
 }
 
+/** The file for the whole of which `path` has a part; `path` itself where that is no part. */
+export function wholePathOf(path: string): string {
+  return path.replace(/~\d{4}(?=\.ndjson$)/, "");
+}
+
 function stemOf(text: string, options: FileNameOptions): string {
   const encoded = encode(text);
   if (encoded.length > LONGEST) return `${shorten(encoded)}~${hashOf(text)}`;

@@ -18,6 +18,7 @@ import { MongotapError } from "../errors.ts";
 import { wholeOf } from "../lib/part-name.ts";
 import { codeOf } from "../lib/system-error.ts";
 import { makeDirectory, syncNames } from "./directory.ts";
+import { refuseOlderParts } from "./older-parts.ts";
 import { otherOutput, outputError, unknownFile } from "./output-errors.ts";
 import { OutputFile } from "./output-file.ts";
 import { openPipeSink } from "./pipe.ts";
@@ -46,6 +47,8 @@ export interface FileSinkOptions {
   readonly durable: boolean;
   /** Collections whose files are made at once, so that they are there even if no line comes (directory only). */
   readonly namespaces?: readonly string[];
+  /** `namespaces` are all that will ever be written: whatever else there is of the same collections is refused. */
+  readonly isWhole?: boolean;
   /** By namespace, what its file is called instead of the namespace: `acmeCo/orders` (directory only). */
   readonly targets?: ReadonlyMap<string, string>;
   /** Ends the wait for the reader of a FIFO. */
@@ -83,7 +86,9 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   const sink = new FileSink(options, path, nameOf, marks);
   try {
     const namespaces = kind === "file" ? [""] : (options.namespaces ?? []);
-    for (const namespace of namespaces) await sink.inspect(namespace);
+    const inspected = [];
+    for (const namespace of namespaces) inspected.push(await sink.inspect(namespace));
+    if (options.isWhole === true) await refuseOlderParts(inspected.map((found) => found.path));
     for (const namespace of namespaces) await sink.require(namespace);
   } catch (error) {
     await sink[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { documents } from "../support/documents.ts";
 import { tempDir } from "../support/temp.ts";
@@ -75,6 +75,31 @@ describe("--split", () => {
     const { stderr } = await tap.expect(8, [...args, "--state", dir.join("state")]);
     expect(stderr).toContain(`${orders}~0000.ndjson`);
     expect(await filesIn(dir.join("out"))).toEqual(files);
+  });
+
+  test("refuses a folder in which an earlier backfill, cut otherwise, has left the same documents", async () => {
+    await using dir = await tempDir();
+    const collection = database.db.collection("shrunk");
+    await collection.insertMany([...documents("small", 2_000)]);
+    const name = `${database.name}.shrunk`;
+    const args = ["backfill", name, "--out", dir.join("out/")];
+    await tap.expect(0, [...args, "--split"]);
+    const before = await filesIn(dir.join("out"));
+    expect(before.length).toBe(4);
+    await collection.deleteMany({ sequence: { $gte: 500 } });
+    for (const [again, left] of [
+      [["--split"], `${name}~0001.ndjson`],
+      [["--split", "--state", dir.join("state"), "--fresh"], `${name}~0001.ndjson`],
+      [[], `${name}~0000.ndjson`],
+    ] as const) {
+      const { stderr } = await tap.expect(8, [...args, ...again]);
+      expect(stderr).toContain(`${left} is of an earlier backfill, which was cut otherwise`);
+      expect(await filesIn(dir.join("out"))).toEqual(before);
+    }
+    for (const [file] of before) await rm(dir.join(`out/${file}`));
+    await tap.expect(0, args);
+    const { stderr } = await tap.expect(8, [...args, "--split"]);
+    expect(stderr).toContain(`${name}.ndjson is of an earlier backfill`);
   });
 
   test("with a state says that all is there, and with --fresh copies again", async () => {

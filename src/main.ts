@@ -114,7 +114,8 @@ async function main(): Promise<number> {
   }
 }
 
-function exitCodeOf(error: unknown): number {
+function exitCodeOf(thrown: unknown): number {
+  const error = firstOf(thrown);
   if (error instanceof Stop) return error.reason.kind === "signal" ? 128 + error.reason.number : 12;
   const known =
     error instanceof MongotapError
@@ -122,6 +123,11 @@ function exitCodeOf(error: unknown): number {
       : new MongotapError("bug", error instanceof Error ? error.message : String(error), { cause: error });
   if (known.kind !== "pipe") log.fatal(known);
   return known.exitCode;
+}
+
+/** What a run ended with, where its resources could not be closed either. */
+function firstOf(thrown: unknown): unknown {
+  return thrown instanceof SuppressedError ? firstOf(thrown.suppressed) : thrown;
 }
 
 withholdStdout();

@@ -1,7 +1,7 @@
 /**
  * What comes from a socket, as the messages of the wire protocol: what the driver asks of its own `BufferPool`, which keeps
  * all parts of a reply until the last has come and then copies them. Here each part is copied when it comes, while it is
- * in the processor's cache, and its memory is given back at once.
+ * in the processor's cache, and its memory is given back at once where it is much.
  */
 
 import { Buffer } from "node:buffer";
@@ -10,7 +10,7 @@ import { giveBack } from "../lib/give-back.ts";
 
 const NOTHING = Buffer.alloc(0);
 
-/** What a server sends at most; whatever claims to be longer is no message, and gets no memory. */
+/** What a server sends at most; whatever claims to be longer is no message, and gets no memory before it has come. */
 const MOST_BYTES = 48_000_000;
 
 /** Parts up to this size may be slices of memory that the runtime uses again. */

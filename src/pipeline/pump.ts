@@ -67,6 +67,8 @@ class Pump {
   /** False while lines are out that no position covers (a view half read). */
   #resumable = true;
   #sinkUsable = true;
+  /** The last batch had nothing to write. */
+  #isQuiet = false;
   #lines = 0;
   #pendingBytes = 0;
   #moved = false;
@@ -88,12 +90,16 @@ class Pump {
     for (;;) {
       try {
         await this.#readToEnd();
+        await this.#settle();
         await this.#commit();
         const outcome = this.#lines >= this.#s.limit ? "limited" : "finished";
         return { outcome, position: this.#written };
       } catch (error) {
         if (this.#s.signal.aborted && error === this.#s.signal.reason) return await this.#stop();
-        if (this.#sinkUsable) await this.#commit();
+        if (this.#sinkUsable) {
+          await this.#settle();
+          await this.#commit();
+        }
         await this.#waitOrGiveUp(error);
       }
     }
@@ -134,8 +140,9 @@ class Pump {
     // What asks for the next batch has been called, but is on the wire only when this thread has had a moment for it.
     if (bsonBytes(batch.documents) > LARGE) await setImmediate();
     const { bytes, segments, lines } = this.#s.encoder.encode(batch);
-    if (bytes.length > 0)
-      await this.#useSink(() => settledWithin(this.#s.sink.write(bytes, segments), this.#s.signal, DRAIN_MS));
+    if (bytes.length > 0) await this.#untilTaken((sink) => sink.write(bytes, segments));
+    else if (this.#isQuiet) await this.#settle(); // else what fails in the background is not heard of for long
+    this.#isQuiet = bytes.length === 0;
     this.#resumable = batch.position !== undefined;
     this.#moved = true;
     this.#written = batch.position ?? this.#written;
@@ -169,6 +176,17 @@ class Pump {
     this.#lastCommit = this.#clock();
   }
 
+  /** Resolves when the system has all bytes: what fails in the background is told before anything that comes of it. */
+  #settle(): Promise<void> {
+    return this.#untilTaken((sink) => sink.settled());
+  }
+
+  /** A disk is waited for, a reader not for long when the run is to end. */
+  #untilTaken(work: (sink: Sink) => Promise<void>): Promise<void> {
+    const { sink, signal } = this.#s;
+    return this.#useSink(() => (sink.hasReader ? settledWithin(work(sink), signal, DRAIN_MS) : work(sink)));
+  }
+
   /** After a failure in here the sink is not touched again. */
   async #useSink<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -181,6 +199,7 @@ class Pump {
 
   async #stop(): Promise<PumpResult> {
     if (!this.#sinkUsable) return { outcome: "cut", position: this.#written };
+    await this.#settle();
     await this.#commit();
     return { outcome: "stopped", position: this.#written };
   }

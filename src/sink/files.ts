@@ -98,6 +98,7 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
 }
 
 class FileSink implements Sink {
+  readonly hasReader = false;
   readonly #options: FileSinkOptions;
   /** The file, or the directory. */
   readonly #root: string;
@@ -172,6 +173,10 @@ class FileSink implements Sink {
       await file.append(run.bytes, run.lines, willBeDurable);
       await this.#keepOpen(file);
     }
+  }
+
+  async settled(): Promise<void> {
+    await this.#guarded(async () => this.#options.behind?.settled());
   }
 
   async flush(): Promise<readonly OutputMark[]> {
@@ -249,7 +254,7 @@ class FileSink implements Sink {
     if (this.#open.size <= MOST_OPEN) return;
     for (const oldest of this.#open) {
       this.#open.delete(oldest);
-      await oldest.flush(this.#options.durable);
+      await oldest.flush(this.#options.durable || this.#options.seals);
       await oldest.close();
       break;
     }

@@ -83,7 +83,7 @@ export class OutputFile {
   }
 
   /**
-   * Appends whole lines. After an error the file ends where it ended before the call, if the disk allows it. What has to
+   * Appends whole lines. After an error the file ends with a whole line, if the disk allows it. What has to
    * be `durable` in the end is begun to be made so meanwhile; an error of that is told by the next flush. So is one of
    * what a thread of its own is still writing (write-behind.ts), if not by the next append.
    */

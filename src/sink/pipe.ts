@@ -46,6 +46,7 @@ export async function openPipeSink(path: string, isFifo: boolean, signal?: Abort
 
 /** A sink that hands each write to `deliver`, and closes `handle` at the end. */
 export class PipeSink implements Sink {
+  readonly hasReader = true;
   readonly #name: string;
   readonly #deliver: Deliver;
   readonly #handle: FileHandle | undefined;
@@ -63,6 +64,10 @@ export class PipeSink implements Sink {
     this.#throwIfFailed();
     this.#pending = this.#writeAll(bytes, segments);
     await this.#pending;
+  }
+
+  async settled(): Promise<void> {
+    this.#throwIfFailed();
   }
 
   async flush(): Promise<readonly OutputMark[]> {

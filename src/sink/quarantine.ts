@@ -9,6 +9,7 @@ export function withAside(main: Sink, aside: Sink, namespace: string): Sink {
     ...(await step(aside)),
   ];
   return {
+    hasReader: main.hasReader || aside.hasReader,
     async write(bytes: Uint8Array, segments: readonly Segment[]) {
       const isAside = (segment: Segment): boolean => segment.namespace === namespace;
       if (!segments.some(isAside)) return main.write(bytes, segments);
@@ -17,6 +18,10 @@ export function withAside(main: Sink, aside: Sink, namespace: string): Sink {
         segments.filter((segment) => !isAside(segment)),
       );
       await aside.write(bytes, segments.filter(isAside));
+    },
+    async settled() {
+      await main.settled();
+      await aside.settled();
     },
     flush: () => both((sink) => sink.flush()),
     seal: () => both((sink) => sink.seal()),

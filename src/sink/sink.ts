@@ -32,6 +32,8 @@ export interface OutputMark {
 
 /** No two calls may be pending at the same time. After an error every further call fails with the same error. */
 export interface Sink extends AsyncDisposable {
+  /** Somebody takes what is written, and may stop doing so: whoever is told to end waits for him no more than a moment. */
+  readonly hasReader: boolean;
   /**
    * Appends the segments of `bytes` in order. Resolves when `bytes` may be used again by the caller; says nothing
    * about durability.
@@ -39,6 +41,11 @@ export interface Sink extends AsyncDisposable {
    *   after that the sink is unusable.
    */
   write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void>;
+  /**
+   * Resolves when the system has taken every byte written so far: files may be written in the background.
+   * @throws MongotapError as `write` does
+   */
+  settled(): Promise<void>;
   /**
    * Resolves when every byte written so far would survive: a power cut for files, our own end for a pipe.
    * Returns the marks that say so. Empty where an output cannot be cut back (a pipe, or files without a state).

@@ -82,12 +82,13 @@ export class WriteBehind implements AsyncDisposable {
   /**
    * Appends whole lines, in the order of the calls, of which there may be one at a time. Resolves when `bytes` may be
    * used again.
-   * @throws MongotapError `output` when an append failed, this or an earlier one: its file ends where it began
+   * @throws MongotapError `output` when an append failed, this or an earlier one: its file ends where it ended before
+   *   that one; `bug` when the thread is gone, and then a file may end within a line
    */
   async append(place: Place, bytes: Uint8Array): Promise<void> {
-    const worker = (this.#worker ??= this.#start());
     for (let done = 0; done < bytes.length;) {
       if (this.#failure !== undefined) throw this.#failure;
+      const worker = (this.#worker ??= this.#start());
       const slot = this.#free.pop();
       if (slot === undefined) {
         await this.#answered.promise;
@@ -115,11 +116,11 @@ export class WriteBehind implements AsyncDisposable {
 
   #start(): Worker {
     const memory = Array.from({ length: SLOTS }, () => new SharedArrayBuffer(SLOT_BYTES));
+    const worker = new Worker(new URL("./write-behind-thread.ts", import.meta.url), { workerData: memory });
     for (const [slot, buffer] of memory.entries()) {
       this.#slots.push(new Uint8Array(buffer));
       this.#free.push(slot);
     }
-    const worker = new Worker(new URL("./write-behind-thread.ts", import.meta.url), { workerData: memory });
     worker.on("message", ({ slot, failure }: FreedSlot) => {
       this.#free.push(slot);
       if (failure !== undefined) this.#failure ??= errorOf(failure);

@@ -62,10 +62,13 @@ export const lineEncoder: Encoder = {
 
 /** A sink that writes down what is asked of it, in words: `write 3`, `flush 3`. */
 export class LoggingSink implements Sink {
+  hasReader = true;
   readonly #log: string[];
   #bytes = 0;
   /** Throws when the n-th write comes. */
   failAtWrite = Infinity;
+  /** What was written has not been taken after all. */
+  failsInBackground = false;
   #writes = 0;
 
   constructor(log: string[]) {
@@ -77,6 +80,10 @@ export class LoggingSink implements Sink {
     this.#log.push(`write ${bytes.length}`);
     if (this.#writes === this.failAtWrite) throw new Error("the disk is full");
     this.#bytes += bytes.length;
+  }
+
+  async settled(): Promise<void> {
+    if (this.failsInBackground) throw new Error("the disk is full");
   }
 
   async flush(): Promise<readonly OutputMark[]> {

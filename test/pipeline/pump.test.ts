@@ -170,6 +170,32 @@ test("pump() leaves sink and state alone after a failure of the sink: nobody kno
   expect(log.slice(log.lastIndexOf("write 1"))).toEqual(["write 1"]);
 });
 
+describe("pump() tells that the output failed in the background", () => {
+  beforeEach(() => (sink.failsInBackground = true));
+
+  test("instead of what the source failed with, and does not try that again", async () => {
+    const { message } = await rejectionOf(run([[events([1]), lost()]], { save: undefined }));
+    expect(message).toBe("the disk is full");
+    expect(log).not.toContain("retry");
+  });
+
+  test("instead of coming to the end, or being stopped", async () => {
+    expect((await rejectionOf(run([[events([1])]], { save: undefined }))).message).toBe("the disk is full");
+    const stop = new AbortController();
+    const deeds = [events([1]), async () => (await Bun.sleep(1), stop.abort(new Error("stop")))];
+    const stopped = run([[...deeds, events([2])]], { save: undefined, signal: stop.signal });
+    expect((await rejectionOf(stopped)).message).toBe("the disk is full");
+  });
+
+  test("while nothing comes that could be written", async () => {
+    let turns = 0;
+    const turn = async (): Promise<void> => (await wait(1)(), void (turns += 1));
+    const deeds = [events([1]), turn, events([], 1), turn, events([], 1), turn, turn, turn, turn, events([], 1)];
+    expect((await rejectionOf(run([deeds], { save: undefined }))).message).toBe("the disk is full");
+    expect(turns).toBeLessThan(5);
+  });
+});
+
 test("pump() leaves the state as it was when saving fails, and ends", async () => {
   let saves = 0;
   const failing = async (): Promise<void> => {
@@ -232,6 +258,21 @@ describe("pump() that is told to stop", () => {
     const { outcome } = await run([[events([], 1), wait(0), events([2])]], { signal: stop.signal, sink: stuck });
     expect(outcome).toBe("cut");
     expect(log.at(-1)).toBe("save 1 with 0");
+  });
+
+  test("amid a write of a slow disk, waits for it and commits", async () => {
+    const stop = new AbortController();
+    const slow = new LoggingSink(log);
+    slow.hasReader = false;
+    const write = slow.write.bind(slow);
+    slow.write = async (bytes) => {
+      stop.abort(new Stop({ kind: "signal", name: "SIGTERM", number: 15 }));
+      await Bun.sleep(700);
+      await write(bytes);
+    };
+    const { outcome } = await run([[events([], 1), wait(0), events([2])]], { signal: stop.signal, sink: slow });
+    expect(outcome).toBe("stopped");
+    expect(log.at(-1)).toBe("save 2 with 1");
   });
 });
 

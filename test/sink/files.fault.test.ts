@@ -57,6 +57,27 @@ test.if(runShell("strace true").status === 0)("bytes and names are durable befor
   }
 });
 
+test.if(runShell("strace true").status === 0)(
+  "a finished backfill of more files than are held open is durable, each of them",
+  () => {
+    using dir = scratch();
+    const script = `
+    import { openFileSink } from "${ROOT}/src/sink/files.ts";
+    const namespaces = Array.from({ length: 420 }, (_, i) => "app.c" + i);
+    const target = { kind: "directory", path: "${dir.at("out")}" };
+    await using sink = await openFileSink({ target, namespaces, marks: [], seals: true, replace: true, durable: false });
+    for (const namespace of namespaces) await sink.write(Buffer.from("1\\n"), [{ namespace, begin: 0, end: 2, lines: 1 }]);
+    await sink.seal();`;
+    writeFileSync(dir.at("script.ts"), script);
+    const trace = `strace -f -qq -y -e trace=fdatasync -o '${dir.at("trace")}'`;
+    expect(runShell(`${trace} '${process.execPath}' '${dir.at("script.ts")}'`)).toMatchObject({ status: 0 });
+    const synced = [...readFileSync(dir.at("trace"), "utf8").matchAll(/<([^>]*\.ndjson)\.partial>/g)].map(
+      ([, path]) => path,
+    );
+    expect(new Set(synced).size).toBe(420);
+  },
+);
+
 /** The calls in the order in which they came to their ends: strace tells begin and end apart where threads overlap. */
 function completedCalls(trace: string): string[] {
   const begun = new Map<string, string>();

@@ -56,6 +56,8 @@ export function captureOf(
   let done: Promise<PumpResult> | undefined;
   const decoder = new TextDecoder();
   const sink: Sink = {
+    hasReader: false,
+    settled: () => Promise.resolve(),
     write: (bytes) => Promise.resolve(void (text += decoder.decode(bytes))),
     flush: () => Promise.resolve([]),
     committed: () => Promise.resolve(),

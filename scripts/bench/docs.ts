@@ -32,7 +32,8 @@ const TITLES: Readonly<Record<string, string>> = {
 const REMARKS: Readonly<Record<string, string>> = {
   backfill: `The **bare drain** reads the server's raw replies and throws them away: nothing can be faster over one
 connection. mongodump writes BSON as it comes, without making JSON of it. The output of every run is examined: each
-document exactly once, a sample of them compared field by field with what was inserted.`,
+document exactly once, a sample of them compared field by field with what was inserted. Three seconds of rest before each
+run let a virtual machine give freed memory back to its host, so that nobody writes into what another has paid for.`,
   capture: `Both write the same lines into a file and keep a state. Capture opens the change stream first and ends when it has
 caught up.`,
   tail: `The server makes the events in one thread, which is the limit here. mongotap writes the documents with \`_meta\`, the
@@ -83,7 +84,7 @@ the ratios of each round. MB are 10⁶ bytes of BSON.`,
     toMarkdown({ head: ["figure", "goal", "measured", ""], rows }),
     `What weighs on what is not met: a run starts, and its hot code is compiled, in some tenths of a second, which a collection of
 a second or two feels (the growing ones from 10⁴ documents on, and some shapes); and the bare drain itself is hardly faster
-than 12 × mongoexport here.`,
+than 12 × mongoexport here. [What was tried](decisions/210-goals.md).`,
   ].join("\n\n");
 }
 

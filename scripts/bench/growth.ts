@@ -31,7 +31,7 @@ export async function measureGrowth(world: World): Promise<Race[]> {
     ];
   });
   for (const contestant of contestants) await contestant.run();
-  const rows = await takeTurns(world, "growth", contestants, world.rounds * 2);
+  const rows = await takeTurns(world, "growth", contestants, { rounds: world.rounds * 2 });
   for (const { database, collection } of loaded) await world.client.db(database).dropCollection(collection);
   return loaded.map(({ documents, bytes }, index) => {
     const title = `${documents.toLocaleString("en-US")} small documents`;

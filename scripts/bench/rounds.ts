@@ -10,12 +10,19 @@ export interface Contestant {
   run(): Promise<Outcome>;
 }
 
+export interface Turns {
+  /** Default: as the world says. */
+  readonly rounds?: number;
+  /** Nothing happens for so long before each run. */
+  readonly restMs?: number;
+}
+
 /** Each contestant runs `rounds` times. `what` is told together with each run. */
 export async function takeTurns(
   world: World,
   what: string,
   all: readonly Contestant[],
-  rounds = world.rounds,
+  { rounds = world.rounds, restMs = 0 }: Turns = {},
 ): Promise<Row[]> {
   const contestants = all.filter(({ name }) => !world.without.some((start) => name.startsWith(start)));
   const rows = contestants.map(({ name }) => ({ name, runs: [] as Measured[], bytes: 0 }));
@@ -23,6 +30,7 @@ export async function takeTurns(
     for (const [index, contestant] of contestants.entries()) {
       const row = rows[index];
       if (row === undefined) continue;
+      if (restMs > 0) await Bun.sleep(restMs);
       const serverBefore = world.serverCpuSeconds();
       const { finished, bytes } = await contestant.run();
       const { seconds, cpuSeconds, peakMB } = finished;

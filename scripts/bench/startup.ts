@@ -16,7 +16,7 @@ export async function measureStartup(world: World): Promise<Race[]> {
   ];
   if (source !== undefined)
     contestants.push({ name: `${FROM_SOURCE} --help`, run: () => start([...source, "--help"]) });
-  const rows = await takeTurns(world, "start", contestants, RUNS);
+  const rows = await takeTurns(world, "start", contestants, { rounds: RUNS });
   return [{ kind: "race", id: "startup", title: "start-up", documents: 0, bytes: 0, rows, absent: [] }];
 }
 

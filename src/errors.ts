@@ -61,3 +61,13 @@ export function must<T>(value: T | null | undefined, what: string): T {
   if (value === null || value === undefined) throw new MongotapError("bug", `${what} is missing`);
   return value;
 }
+
+/** What anything thrown says of itself. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Anything thrown as an error of ours: what is not expected is a bug. */
+export function ownErrorOf(error: unknown): MongotapError {
+  return error instanceof MongotapError ? error : new MongotapError("bug", messageOf(error), { cause: error });
+}

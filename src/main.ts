@@ -7,7 +7,7 @@ import type Tty from "node:tty";
 
 import packageJson from "../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
-import { MongotapError } from "./errors.ts";
+import { ownErrorOf } from "./errors.ts";
 import { isNullDevice } from "./lib/null-device.ts";
 import { Stop } from "./lib/stop.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
@@ -117,10 +117,7 @@ async function main(): Promise<number> {
 function exitCodeOf(thrown: unknown): number {
   const error = firstOf(thrown);
   if (error instanceof Stop) return error.reason.kind === "signal" ? 128 + error.reason.number : 12;
-  const known =
-    error instanceof MongotapError
-      ? error
-      : new MongotapError("bug", error instanceof Error ? error.message : String(error), { cause: error });
+  const known = ownErrorOf(error);
   if (known.kind !== "pipe") log.fatal(known);
   return known.exitCode;
 }

@@ -73,6 +73,6 @@ function openMain(
   const hasThread = maxMemory >= ENOUGH_FOR_THREAD && availableParallelism() > 1;
   const behind = hasThread ? createWriteBehind() : undefined;
   const { signal } = world;
-  const outputs = { namespaces, isWhole: isWhole && target.kind === "directory", targets };
+  const outputs = { namespaces, isWhole, targets };
   return openFileSink({ target, marks, seals, replace, durable: hasState, ...outputs, signal, behind });
 }

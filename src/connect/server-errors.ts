@@ -8,7 +8,7 @@
 
 import { MongoError, MongoNetworkError, MongoParseError, MongoServerError, MongoServerSelectionError } from "mongodb";
 
-import { MongotapError } from "../errors.ts";
+import { messageOf, MongotapError } from "../errors.ts";
 
 /** What the failing command was about, where that changes what its error means. */
 export interface Doing {
@@ -125,7 +125,7 @@ export function explain(error: unknown, what: string, doing: Doing = {}): Mongot
   if (isConnectionError(error)) {
     return new MongotapError("connect", `${what}: ${networkReason(error)}`, { cause: error });
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new MongotapError("bug", `${what}: ${message}`, { cause: error });
 }
 

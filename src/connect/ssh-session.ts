@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 
 import type { Client, ConnectConfig, ParsedKey, PublicKeyAuthMethod } from "ssh2";
 
-import { MongotapError } from "../errors.ts";
+import { messageOf, MongotapError } from "../errors.ts";
 import type { HostKeyCheck } from "./host-key.ts";
 import { loadSsh2 } from "./ssh2.ts";
 
@@ -105,7 +105,7 @@ function configOf(
 
 function whyNot(error: unknown, agentError: Error | undefined, { target, login }: DialOptions): MongotapError {
   const level = error instanceof Error && "level" in error ? error.level : "";
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (level === "client-authentication") {
     if (agentError !== undefined) {
       return new MongotapError("auth", `cannot log in to ${sshUrl(target)}: the agent does not answer`, {
@@ -143,9 +143,7 @@ const PROHIBITED = 1;
 
 function noWay(error: unknown, target: SshTarget, member: string): MongotapError {
   const isProhibited = error instanceof Error && "reason" in error && error.reason === PROHIBITED;
-  const said =
-    (error instanceof Error ? error.message : String(error)).replace(/^\(SSH\) Channel open failure: ?/, "") ||
-    "no reason given";
+  const said = messageOf(error).replace(/^\(SSH\) Channel open failure: ?/, "") || "no reason given";
   if (isProhibited) {
     return new MongotapError("connect", `${sshUrl(target)} does not let us through to ${member}: ${said}`, {
       hint: "Its sshd_config must allow that: AllowTcpForwarding, PermitOpen.",

@@ -1,5 +1,7 @@
 /** What the operating system says when a call fails → words for the user, the same in every runtime. */
 
+import { messageOf } from "../errors.ts";
+
 /** What users meet; for other codes the runtime's own words are shown. */
 const REASON: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
@@ -28,5 +30,5 @@ export function codeOf(error: unknown): string {
 export function reasonOf(error: unknown): string {
   const known = REASON[codeOf(error)];
   if (known !== undefined) return known;
-  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
+  return messageOf(error).split("\n", 1)[0] ?? "";
 }

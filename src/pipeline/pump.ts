@@ -90,16 +90,12 @@ class Pump {
     for (;;) {
       try {
         await this.#readToEnd();
-        await this.#settle();
-        await this.#commit();
+        await this.#commitAll();
         const outcome = this.#lines >= this.#s.limit ? "limited" : "finished";
         return { outcome, position: this.#written };
       } catch (error) {
         if (this.#s.signal.aborted && error === this.#s.signal.reason) return await this.#stop();
-        if (this.#sinkUsable) {
-          await this.#settle();
-          await this.#commit();
-        }
+        if (this.#sinkUsable) await this.#commitAll();
         await this.#waitOrGiveUp(error);
       }
     }
@@ -164,6 +160,12 @@ class Pump {
     );
   }
 
+  /** At an end, or before a pause: also where nothing is committed, all has been taken. */
+  async #commitAll(): Promise<void> {
+    await this.#settle();
+    await this.#commit();
+  }
+
   /** Bytes durable first, then the position that covers them. */
   async #commit(): Promise<void> {
     const { sink, save } = this.#s;
@@ -199,8 +201,7 @@ class Pump {
 
   async #stop(): Promise<PumpResult> {
     if (!this.#sinkUsable) return { outcome: "cut", position: this.#written };
-    await this.#settle();
-    await this.#commit();
+    await this.#commitAll();
     return { outcome: "stopped", position: this.#written };
   }
 

@@ -47,7 +47,7 @@ export interface FileSinkOptions {
   readonly durable: boolean;
   /** Collections whose files are made at once, so that they are there even if no line comes (directory only). */
   readonly namespaces?: readonly string[];
-  /** `namespaces` are all that will ever be written: whatever else there is of the same collections is refused. */
+  /** `namespaces` are all that will ever be written: whatever else there is of the same collections is refused (directory only). */
   readonly isWhole?: boolean;
   /** By namespace, what its file is called instead of the namespace: `acmeCo/orders` (directory only). */
   readonly targets?: ReadonlyMap<string, string>;
@@ -88,7 +88,7 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     const namespaces = kind === "file" ? [""] : (options.namespaces ?? []);
     const inspected = [];
     for (const namespace of namespaces) inspected.push(await sink.inspect(namespace));
-    if (options.isWhole === true) await refuseOlderParts(inspected.map((found) => found.path));
+    if (kind === "directory" && options.isWhole === true) await refuseOlderParts(inspected.map((found) => found.path));
     for (const namespace of namespaces) await sink.require(namespace);
   } catch (error) {
     await sink[Symbol.asyncDispose]();
@@ -127,6 +127,11 @@ class FileSink implements Sink {
     for (const mark of marks) this.#files.set(mark.namespace ?? "", new OutputFile(mark, options.behind));
   }
 
+  /** In the end at the latest: with each commit where there is a state, or when the output is complete. */
+  get #willBeDurable(): boolean {
+    return this.#options.durable || this.#options.seals;
+  }
+
   /** Resolves to where a file for `namespace` would be, and what is there. @throws when that must not be replaced. */
   async inspect(namespace: string): Promise<{ path: string; older: Stats | undefined }> {
     const path = this.#pathFor?.(namespace) ?? this.#root;
@@ -141,7 +146,7 @@ class FileSink implements Sink {
     const known = this.#files.get(namespace);
     if (known !== undefined) return known;
     const { path, older } = await this.inspect(namespace);
-    const isPartial = this.#options.seals || this.#options.durable;
+    const isPartial = this.#willBeDurable;
     const mark = {
       path,
       ...(this.#pathFor === undefined ? {} : { namespace }),
@@ -166,11 +171,10 @@ class FileSink implements Sink {
   }
 
   async #append(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
-    const willBeDurable = this.#options.durable || this.#options.seals;
     for (const run of gather(bytes, segments, this.#pathFor !== undefined)) {
       const file = await this.require(run.namespace);
       if (file.mark.sealed) throw new MongotapError("state", `${file.mark.path} is finished: nothing can be added`);
-      await file.append(run.bytes, run.lines, willBeDurable);
+      await file.append(run.bytes, run.lines, this.#willBeDurable);
       await this.#keepOpen(file);
     }
   }
@@ -254,7 +258,7 @@ class FileSink implements Sink {
     if (this.#open.size <= MOST_OPEN) return;
     for (const oldest of this.#open) {
       this.#open.delete(oldest);
-      await oldest.flush(this.#options.durable || this.#options.seals);
+      await oldest.flush(this.#willBeDurable);
       await oldest.close();
       break;
     }

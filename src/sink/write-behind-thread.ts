@@ -3,9 +3,9 @@
 import { ftruncateSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 
-import { must } from "../errors.ts";
+import { messageOf, must } from "../errors.ts";
 import { codeOf } from "../lib/system-error.ts";
-import type { FilledSlot, FreedSlot, Place } from "./write-behind.ts";
+import type { FilledSlot, FreedSlot } from "./write-behind.ts";
 import { writePiece } from "./write-piece.ts";
 
 const port = must(parentPort, "the main thread");
@@ -25,13 +25,13 @@ function write({ fd, begin, path, slot, length }: FilledSlot): FreedSlot["failur
     for (let done = 0; done < length;) done += writePiece(fd, bytes, done);
     return undefined;
   } catch (error) {
-    cutBack({ fd, begin, path });
-    return { path, code: codeOf(error), message: error instanceof Error ? error.message : String(error) };
+    cutBack(fd, begin);
+    return { path, code: codeOf(error), message: messageOf(error) };
   }
 }
 
 /** To whole lines, if the disk allows it; if it does not, the next run does. */
-function cutBack({ fd, begin }: Place): void {
+function cutBack(fd: number, begin: number): void {
   try {
     ftruncateSync(fd, begin);
   } catch {

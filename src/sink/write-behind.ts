@@ -7,6 +7,7 @@
 import { Worker } from "node:worker_threads";
 
 import { MongotapError, must } from "../errors.ts";
+import { whenGone } from "../lib/thread-end.ts";
 import { outputError } from "./output-errors.ts";
 import { IS_BUN } from "./runtime.ts";
 
@@ -126,12 +127,10 @@ export class WriteBehind implements AsyncDisposable {
       if (failure !== undefined) this.#failure ??= errorOf(failure);
       this.#notify();
     });
-    const gone = (reason: string): void => {
+    whenGone(worker, (reason) => {
       this.#failure ??= new MongotapError("bug", `the thread that writes failed: ${reason}`);
       this.#notify();
-    };
-    worker.on("error", (error: unknown) => gone(error instanceof Error ? error.message : String(error)));
-    worker.on("exit", (code) => gone(`it ended with ${code}`));
+    });
     return worker;
   }
 

@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
+import { whenGone } from "../lib/thread-end.ts";
 import type { Piece, PieceReader } from "../source/pieces.ts";
 import type { Chunk } from "../source/record.ts";
 import type { EncodedChunk, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
@@ -44,8 +45,7 @@ class Thread {
   constructor(settings: WorkerSettings) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: settings });
     this.#worker.on("message", (message: FromWorker) => this.#mailboxes.get(message.id)?.put(message));
-    this.#worker.on("error", (error: unknown) => this.#fail(error instanceof Error ? error.message : String(error)));
-    this.#worker.on("exit", (code) => this.#fail(`it ended with ${code}`));
+    whenGone(this.#worker, (reason) => this.#fail(reason));
   }
 
   get pieces(): number {

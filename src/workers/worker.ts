@@ -6,7 +6,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 
 import { type Connection, connect } from "../connect/client.ts";
-import { MongotapError, must } from "../errors.ts";
+import { must, ownErrorOf } from "../errors.ts";
 import { prefetch } from "../lib/async.ts";
 import { createLineEncoder } from "../protocol/line-encoder.ts";
 import { type Chunk, documentCount } from "../source/record.ts";
@@ -104,10 +104,6 @@ function send(message: FromWorker): void {
 }
 
 function failureOf(error: unknown): Failure {
-  const known =
-    error instanceof MongotapError
-      ? error
-      : new MongotapError("bug", error instanceof Error ? error.message : String(error));
-  const { kind, message, hint, leastWaitMs } = known;
+  const { kind, message, hint, leastWaitMs } = ownErrorOf(error);
   return { kind, message, hint, leastWaitMs };
 }

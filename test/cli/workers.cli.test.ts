@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { MongoClient } from "mongodb";
+import { digestOf } from "../support/digest.ts";
 import { startProxy } from "../support/proxy.ts";
 import { documents, insertEveryIdType } from "../support/documents.ts";
 import { failCommand } from "../support/fail-point.ts";
@@ -29,11 +29,11 @@ beforeAll(async () => {
   await insertEveryIdType(db.collection("mixed"));
   await using dir = await tempDir();
   await tap.expect(0, ["backfill", name, "--out", dir.join("out"), "--workers", "1"]);
-  alone = digestOf(dir.join("out"));
+  alone = digestIn(dir.join("out"));
 });
 
-function digestOf(path: string): string {
-  return createHash("sha256").update(readFileSync(path)).digest("hex");
+function digestIn(path: string): string {
+  return digestOf(readFileSync(path));
 }
 
 describe("--workers", () => {
@@ -41,7 +41,7 @@ describe("--workers", () => {
     await using dir = await tempDir();
     const args = ["backfill", database.name, "--out", dir.join("out"), "--workers", `${workers}`, ...SMALL_CHUNKS];
     await tap.expect(0, args);
-    expect(digestOf(dir.join("out"))).toBe(alone);
+    expect(digestIn(dir.join("out"))).toBe(alone);
   });
 
   test("really read over connections of their own, from threads of their own", async () => {
@@ -75,7 +75,7 @@ describe("--workers", () => {
     program.kill("SIGTERM");
     expect((await program.done).code).toBe(12);
     await tap.expect(0, args);
-    expect(digestOf(out)).toBe(alone);
+    expect(digestIn(out)).toBe(alone);
   });
 
   test("whose connections break go on where the last line ends", async () => {
@@ -92,7 +92,7 @@ describe("--workers", () => {
     // A connection that nobody uses at that moment is opened anew without a word.
     expect((await program.done).code).toBe(0);
     expect(proxy.accepted).toBeGreaterThan(2 * proxy.connections + 4);
-    expect(digestOf(dir.join("out"))).toBe(alone);
+    expect(digestIn(dir.join("out"))).toBe(alone);
   });
 
   test("tell what the server refuses as one thread would, once", async () => {

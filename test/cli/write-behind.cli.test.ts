@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "bun:test";
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { digestOf } from "../support/digest.ts";
 import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
@@ -25,10 +25,6 @@ beforeAll(async () => {
   expect(stdout.length).toBeGreaterThan(30_000_000);
   piped = digestOf(stdout);
 });
-
-function digestOf(bytes: string | Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
 
 test("a large export has the same bytes in a file as in a pipe", async () => {
   await using dir = await tempDir();

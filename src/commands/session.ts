@@ -157,7 +157,9 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
     tell(prepared, stats, encoder);
     return conclude(prepared, result, signal);
   } catch (error) {
-    if (stats.lines > 0 && !(error instanceof MongotapError && error.kind === "pipe")) tell(prepared, stats, encoder);
+    // After a failed write nobody knows what of it is in the output.
+    const isUnknown = error instanceof MongotapError && (error.kind === "pipe" || error.kind === "output");
+    if (stats.lines > 0 && !isUnknown) tell(prepared, stats, encoder);
     throw error;
   } finally {
     deadline?.cancel();

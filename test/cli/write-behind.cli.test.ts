@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { digestOf } from "../support/digest.ts";
 import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import { canMount, smallDisk } from "../support/small-disk.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Tap, tapAt } from "./tap.ts";
@@ -47,3 +48,14 @@ test("kill -9 in the middle of a large export, and the next run leaves the same 
   await tap.expect(0, args);
   expect(digestOf(readFileSync(out))).toBe(piped);
 });
+
+test.if(canMount())(
+  "an export without room on the disk says so, not how much there would have been of it",
+  async () => {
+    await using dir = await tempDir();
+    using _ = smallDisk(dir.join("disk"), "20m");
+    const { stderr } = await tap.expect(8, ["backfill", database.name, "--out", dir.join("disk/out")]);
+    expect(stderr).toMatch(/^mongotap: cannot write to .*: no space left on the device\n {2}.*\n$/);
+    expect(readFileSync(dir.join("disk/out.partial"), "utf8")).toEndWith("}\n");
+  },
+);

@@ -1,10 +1,11 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { batchOf, type CrashJob, SCRIPT } from "./crash-script.ts";
+import { canMount, runShell, smallDisk } from "../support/small-disk.ts";
 import { type Program, programsOf, ROOT } from "./programs.ts";
 import { contents, scratch } from "./sinks.ts";
 
@@ -187,29 +188,6 @@ function runLimited(program: Program, job: CrashJob, kibibytes: number | "unlimi
 /** The command line for a shell. */
 function wordsOf(program: Program, job: CrashJob): string {
   return [program.command, ...program.args, JSON.stringify(job)].map((word) => `'${word}'`).join(" ");
-}
-
-function runShell(script: string): { status: number | null; signal: string | null; stderr: string } {
-  return spawnSync("bash", ["-c", script], { cwd: ROOT, encoding: "utf8" });
-}
-
-function canMount(): boolean {
-  using dir = scratch();
-  const mounted = runShell(`mount -t tmpfs -o size=64k none '${dir.path}' && umount '${dir.path}'`);
-  return mounted.status === 0;
-}
-
-function smallDisk(path: string, size: string): Disposable & { resize(size: string): void; fill(): void } {
-  mkdirSync(path);
-  runShell(`mount -t tmpfs -o size=${size} none '${path}'`);
-  return {
-    resize: (to) => void runShell(`mount -o remount,size=${to} '${path}'`),
-    fill() {
-      writeFileSync(`${path}/filler`, "");
-      runShell(`cat /dev/zero > '${path}/filler'`);
-    },
-    [Symbol.dispose]: () => void runShell(`umount '${path}'`),
-  };
 }
 
 /** One job from its beginning to its end, with up to `most` deaths on the way; resolves to how many there were. */

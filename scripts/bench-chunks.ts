@@ -27,7 +27,7 @@ async function byChunks(client: MongoClient): Promise<Drained> {
   const [info] = await listCollections(client, "shop");
   if (!info) throw new Error("the collection is missing");
   const settings = { client, info, standalone: false, notBefore: undefined, chunkBytes: CHUNK_BYTES };
-  for await (const { documents } of readRange(settings, { rows: 0, done: false }, new AbortController().signal)) {
+  for await (const { documents } of readRange(settings, { documents: 0, done: false }, new AbortController().signal)) {
     count(drained, documents);
   }
   return drained;

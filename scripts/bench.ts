@@ -131,24 +131,24 @@ function commandLine(values: Values): string {
 }
 
 interface Job {
-  readonly world: WorldOptions;
+  readonly context: WorldOptions;
   readonly sections: readonly string[];
   readonly command: string;
 }
 
 function jobOf(values: Values): Job {
   const sections = listOf("only", values.only, Object.keys(SECTIONS));
-  return { world: worldOptions(values), sections, command: commandLine(values) };
+  return { context: worldOptions(values), sections, command: commandLine(values) };
 }
 
-async function measure({ world: options, sections, command }: Job, path: string): Promise<Results> {
+async function measure({ context: options, sections, command }: Job, path: string): Promise<Results> {
   const measured: Record<string, Section> = {};
-  await using world = await openWorld(options);
-  const machine = machineOf(world);
+  await using context = await openWorld(options);
+  const machine = machineOf(context);
   for (const name of sections) {
-    const groups = (await SECTIONS[name]?.(world)) ?? [];
+    const groups = (await SECTIONS[name]?.(context)) ?? [];
     for (const group of groups) printGroup(group);
-    const section = { groups, machine, rounds: world.rounds, command };
+    const section = { groups, machine, rounds: context.rounds, command };
     saveSection(path, name, section);
     measured[name] = section;
   }

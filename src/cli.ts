@@ -3,7 +3,7 @@
  * its own, and so do the help and what reads flags.
  */
 
-import type { Command, World } from "./commands/command.ts";
+import type { Command, ProcessContext } from "./commands/command.ts";
 import type { OptionName, Settings } from "./config/options.ts";
 import { MongotapError } from "./errors.ts";
 import { nearest } from "./lib/nearest.ts";
@@ -129,7 +129,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
 export interface CliInput {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly world: World;
+  readonly context: ProcessContext;
   readonly createLog: (settings: Pick<Settings, "logLevel" | "logFormat">) => Logger;
 }
 
@@ -137,18 +137,18 @@ export interface CliInput {
  * Runs one command line and resolves to its exit code.
  * @throws MongotapError for everything that the user should be told
  */
-export async function runCli({ argv, env, world, createLog }: CliInput): Promise<number> {
+export async function runCli({ argv, env, context, createLog }: CliInput): Promise<number> {
   const name = argv.find((arg) => !arg.startsWith("-"));
   if (argv.includes("--version") || argv[0] === "-v") {
     const { print } = await import("./commands/print.ts");
-    await print(`mongotap ${world.version}\n`);
+    await print(`mongotap ${context.version}\n`);
     return 0;
   }
   const wantsHelp = argv.includes("--help") || argv.includes("-h") || argv[0] === "help";
   if (wantsHelp || argv.length === 0) {
     const { printHelp } = await import("./help.ts");
     const topic = argv[0] === "help" ? argv[1] : name;
-    await printHelp(COMMANDS, topic === undefined ? undefined : commandName(topic), world.columns);
+    await printHelp(COMMANDS, topic === undefined ? undefined : commandName(topic), context.columns);
     return wantsHelp ? 0 : 2;
   }
   if (name === undefined || argv[0] !== name) {
@@ -181,7 +181,7 @@ export async function runCli({ argv, env, world, createLog }: CliInput): Promise
   log.hide(secrets);
   for (const note of notes) log.warn(note);
   const command = await row.load();
-  return command({ command: name, namespaces, targets, settings, log, world });
+  return command({ command: name, namespaces, targets, settings, log, context });
 }
 
 function commandName(typed: string): string {

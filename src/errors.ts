@@ -38,13 +38,13 @@ export class MongotapError extends Error {
   readonly kind: Kind;
   readonly hint: string;
   /** Not to be tried again sooner than after so many ms: the server has asked for patience. */
-  readonly leastWaitMs: number;
+  readonly retryAfterMs: number;
 
-  constructor(kind: Kind, message: string, options: { hint?: string; cause?: unknown; leastWaitMs?: number } = {}) {
+  constructor(kind: Kind, message: string, options: { hint?: string; cause?: unknown; retryAfterMs?: number } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.hint = options.hint ?? POLICY[kind].hint;
-    this.leastWaitMs = options.leastWaitMs ?? 0;
+    this.retryAfterMs = options.retryAfterMs ?? 0;
   }
 
   get exitCode(): number {
@@ -68,6 +68,6 @@ export function messageOf(error: unknown): string {
 }
 
 /** Anything thrown as an error of ours: what is not expected is a bug. */
-export function ownErrorOf(error: unknown): MongotapError {
+export function asMongotapError(error: unknown): MongotapError {
   return error instanceof MongotapError ? error : new MongotapError("bug", messageOf(error), { cause: error });
 }

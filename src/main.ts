@@ -7,7 +7,7 @@ import type Tty from "node:tty";
 
 import packageJson from "../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
-import { ownErrorOf } from "./errors.ts";
+import { asMongotapError } from "./errors.ts";
 import { isNullDevice } from "./lib/null-device.ts";
 import { Stop } from "./lib/stop.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
@@ -15,7 +15,7 @@ import { openStderr } from "./observe/stderr.ts";
 
 const stderr = openStderr(stderrStream);
 const stop = new AbortController();
-let isWithheld = false;
+let isReplaced = false;
 const paint = await paintOf();
 let log: Logger = createLog("info", "text");
 
@@ -56,15 +56,15 @@ function stderrStream(): NodeJS.WriteStream {
  * the second; looking opens, and opening makes a pipe non-blocking for every process that shares it. Assigned, because
  * defining or describing the property opens it. The second only before a command is loaded: streams take 5 MB to start.
  */
-function withholdStdout(): void {
+function hideStdout(): void {
   Reflect.set(process, "stdout", undefined);
 }
 
-function withholdStderr(): void {
-  if (isWithheld) return;
-  isWithheld = true;
-  const standIn = stderr.standIn(process.getBuiltinModule("node:stream").Writable);
-  if (standIn) Reflect.set(process, "stderr", standIn);
+function replaceStderr(): void {
+  if (isReplaced) return;
+  isReplaced = true;
+  const replacement = stderr.replacement(process.getBuiltinModule("node:stream").Writable);
+  if (replacement) Reflect.set(process, "stderr", replacement);
 }
 
 /**
@@ -94,7 +94,7 @@ async function main(): Promise<number> {
     return await runCli({
       argv: process.argv.slice(2),
       env: process.env,
-      world: {
+      context: {
         version: packageJson.version,
         pid: process.pid,
         get columns() {
@@ -104,7 +104,7 @@ async function main(): Promise<number> {
         signal: stop.signal,
       },
       createLog(settings) {
-        withholdStderr();
+        replaceStderr();
         log = createLog(settings.logLevel, settings.logFormat);
         return log;
       },
@@ -117,7 +117,7 @@ async function main(): Promise<number> {
 function exitCodeOf(thrown: unknown): number {
   const error = firstOf(thrown);
   if (error instanceof Stop) return error.reason.kind === "signal" ? 128 + error.reason.number : 12;
-  const known = ownErrorOf(error);
+  const known = asMongotapError(error);
   if (known.kind !== "pipe") log.fatal(known);
   return known.exitCode;
 }
@@ -127,7 +127,7 @@ function firstOf(thrown: unknown): unknown {
   return thrown instanceof SuppressedError ? firstOf(thrown.suppressed) : thrown;
 }
 
-withholdStdout();
+hideStdout();
 const ignored = ignoredSignals();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   if (((ignored >> BigInt(constants.signals[name] - 1)) & 1n) === 0n) listen(name);

@@ -20,25 +20,25 @@ import type { World } from "./world.ts";
 const REST_MS = 3_000;
 
 /** Of typical documents: with all contestants, and where the server keeps up, with many documents. */
-export function measureBackfill(world: World): Promise<Race[]> {
-  return race(world, ({ name }) => name === "typical");
+export function measureBackfill(context: World): Promise<Race[]> {
+  return race(context, ({ name }) => name === "typical");
 }
 
 /** Of all other shapes. */
-export function measureShapes(world: World): Promise<Race[]> {
-  return race(world, ({ name }) => name !== "typical");
+export function measureShapes(context: World): Promise<Race[]> {
+  return race(context, ({ name }) => name !== "typical");
 }
 
-async function race(world: World, isMeant: (shape: Shape) => boolean): Promise<Race[]> {
+async function race(context: World, isMeant: (shape: Shape) => boolean): Promise<Race[]> {
   const races: Race[] = [];
   for (const shape of SHAPES.filter(isMeant)) {
-    if (!world.shapes.includes(shape.name)) continue;
-    world.tell(`${shape.name}: loading`);
-    const loaded = await loadCollection(world.client, shape.name, Math.ceil(world.documents * shape.share), shape.make);
-    const contestants = contestantsFor(world, shape, loaded);
+    if (!context.shapes.includes(shape.name)) continue;
+    context.tell(`${shape.name}: loading`);
+    const loaded = await loadCollection(context.client, shape.name, Math.ceil(context.documents * shape.share), shape.make);
+    const contestants = contestantsFor(context, shape, loaded);
     await contestants[0]?.run(); // the server has seen it all once
-    const rows = await takeTurns(world, shape.name, contestants, { restMs: REST_MS });
-    await world.client.db(loaded.database).dropCollection(loaded.collection);
+    const rows = await takeTurns(context, shape.name, contestants, { restMs: REST_MS });
+    await context.client.db(loaded.database).dropCollection(loaded.collection);
     const { documents, bytes } = loaded;
     races.push({
       kind: "race",
@@ -47,18 +47,18 @@ async function race(world: World, isMeant: (shape: Shape) => boolean): Promise<R
       documents,
       bytes,
       rows,
-      absent: absentFrom(world.programs),
+      absent: absentFrom(context.programs),
     });
   }
   return races;
 }
 
-function contestantsFor(world: World, shape: Shape, loaded: Loaded): Contestant[] {
-  const { programs, folder } = world;
+function contestantsFor(context: World, shape: Shape, loaded: Loaded): Contestant[] {
+  const { programs, folder } = context;
   const { database, collection, documents } = loaded;
   const file = join(folder, "output");
-  const client = (work: string): string[] => [programs.client, work, world.uri, database, collection, file];
-  const mongotap = mongotapCommand(world, "backfill", loaded);
+  const client = (work: string): string[] => [programs.client, work, context.uri, database, collection, file];
+  const mongotap = mongotapCommand(context, "backfill", loaded);
   const check = (): LineChecker => new LineChecker({ documents, make: shape.make });
   const own = check();
   const contestants: Contestant[] = [
@@ -72,22 +72,22 @@ function contestantsFor(world: World, shape: Shape, loaded: Loaded): Contestant[
     const command = [...programs.source, ...mongotap.slice(1), "--out", file];
     contestants.push({ name: FROM_SOURCE, run: ofChecker(own, file, command) });
   }
-  const of = ["--quiet", `--uri=${world.uri}`, `--db=${database}`, `--collection=${collection}`];
+  const of = ["--quiet", `--uri=${context.uri}`, `--db=${database}`, `--collection=${collection}`];
   const tool = (program: string, out: string): string[] => [program, ...of, `--out=${out}`];
   const { mongodump, mongoexport, debezium } = programs;
   const dumped = join(folder, database, `${collection}.bson`);
   if (mongodump) contestants.push({ name: DUMP, run: () => dump(tool(mongodump, folder), dumped, documents) });
   if (mongoexport) contestants.push({ name: EXPORT, run: ofChecker(check(), file, tool(mongoexport, file)) });
   if (debezium && shape.name === "typical") {
-    contestants.push({ name: DEBEZIUM, run: () => debezium.snapshot(world.uri, loaded) });
+    contestants.push({ name: DEBEZIUM, run: () => debezium.snapshot(context.uri, loaded) });
   }
   return contestants;
 }
 
 /** A command line of mongotap that says nothing but errors. */
-export function mongotapCommand(world: World, command: string, { database, collection }: Loaded): string[] {
-  const { mongotap } = world.programs;
-  return [mongotap, command, `${database}.${collection}`, "--uri", world.uri, "--log-level", "error"];
+export function mongotapCommand(context: World, command: string, { database, collection }: Loaded): string[] {
+  const { mongotap } = context.programs;
+  return [mongotap, command, `${database}.${collection}`, "--uri", context.uri, "--log-level", "error"];
 }
 
 function ofChecker(checker: LineChecker, file: string, command: readonly string[]): () => Promise<Outcome> {

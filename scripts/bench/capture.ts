@@ -12,13 +12,13 @@ import { takeTurns } from "./rounds.ts";
 import { typicalDocument } from "../../test/support/documents.ts";
 import type { World } from "./world.ts";
 
-export async function measureCapture(world: World): Promise<Race[]> {
-  world.tell("capture: loading");
-  const loaded = await loadCollection(world.client, "captured", world.documents, typicalDocument);
+export async function measureCapture(context: World): Promise<Race[]> {
+  context.tell("capture: loading");
+  const loaded = await loadCollection(context.client, "captured", context.documents, typicalDocument);
   const { database, collection, documents, bytes } = loaded;
   const checker = new LineChecker({ documents, make: typicalDocument });
   // State and output are new in every run.
-  const folder = join(world.folder, "capture");
+  const folder = join(context.folder, "capture");
   const file = join(folder, "output");
   const kept = ["--out", file, "--state", join(folder, "state"), "--envelope", "none"];
   const run = async (command: readonly string[]): Promise<Outcome> => {
@@ -28,14 +28,14 @@ export async function measureCapture(world: World): Promise<Race[]> {
     await rm(folder, { recursive: true });
     return { finished, bytes: written };
   };
-  const backfill = mongotapCommand(world, "backfill", loaded);
-  const capture = [...mongotapCommand(world, "capture", loaded), "--until", "caught-up"];
+  const backfill = mongotapCommand(context, "backfill", loaded);
+  const capture = [...mongotapCommand(context, "capture", loaded), "--until", "caught-up"];
   await run(backfill);
-  const rows = await takeTurns(world, "capture", [
+  const rows = await takeTurns(context, "capture", [
     { name: BACKFILL, run: () => run(backfill) },
     { name: CAPTURE, run: () => run(capture) },
   ]);
-  await world.client.db(database).dropCollection(collection);
+  await context.client.db(database).dropCollection(collection);
   const title = "an idle collection of typical documents, with --state";
   return [{ kind: "race", id: "capture", title, documents, bytes, rows, absent: [] }];
 }

@@ -119,7 +119,7 @@ function racePlot(race: Race): string {
     const seconds = median(runs.map((run) => run.seconds));
     const rate = race.bytes / 1e6 / seconds;
     const text = `${rate.toFixed(0)} MB/s, ${timeText(seconds)}`;
-    return { label: name, value: rate, text, isOwn: name.startsWith(MONGOTAP) };
+    return { label: name, value: rate, text, ownsMemory: name.startsWith(MONGOTAP) };
   });
   return barPlot(`${race.title}: MB of BSON per second`, bars);
 }

@@ -14,25 +14,25 @@ import type { World } from "./world.ts";
 /** One document: what a run costs before it has read anything. */
 export const ALMOST_NONE = 1;
 
-export async function measureGrowth(world: World): Promise<Race[]> {
-  const sizes = [ALMOST_NONE, ...world.growth];
+export async function measureGrowth(context: World): Promise<Race[]> {
+  const sizes = [ALMOST_NONE, ...context.growth];
   const loaded: Loaded[] = [];
   for (const size of sizes) {
-    world.tell(`growth: loading ${size}`);
-    loaded.push(await loadCollection(world.client, `growth${size}`, size, smallDocument));
+    context.tell(`growth: loading ${size}`);
+    loaded.push(await loadCollection(context.client, `growth${size}`, size, smallDocument));
   }
   // All sizes in one race, so that they are measured at the same time.
   const contestants = loaded.flatMap((one): Contestant[] => {
     const { database, collection, documents } = one;
-    const limit = [world.programs.client, "drain-by-id", world.uri, database, collection];
+    const limit = [context.programs.client, "drain-by-id", context.uri, database, collection];
     return [
       { name: BY_ID, run: () => drain(limit, documents) },
-      { name: MONGOTAP, run: () => toFile(world, one) },
+      { name: MONGOTAP, run: () => toFile(context, one) },
     ];
   });
   for (const contestant of contestants) await contestant.run();
-  const rows = await takeTurns(world, "growth", contestants, { rounds: world.rounds * 2 });
-  for (const { database, collection } of loaded) await world.client.db(database).dropCollection(collection);
+  const rows = await takeTurns(context, "growth", contestants, { rounds: context.rounds * 2 });
+  for (const { database, collection } of loaded) await context.client.db(database).dropCollection(collection);
   return loaded.map(({ documents, bytes }, index) => {
     const title = `${documents.toLocaleString("en-US")} small documents`;
     const own = rows.slice(index * 2, index * 2 + 2);
@@ -40,9 +40,9 @@ export async function measureGrowth(world: World): Promise<Race[]> {
   });
 }
 
-async function toFile(world: World, loaded: Loaded): Promise<Outcome> {
-  const file = join(world.folder, "output");
-  const finished = await runProcess({ command: [...mongotapCommand(world, "backfill", loaded), "--out", file] });
+async function toFile(context: World, loaded: Loaded): Promise<Outcome> {
+  const file = join(context.folder, "output");
+  const finished = await runProcess({ command: [...mongotapCommand(context, "backfill", loaded), "--out", file] });
   const { size } = Bun.file(file);
   await rm(file);
   return { finished, bytes: size };

@@ -22,28 +22,28 @@ const PATIENCE_MS = 20_000;
 const DATABASE = "bench";
 const COLLECTION = "latency";
 
-export async function measureLatency(world: World): Promise<Latency[]> {
+export async function measureLatency(context: World): Promise<Latency[]> {
   const loaded = { database: DATABASE, collection: COLLECTION, documents: 0, bytes: 0 };
   const contestants = [
-    { name: MONGOTAP, command: mongotapCommand(world, "tail", loaded) },
-    { name: DRIVER, command: [world.programs.client, "driver-live", world.uri, DATABASE, COLLECTION] },
+    { name: MONGOTAP, command: mongotapCommand(context, "tail", loaded) },
+    { name: DRIVER, command: [context.programs.client, "driver-live", context.uri, DATABASE, COLLECTION] },
   ];
   const rows = contestants.map(({ name }) => ({ name, runs: [] as Delay[] }));
-  for (let round = 1; round <= world.rounds; round += 1) {
+  for (let round = 1; round <= context.rounds; round += 1) {
     for (const [index, { name, command }] of contestants.entries()) {
-      const delay = await measureOnce(world, command);
+      const delay = await measureOnce(context, command);
       rows[index]?.runs.push(delay);
-      world.tell(`latency, round ${round}: ${name}: p50 ${delay.p50.toFixed(1)} ms, p99 ${delay.p99.toFixed(1)} ms`);
+      context.tell(`latency, round ${round}: ${name}: p50 ${delay.p50.toFixed(1)} ms, p99 ${delay.p99.toFixed(1)} ms`);
     }
   }
   return [{ kind: "latency", id: "latency", title: `${PER_SECOND} acknowledged inserts a second`, rows }];
 }
 
-async function measureOnce(world: World, command: readonly string[]): Promise<Delay> {
-  const collection = world.client.db(DATABASE).collection<TestDocument>(COLLECTION);
+async function measureOnce(context: World, command: readonly string[]): Promise<Delay> {
+  const collection = context.client.db(DATABASE).collection<TestDocument>(COLLECTION);
   await collection.drop().catch(() => undefined);
   await collection.insertOne({ _id: objectIdOf(0) });
-  const path = join(world.folder, "pipe");
+  const path = join(context.folder, "pipe");
   execFileSync("mkfifo", [path]);
   const arrivals = readArrivals(path);
   const handle = await open(path, "w");
@@ -51,7 +51,7 @@ async function measureOnce(world: World, command: readonly string[]): Promise<De
   await handle.close();
   try {
     const first = await untilListening(collection, arrivals.times);
-    const acknowledged = await writeSteadily(collection, first, world.latencySeconds * PER_SECOND + WARM_UP);
+    const acknowledged = await writeSteadily(collection, first, context.latencySeconds * PER_SECOND + WARM_UP);
     await untilAll(acknowledged, arrivals.times);
     return delayOf(acknowledged, arrivals.times, first + WARM_UP);
   } finally {

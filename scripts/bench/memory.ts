@@ -16,26 +16,26 @@ const SLOW_SECONDS = 30;
 /** As many points as a plot can show. */
 const POINTS = 150;
 
-export async function measureMemory(world: World): Promise<Memory[]> {
+export async function measureMemory(context: World): Promise<Memory[]> {
   const groups: Memory[] = [];
   for (const shape of SHAPES) {
     if (shape.name !== "typical" && shape.name !== "large") continue;
-    world.tell(`memory: loading ${shape.name}`);
-    const loaded = await loadCollection(world.client, shape.name, Math.ceil(world.documents * shape.share), shape.make);
-    const command = mongotapCommand(world, "backfill", loaded);
-    const file = join(world.folder, "output");
+    context.tell(`memory: loading ${shape.name}`);
+    const loaded = await loadCollection(context.client, shape.name, Math.ceil(context.documents * shape.share), shape.make);
+    const command = mongotapCommand(context, "backfill", loaded);
+    const file = join(context.folder, "output");
     const fast = await watched({ command: [...command, "--out", file] });
     await rm(file);
     const rate = Math.ceil(loaded.bytes / SLOW_SECONDS);
-    const reader = (path: string): string[] => [world.programs.client, "sip", path, String(rate)];
-    const { result: slow, lines } = await withReader(world.folder, (stdout) => watched({ command, stdout }), reader);
+    const reader = (path: string): string[] => [context.programs.client, "sip", path, String(rate)];
+    const { result: slow, lines } = await withReader(context.folder, (stdout) => watched({ command, stdout }), reader);
     if (lines !== loaded.documents) throw new Error(`${lines} lines, not ${loaded.documents}`);
     const rows = [
       { name: "to a file", ...fast },
       { name: `to a reader that takes ${SLOW_SECONDS} s`, ...slow },
     ];
-    for (const { name, peakMB } of rows) world.tell(`memory: ${shape.name}, ${name}: ${peakMB.toFixed(0)} MB`);
-    await world.client.db(loaded.database).dropCollection(loaded.collection);
+    for (const { name, peakMB } of rows) context.tell(`memory: ${shape.name}, ${name}: ${peakMB.toFixed(0)} MB`);
+    await context.client.db(loaded.database).dropCollection(loaded.collection);
     groups.push({ kind: "memory", id: `memory-${shape.name}`, title: shape.text, rows });
   }
   return groups;

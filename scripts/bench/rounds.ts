@@ -19,24 +19,24 @@ export interface Turns {
 
 /** Each contestant runs `rounds` times. `what` is told together with each run. */
 export async function takeTurns(
-  world: World,
+  context: World,
   what: string,
   all: readonly Contestant[],
-  { rounds = world.rounds, restMs = 0 }: Turns = {},
+  { rounds = context.rounds, restMs = 0 }: Turns = {},
 ): Promise<Row[]> {
-  const contestants = all.filter(({ name }) => !world.without.some((start) => name.startsWith(start)));
+  const contestants = all.filter(({ name }) => !context.without.some((start) => name.startsWith(start)));
   const rows = contestants.map(({ name }) => ({ name, runs: [] as Measured[], bytes: 0 }));
   for (let round = 1; round <= rounds; round += 1) {
     for (const [index, contestant] of contestants.entries()) {
       const row = rows[index];
       if (row === undefined) continue;
       if (restMs > 0) await Bun.sleep(restMs);
-      const serverBefore = world.serverCpuSeconds();
+      const serverBefore = context.serverCpuSeconds();
       const { finished, bytes } = await contestant.run();
       const { seconds, cpuSeconds, peakMB } = finished;
-      row.runs.push({ seconds, cpuSeconds, peakMB, serverCpuSeconds: world.serverCpuSeconds() - serverBefore });
+      row.runs.push({ seconds, cpuSeconds, peakMB, serverCpuSeconds: context.serverCpuSeconds() - serverBefore });
       row.bytes = bytes;
-      world.tell(`${what}, round ${round}: ${contestant.name}: ${seconds.toFixed(3)} s`);
+      context.tell(`${what}, round ${round}: ${contestant.name}: ${seconds.toFixed(3)} s`);
     }
   }
   return rows;

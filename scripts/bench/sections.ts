@@ -10,7 +10,7 @@ import { measureStartup } from "./startup.ts";
 import { measureTail } from "./tail.ts";
 import type { World } from "./world.ts";
 
-export const SECTIONS: Readonly<Record<string, (world: World) => Promise<readonly Group[]>>> = {
+export const SECTIONS: Readonly<Record<string, (context: World) => Promise<readonly Group[]>>> = {
   backfill: measureBackfill,
   shapes: measureShapes,
   capture: measureCapture,

@@ -8,15 +8,15 @@ import type { World } from "./world.ts";
 
 const RUNS = 20;
 
-export async function measureStartup(world: World): Promise<Race[]> {
-  const { mongotap, source } = world.programs;
+export async function measureStartup(context: World): Promise<Race[]> {
+  const { mongotap, source } = context.programs;
   const contestants: Contestant[] = [
     { name: `${MONGOTAP} --help`, run: () => start([mongotap, "--help"]) },
     { name: `${MONGOTAP} --version`, run: () => start([mongotap, "--version"]) },
   ];
   if (source !== undefined)
     contestants.push({ name: `${FROM_SOURCE} --help`, run: () => start([...source, "--help"]) });
-  const rows = await takeTurns(world, "start", contestants, { rounds: RUNS });
+  const rows = await takeTurns(context, "start", contestants, { rounds: RUNS });
   return [{ kind: "race", id: "startup", title: "start-up", documents: 0, bytes: 0, rows, absent: [] }];
 }
 

@@ -15,17 +15,17 @@ import type { World } from "./world.ts";
 
 const COLLECTION = "events";
 
-export async function measureTail(world: World): Promise<Race[]> {
-  const { client, events, folder, programs, uri } = world;
-  world.tell("tail: loading");
-  const debezium = await programs.debezium?.openStream(world.uri, client.db("bench").collection(COLLECTION));
+export async function measureTail(context: World): Promise<Race[]> {
+  const { client, events, folder, programs, uri } = context;
+  context.tell("tail: loading");
+  const debezium = await programs.debezium?.openStream(context.uri, client.db("bench").collection(COLLECTION));
   const seconds = await nextSecond();
   const loaded = await loadCollection(client, COLLECTION, events, typicalDocument);
   const { database, collection, documents, bytes } = loaded;
   const file = join(folder, "output");
   const span = [String(seconds), String(events)];
   const reference = (work: string): string[] => [programs.client, work, uri, database, collection, ...span, file];
-  const tail = [...mongotapCommand(world, "tail", loaded), "--start-at", String(seconds), "--until", "caught-up"];
+  const tail = [...mongotapCommand(context, "tail", loaded), "--start-at", String(seconds), "--until", "caught-up"];
   const checker = new LineChecker({ documents: events, make: typicalDocument });
   const contestants: Contestant[] = [
     { name: STREAM, run: () => drain(reference("drain-stream"), events) },
@@ -34,7 +34,7 @@ export async function measureTail(world: World): Promise<Race[]> {
   ];
   if (debezium) contestants.push({ name: DEBEZIUM, run: () => debezium(events) });
   await contestants[0]?.run();
-  const rows = await takeTurns(world, "tail", contestants);
+  const rows = await takeTurns(context, "tail", contestants);
   await client.db(database).dropCollection(collection);
   const title = "insert events of typical documents, from a start time until caught up";
   return [{ kind: "race", id: "tail", title, documents, bytes, rows, absent: [] }];

@@ -43,8 +43,8 @@ export class Capture {
 
   get arguments(): string[] {
     // Slowly, so that it is killed in the middle of the copy, with documents committed.
-    const pace = ["--rate-limit", "10MB"];
-    return ["capture", this.#namespace, "--format", "canonical", ...pace, "--out", this.out, "--state", this.state];
+    const throttle = ["--rate-limit", "10MB"];
+    return ["capture", this.#namespace, "--format", "canonical", ...throttle, "--out", this.out, "--state", this.state];
   }
 
   start(more: readonly string[] = []): void {
@@ -100,7 +100,7 @@ export class Capture {
     return {
       seq,
       phase: collection?.phase ?? "unknown",
-      rows: collection?.ranges.reduce((sum, range) => sum + range.rows, 0) ?? 0,
+      rows: collection?.ranges.reduce((sum, range) => sum + range.documents, 0) ?? 0,
       committedBytes,
       committedLines,
       fileBytes: await this.#fileBytes(),

@@ -2,7 +2,7 @@
 
 import type { MongoClient } from "mongodb";
 
-import { explain } from "../connect/server-errors.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 
 export function connectionChecks(client: MongoClient): readonly Check[] {
@@ -34,7 +34,7 @@ async function checkLogin(client: MongoClient): Promise<Finding> {
     const [user] = info?.authenticatedUsers ?? [];
     return ok(user ? `as ${user.user}, known to ${user.db}` : "none: nobody has to log in, or nobody did");
   } catch (error) {
-    const { kind, message, hint } = explain(error, "cannot ask who is logged in");
+    const { kind, message, hint } = toMongotapError(error, "cannot ask who is logged in");
     return fail(kind, message, hint);
   }
 }

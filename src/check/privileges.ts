@@ -2,7 +2,7 @@
 
 import type { MongoClient } from "mongodb";
 
-import { explain, serverCodeOf } from "../connect/server-errors.ts";
+import { toMongotapError, serverCodeOf } from "../connect/server-errors.ts";
 import { type Binding, bindingText, streamTarget } from "../source/bindings.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
 
@@ -81,7 +81,7 @@ async function tryOne(
     await client.db(db).command(command);
     return ok("allowed");
   } catch (error) {
-    const known = explain(error, "refused");
+    const known = toMongotapError(error, "refused");
     if (serverCodeOf(error) === UNAUTHORIZED || known.kind === "auth") {
       if (!needed) return warn(`not allowed: ${loss ?? "something is not shown"}`, roleFor(bindings));
       return fail("auth", "not allowed", roleFor(bindings));

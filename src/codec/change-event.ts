@@ -43,8 +43,8 @@ type Field = (typeof FIELDS)[number];
 
 const NAMES: readonly (readonly [Uint8Array, Field])[] = FIELDS.map((field) => [encoder.encode(field), field]);
 /** What happens to collections and databases, and so to the stream, not to a document. */
-export const ENDINGS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
-const OPERATIONS = ["insert", "update", "replace", "delete", ...ENDINGS].map(
+export const TERMINAL_OPERATIONS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
+const OPERATIONS = ["insert", "update", "replace", "delete", ...TERMINAL_OPERATIONS].map(
   (name) => [encoder.encode(name), name] as const,
 );
 const DB = encoder.encode("db");

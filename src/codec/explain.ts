@@ -6,7 +6,7 @@ import { BSON, corrupt, documentEnd, nameEnd, nameOfType, readInt32, valueLength
 import { isUtf8 } from "./text.ts";
 
 /** What is an error beyond the layout of BSON. */
-export interface Rules {
+export interface DiagnosisRules {
   /** Invalid UTF-8 is an error. */
   readonly strict: boolean;
   /** Elements of one array must be of one type, unless the array is inside something that becomes a string. */
@@ -35,11 +35,11 @@ const STRICT_HINT =
   "Repair the document in the source, or run without --strict: the bytes are then replaced by U+FFFD.";
 
 /** The error for the document at `at`; undefined if nothing is wrong with it. `idOf` tells its _id, or nothing. */
-export function explainDocument(
+export function diagnoseDocument(
   bytes: Uint8Array,
   at: number,
   limit: number,
-  rules: Rules,
+  rules: DiagnosisRules,
   idOf: () => string,
 ): MongotapError | undefined {
   const steps: Step[] = [];
@@ -54,11 +54,11 @@ export function explainDocument(
 }
 
 /** The error for the single value of `type` at `at` … `end`; undefined if nothing is wrong with it. */
-export function explainValue(
+export function diagnoseValue(
   bytes: Uint8Array,
   type: number,
   range: { at: number; end: number },
-  rules: Rules,
+  rules: DiagnosisRules,
 ): MongotapError | undefined {
   const { at, end } = range;
   const steps: Step[] = [];
@@ -82,7 +82,7 @@ export function firstElement(bytes: Uint8Array, type: number, at: number): numbe
 }
 
 /** Looks at all elements from `begin` on, up to the end of the outermost step; throws at the first flaw. */
-function inspect(bytes: Uint8Array, origin: number, begin: number, rules: Rules, steps: Step[]): void {
+function inspect(bytes: Uint8Array, origin: number, begin: number, rules: DiagnosisRules, steps: Step[]): void {
   let at = begin;
   for (let step = steps.at(-1); step !== undefined; step = steps.at(-1)) {
     if (at === step.end) {
@@ -113,7 +113,7 @@ interface Value {
 }
 
 /** Throws if the value is wrong; returns the step into it if it is a container. */
-function inspectValue(bytes: Uint8Array, value: Value, rules: Rules, isInString: boolean): Step | undefined {
+function inspectValue(bytes: Uint8Array, value: Value, rules: DiagnosisRules, isInString: boolean): Step | undefined {
   const { type, at, end, origin } = value;
   switch (type) {
     case BSON.boolean:
@@ -148,7 +148,7 @@ function inspectValue(bytes: Uint8Array, value: Value, rules: Rules, isInString:
   }
 }
 
-function checkText(bytes: Uint8Array, begin: number, end: number, origin: number, rules: Rules): void {
+function checkText(bytes: Uint8Array, begin: number, end: number, origin: number, rules: DiagnosisRules): void {
   if (!rules.strict || isUtf8(bytes, begin, end)) return;
   throw new MongotapError("data", `invalid UTF-8 in the text at byte ${begin - origin}`, { hint: STRICT_HINT });
 }

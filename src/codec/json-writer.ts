@@ -7,7 +7,7 @@ import { MongotapError } from "../errors.ts";
 import { TEXT_GROWTH, writeText } from "./text.ts";
 
 /** Where the bytes of a writer live. */
-export interface Room {
+export interface WriterMemory {
   /**
    * Returns at least `need` bytes that begin with `bytes[0..length)`; `bytes` must not be used any more.
    * Throws MongotapError("data") when there is no room of that size.
@@ -24,7 +24,7 @@ export function tooLarge(need: number): MongotapError {
 }
 
 /** Ordinary memory, doubled as needed. */
-const heap: Room = {
+const heap: WriterMemory = {
   grow(bytes, length, need) {
     if (need > MOST_BYTES) throw tooLarge(need);
     const grown = new Uint8Array(Math.min(MOST_BYTES, Math.max(need, bytes.length * 2)));
@@ -39,19 +39,19 @@ export class JsonWriter {
   /** Replaced when it grows: never keep it over a call that may write. */
   bytes: Uint8Array;
   length = 0;
-  #room: Room = heap;
+  #room: WriterMemory = heap;
 
   /** Begins with room for `capacity` bytes. */
   constructor(capacity = 64 * 1024) {
     this.bytes = new Uint8Array(capacity);
   }
 
-  get room(): Room {
+  get room(): WriterMemory {
     return this.#room;
   }
 
   /** Moves what was written to another kind of memory, and grows there from now on. */
-  moveTo(room: Room): void {
+  moveTo(room: WriterMemory): void {
     this.bytes = room.grow(this.bytes, this.length, this.bytes.length);
     this.#room = room;
   }

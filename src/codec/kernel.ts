@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { readInt32 } from "./bson.ts";
 import { MODULE } from "./kernel-module.ts";
-import { JsonWriter, MOST_BYTES, type Room, tooLarge } from "./json-writer.ts";
+import { JsonWriter, MOST_BYTES, type WriterMemory, tooLarge } from "./json-writer.ts";
 
 /** What the kernel is told with each document; the bits are those of wasm/flags.ts. */
 export const FLAG = {
@@ -47,7 +47,7 @@ export interface Loaded {
  * One kernel and the bytes of one writer, in one memory: first what belongs to the kernel, then the input window, then
  * the output.
  */
-export class Kernel implements Room {
+export class Kernel implements WriterMemory {
   readonly #writer: JsonWriter;
   readonly #memory: WebAssembly.Memory;
   readonly #transcode: Exports["transcode"];
@@ -158,19 +158,19 @@ export class Kernel implements Room {
 }
 
 /** A kernel with a writer that lives in its memory. */
-export interface Workbench {
+export interface SharedKernel {
   readonly kernel: Kernel;
   readonly writer: JsonWriter;
 }
 
-let shared: Workbench | undefined | null = null;
+let shared: SharedKernel | undefined | null = null;
 
 /**
  * A kernel for writers that hold little: they stay where they are, and what is written is copied over. A memory of
  * its own for each writer would cost JavaScriptCore a garbage collection each. Undefined where there is no kernel:
  * no WebAssembly with SIMD (JavaScriptCore without AVX), or no address space for a memory.
  */
-export function sharedKernel(): Workbench | undefined {
+export function sharedKernel(): SharedKernel | undefined {
   if (shared !== null) return shared;
   const writer = new JsonWriter();
   const kernel = moveToKernel(writer);

@@ -1,7 +1,7 @@
 /** BSON bytes to JSON bytes, without a JavaScript object for any document: the fast walk first, then the slow one. */
 
 import { BSON, readInt32 } from "./bson.ts";
-import { FLAG, Kernel, type Loaded, moveToKernel, sharedKernel, type Workbench } from "./kernel.ts";
+import { FLAG, Kernel, type Loaded, moveToKernel, sharedKernel, type SharedKernel } from "./kernel.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { Transcoder, TranscoderOptions } from "./transcoder.ts";
 import { Walker } from "./walk.ts";
@@ -20,11 +20,11 @@ const MUCH = 64 * 1024;
 /** Hands each document to the kernel, and to the walker what the kernel gives up on. */
 class FastTranscoder implements Transcoder {
   readonly #walker: Walker;
-  readonly #shared: Workbench;
+  readonly #shared: SharedKernel;
   readonly #flags: number;
   #loaded: Loaded | undefined;
 
-  constructor(options: TranscoderOptions, shared: Workbench) {
+  constructor(options: TranscoderOptions, shared: SharedKernel) {
     this.#walker = new Walker(options);
     this.#shared = shared;
     this.#flags = flagsOf(options);

@@ -6,7 +6,7 @@
 import { MongotapError } from "../errors.ts";
 import { isMixed } from "./arrays.ts";
 import { BSON, documentEnd, ElementWalker, nameEnd, valueLength } from "./bson.ts";
-import { explainDocument, explainValue, firstElement, type Rules } from "./explain.ts";
+import { diagnoseDocument, diagnoseValue, firstElement, type DiagnosisRules } from "./explain.ts";
 import { JsonWriter } from "./json-writer.ts";
 import { writeScalar } from "./scalars.ts";
 import { isUtf8 } from "./text.ts";
@@ -29,7 +29,7 @@ export class Walker implements Transcoder {
   readonly #format: Format;
   readonly #arraysAsStrings: boolean;
   readonly #documentsAsStrings: boolean;
-  readonly #rules: Rules;
+  readonly #rules: DiagnosisRules;
   /** Whether a container that is open becomes a string: what is inside it stays plain JSON. */
   #isInString = false;
 
@@ -54,7 +54,7 @@ export class Walker implements Transcoder {
         writer.writeByte(0x7b);
         this.#writeElements(writer, bytes, at + 4, { end, isArray: false, close: "}", stringFrom: -1 });
       },
-      () => explainDocument(bytes, at, limit, this.#rules, () => idOf(bytes, at, limit)),
+      () => diagnoseDocument(bytes, at, limit, this.#rules, () => idOf(bytes, at, limit)),
     );
   }
 
@@ -66,7 +66,7 @@ export class Walker implements Transcoder {
         const end = documentEnd(bytes, at, limit, at) - 1;
         this.#writeElements(writer, bytes, at + 4, { end, isArray: false, close: "", stringFrom: -1 });
       },
-      () => explainDocument(bytes, at, limit, this.#rules, () => idOf(bytes, at, limit)),
+      () => diagnoseDocument(bytes, at, limit, this.#rules, () => idOf(bytes, at, limit)),
     );
     return writer.length > start;
   }
@@ -80,7 +80,7 @@ export class Walker implements Transcoder {
         const frame = this.#beginValue(writer, bytes, type, at, end);
         if (frame !== undefined) this.#writeElements(writer, bytes, firstElement(bytes, type, at), frame);
       },
-      () => explainValue(bytes, type, { at, end }, this.#rules),
+      () => diagnoseValue(bytes, type, { at, end }, this.#rules),
     );
   }
 

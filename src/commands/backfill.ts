@@ -1,6 +1,6 @@
 /** `mongotap backfill`: what is there now, then ends. */
 
-import { type Opened, runSession } from "./session.ts";
+import { type OpenRun, runCopy } from "./session.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { MongotapError } from "../errors.ts";
@@ -10,11 +10,11 @@ import { nameOf } from "../source/record.ts";
 import type { Command, Invocation } from "./command.ts";
 import { type Ranges, rangesOf } from "./ranges.ts";
 import { targetOf } from "./target.ts";
-import { readableOf } from "./readable.ts";
+import { rangeReadableOf } from "./readable.ts";
 
 export const backfill: Command = async (invocation) => {
   checkParts(invocation);
-  return await runSession({
+  return await runCopy({
     invocation,
     defaultEnvelope: "none",
     seals: true,
@@ -23,14 +23,14 @@ export const backfill: Command = async (invocation) => {
       if (isDone(opened)) return undefined;
       const { collections } = opened;
       const ranges = await allRanges(opened, invocation);
-      const readables = collections.map((info) => readableOf(opened, info, ranges.get(nameOf(info.namespace))));
+      const readables = collections.map((info) => rangeReadableOf(opened, info, ranges.get(nameOf(info.namespace))));
       return { source: backfillSource(readables), outputs: collections.flatMap((info) => outputsOf(info, ranges)) };
     },
   });
 };
 
 /** As they stand in the state; of what that does not know, as it is cut now. */
-async function allRanges(opened: Opened, invocation: Invocation): Promise<Ranges> {
+async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Ranges> {
   const { shard, split } = invocation.settings;
   if (!shard && !split) return new Map();
   const { collections, saved } = opened;
@@ -45,7 +45,7 @@ async function allRanges(opened: Opened, invocation: Invocation): Promise<Ranges
 function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
   const name = nameOf(namespace);
   const cut = ranges.get(name);
-  return cut === undefined ? [name] : cut.flatMap(({ part }) => (part === undefined ? [] : [partOf(name, part)]));
+  return cut === undefined ? [name] : cut.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
 }
 
 /** --split and --shard are about files and processes of one backfill. */
@@ -60,7 +60,7 @@ function checkParts({ settings }: Invocation): void {
 }
 
 /** Every collection has been read, and every file has its final name. */
-function isDone({ saved, collections }: Opened): boolean {
+function isDone({ saved, collections }: OpenRun): boolean {
   if (!saved?.outputs.every((mark) => mark.sealed)) return false;
   return collections.every((info) => {
     const progress = saved.position.collections[nameOf(info.namespace)];

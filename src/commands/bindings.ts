@@ -5,7 +5,7 @@ import { type Binding, parseBinding, withoutExcluded } from "../source/bindings.
 import type { Invocation } from "./command.ts";
 
 /** @throws MongotapError `usage` for no namespace, for an exclusion that excludes nothing, and when nothing is left */
-export function bindingsOf({
+export function selectBindings({
   namespaces,
   settings,
 }: Pick<Invocation, "namespaces"> & { readonly settings: Pick<Invocation["settings"], "exclude"> }): Binding[] {

@@ -5,13 +5,13 @@ import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
-import { readableOf } from "./readable.ts";
-import { type Opened, runSession } from "./session.ts";
+import { rangeReadableOf } from "./readable.ts";
+import { type OpenRun, runCopy } from "./session.ts";
 import { streamSettings } from "./streaming.ts";
 
 export const capture: Command = (invocation) => {
   const { settings, log } = invocation;
-  return runSession({
+  return runCopy({
     invocation,
     defaultEnvelope: "meta",
     seals: false,
@@ -23,11 +23,11 @@ export const capture: Command = (invocation) => {
           `${nameOf(info.namespace)} is capped and has no snapshot reads: its copied documents and the changes of the same time are in no certain order`,
         );
       }
-      const collections = toCopy.map((info) => readableOf(opened, info));
+      const collections = toCopy.map((info) => rangeReadableOf(opened, info));
       const source = captureSource({
         ...streamSettings(opened, invocation),
         collections,
-        pace: opened.pace,
+        throttle: opened.throttle,
         onHistoryLost: settings.onHistoryLost,
         onCopyAgain: (error) => log.warn(`${error.message}; copying again`),
       });
@@ -41,7 +41,7 @@ export const capture: Command = (invocation) => {
  * first document on: copying it as well would repeat it. Not so one that the earlier run did not read, because only
  * some collections were named or this one was excluded. Views and time series of such a database have no changes.
  */
-function isToBeCopied({ bindings, saved }: Opened, info: CollectionInfo): boolean {
+function isToBeCopied({ bindings, saved }: OpenRun, info: CollectionInfo): boolean {
   if (info.type !== "collection") return false;
   const name = nameOf(info.namespace);
   if (saved === undefined || name in saved.position.collections || isBoundByName(bindings, name)) return true;

@@ -9,11 +9,11 @@ import { connectionStringOf } from "../config/source.ts";
 import { connect } from "../connect/client.ts";
 import { effectiveOptions } from "../connect/connection-string.ts";
 import { MongotapError, POLICY } from "../errors.ts";
-import { bindingsOf } from "./bindings.ts";
+import { selectBindings } from "./bindings.ts";
 import type { Command, Invocation } from "./command.ts";
 import { print } from "./print.ts";
 import { targetOf } from "./target.ts";
-import { tunnelOf } from "./tunnel.ts";
+import { openTunnelOf } from "./tunnel.ts";
 
 export const check: Command = async (invocation) => {
   const { settings } = invocation;
@@ -24,18 +24,18 @@ export const check: Command = async (invocation) => {
 };
 
 async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]> {
-  const { settings, log, world } = invocation;
+  const { settings, log, context } = invocation;
   const target = targetOf(settings.out);
   const local = await runAll(
     localChecks({ state: settings.state, output: target.kind === "stdout" ? undefined : target.path }),
   );
-  const bindings = bindingsOf(invocation);
+  const bindings = selectBindings(invocation);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   let way: readonly NamedFinding[] = [];
   let step = "tunnel";
   try {
-    await using tunnel = await tunnelOf(invocation);
+    await using tunnel = await openTunnelOf(invocation);
     if (tunnel !== undefined) {
       way = [
         { name: "tunnel", verdict: "ok", detail: tunnel.shown },
@@ -43,7 +43,7 @@ async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]>
       ];
     }
     step = "reachability";
-    await using connection = await connect(uri, "mongotap", world.signal, tunnel);
+    await using connection = await connect(uri, "mongotap", context.signal, tunnel);
     const { client, server } = connection;
     const reached: NamedFinding = { name: "reachability", verdict: "ok", detail: uri.shown };
     const options: NamedFinding = { name: "options", verdict: "ok", detail: effectiveOptions(uri).join(", ") };

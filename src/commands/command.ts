@@ -4,7 +4,7 @@ import type { Settings } from "../config/options.ts";
 import type { Logger } from "../observe/log.ts";
 
 /** The process, as far as commands may see it. main.ts makes it. */
-export interface World {
+export interface ProcessContext {
   readonly version: string;
   readonly pid: number;
   /** Columns of the terminal; 80 where there is none. */
@@ -22,7 +22,7 @@ export interface Invocation {
   readonly targets: ReadonlyMap<string, string>;
   readonly settings: Settings;
   readonly log: Logger;
-  readonly world: World;
+  readonly context: ProcessContext;
 }
 
 /** Resolves to the exit code. Throws MongotapError for what ended it; main.ts prints that. */

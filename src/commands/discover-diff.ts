@@ -36,7 +36,7 @@ async function readText(path: string): Promise<string> {
 }
 
 /** Prints what has changed, and resolves to 0 if nothing has. @throws MongotapError `threshold` otherwise */
-export async function compare(
+export async function compareCatalogs(
   earlier: KnownCatalog,
   catalog: Catalog,
   scope: Scope,

@@ -11,7 +11,7 @@ import { type CollectionInfo, listCollections, listDatabases, measure, type Meas
 import { optionsJson } from "../source/options-json.ts";
 import { type Namespace, nameOf } from "../source/record.ts";
 import { readSample, type SampleLimits } from "../source/sample.ts";
-import { bindingsOf } from "./bindings.ts";
+import { selectBindings } from "./bindings.ts";
 import type { Invocation } from "./command.ts";
 
 /** Unless `--sample` says otherwise. */
@@ -39,7 +39,7 @@ export function scopeOf(invocation: Invocation, earlier: KnownCatalog | undefine
 }
 
 export function scopeFor(namespaces: readonly string[], exclude: readonly string[]): Scope {
-  const bindings = bindingsOf({ namespaces, settings: { exclude } });
+  const bindings = selectBindings({ namespaces, settings: { exclude } });
   const excluded = exclude.map(parseBinding);
   const has = (namespace: Namespace): boolean =>
     bindings.length === 0 ? !isBound(excluded, namespace) : isBound(bindings, namespace);
@@ -72,7 +72,7 @@ async function readEntry(
   scope: Scope,
   invocation: Invocation,
 ): Promise<CatalogEntry> {
-  invocation.world.signal.throwIfAborted();
+  invocation.context.signal.throwIfAborted();
   const measured = await measure(client, info);
   const facts = { info, ...measured, options: optionsJson(info), noStream: streamObstacle(info, server.topology) };
   const isNamed = scope.bindings.some(({ db, collection }) => nameOf(info.namespace) === `${db}.${collection ?? ""}`);
@@ -96,7 +96,7 @@ interface Subject {
 async function sampleOf(
   client: Connection["client"],
   { info, measured, isNamed }: Subject,
-  { settings, world }: Invocation,
+  { settings, context }: Invocation,
 ): Promise<SampledStructure | undefined> {
   const { sample, sampleTime, as, diff, examples } = settings;
   // A list is expected at once.
@@ -106,7 +106,7 @@ async function sampleOf(
   const limits: SampleLimits = { documents, bytes: MOST_SAMPLE_BYTES, timeMs: sampleTime };
   const folder = new Folder(examples);
   const onDocument = (bytes: Uint8Array): void => folder.add(bytes);
-  const found = await readSample(client, { info, measured, limits, onDocument }, world.signal);
+  const found = await readSample(client, { info, measured, limits, onDocument }, context.signal);
   return { ...found, structure: folder.finish() };
 }
 

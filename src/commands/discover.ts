@@ -5,10 +5,10 @@ import type { ConnectionString } from "../connect/connection-string.ts";
 import { asTable } from "../discover/as-table.ts";
 import type { Catalog } from "../discover/collection.ts";
 import type { Command, Invocation } from "./command.ts";
-import { compare, readEarlier } from "./discover-diff.ts";
+import { compareCatalogs, readEarlier } from "./discover-diff.ts";
 import { readEntries, type Scope, scopeOf } from "./discover-read.ts";
 import { print } from "./print.ts";
-import { reach } from "./tunnel.ts";
+import { openConnection } from "./tunnel.ts";
 
 export const discover: Command = async (invocation) => {
   const { settings, log } = invocation;
@@ -17,18 +17,18 @@ export const discover: Command = async (invocation) => {
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   const catalog = await catalogOf(invocation, scope, uri);
-  if (earlier !== undefined) return compare(earlier, catalog, scope, settings);
+  if (earlier !== undefined) return compareCatalogs(earlier, catalog, scope, settings);
   await print(await textOf(catalog, invocation, uri));
   return 0;
 };
 
 async function catalogOf(invocation: Invocation, scope: Scope, uri: ConnectionString): Promise<Catalog> {
-  const { world, log } = invocation;
-  await using connection = await reach(invocation, uri);
+  const { context, log } = invocation;
+  await using connection = await openConnection(invocation, uri);
   const entries = await readEntries(connection, scope, invocation);
   if (entries.length === 0) log.warn("nothing found");
   const { namespaces, exclude } = scope;
-  return { version: world.version, namespaces, exclude, at: new Date().toISOString(), entries };
+  return { version: context.version, namespaces, exclude, at: new Date().toISOString(), entries };
 }
 
 /** Each form brings its own code, when it is asked for. */

@@ -16,13 +16,13 @@ import {
 /** What was asked for, as option name → value text: a state is only good for the same again. */
 export type Fingerprint = Readonly<Record<string, string>>;
 
-export interface Keeping {
+export interface CheckpointStore {
   readonly position: Position | undefined;
   readonly marks: readonly OutputMark[];
   save(position: Position, marks: readonly OutputMark[]): Promise<void>;
 }
 
-export interface Asked {
+export interface ExpectedRun {
   readonly fingerprint: Fingerprint;
   readonly fresh: boolean;
   /** The user says that the differences are meant (--accept-change). */
@@ -40,9 +40,9 @@ const NEVER: readonly string[] = ["command", "shard", "split"];
  * Loads the state at `path`, unless the run starts `fresh`. Where the output has changed, its marks are left behind.
  * @throws MongotapError `state` when it was made by another command line
  */
-export async function loadFor(
+export async function loadMatching(
   path: string,
-  { fingerprint, fresh, acceptChange }: Asked,
+  { fingerprint, fresh, acceptChange }: ExpectedRun,
 ): Promise<Checkpoint | undefined> {
   if (fresh) return undefined;
   const saved = await loadCheckpoint(path);
@@ -65,12 +65,12 @@ export function withoutUnbound(saved: Checkpoint, bindings: readonly Binding[]):
 }
 
 /** @throws MongotapError `state` when the state belongs to another cluster than the one we are connected to */
-export function keepAt(
+export function openCheckpointStore(
   path: string,
   fingerprint: Fingerprint,
   saved: Checkpoint | undefined,
   server: ServerInfo,
-): Keeping {
+): CheckpointStore {
   const source = identityOf(server);
   if (saved) checkIdentity(path, saved.source, source);
   let seq = saved?.seq ?? 0;

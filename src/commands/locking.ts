@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import type { Settings } from "../config/options.ts";
-import type { Share } from "../config/values.ts";
+import type { Shard } from "../config/values.ts";
 import { MongotapError } from "../errors.ts";
 import { acquireLock, type LockOptions } from "../state/lock.ts";
 import type { Target } from "./target.ts";
@@ -46,7 +46,7 @@ async function pathsOf(target: Target, { state, onBadDocument, shard }: Written)
 }
 
 /** Shares have files of their own in a folder that they have in common. */
-function mainPathOf({ kind, path }: Exclude<Target, { kind: "stdout" }>, shard: Share | undefined): string {
+function mainPathOf({ kind, path }: Exclude<Target, { kind: "stdout" }>, shard: Shard | undefined): string {
   return shard && kind === "directory" ? `${path}.${shard.index}-of-${shard.of}` : path;
 }
 

@@ -7,11 +7,11 @@ import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
 import { type Binding, isBoundByName } from "../source/bindings.ts";
 import { type CollectionInfo, measure } from "../source/catalog.ts";
-import { cutEvenly, documentsIn } from "../source/cuts.ts";
+import { splitEvenly, documentsIn } from "../source/cuts.ts";
 import { nameOf, type RangeProgress } from "../source/record.ts";
-import { type Cuts, loadRanges, type RangesFile, shareRanges } from "../state/ranges-file.ts";
+import { type SplitPoints, loadRanges, type RangesFile, publishRanges } from "../state/ranges-file.ts";
 import type { Invocation } from "./command.ts";
-import type { Opened } from "./session.ts";
+import type { OpenRun } from "./session.ts";
 
 /** By `db.collection`, for each collection that is cut: the ranges that this process reads. */
 export type Ranges = ReadonlyMap<string, readonly RangeProgress[]>;
@@ -29,27 +29,27 @@ const WORTH_CUTTING = 1_000;
  * @throws MongotapError `connect`, `auth`, `state` when --ranges names something else, `output` when it cannot be written
  */
 export async function rangesOf(
-  connection: Pick<Opened, "client" | "bindings">,
+  connection: Pick<OpenRun, "client" | "bindings">,
   infos: readonly CollectionInfo[],
-  { settings, log, world }: Pick<Invocation, "settings" | "log" | "world">,
+  { settings, log, context }: Pick<Invocation, "settings" | "log" | "context">,
 ): Promise<Ranges> {
   const { shard, split, ranges: path } = settings;
-  const shares = shard?.of ?? 1;
+  const shards = shard?.of ?? 1;
   const found = path === undefined ? undefined : await loadRanges(path);
   const cut = async (): Promise<RangesFile> => {
-    const collections: Record<string, Cuts> = {};
+    const collections: Record<string, SplitPoints> = {};
     for (const info of infos.filter(({ type }) => type === "collection")) {
-      collections[nameOf(info.namespace)] = await cutsOf(connection, info, { shares, split }, world.signal);
+      collections[nameOf(info.namespace)] = await cutsOf(connection, info, { shards, split }, context.signal);
     }
-    return { formatVersion: 1, shares, collections };
+    return { formatVersion: 1, shards, collections };
   };
-  const file = found ?? (path === undefined ? await cut() : await shareRanges(resolve(path), await cut()));
+  const file = found ?? (path === undefined ? await cut() : await publishRanges(resolve(path), await cut()));
   if (path !== undefined) {
-    checkMeant(path, file, infos, { shares, bindings: connection.bindings });
+    checkMeant(path, file, infos, { shards, bindings: connection.bindings });
     for (const name of laterThan(file, infos)) log.warn(`${name} came after ${path} was made: no share reads it`);
   }
   if (shard) {
-    const which = `share ${shard.index}/${shares}: ${countOf(infos.length, "collection")} cut as ${digestOf(file)}`;
+    const which = `share ${shard.index}/${shards}: ${countOf(infos.length, "collection")} cut as ${digestOf(file)}`;
     if (path === undefined) {
       log.warn(
         `${which}; every share has to report the same, or documents are missing or twice: --ranges FILE makes sure`,
@@ -57,22 +57,22 @@ export async function rangesOf(
     } else log.info(`${which}, as ${path} says`);
   }
   const mine = shard?.index ?? 0;
-  return new Map(infos.map((info) => [nameOf(info.namespace), ownRanges(info, file, { shares, mine })]));
+  return new Map(infos.map((info) => [nameOf(info.namespace), ownRanges(info, file, { shards, mine })]));
 }
 
 async function cutsOf(
-  { client }: Pick<Opened, "client">,
+  { client }: Pick<OpenRun, "client">,
   info: CollectionInfo,
-  { shares, split }: { readonly shares: number; readonly split: boolean },
+  { shards, split }: { readonly shards: number; readonly split: boolean },
   signal: AbortSignal,
-): Promise<Cuts> {
+): Promise<SplitPoints> {
   const count = await documentsIn(client, info.namespace);
   const wanted = split ? await filesFor(client, info, count) : 1;
-  const parts = shares * Math.ceil(wanted / shares);
-  return { uuid: info.uuid, parts, keys: await cutEvenly(client, info.namespace, { parts, count }, signal) };
+  const partitions = shards * Math.ceil(wanted / shards);
+  return { uuid: info.uuid, partitions, keys: await splitEvenly(client, info.namespace, { partitions, count }, signal) };
 }
 
-async function filesFor(client: Opened["client"], info: CollectionInfo, count: number): Promise<number> {
+async function filesFor(client: OpenRun["client"], info: CollectionInfo, count: number): Promise<number> {
   if (count < WORTH_CUTTING) return 1;
   const { bytes } = await measure(client, info);
   return Math.min(MOST_PARTS, Math.max(LEAST_PARTS, Math.ceil((bytes ?? 0) / BYTES_PER_PART)));
@@ -88,13 +88,13 @@ function checkMeant(
   path: string,
   file: RangesFile,
   infos: readonly CollectionInfo[],
-  { shares, bindings }: { readonly shares: number; readonly bindings: readonly Binding[] },
+  { shards, bindings }: { readonly shards: number; readonly bindings: readonly Binding[] },
 ): void {
   const wrong = (what: string): MongotapError =>
     new MongotapError("state", `${path} ${what}`, {
       hint: "All shares of one backfill need the same file and the same --shard …/n; name a new file for a new backfill.",
     });
-  if (file.shares !== shares) throw wrong(`cuts for ${file.shares} shares, not ${shares}`);
+  if (file.shards !== shards) throw wrong(`cuts for ${file.shards} shares, not ${shards}`);
   for (const { namespace, uuid, type } of infos) {
     if (type !== "collection") continue;
     const name = nameOf(namespace);
@@ -109,27 +109,27 @@ function checkMeant(
 function ownRanges(
   { namespace, type }: CollectionInfo,
   { collections }: RangesFile,
-  { shares, mine }: { readonly shares: number; readonly mine: number },
+  { shards, mine }: { readonly shards: number; readonly mine: number },
 ): readonly RangeProgress[] {
   const name = nameOf(namespace);
-  const others: RangeProgress = { rows: 0, done: true };
+  const others: RangeProgress = { documents: 0, done: true };
   const cuts = collections[name];
   if (type === "collection" && cuts === undefined) return [others];
   if (cuts === undefined) {
-    const owner = Number.parseInt(digestOf(name), 16) % shares;
-    return owner === mine ? [{ rows: 0, done: false, part: 0 }] : [others];
+    const owner = Number.parseInt(digestOf(name), 16) % shards;
+    return owner === mine ? [{ documents: 0, done: false, partition: 0 }] : [others];
   }
   const bounds = [undefined, ...cuts.keys, undefined];
-  const perShare = cuts.parts / shares;
-  const own = Array.from({ length: cuts.keys.length + 1 }, (_, part) => part)
-    .filter((part) => Math.floor(part / perShare) === mine)
-    .map((part) => rangeOf(part, bounds[part], bounds[part + 1]));
+  const perShare = cuts.partitions / shards;
+  const own = Array.from({ length: cuts.keys.length + 1 }, (_, partition) => partition)
+    .filter((partition) => Math.floor(partition / perShare) === mine)
+    .map((partition) => rangeOf(partition, bounds[partition], bounds[partition + 1]));
   return own.length === 0 ? [others] : own;
 }
 
-function rangeOf(part: number, from: string | undefined, to: string | undefined): RangeProgress {
+function rangeOf(partition: number, from: string | undefined, to: string | undefined): RangeProgress {
   const bounds = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
-  return { ...bounds, part, rows: 0, done: false };
+  return { ...bounds, partition, documents: 0, done: false };
 }
 
 function digestOf(what: unknown): string {

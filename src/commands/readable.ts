@@ -1,21 +1,21 @@
 /** A collection of the server as something that can be read by ranges. */
 
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
-import { readInPieces } from "../source/pieces.ts";
+import { readInSubRanges } from "../source/pieces.ts";
 import type { RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
-import type { Readable } from "../pipeline/backfill.ts";
-import type { Opened } from "./session.ts";
+import type { RangeReadable } from "../pipeline/backfill.ts";
+import type { OpenRun } from "./session.ts";
 
-type Needed = Pick<Opened, "client" | "server" | "pace" | "readers">;
+type Needed = Pick<OpenRun, "client" | "server" | "throttle" | "readers">;
 
 /** `ranges`: what the collection has been cut into, if it was (ranges.ts). */
-export function readableOf(
-  { client, server, pace, readers }: Needed,
+export function rangeReadableOf(
+  { client, server, throttle, readers }: Needed,
   info: CollectionInfo,
   ranges?: readonly RangeProgress[],
-): Readable {
+): RangeReadable {
   const standalone = server.topology === "standalone";
   const { reader, chunkBytes } = readers;
   const resumable = info.type === "collection";
@@ -26,10 +26,10 @@ export function readableOf(
     ranges,
     read(progress, signal, limit, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
-      if (!resumable) return pace.paced(scanWhole(settings, signal, limit), signal);
+      if (!resumable) return throttle.throttled(scanWhole(settings, signal, limit), signal);
       // So few are wanted that reading ahead would be for nothing.
-      if (Number.isFinite(limit)) return pace.paced(readRange(settings, progress, signal, limit), signal);
-      return readInPieces({ ...settings, reader, pace }, progress, signal);
+      if (Number.isFinite(limit)) return throttle.throttled(readRange(settings, progress, signal, limit), signal);
+      return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },
     currentUuid: () => collectionUuid(client, info.namespace),
   };

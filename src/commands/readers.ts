@@ -6,17 +6,17 @@ import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
-import { localReader, type PieceReader } from "../source/pieces.ts";
+import { localReader, type SubRangeReader } from "../source/pieces.ts";
 import { createPool } from "../workers/pool.ts";
 
 /** A PieceReader, and how large the chunks are that it reads. */
-export interface Readers extends AsyncDisposable {
-  readonly reader: PieceReader;
+export interface ReaderPool extends AsyncDisposable {
+  readonly reader: SubRangeReader;
   /** About how many bytes of BSON a chunk has. */
   readonly chunkBytes: number;
 }
 
-export interface ReaderSettings {
+export interface ReaderPoolSettings {
   readonly connection: Connection;
   readonly target: ConnectionString;
   readonly lines: LineOptions;
@@ -41,7 +41,7 @@ const FAR_WIDTH = 8;
 const FAR_MS = 5;
 
 /** Threads are started when there is something for them to read. */
-export function readersOf({ connection, target, lines, settings, mostChunkBytes }: ReaderSettings): Readers {
+export function createReaderPool({ connection, target, lines, settings, mostChunkBytes }: ReaderPoolSettings): ReaderPool {
   const { client, server, proxyOptions, roundTripMs } = connection;
   const standalone = server.topology === "standalone";
   const workers = settings.workers ?? workersFor(availableParallelism(), settings.maxMemory);

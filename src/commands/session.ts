@@ -10,7 +10,7 @@ import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import { Stop } from "../lib/stop.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
-import type { Pace } from "../pipeline/pace.ts";
+import type { ReadThrottle } from "../pipeline/pace.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
@@ -20,33 +20,33 @@ import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import type { Source } from "../source/record.ts";
 import type { Checkpoint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
-import { bindingsOf } from "./bindings.ts";
+import { selectBindings } from "./bindings.ts";
 import type { Invocation } from "./command.ts";
-import { type Fingerprint, keepAt, type Keeping, loadFor, withoutUnbound } from "./keeping.ts";
+import { type Fingerprint, openCheckpointStore, type CheckpointStore, loadMatching, withoutUnbound } from "./keeping.ts";
 import { lockOutputs } from "./locking.ts";
-import { paceOf } from "./pacing.ts";
-import { type Readers, readersOf } from "./readers.ts";
-import { openSink, type Target, targetOf, targetText } from "./target.ts";
-import { reach } from "./tunnel.ts";
+import { throttleOf } from "./pacing.ts";
+import { type ReaderPool, createReaderPool } from "./readers.ts";
+import { openOutput, type Target, targetOf, targetText } from "./target.ts";
+import { openConnection } from "./tunnel.ts";
 
 /** What a command knows when it says what to read. */
-export interface Opened extends Connection {
+export interface OpenRun extends Connection {
   readonly bindings: readonly Binding[];
   readonly collections: readonly CollectionInfo[];
   /** By which collections are read. */
-  readonly pace: Pace;
-  readonly readers: Readers;
+  readonly throttle: ReadThrottle;
+  readonly readers: ReaderPool;
   /** What an earlier run on the same state has left. */
   readonly saved: Checkpoint | undefined;
 }
 
-export interface Reading {
+export interface RunSource {
   readonly source: Source;
   /** In a folder, whose files are made at once: names of collections, or of parts of them. */
   readonly outputs: readonly string[];
 }
 
-export interface SessionPlan {
+export interface CopyPlan {
   readonly invocation: Invocation;
   readonly defaultEnvelope: EnvelopeName;
   /** The output is complete when the source ends: backfill. */
@@ -54,12 +54,12 @@ export interface SessionPlan {
   /** Whether the run is meant to come to an end of its own: being stopped before that is told by the exit code. */
   readonly bounded: boolean;
   /** Resolves to what to read; undefined when an earlier run has read it all. */
-  readonly sourceOf: (opened: Opened) => Promise<Reading | undefined>;
+  readonly sourceOf: (opened: OpenRun) => Promise<RunSource | undefined>;
 }
 
 /** Everything about a run that is decided before the server is asked. */
 interface Prepared {
-  readonly plan: SessionPlan;
+  readonly plan: CopyPlan;
   readonly uri: ConnectionString;
   readonly bindings: readonly Binding[];
   readonly target: Target;
@@ -67,15 +67,15 @@ interface Prepared {
 }
 
 /** Runs one copy from beginning to end and resolves to its exit code. */
-export async function runSession(plan: SessionPlan): Promise<number> {
-  const { settings, log, world } = plan.invocation;
-  const bindings = bindingsOf(plan.invocation);
+export async function runCopy(plan: CopyPlan): Promise<number> {
+  const { settings, log, context } = plan.invocation;
+  const bindings = selectBindings(plan.invocation);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   const envelope = ENVELOPES.find((name) => name === settings.envelope) ?? plan.defaultEnvelope;
   const prepared: Prepared = { plan, uri, bindings, target: targetOf(settings.out), envelope };
   try {
-    const lockOptions = { waitMs: settings.waitLock, signal: world.signal, pid: world.pid };
+    const lockOptions = { waitMs: settings.waitLock, signal: context.signal, pid: context.pid };
     await using _locks = await lockOutputs(prepared.target, settings, lockOptions);
     return await copy(prepared, settings.state);
   } catch (error) {
@@ -87,36 +87,36 @@ export async function runSession(plan: SessionPlan): Promise<number> {
 
 async function copy(prepared: Prepared, statePath: string | undefined): Promise<number> {
   const { plan, uri, bindings, target } = prepared;
-  const { settings, log, world } = plan.invocation;
+  const { settings, log, context } = plan.invocation;
   const fingerprint = fingerprintOf(prepared);
-  const found = statePath === undefined ? undefined : await loadFor(statePath, { ...settings, fingerprint });
+  const found = statePath === undefined ? undefined : await loadMatching(statePath, { ...settings, fingerprint });
   const saved = found && withoutUnbound(found, bindings);
-  await using connection = await reach(plan.invocation, uri);
-  const keeping = statePath === undefined ? undefined : keepAt(statePath, fingerprint, saved, connection.server);
+  await using connection = await openConnection(plan.invocation, uri);
+  const keeping = statePath === undefined ? undefined : openCheckpointStore(statePath, fingerprint, saved, connection.server);
   const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
   const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
   const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
-  const collections = await settledWithin(resolved, world.signal, 0);
-  const pace = paceOf(connection, plan.invocation);
+  const collections = await settledWithin(resolved, context.signal, 0);
+  const throttle = throttleOf(connection, plan.invocation);
   const lines = linesOf(prepared);
-  await using readers = readersOf({ connection, target: uri, lines, settings, mostChunkBytes: pace.chunkBytes });
-  const reading = await plan.sourceOf({ ...connection, bindings, collections, saved, pace, readers });
+  await using readers = createReaderPool({ connection, target: uri, lines, settings, mostChunkBytes: throttle.chunkBytes });
+  const reading = await plan.sourceOf({ ...connection, bindings, collections, saved, throttle, readers });
   if (!reading) {
     log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);
     return 0;
   }
-  await using sink = await openSink({
+  await using sink = await openOutput({
     target,
     marks: keeping?.marks ?? [],
     seals: plan.seals,
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
     namespaces: reading.outputs,
-    isWhole: plan.seals && settings.shard === undefined,
+    isComplete: plan.seals && settings.shard === undefined,
     targets: plan.invocation.targets,
     maxMemory: settings.maxMemory,
     quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,
-    world,
+    context,
   });
   return await transfer(prepared, { source: reading.source, sink, keeping, lines });
 }
@@ -124,17 +124,17 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
 interface Transfer {
   readonly source: Source;
   readonly sink: Sink;
-  readonly keeping: Keeping | undefined;
+  readonly keeping: CheckpointStore | undefined;
   readonly lines: LineOptions;
 }
 
 /** From the source into the sink until one of them ends it, and what is said of it. */
 async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Transfer): Promise<number> {
-  const { settings, log, world } = prepared.plan.invocation;
+  const { settings, log, context } = prepared.plan.invocation;
   const encoder = createLineEncoder(lines);
   const stats = newStats(performance.now());
   const deadline = deadlineOf(settings.for);
-  const signal = deadline ? AbortSignal.any([world.signal, deadline.signal]) : world.signal;
+  const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   try {
     const result = await pump({
       source,
@@ -145,7 +145,7 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
         keeping &&
         (async (position, marks) => {
           await keeping.save(position, marks);
-          await sink.committed();
+          await sink.onStateSaved();
         }),
       limit: settings.limit ?? Infinity,
       retryForMs: settings.retryFor,
@@ -154,12 +154,12 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });
     if (isWhole(prepared, result)) await finish(result, sink, keeping);
-    tell(prepared, stats, encoder);
+    logSummary(prepared, stats, encoder);
     return conclude(prepared, result, signal);
   } catch (error) {
     // After a failed write nobody knows what of it is in the output.
     const isUnknown = error instanceof MongotapError && (error.kind === "pipe" || error.kind === "output");
-    if (stats.lines > 0 && !isUnknown) tell(prepared, stats, encoder);
+    if (stats.lines > 0 && !isUnknown) logSummary(prepared, stats, encoder);
     throw error;
   } finally {
     deadline?.cancel();
@@ -167,22 +167,22 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
 }
 
 function linesOf({ plan, envelope }: Prepared): LineOptions {
-  const { settings, world } = plan.invocation;
+  const { settings, context } = plan.invocation;
   const { format, arrays, documents, strict } = settings;
   return {
     envelope,
     transcoding: { format, documents, strict, ...(arrays === undefined ? {} : { arrays }) },
     onBadDocument: settings.onBadDocument.policy,
-    version: world.version,
+    version: context.version,
   };
 }
 
 /** The source came to its end: finished files get their names, and the state learns of it. */
-async function finish({ position }: PumpResult, sink: Sink, keeping: Keeping | undefined): Promise<void> {
-  const marks = await sink.seal();
+async function finish({ position }: PumpResult, sink: Sink, keeping: CheckpointStore | undefined): Promise<void> {
+  const marks = await sink.finalize();
   if (!keeping || !position) return;
   await keeping.save(position, marks);
-  await sink.committed();
+  await sink.onStateSaved();
 }
 
 /** Whether all is there that was asked for: to the end, or, where nobody speaks of an end, as much as `--limit` says. */
@@ -210,7 +210,7 @@ function conclude(prepared: Prepared, result: PumpResult, signal: AbortSignal): 
 }
 
 /** What was done, and what had to be left out: said at the end of every run, also of a failed one. */
-function tell({ plan, target, envelope }: Prepared, stats: Stats, encoder: Encoder): void {
+function logSummary({ plan, target, envelope }: Prepared, stats: Stats, encoder: Encoder): void {
   const { log } = plan.invocation;
   log.info(
     `${summaryOf(stats, performance.now())} → ${target.kind === "stdout" ? "standard output" : targetText(target)}`,

@@ -9,7 +9,7 @@ import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
 import type { ClusterTime } from "../source/record.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
-import { reach } from "./tunnel.ts";
+import { openConnection } from "./tunnel.ts";
 
 /** What is said, as it is printed with `--as json`. Times are ISO; null where it cannot be known. */
 interface Status {
@@ -48,7 +48,7 @@ export const status: Command = async (invocation) => {
     });
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
-  await using connection = await reach(invocation, uri);
+  await using connection = await openConnection(invocation, uri);
   const found = statusOf(saved, await readOplogWindow(connection.client), await readServerTime(connection.client));
   await print(settings.as === "json" ? `${JSON.stringify(found)}\n` : textOf(found));
   return verdict(found, settings.warnAt);
@@ -66,7 +66,7 @@ function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: Cluste
     collections: Object.entries(saved.position.collections).map(([namespace, { phase, ranges }]) => ({
       namespace,
       phase: saved.pipeline["command"] === "backfill" && ranges.every((r) => r.done) ? "done" : phase,
-      rows: ranges.reduce((sum, range) => sum + range.rows, 0),
+      rows: ranges.reduce((sum, range) => sum + range.documents, 0),
       rangesDone: ranges.filter((range) => range.done).length,
       ranges: ranges.length,
     })),

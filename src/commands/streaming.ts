@@ -11,7 +11,7 @@ import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
 import { type FullDocument, startAfterToken, type StreamStart } from "../source/stream-command.ts";
 import type { Invocation } from "./command.ts";
-import type { Opened } from "./session.ts";
+import type { OpenRun } from "./session.ts";
 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
 const AWAIT_MS = 1_000;
@@ -20,7 +20,7 @@ const TOO_SLOW = 50;
 const SMALLER_BATCH = 500;
 
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
-export function streamSettings(opened: Opened, { settings, log }: Pick<Invocation, "settings" | "log">): TailSettings {
+export function streamSettings(opened: OpenRun, { settings, log }: Pick<Invocation, "settings" | "log">): TailSettings {
   const { server, client, bindings, collections } = opened;
   checkServer(server);
   const named = new Set(bindings.map((binding) => `${binding.db}.${binding.collection ?? ""}`));

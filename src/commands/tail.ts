@@ -2,12 +2,12 @@
 
 import { tailSource } from "../pipeline/tail.ts";
 import type { Command } from "./command.ts";
-import { runSession } from "./session.ts";
+import { runCopy } from "./session.ts";
 import { streamSettings } from "./streaming.ts";
 
 export const tail: Command = (invocation) => {
   const { settings } = invocation;
-  return runSession({
+  return runCopy({
     invocation,
     defaultEnvelope: "meta",
     seals: false,

@@ -5,11 +5,11 @@ import { resolve } from "node:path";
 
 import { type FileTarget, openFileSink } from "../sink/files.ts";
 import { QUARANTINE } from "../protocol/bad-documents.ts";
-import { withAside } from "../sink/quarantine.ts";
+import { withQuarantine } from "../sink/quarantine.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import { createWriteBehind } from "../sink/write-behind.ts";
-import type { World } from "./command.ts";
+import type { ProcessContext } from "./command.ts";
 
 export type Target = FileTarget | { readonly kind: "stdout" };
 
@@ -24,7 +24,7 @@ export function targetText(target: Target): string {
   return target.kind === "stdout" ? "-" : target.kind === "directory" ? `${target.path}/` : target.path;
 }
 
-export interface SinkSettings {
+export interface OutputSettings {
   readonly target: Target;
   readonly marks: readonly OutputMark[];
   readonly seals: boolean;
@@ -32,21 +32,21 @@ export interface SinkSettings {
   readonly hasState: boolean;
   readonly namespaces: readonly string[];
   /** Nothing else will be written, by this process or another. */
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
   /** By namespace, what names its file in a folder instead. */
   readonly targets: ReadonlyMap<string, string>;
   /** A second file, for documents that cannot be carried. */
   readonly quarantine: string | undefined;
   /** About how many bytes of memory all of this may take. */
   readonly maxMemory: number;
-  readonly world: World;
+  readonly context: ProcessContext;
 }
 
 /** From here on there is room for a thread that writes. */
 const ENOUGH_FOR_THREAD = 128_000_000;
 
 /** @throws MongotapError `output` or `state` before anything is read from the source */
-export async function openSink(settings: SinkSettings): Promise<Sink> {
+export async function openOutput(settings: OutputSettings): Promise<Sink> {
   const { quarantine, marks, hasState, replace } = settings;
   if (quarantine === undefined) return openMain(settings, marks);
   const target = { kind: "file", path: resolve(quarantine) } as const;
@@ -56,9 +56,9 @@ export async function openSink(settings: SinkSettings): Promise<Sink> {
     marks.filter((mark) => !isAside(mark)),
   );
   try {
-    const common = { target, seals: false, replace, durable: hasState, signal: settings.world.signal };
+    const common = { target, seals: false, replace, durable: hasState, signal: settings.context.signal };
     const aside = await openFileSink({ ...common, marks: marks.filter(isAside) });
-    return withAside(main, aside, QUARANTINE);
+    return withQuarantine(main, aside, QUARANTINE);
   } catch (error) {
     await main[Symbol.asyncDispose]();
     throw error;
@@ -66,13 +66,13 @@ export async function openSink(settings: SinkSettings): Promise<Sink> {
 }
 
 function openMain(
-  { target, seals, replace, hasState, namespaces, isWhole, targets, maxMemory, world }: SinkSettings,
+  { target, seals, replace, hasState, namespaces, isComplete: isWhole, targets, maxMemory, context }: OutputSettings,
   marks: readonly OutputMark[],
 ): Promise<Sink> {
   if (target.kind === "stdout") return openStdoutSink({ fd: 1, refuseNull: hasState });
   const hasThread = maxMemory >= ENOUGH_FOR_THREAD && availableParallelism() > 1;
   const behind = hasThread ? createWriteBehind() : undefined;
-  const { signal } = world;
+  const { signal } = context;
   const outputs = { namespaces, isWhole, targets };
   return openFileSink({ target, marks, seals, replace, durable: hasState, ...outputs, signal, behind });
 }

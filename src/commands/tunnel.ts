@@ -6,9 +6,9 @@ import type { Tunnel } from "../connect/tunnel.ts";
 import type { Invocation } from "./command.ts";
 
 /** Connects to the server of a run. The tunnel, if there is one, is closed with the connection. */
-export async function reach(invocation: Invocation, uri: ConnectionString): Promise<Connection> {
-  const { signal } = invocation.world;
-  const tunnel = await tunnelOf(invocation);
+export async function openConnection(invocation: Invocation, uri: ConnectionString): Promise<Connection> {
+  const { signal } = invocation.context;
+  const tunnel = await openTunnelOf(invocation);
   if (tunnel === undefined) return connect(uri, "mongotap", signal);
   try {
     const connection = await connect(uri, "mongotap", signal, tunnel);
@@ -26,11 +26,11 @@ export async function reach(invocation: Invocation, uri: ConnectionString): Prom
 }
 
 /** Opens the tunnel; undefined where the server is reached directly. */
-export async function tunnelOf({ settings, log, world }: Invocation): Promise<Tunnel | undefined> {
+export async function openTunnelOf({ settings, log, context }: Invocation): Promise<Tunnel | undefined> {
   if (settings.tunnel === undefined) return undefined;
   const { openTunnel } = await import("../connect/tunnel.ts");
   const onWarning = (message: string): void => log.warn(message);
-  const tunnel = await openTunnel({ ...settings.tunnel, signal: world.signal, onWarning });
+  const tunnel = await openTunnel({ ...settings.tunnel, signal: context.signal, onWarning });
   log.hide([tunnel.proxyOptions.proxyPassword]);
   log.debug(`${tunnel.shown} has the host key ${tunnel.hostKey}`);
   return tunnel;

@@ -1,10 +1,10 @@
 /** The bindings of a capture: which collections, and into which target each goes. */
 
-import type { Place } from "./faults.ts";
+import type { SourceLocation } from "./faults.ts";
 import { placeText } from "./faults.ts";
-import { isNothing, type Reading } from "./reading.ts";
+import { isNothing, type ConfigReader } from "./reading.ts";
 import type { TreeMap, TreeNode } from "./tree.ts";
-import { objectionTo } from "./values.ts";
+import { validateNamespace } from "./values.ts";
 
 /** A namespace, and who named it. */
 export interface Named {
@@ -25,7 +25,7 @@ const RESOURCE_KEYS = ["database", "collection", "captureMode", "cursorField", "
 const STREAMING = "Change Stream Incremental";
 
 /** Reads `bindings`. Those that are disabled are left out. */
-export function readBindings(node: TreeNode, reading: Reading): ReadBindings {
+export function readBindings(node: TreeNode, reading: ConfigReader): ReadBindings {
   const namespaces: Named[] = [];
   const targets = new Map<string, string>();
   if (node.kind !== "list") {
@@ -50,7 +50,7 @@ export function readBindings(node: TreeNode, reading: Reading): ReadBindings {
   return { namespaces, targets };
 }
 
-function readResource(binding: TreeMap, reading: Reading): string | undefined {
+function readResource(binding: TreeMap, reading: ConfigReader): string | undefined {
   const node = binding.entries.get("resource");
   if (node === undefined) return reading.faults.add(binding.place, "takes a resource with database and collection");
   const resource = reading.map(node);
@@ -60,14 +60,14 @@ function readResource(binding: TreeMap, reading: Reading): string | undefined {
   const database = textOf(resource, "database", reading);
   const collection = textOf(resource, "collection", reading);
   if (database === undefined || collection === undefined) return undefined;
-  const objection = database.includes(".") ? "a database name holds no dot" : objectionTo(`${database}.${collection}`);
+  const objection = database.includes(".") ? "a database name holds no dot" : validateNamespace(`${database}.${collection}`);
   if (objection === undefined) return `${database}.${collection}`;
   const isEncrypted = [...resource.entries.values()].some((node) => node.kind === "scalar" && node.encrypted);
   return reading.faults.add(resource.place, isEncrypted ? "is no namespace" : `cannot be: ${objection}`);
 }
 
 /** Batch modes poll what has no change stream; that is another job than to follow changes. */
-function checkMode(resource: TreeMap, reading: Reading): void {
+function checkMode(resource: TreeMap, reading: ConfigReader): void {
   const mode = resource.entries.get("captureMode");
   if (mode === undefined || isNothing(mode)) return;
   const text = reading.text(mode);
@@ -80,7 +80,7 @@ function checkMode(resource: TreeMap, reading: Reading): void {
   } else reading.faults.add(mode.place, `takes ${STREAMING}`);
 }
 
-function readTarget(binding: TreeMap, namespace: string, targets: Map<string, string>, reading: Reading): void {
+function readTarget(binding: TreeMap, namespace: string, targets: Map<string, string>, reading: ConfigReader): void {
   const node = binding.entries.get("target");
   if (node === undefined || isNothing(node)) return;
   if (node.kind !== "scalar") return reading.faults.add(node.place, "takes a name such as acmeCo/orders");
@@ -94,7 +94,7 @@ function readTarget(binding: TreeMap, namespace: string, targets: Map<string, st
 }
 
 /** As Estuary's examples are written: `${PREFIX}/users` is `users` where no PREFIX is set. */
-export function expandTarget(text: string, place: Place, reading: Reading): string | undefined {
+export function expandTarget(text: string, place: SourceLocation, reading: ConfigReader): string | undefined {
   const isUnset = (name: string): boolean => reading.env[name] === undefined || reading.env[name] === "";
   const short = ["PREFIX", "CAPTURE_NAME"]
     .filter(isUnset)
@@ -102,7 +102,7 @@ export function expandTarget(text: string, place: Place, reading: Reading): stri
   return reading.expand(short, place, (name) => (name === "PREFIX" || name === "CAPTURE_NAME" ? "" : undefined));
 }
 
-function textOf(map: TreeMap, key: string, reading: Reading): string | undefined {
+function textOf(map: TreeMap, key: string, reading: ConfigReader): string | undefined {
   const node = map.entries.get(key);
   if (node === undefined || isNothing(node)) return reading.faults.add(node?.place ?? map.place, `takes a ${key}`);
   return reading.text(node);

@@ -2,7 +2,7 @@
 
 import { nearest } from "../lib/nearest.ts";
 import { expandTarget } from "./bindings.ts";
-import { isNothing, type Reading } from "./reading.ts";
+import { isNothing, type ConfigReader } from "./reading.ts";
 import type { TreeMap, TreeNode } from "./tree.ts";
 
 /** What a capture spec consists of, as far as it concerns us. */
@@ -41,7 +41,7 @@ const CONNECTOR_KEYS = ["image", "config", "command", "env", "protobuf"];
 export function pickCapture(
   captures: TreeNode,
   wanted: string | undefined,
-  reading: Reading,
+  reading: ConfigReader,
 ): CaptureParts | undefined {
   const map = reading.map(captures);
   if (map === undefined) return undefined;
@@ -65,7 +65,7 @@ export function pickCapture(
 }
 
 /** The parts of a capture spec. */
-export function readCapture(node: TreeNode, reading: Reading): CaptureParts | undefined {
+export function readCapture(node: TreeNode, reading: ConfigReader): CaptureParts | undefined {
   const capture = reading.map(node);
   if (capture === undefined) return undefined;
   reading.checkKeys(capture, CAPTURE_KEYS, "not a key of a capture");

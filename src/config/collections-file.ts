@@ -4,8 +4,8 @@ import { parse } from "csv-parse/sync";
 
 import type { Named } from "./bindings.ts";
 import { readConfigFile } from "./config-file.ts";
-import type { Faults } from "./faults.ts";
-import { objectionTo } from "./values.ts";
+import type { ConfigProblems } from "./faults.ts";
+import { validateNamespace } from "./values.ts";
 
 interface Row {
   readonly record: readonly string[];
@@ -16,7 +16,7 @@ interface Row {
  * The namespaces of the file at `path`, each once; every wrong row is a fault of its own. `from` is who named the file.
  * @throws MongotapError `config` when the file cannot be read
  */
-export async function readCollectionsFile(path: string, from: string, faults: Faults): Promise<Named[]> {
+export async function readCollectionsFile(path: string, from: string, faults: ConfigProblems): Promise<Named[]> {
   const { text } = await readConfigFile(path, `${from} ${path}`);
   const found = new Map<string, Named>();
   for (const { record, info } of rowsOf(text, (line, reason) => faults.add(`${path}:${line}:`, reason))) {
@@ -25,7 +25,7 @@ export async function readCollectionsFile(path: string, from: string, faults: Fa
     if (fields.every((field) => field === "")) continue;
     const [db = "", collection] = fields;
     const namespace = collection === undefined ? db : `${db}.${collection}`;
-    const objection = objectionToRow(fields) ?? objectionTo(namespace);
+    const objection = objectionToRow(fields) ?? validateNamespace(namespace);
     if (objection !== undefined) faults.add(at, objection);
     else if (!found.has(namespace)) found.set(namespace, { text: namespace, from: at });
   }

@@ -1,29 +1,29 @@
 /** The endpoint config of Estuary's MongoDB capture: where to connect, and how. */
 
-import type { Place } from "./faults.ts";
-import { isNothing, type Reading } from "./reading.ts";
-import type { Given } from "./server-choice.ts";
+import type { SourceLocation } from "./faults.ts";
+import { isNothing, type ConfigReader } from "./reading.ts";
+import type { RawSetting } from "./server-choice.ts";
 import type { TreeMap, TreeNode } from "./tree.ts";
 import { parseSshUrl, TAKES_SSH_URL } from "./values.ts";
 
 /** A tunnel that the endpoint asks for. */
 export interface TunnelRequest {
-  readonly place: Place;
-  readonly sshEndpoint: Given | undefined;
-  readonly privateKey: Given | undefined;
+  readonly place: SourceLocation;
+  readonly sshEndpoint: RawSetting | undefined;
+  readonly privateKey: RawSetting | undefined;
 }
 
 export interface Endpoint {
   /** By the name of the setting. */
-  readonly settings: Map<"address" | "user" | "password" | "before", Given>;
+  readonly settings: Map<"address" | "user" | "password" | "before", RawSetting>;
   /** The databases to discover. */
-  readonly databases: Given[];
+  readonly databases: RawSetting[];
   /** `db.collection`, to be left out. */
-  readonly excludes: Given[];
+  readonly excludes: RawSetting[];
   tunnel: TunnelRequest | undefined;
 }
 
-type Reader = (node: TreeNode, endpoint: Endpoint, reading: Reading) => void | Promise<void>;
+type Reader = (node: TreeNode, endpoint: Endpoint, reading: ConfigReader) => void | Promise<void>;
 
 /** Not for us: what they steer does not exist here, or holds always. */
 const accept: Reader = (node, _endpoint, reading) => void reading.given(node);
@@ -88,7 +88,7 @@ export function newEndpoint(): Endpoint {
 }
 
 /** Reads a whole endpoint config; keys that it does not have are faults. */
-export async function readEndpoint(map: TreeMap, endpoint: Endpoint, reading: Reading): Promise<void> {
+export async function readEndpoint(map: TreeMap, endpoint: Endpoint, reading: ConfigReader): Promise<void> {
   await readKeys(map, ENDPOINT, endpoint, reading, "not a key of an endpoint config");
 }
 
@@ -97,7 +97,7 @@ export async function readEndpointKey(
   key: string,
   node: TreeNode,
   endpoint: Endpoint,
-  reading: Reading,
+  reading: ConfigReader,
 ): Promise<void> {
   await ENDPOINT[key]?.(node, endpoint, reading);
 }
@@ -106,7 +106,7 @@ async function readKeys(
   map: TreeMap,
   readers: Readonly<Record<string, Reader>>,
   endpoint: Endpoint,
-  reading: Reading,
+  reading: ConfigReader,
   unknown: string,
 ): Promise<void> {
   for (const [key, node] of map.entries) {
@@ -115,7 +115,7 @@ async function readKeys(
   }
 }
 
-async function readTunnel(node: TreeNode, endpoint: Endpoint, reading: Reading): Promise<void> {
+async function readTunnel(node: TreeNode, endpoint: Endpoint, reading: ConfigReader): Promise<void> {
   const outer = reading.map(node);
   if (outer !== undefined) reading.checkKeys(outer, ["sshForwarding"], "not a kind of tunnel");
   const forwarding = outer?.entries.get("sshForwarding");
@@ -138,7 +138,7 @@ async function readTunnel(node: TreeNode, endpoint: Endpoint, reading: Reading):
 }
 
 /** A list with commas, or a list. */
-function listOf(node: TreeNode, reading: Reading): Given[] {
+function listOf(node: TreeNode, reading: ConfigReader): RawSetting[] {
   if (isNothing(node)) return [];
   return reading.texts(node).flatMap((given) =>
     given.text

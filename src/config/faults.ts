@@ -4,7 +4,7 @@ import { type Kind, MongotapError } from "../errors.ts";
 import { nearest } from "../lib/nearest.ts";
 
 /** Where something stands in a config file. */
-export interface Place {
+export interface SourceLocation {
   /** As the user named it. */
   readonly file: string;
   readonly line: number;
@@ -13,17 +13,17 @@ export interface Place {
 }
 
 /** `flow.yaml:3: bindings[0].target` */
-export function placeText({ file, line, path }: Place): string {
+export function placeText({ file, line, path }: SourceLocation): string {
   return path === "" ? `${file}:${line}` : `${file}:${line}: ${path}`;
 }
 
 /** Gathers faults, so that a user corrects all of them at once. */
-export class Faults {
+export class ConfigProblems {
   readonly #found: { readonly kind: Kind; readonly message: string; readonly hint: string | undefined }[] = [];
 
   /** `message` follows what the user typed: a flag, a variable, or a place in a file. Returns nothing, to be returned. */
   add(
-    from: Place | string,
+    from: SourceLocation | string,
     message: string,
     { kind = "config", hint }: { kind?: Kind; hint?: string } = {},
   ): undefined {
@@ -33,7 +33,7 @@ export class Faults {
   }
 
   /** A key that is none of `known`. */
-  addUnknown(place: Place, what: string, known: Iterable<string>): void {
+  addUnknown(place: SourceLocation, what: string, known: Iterable<string>): void {
     const near = nearest(place.path.slice(place.path.lastIndexOf(".") + 1), known);
     this.add(place, `is ${what}`, near === undefined ? {} : { hint: `Did you mean ${near}?` });
   }

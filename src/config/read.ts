@@ -17,15 +17,15 @@ import {
 import { placeText } from "./faults.ts";
 import type { OptionRow } from "./option-row.ts";
 import { type OptionName, OPTIONS } from "./options.ts";
-import { besides, isNothing, type Reading } from "./reading.ts";
-import type { Given } from "./server-choice.ts";
-import { unseal } from "./sops.ts";
+import { besides, isNothing, type ConfigReader } from "./reading.ts";
+import type { RawSetting } from "./server-choice.ts";
+import { decryptSops } from "./sops.ts";
 import { parseTree, type TreeMap, type TreeNode } from "./tree.ts";
 
 /** What a config file says. */
 export interface FileConfig {
   /** By setting; several values only where the setting is a list. */
-  readonly values: ReadonlyMap<OptionName, readonly Given[]>;
+  readonly values: ReadonlyMap<OptionName, readonly RawSetting[]>;
   /** What to read: undefined where the file does not say. */
   readonly namespaces: readonly Named[] | undefined;
   /** The databases of the endpoint: what to discover. */
@@ -36,7 +36,7 @@ export interface FileConfig {
 }
 
 interface Draft {
-  readonly values: Map<OptionName, readonly Given[]>;
+  readonly values: Map<OptionName, readonly RawSetting[]>;
   readonly endpoint: Endpoint;
   config: TreeNode | undefined;
   bindings: TreeNode | undefined;
@@ -52,7 +52,7 @@ const OWN: ReadonlyMap<string, OptionRow> = new Map(Object.entries(OPTIONS).filt
  * Reads the file at `path`; `capture` says which one where it is a catalog.
  * @throws MongotapError `config` for what makes reading on useless: no file, no YAML, no key
  */
-export async function readConfig(path: string, capture: string | undefined, reading: Reading): Promise<FileConfig> {
+export async function readConfig(path: string, capture: string | undefined, reading: ConfigReader): Promise<FileConfig> {
   const root = await openDocument(path, `--config ${path}`, reading);
   const draft: Draft = {
     values: new Map(),
@@ -84,13 +84,13 @@ export async function readConfig(path: string, capture: string | undefined, read
 }
 
 /** A document of its own: read, parsed and decrypted. */
-async function openDocument(path: string, what: string, reading: Reading): Promise<TreeMap> {
+async function openDocument(path: string, what: string, reading: ConfigReader): Promise<TreeMap> {
   const file = await readConfigFile(path, what);
   reading.remember(path, file);
-  return unseal(parseTree(file.text, path), { env: reading.env, wholeFile: path });
+  return decryptSops(parseTree(file.text, path), { env: reading.env, wholeFile: path });
 }
 
-async function readKey(key: string, node: TreeNode, draft: Draft, reading: Reading): Promise<void> {
+async function readKey(key: string, node: TreeNode, draft: Draft, reading: ConfigReader): Promise<void> {
   const row = OWN.get(key);
   if (ENDPOINT_KEYS.includes(key)) await readEndpointKey(key, node, draft.endpoint, reading);
   else if (row !== undefined) await readSetting(key as OptionName, row, node, draft, reading);
@@ -107,7 +107,7 @@ async function readSetting(
   row: OptionRow,
   node: TreeNode,
   { values }: Draft,
-  reading: Reading,
+  reading: ConfigReader,
 ): Promise<void> {
   if (isNothing(node)) return;
   const found = row.repeatable === true ? reading.texts(node) : [await readOne(name, row, node, reading)];
@@ -115,7 +115,7 @@ async function readSetting(
   if (given.length > 0) values.set(name, given);
 }
 
-async function readOne(name: OptionName, row: OptionRow, node: TreeNode, reading: Reading): Promise<Given | undefined> {
+async function readOne(name: OptionName, row: OptionRow, node: TreeNode, reading: ConfigReader): Promise<RawSetting | undefined> {
   if (name === "uri") {
     const hasReference = node.kind === "scalar" && node.text.startsWith("file:");
     return hasReference ? reading.secret(node) : reading.server(node);
@@ -123,14 +123,14 @@ async function readOne(name: OptionName, row: OptionRow, node: TreeNode, reading
   return row.secret === true ? reading.secret(node) : reading.given(node);
 }
 
-function withPath(given: Given, row: OptionRow, file: string): Given {
+function withPath(given: RawSetting, row: OptionRow, file: string): RawSetting {
   if (row.path === undefined || given.text === "-") return given;
   if (row.path === "whole") return { ...given, text: besides(file, given.text) };
   const at = given.text.indexOf("=") + 1;
   return at === 0 ? given : { ...given, text: given.text.slice(0, at) + besides(file, given.text.slice(at)) };
 }
 
-function partsOf(root: TreeMap, capture: string | undefined, reading: Reading): CaptureParts | undefined {
+function partsOf(root: TreeMap, capture: string | undefined, reading: ConfigReader): CaptureParts | undefined {
   const captures = root.entries.get("captures");
   if (captures !== undefined) return pickCapture(captures, capture, reading);
   if (root.entries.has("import")) {
@@ -144,10 +144,10 @@ function partsOf(root: TreeMap, capture: string | undefined, reading: Reading): 
 }
 
 /** An endpoint config stands inline, or in a file beside the catalog; either may be encrypted. */
-async function readEndpointOf(node: TreeNode | undefined, endpoint: Endpoint, reading: Reading): Promise<void> {
+async function readEndpointOf(node: TreeNode | undefined, endpoint: Endpoint, reading: ConfigReader): Promise<void> {
   if (node === undefined || isNothing(node)) return;
   if (node.kind === "map") {
-    return readEndpoint(await unseal(node, { env: reading.env, wholeFile: undefined }), endpoint, reading);
+    return readEndpoint(await decryptSops(node, { env: reading.env, wholeFile: undefined }), endpoint, reading);
   }
   const name = reading.text(node);
   if (name === undefined) return undefined;

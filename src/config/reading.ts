@@ -8,8 +8,8 @@ import { dirname, isAbsolute, join } from "node:path";
 import { MongotapError } from "../errors.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { readSecretFile } from "./config-file.ts";
-import { type Faults, type Place, placeText } from "./faults.ts";
-import type { Given } from "./server-choice.ts";
+import { type ConfigProblems, type SourceLocation, placeText } from "./faults.ts";
+import type { RawSetting } from "./server-choice.ts";
 import type { TreeMap, TreeNode, TreeScalar } from "./tree.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,18 +17,18 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** `${NAME}`; `$${` is a dollar and a brace that mean themselves. */
 const REFERENCE = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 
-export class Reading {
+export class ConfigReader {
   readonly env: Environment;
-  readonly faults: Faults;
+  readonly faults: ConfigProblems;
   /** What is left out although it is in the file: said once, before the run. */
   readonly notes: string[] = [];
   /** Never to be printed. */
   readonly secrets: string[] = [];
   readonly #files = new Map<string, ConfigFile>();
   /** By file: where the first secret stands in plain text. */
-  readonly #plain = new Map<string, Place>();
+  readonly #plain = new Map<string, SourceLocation>();
 
-  constructor(env: Environment, faults: Faults) {
+  constructor(env: Environment, faults: ConfigProblems) {
     this.env = env;
     this.faults = faults;
   }
@@ -44,7 +44,7 @@ export class Reading {
   }
 
   /** A value and where it stands. */
-  given(node: TreeNode): Given | undefined {
+  given(node: TreeNode): RawSetting | undefined {
     const text = this.text(node);
     if (text === undefined) return undefined;
     const encrypted = node.kind === "scalar" && node.encrypted;
@@ -52,7 +52,7 @@ export class Reading {
   }
 
   /** A secret: `file:NAME` is read from there. Where it stands in plain text, the file must be for our eyes only. */
-  async secret(node: TreeNode): Promise<Given | undefined> {
+  async secret(node: TreeNode): Promise<RawSetting | undefined> {
     const scalar = this.#scalar(node);
     if (scalar === undefined) return undefined;
     const { place, encrypted } = scalar;
@@ -69,7 +69,7 @@ export class Reading {
   }
 
   /** A connection string or address: its password, if any, is a secret in plain text. */
-  server(node: TreeNode): Given | undefined {
+  server(node: TreeNode): RawSetting | undefined {
     const scalar = this.#scalar(node);
     const given = this.given(node);
     if (scalar === undefined || given === undefined) return undefined;
@@ -79,7 +79,7 @@ export class Reading {
   }
 
   /** The texts of a list, or of a single one. */
-  texts(node: TreeNode): Given[] {
+  texts(node: TreeNode): RawSetting[] {
     const nodes = node.kind === "list" ? node.items : [node];
     return nodes.map((item) => this.given(item)).filter((given) => given !== undefined);
   }
@@ -107,7 +107,7 @@ export class Reading {
    * `text` with its references resolved; `ifUnset` says what stands for a name that is not set. Undefined, and a fault,
    * where nothing does.
    */
-  expand(text: string, place: Place, ifUnset: (name: string) => string | undefined): string | undefined {
+  expand(text: string, place: SourceLocation, ifUnset: (name: string) => string | undefined): string | undefined {
     let isWhole = true;
     const expanded = text.replaceAll(REFERENCE, (whole, name: string | undefined) => {
       if (name === undefined) return whole.slice(1);
@@ -138,7 +138,7 @@ export class Reading {
     }
   }
 
-  #standsPlain(place: Place): void {
+  #standsPlain(place: SourceLocation): void {
     if (!this.#plain.has(place.file)) this.#plain.set(place.file, place);
   }
 

@@ -7,12 +7,12 @@ import * as v from "valibot";
 
 import { MongotapError } from "../errors.ts";
 import type { Named } from "./bindings.ts";
-import { Faults } from "./faults.ts";
+import { ConfigProblems } from "./faults.ts";
 import type { OptionRow } from "./option-row.ts";
 import { envNameOf, type OptionName, OPTIONS, type Settings } from "./options.ts";
 import type { FileConfig } from "./read.ts";
-import { type Environment, Reading } from "./reading.ts";
-import { chooseServer, type Given, type ServerChoice } from "./server-choice.ts";
+import { type Environment, ConfigReader } from "./reading.ts";
+import { chooseServer, type RawSetting, type ServerChoice } from "./server-choice.ts";
 import { connectionStringOf } from "./source.ts";
 import { chooseTunnel, secretsOf } from "./tunnel.ts";
 
@@ -46,8 +46,8 @@ export interface ResolvedRun {
  * @throws MongotapError `usage` (flags) or `config`, naming every fault; `unsupported` for what cannot be done yet
  */
 export async function resolveRun(input: RunInput): Promise<ResolvedRun> {
-  const faults = new Faults();
-  const reading = new Reading(input.env, faults);
+  const faults = new ConfigProblems();
+  const reading = new ConfigReader(input.env, faults);
   const file = await readFileConfig(input, reading);
   const values = resolveValues(input, file, faults);
   const server = chooseServer(
@@ -91,7 +91,7 @@ export function logSettings(flags: TypedFlags, env: Environment): Pick<Settings,
 }
 
 /** What is wrong with the connection string is told with everything else. */
-async function checkServer(server: ServerChoice, faults: Faults): Promise<void> {
+async function checkServer(server: ServerChoice, faults: ConfigProblems): Promise<void> {
   try {
     await connectionStringOf({ server });
   } catch (error) {
@@ -100,7 +100,7 @@ async function checkServer(server: ServerChoice, faults: Faults): Promise<void> 
   }
 }
 
-async function readFileConfig(input: RunInput, reading: Reading): Promise<FileConfig | undefined> {
+async function readFileConfig(input: RunInput, reading: ConfigReader): Promise<FileConfig | undefined> {
   const [path] = givenFor("config", input, undefined);
   const [capture] = givenFor("capture", input, undefined);
   if (path !== undefined) {
@@ -112,7 +112,7 @@ async function readFileConfig(input: RunInput, reading: Reading): Promise<FileCo
   return undefined;
 }
 
-function resolveValues(input: RunInput, file: FileConfig | undefined, faults: Faults): Record<string, unknown> {
+function resolveValues(input: RunInput, file: FileConfig | undefined, faults: ConfigProblems): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [key, row] of Object.entries<OptionRow>(OPTIONS)) {
     const name = key as OptionName;
@@ -131,7 +131,7 @@ function fallbackOf(row: OptionRow): unknown {
   return row.value === undefined ? false : undefined;
 }
 
-function parse(row: OptionRow, given: Given, faults: Faults): unknown {
+function parse(row: OptionRow, given: RawSetting, faults: ConfigProblems): unknown {
   const result = v.safeParse(row.schema, given.text);
   if (result.success) return result.output;
   const isSecret = row.secret === true || given.secret === true;
@@ -145,7 +145,7 @@ function givenFor(
   name: OptionName,
   { options, flags, env }: Pick<RunInput, "options" | "flags" | "env">,
   file: FileConfig | undefined,
-): Given[] {
+): RawSetting[] {
   if (!options.includes(name)) return [];
   const row: OptionRow = OPTIONS[name];
   const typed = flags[row.flag];
@@ -153,33 +153,33 @@ function givenFor(
   const variable = env[envNameOf(row)] ?? "";
   const texts = row.repeatable === true ? variable.split(",").map((text) => text.trim()) : [variable];
   return [
-    ...flag.map((text): Given => ({ text: String(text), from: `--${row.flag}`, level: "flag" })),
-    ...texts.filter((text) => text !== "").map((text): Given => ({ text, from: envNameOf(row), level: "env" })),
+    ...flag.map((text): RawSetting => ({ text: String(text), from: `--${row.flag}`, level: "flag" })),
+    ...texts.filter((text) => text !== "").map((text): RawSetting => ({ text, from: envNameOf(row), level: "env" })),
     ...(file?.values.get(name) ?? []),
   ];
 }
 
 /** The highest level that says anything: the command line, then the variable, then the config file. */
-async function selection(input: RunInput, file: FileConfig | undefined, faults: Faults): Promise<readonly string[]> {
+async function selection(input: RunInput, file: FileConfig | undefined, faults: ConfigProblems): Promise<readonly string[]> {
   const [csv] = givenFor("collectionsFile", input, file);
   const listed = csv === undefined ? [] : await readCsv(csv, faults);
-  const isOwn = csv?.level !== "file";
-  const typed = [...input.namespaces, ...(isOwn ? listed : [])];
+  const ownsMemory = csv?.level !== "file";
+  const typed = [...input.namespaces, ...(ownsMemory ? listed : [])];
   if (typed.length > 0 || file === undefined) return typed;
   const bound = input.command === "discover" ? undefined : file.namespaces;
-  const named = [...(bound ?? []).map(textOfNamed(faults)), ...(isOwn ? [] : listed)];
+  const named = [...(bound ?? []).map(textOfNamed(faults)), ...(ownsMemory ? [] : listed)];
   const isSaid = bound !== undefined || listed.length > 0;
   return isSaid ? named : file.databases.map(textOfNamed(faults));
 }
 
-function textOfNamed(faults: Faults): (named: Named) => string {
+function textOfNamed(faults: ConfigProblems): (named: Named) => string {
   return (named) => {
     parse(OPTIONS.exclude, { ...named, level: "file" }, faults);
     return named.text;
   };
 }
 
-async function readCsv(csv: Given, faults: Faults): Promise<string[]> {
+async function readCsv(csv: RawSetting, faults: ConfigProblems): Promise<string[]> {
   const { readCollectionsFile } = await import("./collections-file.ts");
   return (await readCollectionsFile(csv.text, csv.from, faults)).map(({ text }) => text);
 }

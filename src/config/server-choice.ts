@@ -4,7 +4,7 @@
 export type Level = "flag" | "env" | "file" | "default";
 
 /** A value as it was given, and where: `--uri`, `MONGOTAP_URI` or `flow.yaml:3: uri`. */
-export interface Given {
+export interface RawSetting {
   readonly text: string;
   readonly from: string;
   readonly level: Level;
@@ -14,17 +14,17 @@ export interface Given {
 
 export interface ServerChoice {
   readonly kind: "uri" | "uriFile" | "address";
-  readonly at: Given;
-  readonly user?: Given;
-  readonly password?: Given;
-  readonly passwordFile?: Given;
-  readonly compressors?: Given;
+  readonly at: RawSetting;
+  readonly user?: RawSetting;
+  readonly password?: RawSetting;
+  readonly passwordFile?: RawSetting;
+  readonly compressors?: RawSetting;
 }
 
 /** Everything given for one setting, in no particular order. */
 type GivenFor = (
   name: "uri" | "uriFile" | "address" | "user" | "password" | "passwordFile" | "compressors",
-) => readonly Given[];
+) => readonly RawSetting[];
 
 const LEVELS: readonly Level[] = ["flag", "env", "file"];
 const SERVERS = ["uri", "uriFile", "address"] as const;
@@ -46,7 +46,7 @@ export function chooseServer(
   const found = oneAtTheTop(PASSWORDS, given, "give the password", fault);
   const user = oneAtTheTop(["user"] as const, given, "", fault)?.given;
   const compressors = oneAtTheTop(["compressors"] as const, given, "", fault)?.given;
-  const isElsewhere = (login: Given | undefined): boolean =>
+  const isElsewhere = (login: RawSetting | undefined): boolean =>
     login?.level === "file" && (at.level === "flag" || at.level === "env");
   if (isElsewhere(user) || isElsewhere(found?.given)) {
     note(`${at.from} names another server than the config file: user and password of the file are not used for it`);
@@ -67,7 +67,7 @@ function oneAtTheTop<N extends Parameters<GivenFor>[0]>(
   given: GivenFor,
   what: string,
   fault: (message: string) => void,
-): { readonly name: N; readonly given: Given } | undefined {
+): { readonly name: N; readonly given: RawSetting } | undefined {
   for (const level of LEVELS) {
     const found = names.flatMap((name) =>
       given(name)

@@ -23,7 +23,7 @@ export interface SopsSettings {
  * encrypted.
  * @throws MongotapError `config` when there is no key, a wrong one, or when the document was changed
  */
-export async function unseal(document: TreeMap, { env, wholeFile }: SopsSettings): Promise<TreeMap> {
+export async function decryptSops(document: TreeMap, { env, wholeFile }: SopsSettings): Promise<TreeMap> {
   const metadata = sopsMetadataOf(document);
   if (metadata === undefined) return document;
   const plain = await decrypt(document, metadata, { env, wholeFile });

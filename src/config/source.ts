@@ -1,10 +1,10 @@
 /** The connection string of a run: from the server that was chosen, and what is told apart from it. */
 
-import { type ConnectionString, parseConnectionString, type ToldApart } from "../connect/connection-string.ts";
+import { type ConnectionString, parseConnectionString, type SeparateCredentials } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { readSecretFile } from "./config-file.ts";
 import type { Settings } from "./options.ts";
-import type { Given, ServerChoice } from "./server-choice.ts";
+import type { RawSetting, ServerChoice } from "./server-choice.ts";
 
 /** @throws MongotapError `config` for an unreadable or too readable file, and for a string that cannot be used */
 export async function connectionStringOf({ server }: Pick<Settings, "server">): Promise<ConnectionString> {
@@ -22,8 +22,8 @@ export async function connectionStringOf({ server }: Pick<Settings, "server">): 
   }
 }
 
-async function loginOf({ user, password, passwordFile }: ServerChoice): Promise<ToldApart> {
-  const login: ToldApart = user === undefined ? {} : { user };
+async function loginOf({ user, password, passwordFile }: ServerChoice): Promise<SeparateCredentials> {
+  const login: SeparateCredentials = user === undefined ? {} : { user };
   if (password !== undefined) return { ...login, password };
   if (passwordFile === undefined) return login;
   const from = named(passwordFile);
@@ -40,6 +40,6 @@ function uriOf(address: string): string {
   return `${server}/${query}`;
 }
 
-function named({ from, text }: Given): string {
+function named({ from, text }: RawSetting): string {
   return `${from} ${text}`;
 }

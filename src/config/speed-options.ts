@@ -1,7 +1,7 @@
 /** The rows of THE table (options.ts) that say how fast and by how many a copy is made. */
 
 import type { OptionRow } from "./option-row.ts";
-import { duration, flag, rate, share, size, text, wholeNumber } from "./values.ts";
+import { duration, flag, rate, shard, size, text, wholeNumber } from "./values.ts";
 
 export const SPEED_OPTIONS = {
   maxMemory: {
@@ -17,7 +17,7 @@ export const SPEED_OPTIONS = {
     value: "I/N",
     group: "what",
     text: "read only share I (0 to N-1) of N, so that N processes copy everything together",
-    schema: share,
+    schema: shard,
   },
   ranges: {
     flag: "ranges",

@@ -19,12 +19,12 @@ import {
 } from "yaml";
 
 import { MongotapError } from "../errors.ts";
-import { type Place, placeText } from "./faults.ts";
+import { type SourceLocation, placeText } from "./faults.ts";
 
 export type TreeNode = TreeMap | TreeList | TreeScalar;
 
 interface Located {
-  readonly place: Place;
+  readonly place: SourceLocation;
 }
 
 export interface TreeMap extends Located {
@@ -85,7 +85,7 @@ export function parseTree(text: string, file: string): TreeMap {
   return top;
 }
 
-function invalid(place: Place, reason = "it cannot be read"): MongotapError {
+function invalid(place: SourceLocation, reason = "it cannot be read"): MongotapError {
   return new MongotapError("config", `${placeText(place)} is not valid YAML or JSON: ${reason}`);
 }
 
@@ -101,7 +101,7 @@ class Builder {
     this.#lineOf = lineOf;
   }
 
-  build(node: unknown, place: Place): TreeNode {
+  build(node: unknown, place: SourceLocation): TreeNode {
     this.#nodes += 1;
     if (this.#nodes > MOST_NODES) throw invalid(place, "it is too large");
     if (isAlias(node)) {
@@ -116,13 +116,13 @@ class Builder {
     return { kind: "scalar", place, value: null, text: "", plain: true, encrypted: false };
   }
 
-  #item(item: unknown, list: Place, index: number): TreeNode {
+  #item(item: unknown, list: SourceLocation, index: number): TreeNode {
     const offset = (item as YamlNode | null)?.range?.[0];
     const line = offset === undefined ? list.line : this.#lineOf(offset);
     return this.build(item, { file: list.file, line, path: `${list.path}[${index}]` });
   }
 
-  #entriesOf(map: YAMLMap, place: Place): Map<string, TreeNode> {
+  #entriesOf(map: YAMLMap, place: SourceLocation): Map<string, TreeNode> {
     const entries = new Map<string, TreeNode>();
     for (const pair of map.items) {
       const at = { file: place.file, line: this.#lineOf((pair.key as YamlNode | null)?.range?.[0]), path: place.path };
@@ -134,7 +134,7 @@ class Builder {
     return entries;
   }
 
-  #keyOf({ key }: Pair, place: Place): string {
+  #keyOf({ key }: Pair, place: SourceLocation): string {
     const node: unknown = isAlias(key) ? key.resolve(this.#document) : key;
     if (isScalar(node)) return typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
     throw invalid(place, "a key is not a text");
@@ -148,7 +148,7 @@ class Builder {
     }
   }
 
-  #scalar(node: Scalar, place: Place): TreeScalar {
+  #scalar(node: Scalar, place: SourceLocation): TreeScalar {
     const { value } = node;
     const plain = node.type === undefined || node.type === "PLAIN";
     const known =

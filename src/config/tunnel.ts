@@ -3,9 +3,9 @@
 import { MongotapError } from "../errors.ts";
 import { readSecretFile } from "./config-file.ts";
 import type { TunnelRequest } from "./endpoint.ts";
-import type { Faults } from "./faults.ts";
+import type { ConfigProblems } from "./faults.ts";
 import type { Environment } from "./reading.ts";
-import type { Given } from "./server-choice.ts";
+import type { RawSetting } from "./server-choice.ts";
 import { parseSshUrl, type SshUrl } from "./values.ts";
 
 /** All that the tunnel has to know; shaped as src/connect/tunnel.ts takes it. */
@@ -24,11 +24,11 @@ type SshOption = "ssh" | "sshKey" | "sshPassphrase" | "sshKnownHosts" | "sshHost
 
 export interface TunnelSources {
   /** The highest that is given for a setting. */
-  readonly given: (name: SshOption) => Given | undefined;
+  readonly given: (name: SshOption) => RawSetting | undefined;
   /** What an Estuary endpoint says. */
   readonly request: TunnelRequest | undefined;
   readonly env: Environment;
-  readonly faults: Faults;
+  readonly faults: ConfigProblems;
 }
 
 /** Undefined where no tunnel is asked for, and where a fault keeps it from being known. */
@@ -62,7 +62,7 @@ async function loginOf(
   given: TunnelSources["given"],
   request: TunnelRequest | undefined,
   env: Environment,
-  faults: Faults,
+  faults: ConfigProblems,
 ): Promise<TunnelChoice["login"] | undefined> {
   const passphrase = given("sshPassphrase")?.text;
   const file = given("sshKey");
@@ -82,7 +82,7 @@ async function loginOf(
   return level === "flag" ? faults.add(from, message, { kind: "usage" }) : faults.add(from, message);
 }
 
-async function readKeyFile(path: string, from: string, faults: Faults): Promise<string | undefined> {
+async function readKeyFile(path: string, from: string, faults: ConfigProblems): Promise<string | undefined> {
   try {
     return await readSecretFile(path, from);
   } catch (error) {

@@ -75,11 +75,11 @@ export function oneOf<const T extends readonly [string, ...string[]]>(names: T):
 /** `db.collection`, `db.*` or `db`. */
 export const namespace: v.GenericSchema<string, string> = v.pipe(
   v.string(),
-  v.check((typed) => objectionTo(typed) === undefined, "takes a namespace: db.collection, db.* or db"),
+  v.check((typed) => validateNamespace(typed) === undefined, "takes a namespace: db.collection, db.* or db"),
 );
 
 /** Why `typed` names no collections; undefined where it does. */
-export function objectionTo(typed: string): string | undefined {
+export function validateNamespace(typed: string): string | undefined {
   try {
     parseBinding(typed);
     return undefined;
@@ -109,7 +109,7 @@ export const duration: v.GenericSchema<string, number> = v.pipe(
 );
 
 /** One of several processes that copy everything together. */
-export interface Share {
+export interface Shard {
   /** From 0 to `of` - 1. */
   readonly index: number;
   readonly of: number;
@@ -119,10 +119,10 @@ const SHARE = /^(\d{1,4})\/([1-9]\d{0,3})$/;
 const TAKES_SHARE = "takes I/N, such as 0/4, 1/4, 2/4 and 3/4 for four processes";
 
 /** `0/4` to `3/4`. */
-export const share: v.GenericSchema<string, Share> = v.pipe(
+export const shard: v.GenericSchema<string, Shard> = v.pipe(
   v.string(),
   v.regex(SHARE, TAKES_SHARE),
-  v.transform((typed): Share => {
+  v.transform((typed): Shard => {
     const [, index, of] = SHARE.exec(typed) ?? [];
     return { index: Number(index), of: Number(of) };
   }),

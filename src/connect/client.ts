@@ -4,9 +4,9 @@ import { MongoClient, type MongoClientOptions } from "mongodb";
 
 import { MongotapError } from "../errors.ts";
 import type { ConnectionString } from "./connection-string.ts";
-import { mendDriver } from "./driver-mends.ts";
+import { patchDriver } from "./driver-mends.ts";
 import { settledWithin } from "../lib/async.ts";
-import { explain } from "./server-errors.ts";
+import { toMongotapError } from "./server-errors.ts";
 import type { ProxyOptions } from "./socks-door.ts";
 
 export interface ServerInfo {
@@ -37,11 +37,11 @@ const SELECTION_MS = 10_000;
 const SOCKET_MS = 900_000;
 
 /** The way to the server where it is not reached directly (tunnel.ts). */
-export interface Way {
+export interface ProxyRoute {
   readonly proxyOptions: ProxyOptions;
   readonly shown: string;
   readonly failure: MongotapError | undefined;
-  leadTo(addresses: Iterable<string>): void;
+  setAllowedHosts(addresses: Iterable<string>): void;
 }
 
 /**
@@ -53,7 +53,7 @@ export async function connect(
   target: ConnectionString,
   appName: string,
   signal: AbortSignal,
-  way?: Way,
+  way?: ProxyRoute,
 ): Promise<Connection> {
   signal.throwIfAborted();
   const client = createClient(target, appName, way);
@@ -74,7 +74,7 @@ export async function connect(
         cause: error,
       });
     }
-    throw explain(error, `cannot connect to ${target.shown}${way === undefined ? "" : ` through ${way.shown}`}`);
+    throw toMongotapError(error, `cannot connect to ${target.shown}${way === undefined ? "" : ` through ${way.shown}`}`);
   }
 }
 
@@ -94,7 +94,7 @@ async function askServer(client: MongoClient): Promise<Pick<Connection, "server"
   return { server, roundTripMs };
 }
 
-function createClient(target: ConnectionString, appName: string, way: Way | undefined): MongoClient {
+function createClient(target: ConnectionString, appName: string, way: ProxyRoute | undefined): MongoClient {
   const own = target.options;
   if (way !== undefined && own.has("proxyhost")) {
     throw new MongotapError("config", "the connection string names a proxy, and there is a tunnel as well", {
@@ -105,12 +105,12 @@ function createClient(target: ConnectionString, appName: string, way: Way | unde
   if (!own.has("serverselectiontimeoutms")) options.serverSelectionTimeoutMS = SELECTION_MS;
   if (!own.has("connecttimeoutms")) options.connectTimeoutMS = SELECTION_MS;
   if (!own.has("sockettimeoutms")) options.socketTimeoutMS = SOCKET_MS;
-  mendDriver();
+  patchDriver();
   try {
     const client = new MongoClient(target.uri, options);
     // The seeds, then whom the server names; told before the first of them is connected to.
     if (way !== undefined) {
-      client.on("topologyDescriptionChanged", ({ newDescription }) => way.leadTo(newDescription.servers.keys()));
+      client.on("topologyDescriptionChanged", ({ newDescription }) => way.setAllowedHosts(newDescription.servers.keys()));
     }
     return client;
   } catch (error) {

@@ -19,7 +19,7 @@ export interface ConnectionString {
 }
 
 /** What is told apart from the string: each as it is, without percent-encoding, and who said so. */
-export interface ToldApart {
+export interface SeparateCredentials {
   readonly user?: Told;
   readonly password?: Told;
   /** How replies may be compressed, the preferred way first: `zstd,zlib`. */
@@ -59,7 +59,7 @@ const NEEDS_NATIVE: readonly (readonly [pattern: RegExp, what: string, hint: str
  * Reads the connection string that `from` has given, together with what is told `apart` from it.
  * @throws MongotapError `config` when the string cannot be used; the message never quotes user or password.
  */
-export function parseConnectionString(text: string, from: string, apart: ToldApart = {}): ConnectionString {
+export function parseConnectionString(text: string, from: string, apart: SeparateCredentials = {}): ConnectionString {
   const uri = text.trim();
   const scheme = SCHEME.exec(uri);
   if (!scheme) throw invalid(from, "it does not begin with mongodb:// or mongodb+srv://");
@@ -120,7 +120,7 @@ function withOptions(tail: string, added: readonly string[]): string {
 function mergeLogin(
   userinfo: string,
   from: string,
-  { user, password }: ToldApart,
+  { user, password }: SeparateCredentials,
 ): { userinfo: string; secrets: readonly string[] } {
   const colon = userinfo.indexOf(":");
   const ownUser = colon < 0 ? userinfo : userinfo.slice(0, colon);

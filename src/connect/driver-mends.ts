@@ -9,18 +9,18 @@ import { MongoDBResponse } from "mongodb/lib/cmap/wire_protocol/responses.js";
 
 import { ReplyBuffer } from "./reply-buffer.ts";
 
-let isMended = false;
+let isPatched = false;
 
 /** For all clients of this thread, once. */
-export function mendDriver(): void {
-  if (isMended) return;
-  isMended = true;
+export function patchDriver(): void {
+  if (isPatched) return;
+  isPatched = true;
   const connection: object = Connection.prototype;
   const response: object = MongoDBResponse.prototype;
   const transform: object = SizedMessageTransform.prototype;
-  endWritesOfClosed(connection as DriverConnection);
-  assembleAsItComes(transform as DriverTransform);
-  copySignatures(response as DriverResponse);
+  failWritesOfClosedConnections(connection as DriverConnection);
+  useReplyBuffer(transform as DriverTransform);
+  copyClusterTimeSignature(response as DriverResponse);
 }
 
 /** What is used here of `lib/cmap/connection.js`. */
@@ -37,7 +37,7 @@ interface DriverConnection {
  * of its `error` alone: a socket that closes without one, as Bun's may and as the driver closes them itself, is waited
  * for without end, because no time limit of a closed connection counts any more.
  */
-function endWritesOfClosed(prototype: DriverConnection): void {
+function failWritesOfClosedConnections(prototype: DriverConnection): void {
   const { writeCommand } = prototype;
   prototype.writeCommand = async function (command, options) {
     const { promise: closed, reject } = Promise.withResolvers<never>();
@@ -58,7 +58,7 @@ interface DriverTransform {
 }
 
 /** Lets a connection put its replies together in a buffer of ours, which is the faster one. */
-function assembleAsItComes(prototype: DriverTransform): void {
+function useReplyBuffer(prototype: DriverTransform): void {
   const { _transform } = prototype;
   prototype._transform = function (chunk, encoding, callback) {
     if (!(this.bufferPool instanceof ReplyBuffer)) this.bufferPool = new ReplyBuffer();
@@ -75,7 +75,7 @@ interface DriverResponse {
  * Lets the driver keep a copy of the signature of the cluster time instead of a view into all of a reply: then nobody but
  * us refers to the memory of a reply, and it may be given back (lib/give-back.ts).
  */
-function copySignatures(prototype: DriverResponse): void {
+function copyClusterTimeSignature(prototype: DriverResponse): void {
   const known = Object.getOwnPropertyDescriptor(prototype, "$clusterTime");
   if (known?.get === undefined) throw new TypeError("unreachable: the driver's version is pinned");
   Object.defineProperty(prototype, "$clusterTime", {

@@ -6,15 +6,15 @@
 
 import { Buffer } from "node:buffer";
 
-import { giveBack } from "../lib/give-back.ts";
+import { detach } from "../lib/give-back.ts";
 
 const NOTHING = Buffer.alloc(0);
 
 /** What a server sends at most; whatever claims to be longer is no message, and gets no memory before it has come. */
-const MOST_BYTES = 48_000_000;
+const MAX_MESSAGE_BYTES = 48_000_000;
 
 /** Parts up to this size may be slices of memory that the runtime uses again. */
-const SMALL = 64 * 1024;
+const SMALL_PART_BYTES = 64 * 1024;
 
 export class ReplyBuffer {
   /** A message of which not all has come, or which has not been read yet. */
@@ -32,7 +32,7 @@ export class ReplyBuffer {
   append(part: Buffer): void {
     const taken = this.#fill(part);
     const rest = part.subarray(taken);
-    if (rest.length === 0) return giveUp(part);
+    if (rest.length === 0) return releasePart(part);
     this.#rest = this.#rest.length === 0 ? rest : Buffer.concat([this.#rest, rest]);
     this.#begin();
   }
@@ -54,7 +54,7 @@ export class ReplyBuffer {
     }
     const rest = this.#rest;
     // Copied before the next message begins: that gives the memory of all of it back.
-    const bytes = size > SMALL && rest.buffer.byteLength === size ? rest : Buffer.from(rest.subarray(0, size));
+    const bytes = size > SMALL_PART_BYTES && rest.buffer.byteLength === size ? rest : Buffer.from(rest.subarray(0, size));
     this.#rest = rest.length === size ? NOTHING : rest.subarray(size);
     this.#begin();
     return bytes;
@@ -72,15 +72,15 @@ export class ReplyBuffer {
   #begin(): void {
     if (this.#message !== undefined) return;
     const size = this.getInt32();
-    if (size === null || size <= this.#rest.length || size > MOST_BYTES) return;
+    if (size === null || size <= this.#rest.length || size > MAX_MESSAGE_BYTES) return;
     this.#message = Buffer.allocUnsafe(size);
     this.#filled = this.#rest.copy(this.#message);
-    giveUp(this.#rest);
+    releasePart(this.#rest);
     this.#rest = NOTHING;
   }
 }
 
 /** A part that has been copied. */
-function giveUp(part: Buffer): void {
-  if (part.length > SMALL) giveBack(part);
+function releasePart(part: Buffer): void {
+  if (part.length > SMALL_PART_BYTES) detach(part);
 }

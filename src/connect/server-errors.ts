@@ -11,7 +11,7 @@ import { MongoError, MongoNetworkError, MongoParseError, MongoServerError, Mongo
 import { messageOf, MongotapError } from "../errors.ts";
 
 /** What the failing command was about, where that changes what its error means. */
-export interface Doing {
+export interface ErrorContext {
   /** The command carried our saved position. */
   readonly open?: boolean;
   /** Since when the changes were asked for, as it is told when they are gone. */
@@ -108,9 +108,9 @@ export function serverCodeOf(error: unknown): number | undefined {
  * Says what `error` means. `what` is the beginning of the message, such as "cannot read shop.orders".
  * A MongotapError comes back as it is; anything that is neither the server's nor the network's is a `bug`.
  */
-export function explain(error: unknown, what: string, doing: Doing = {}): MongotapError {
+export function toMongotapError(error: unknown, what: string, doing: ErrorContext = {}): MongotapError {
   if (error instanceof MongotapError) return error;
-  if (error instanceof MongoServerError) return explainServerError(error, what, doing);
+  if (error instanceof MongoServerError) return fromServerError(error, what, doing);
   if (isUnreadableFile(error)) {
     return new MongotapError("config", `${what}: ${error.message}`, {
       hint: "Correct the path (tlsCAFile, tlsCertificateKeyFile) in the connection string.",
@@ -129,7 +129,7 @@ export function explain(error: unknown, what: string, doing: Doing = {}): Mongot
   return new MongotapError("bug", `${what}: ${message}`, { cause: error });
 }
 
-function explainServerError(error: MongoServerError, what: string, doing: Doing): MongotapError {
+function fromServerError(error: MongoServerError, what: string, doing: ErrorContext): MongotapError {
   const code = typeof error.code === "number" ? error.code : 0;
   const message = firstSentence(error.message);
   const text = `${what}: ${message}${code === 0 ? "" : ` (server code ${code})`}`;
@@ -143,7 +143,7 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
   if (OVERLOADED.has(code) || error.hasErrorLabel("SystemOverloadedError")) {
     return new MongotapError("connect", text, {
       hint: "The server has too much to do: try again later, or copy with --rate-limit.",
-      leastWaitMs: patienceOf(error),
+      retryAfterMs: retryAfterOf(error),
       cause: error,
     });
   }
@@ -172,7 +172,7 @@ function explainServerError(error: MongoServerError, what: string, doing: Doing)
 }
 
 /** https://github.com/mongodb/specifications/blob/master/source/client-backpressure/client-backpressure.md */
-function patienceOf({ errorResponse }: MongoServerError): number {
+function retryAfterOf({ errorResponse }: MongoServerError): number {
   const asked = Number(errorResponse["baseBackoffMS"] ?? 0);
   return Number.isFinite(asked) ? Math.min(MOST_PATIENCE_MS, Math.max(OVERLOADED_MS, asked)) : OVERLOADED_MS;
 }

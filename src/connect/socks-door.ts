@@ -16,7 +16,7 @@ export interface ProxyOptions {
   readonly proxyPassword: string;
 }
 
-export interface DoorSettings {
+export interface SocksProxySettings {
   readonly isAllowed: (host: string, port: number) => boolean;
   /** Opens the way to a member; names are as the driver knows them. */
   readonly open: (host: string, port: number) => Promise<Duplex>;
@@ -24,7 +24,7 @@ export interface DoorSettings {
   readonly onRefused: (what: string) => void;
 }
 
-export interface Door extends AsyncDisposable {
+export interface SocksProxy extends AsyncDisposable {
   readonly proxyOptions: ProxyOptions;
 }
 
@@ -38,7 +38,7 @@ const CONNECT = 1;
 const REPLY = { done: 0, failed: 1, notAllowed: 2, unknownCommand: 7, unknownAddress: 8 } as const;
 
 /** Opens the door on a port that the system chooses. */
-export async function openDoor(settings: DoorSettings): Promise<Door> {
+export async function startSocksProxy(settings: SocksProxySettings): Promise<SocksProxy> {
   const username = randomBytes(16).toString("hex");
   const password = randomBytes(24).toString("hex");
   const sockets = new Set<Socket>();
@@ -46,7 +46,7 @@ export async function openDoor(settings: DoorSettings): Promise<Door> {
     sockets.add(socket);
     socket.on("error", () => socket.destroy());
     socket.once("close", () => sockets.delete(socket));
-    void letIn(socket, `${username}:${password}`, settings);
+    void handleClient(socket, `${username}:${password}`, settings);
   });
   const port = await listen(server);
   return {
@@ -66,11 +66,11 @@ async function listen(server: Server): Promise<number> {
 }
 
 /** Never rejects: what goes wrong ends the socket. */
-async function letIn(socket: Socket, login: string, settings: DoorSettings): Promise<void> {
-  const reader = new Reader(socket);
+async function handleClient(socket: Socket, login: string, settings: SocksProxySettings): Promise<void> {
+  const reader = new HandshakeReader(socket);
   const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
   try {
-    if (!(await isWelcome(socket, reader, login))) {
+    if (!(await authenticate(socket, reader, login))) {
       settings.onRefused("a program came to the door of the tunnel without its password");
       return;
     }
@@ -93,11 +93,11 @@ async function letIn(socket: Socket, login: string, settings: DoorSettings): Pro
   }
 }
 
-async function isWelcome(socket: Socket, reader: Reader, login: string): Promise<boolean> {
+async function authenticate(socket: Socket, reader: HandshakeReader, login: string): Promise<boolean> {
   const greeting = await reader.take(2);
   const methods = greeting?.[0] === VERSION ? await reader.take(greeting[1] ?? 0) : undefined;
   if (methods === undefined || !methods.includes(BY_PASSWORD)) {
-    sayLast(socket, [VERSION, NO_METHOD]);
+    sendAndClose(socket, [VERSION, NO_METHOD]);
     return false;
   }
   socket.write(Buffer.from([VERSION, BY_PASSWORD]));
@@ -108,7 +108,7 @@ async function isWelcome(socket: Socket, reader: Reader, login: string): Promise
   const given = `${user?.toString("latin1") ?? ""}:${password?.toString("latin1") ?? ""}`;
   const isRight = version === 1 && timingSafeEqual(digest(given), digest(login));
   if (isRight) socket.write(Buffer.from([1, 0]));
-  else sayLast(socket, [1, 1]);
+  else sendAndClose(socket, [1, 1]);
   return isRight;
 }
 
@@ -118,10 +118,10 @@ function digest(text: string): Buffer {
 
 /** The last word of a knock that leads nowhere. */
 function answer(socket: Socket, reply: number): void {
-  sayLast(socket, [VERSION, reply, 0, 1, 0, 0, 0, 0, 0, 0]);
+  sendAndClose(socket, [VERSION, reply, 0, 1, 0, 0, 0, 0, 0, 0]);
 }
 
-function sayLast(socket: Socket, bytes: readonly number[]): void {
+function sendAndClose(socket: Socket, bytes: readonly number[]): void {
   socket.write(Buffer.from(bytes));
   socket.destroySoon();
 }
@@ -143,7 +143,7 @@ function join(socket: Socket, way: Duplex): void {
 }
 
 /** The bytes of a handshake, in the pieces in which they are asked for. A client that runs ahead is turned away. */
-class Reader {
+class HandshakeReader {
   readonly #socket: Socket;
   #bytes: Buffer = Buffer.alloc(0);
   #wake: () => void = () => undefined;

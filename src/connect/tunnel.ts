@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { hostKeyCheck } from "./host-key.ts";
-import { openDoor, type ProxyOptions } from "./socks-door.ts";
+import { startSocksProxy, type ProxyOptions } from "./socks-door.ts";
 import { usableKey } from "./ssh-key.ts";
 import { dial, type DialOptions, type SshSession, type SshTarget, sshUrl } from "./ssh-session.ts";
 
@@ -36,7 +36,7 @@ export interface Tunnel extends AsyncDisposable {
   /** Why the last request led nowhere; undefined where it did not. */
   readonly failure: MongotapError | undefined;
   /** From now on it leads to these `host:port`, and nowhere else. */
-  leadTo(addresses: Iterable<string>): void;
+  setAllowedHosts(addresses: Iterable<string>): void;
 }
 
 const KEEPALIVE_MS = 15_000;
@@ -58,15 +58,15 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     keepaliveMs: options.keepaliveMs ?? KEEPALIVE_MS,
     signal: AbortSignal.any([signal, closing.signal]),
   };
-  const line = new Line(dialOptions, onWarning);
+  const line = new ReconnectingSession(dialOptions, onWarning);
   await line.session();
 
   let allowed: ReadonlySet<string> = new Set();
-  const way = wayThrough(line, onWarning);
-  const door = await openDoor({
+  const way = routeThrough(line, onWarning);
+  const door = await startSocksProxy({
     isAllowed: (host, port) => allowed.has(idOf(host, port)),
     open: way.open,
-    onRefused: (message) => way.tell("door", message),
+    onRefused: (message) => way.warnOnce("door", message),
   });
   return {
     proxyOptions: door.proxyOptions,
@@ -77,7 +77,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     get failure() {
       return way.failure;
     },
-    leadTo(addresses) {
+    setAllowedHosts(addresses) {
       allowed = new Set([...addresses].map(idOfAddress).filter((id) => !isLinkLocal(id)));
     },
     async [Symbol.asyncDispose]() {
@@ -88,14 +88,14 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   };
 }
 
-interface WayThrough {
+interface TunnelRoute {
   readonly failure: MongotapError | undefined;
   readonly open: (host: string, port: number) => Promise<Duplex>;
   /** Once for each message about something: a member that is down is asked for again and again. */
-  readonly tell: (about: string, message: string) => void;
+  readonly warnOnce: (about: string, message: string) => void;
 }
 
-function wayThrough(line: Line, onWarning: (message: string) => void): WayThrough {
+function routeThrough(line: ReconnectingSession, onWarning: (message: string) => void): TunnelRoute {
   let failure: MongotapError | undefined;
   const told = new Map<string, string>();
   const tell = (about: string, message: string): void => {
@@ -104,7 +104,7 @@ function wayThrough(line: Line, onWarning: (message: string) => void): WayThroug
     onWarning(message);
   };
   return {
-    tell,
+    warnOnce: tell,
     get failure() {
       return failure;
     },
@@ -131,7 +131,7 @@ async function loginOf({ login }: TunnelOptions): Promise<DialOptions["login"]> 
 }
 
 /** The one session that lives, and how there is another one when it dies. */
-class Line {
+class ReconnectingSession {
   readonly #options: DialOptions;
   readonly #onWarning: (message: string) => void;
   #session: Promise<SshSession> | undefined;

@@ -7,7 +7,7 @@ const LEAST = 64 * 1024;
  * Frees the memory behind `bytes`, to which nothing else may refer: every view of it is empty from then on. A reply of
  * the server is some MB that live for some ms: the collector would let hundreds of MB of them pile up.
  */
-export function giveBack(bytes: Uint8Array): void {
+export function detach(bytes: Uint8Array): void {
   const { buffer } = bytes;
   const isAlone = bytes.length >= LEAST && buffer.byteLength - bytes.length < LEAST;
   if (isAlone && buffer instanceof ArrayBuffer) buffer.transfer(0);

@@ -13,7 +13,7 @@ export interface Stderr {
    * What packages may have in place of `process.stderr`; undefined where it is to be left alone. The class is given, so
    * that who only says a line need not load it.
    */
-  standIn(base: typeof Writable): Writable | undefined;
+  replacement(base: typeof Writable): Writable | undefined;
   /** Never throws and never waits. What the reader does not take is kept for a while, and then dropped. */
   write(text: string): void;
   /** Resolves when everything has been taken, or nobody has taken it for half a second. */
@@ -48,7 +48,7 @@ export function openStderr(stream: () => Writable): Stderr {
   }
 
   return {
-    standIn: (base) => (way === "stream" ? undefined : writableOf(base, take)),
+    replacement: (base) => (way === "stream" ? undefined : writableOf(base, take)),
     write: (text) => take(Buffer.from(text)),
     async drain() {
       const deadline = performance.now() + GRACE_MS;

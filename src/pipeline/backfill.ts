@@ -13,10 +13,10 @@ import {
   type RowBatch,
   type Source,
 } from "../source/record.ts";
-import { fresh, isComplete, newsOf, NOWHERE, withCollection, withRange } from "./progress.ts";
+import { notStarted, isComplete, positionOnly, EMPTY_POSITION, withCollection, withRange } from "./progress.ts";
 
 /** A collection that can be read by ranges. */
-export interface Readable {
+export interface RangeReadable {
   readonly namespace: Namespace;
   readonly uuid: string | null;
   /** False where a read that was cut short can only begin again (views, time series). */
@@ -34,17 +34,17 @@ const READ_AHEAD = 1;
 /** Of ranges, small collections most of all: the first documents of the next come while the last are written. */
 const RANGES_AHEAD = 2;
 
-export function backfillSource(collections: readonly Readable[]): Source {
+export function backfillSource(collections: readonly RangeReadable[]): Source {
   return async function* backfill(from, signal, limit) {
-    const known = from ?? NOWHERE;
+    const known = from ?? EMPTY_POSITION;
     const begun = withCuts(known, collections);
     // So that what was cut is cut the same way for ever, and what is left to others is known to be.
-    if (begun !== known) yield newsOf(begun);
+    if (begun !== known) yield positionOnly(begun);
     yield* readAll(collections, begun, signal, limit);
   };
 }
 
-function withCuts(from: Position, collections: readonly Readable[]): Position {
+function withCuts(from: Position, collections: readonly RangeReadable[]): Position {
   let position = from;
   for (const { namespace, uuid, ranges } of collections) {
     const name = nameOf(namespace);
@@ -55,7 +55,7 @@ function withCuts(from: Position, collections: readonly Readable[]): Position {
 }
 
 async function* readAll(
-  collections: readonly Readable[],
+  collections: readonly RangeReadable[],
   from: Position,
   signal: AbortSignal,
   limit: number,
@@ -79,10 +79,10 @@ async function* readAll(
     const { namespace, uuid, resumable } = collection;
     const name = nameOf(namespace);
     left -= documentCount(documents);
-    const before = position.collections[name] ?? fresh(uuid, "copying");
+    const before = position.collections[name] ?? notStarted(uuid, "copying");
     position = withCollection(position, name, withRange(before, index, progress));
-    const { part } = range; // a view that is read as a whole has progress that knows of none
-    const rows = { kind: "rows", namespace, documents, at, ...(part === undefined ? {} : { part }) } as const;
+    const { partition } = range; // a view that is read as a whole has progress that knows of none
+    const rows = { kind: "rows", namespace, documents, at, ...(partition === undefined ? {} : { partition }) } as const;
     yield { ...rows, position: resumable || progress.done ? position : undefined };
     if (left <= 0) return;
   }
@@ -90,14 +90,14 @@ async function* readAll(
 
 /** A range that has not been read to its end. */
 interface Task {
-  readonly collection: Readable;
+  readonly collection: RangeReadable;
   readonly index: number;
   readonly range: RangeProgress;
 }
 
-async function* tasksOf(collections: readonly Readable[], from: Position): AsyncGenerator<Task> {
+async function* tasksOf(collections: readonly RangeReadable[], from: Position): AsyncGenerator<Task> {
   for (const collection of collections) {
-    const progress = from.collections[nameOf(collection.namespace)] ?? fresh(collection.uuid, "copying");
+    const progress = from.collections[nameOf(collection.namespace)] ?? notStarted(collection.uuid, "copying");
     if (isComplete(progress)) continue;
     checkSame(collection, progress.uuid, collection.uuid);
     for (const [index, range] of progress.ranges.entries()) if (!range.done) yield { collection, index, range };
@@ -105,7 +105,7 @@ async function* tasksOf(collections: readonly Readable[], from: Position): Async
 }
 
 /** A collection that was dropped and made again under its old name is another one: half of each is neither. */
-export function checkSame({ namespace }: Readable, before: string | null, now: string | null): void {
+export function checkSame({ namespace }: RangeReadable, before: string | null, now: string | null): void {
   if (before === now) return;
   throw new MongotapError(
     "ended",

@@ -23,17 +23,17 @@ import {
   type Position,
   type Source,
 } from "../source/record.ts";
-import { checkSame, type Readable } from "./backfill.ts";
+import { checkSame, type RangeReadable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./history.ts";
-import { isBeingCopied, Merge, type Step } from "./merge.ts";
-import type { Pace } from "./pace.ts";
-import { fresh, newsOf, NOWHERE, withCollection, withRange } from "./progress.ts";
+import { isBeingCopied, Merge, type MergeItem } from "./merge.ts";
+import type { ReadThrottle } from "./pace.ts";
+import { notStarted, positionOnly, EMPTY_POSITION, withCollection, withRange } from "./progress.ts";
 import { follow, heartbeat, type TailSettings } from "./tail.ts";
 
 export interface CaptureSettings extends TailSettings {
-  readonly collections: readonly Readable[];
+  readonly collections: readonly RangeReadable[];
   /** By which the collections are read. */
-  readonly pace: Pick<Pace, "isHolding" | "asked">;
+  readonly throttle: Pick<ReadThrottle, "isBlocked" | "requested">;
   readonly onHistoryLost: HistoryPolicy;
   /** Told when history was lost and the policy is to copy again at once. */
   readonly onCopyAgain: (error: MongotapError) => void;
@@ -47,7 +47,7 @@ export function captureSource(settings: CaptureSettings): Source {
   async function* captureOnce(from: Position, signal: AbortSignal, limit: number): AsyncGenerator<Batch> {
     await using stream = await settings.open(from.stream, signal);
     const merge = new Merge(stream, pinned(settings.collections, from));
-    target ??= stream.newest;
+    target ??= stream.serverTime;
     let left = limit;
     const counted = function* (batch: Batch): Generator<Batch> {
       const count = documentCount(batch.documents);
@@ -79,7 +79,7 @@ export function captureSource(settings: CaptureSettings): Source {
     for await (const batch of follow(stream, { ...settings, target, limit: left })) yield* counted(merge.stamp(batch));
   }
   return async function* capture(from, signal, limit) {
-    let position = from ?? NOWHERE;
+    let position = from ?? EMPTY_POSITION;
     let left = limit;
     for (;;) {
       try {
@@ -92,7 +92,7 @@ export function captureSource(settings: CaptureSettings): Source {
       } catch (error) {
         if (!(error instanceof MongotapError) || error.kind !== "history-lost") throw error;
         const recovery = recoveryOf(error, position, settings.onHistoryLost);
-        if (recovery.position) yield newsOf(recovery.position);
+        if (recovery.position) yield positionOnly(recovery.position);
         if (!recovery.goOn || !recovery.position) throw recovery.error;
         settings.onCopyAgain(error);
         position = recovery.position;
@@ -110,13 +110,13 @@ function checkNoneReplaced({ ends = [] }: EventBatch): void {
 }
 
 /** Collections that are new to the position, or stale in it, enter as `pinned`. */
-function pinned(collections: readonly Readable[], from: Position): Position {
+function pinned(collections: readonly RangeReadable[], from: Position): Position {
   let position = from;
   for (const { namespace, uuid } of collections) {
     const name = nameOf(namespace);
     const known = position.collections[name];
     if (known === undefined || known.phase === "stale")
-      position = withCollection(position, name, fresh(uuid, "pinned"));
+      position = withCollection(position, name, notStarted(uuid, "pinned"));
   }
   return position;
 }
@@ -126,18 +126,18 @@ const LOOK_MS = 50;
 
 /** The chunks, and what the stream tells while none may be asked for. */
 async function* stepsAndEvents(
-  { collections, pace }: CaptureSettings,
+  { collections, throttle }: CaptureSettings,
   merge: Merge,
   stream: EventStream,
   signal: AbortSignal,
   limit: number,
-): AsyncGenerator<Step | EventBatch> {
+): AsyncGenerator<MergeItem | EventBatch> {
   const stop = new AbortController();
   const steps = chunksOf(collections, merge, stream, AbortSignal.any([signal, stop.signal]), limit);
   try {
     for (;;) {
       const next = steps.next();
-      while (!(await isSettledWithin(next, LOOK_MS))) yield* merge.meanwhile(pace);
+      while (!(await isSettledWithin(next, LOOK_MS))) yield* merge.meanwhile(throttle);
       const step = await next;
       if (step.done === true) return;
       yield step.value;
@@ -150,20 +150,20 @@ async function* stepsAndEvents(
 
 /** The chunks of all collections that are not live yet, one collection after the other. */
 async function* chunksOf(
-  collections: readonly Readable[],
+  collections: readonly RangeReadable[],
   merge: Merge,
   stream: EventStream,
   signal: AbortSignal,
   limit: number,
-): AsyncGenerator<Step> {
-  const { openedAt } = stream;
+): AsyncGenerator<MergeItem> {
+  const { startsAfter } = stream;
   for (const collection of collections) {
     const { namespace } = collection;
     const name = nameOf(namespace);
-    let progress = merge.position.collections[name] ?? fresh(collection.uuid, "pinned");
+    let progress = merge.position.collections[name] ?? notStarted(collection.uuid, "pinned");
     for (const [index, range] of progress.ranges.entries()) {
       if (range.done) continue;
-      for await (const chunk of prefetch(collection.read(range, signal, limit, openedAt), CHUNKS_AHEAD)) {
+      for await (const chunk of prefetch(collection.read(range, signal, limit, startsAfter), CHUNKS_AHEAD)) {
         if (!isBeingCopied(merge.position, name)) break;
         const next = withRange(progress, index, chunk.progress);
         const done = next.ranges.every((r) => r.done);

@@ -15,11 +15,11 @@ import type {
   EventStream,
   Position,
 } from "../source/record.ts";
-import type { Pace } from "./pace.ts";
+import type { ReadThrottle } from "./pace.ts";
 import { isAllLive, withCollection } from "./progress.ts";
 
 /** A chunk, and what is known of its collection once it has been written. */
-export interface Step {
+export interface MergeItem {
   /** `db.collection` */
   readonly name: string;
   readonly namespace: { readonly db: string; readonly collection: string };
@@ -54,7 +54,7 @@ export class Merge {
     let position: Position = { ...this.#position, ...(batch.position.stream ? { stream: batch.position.stream } : {}) };
     for (const ending of batch.ends ?? []) position = withEnding(position, ending);
     this.#position = isAllLive(position) ? withoutLosses(position) : position;
-    this.#emitted = batch.orders.at(-1)?.slice(0, 16) ?? this.#emitted;
+    this.#emitted = batch.sortKeys.at(-1)?.slice(0, 16) ?? this.#emitted;
     return { ...batch, position: this.#position };
   }
 
@@ -63,7 +63,7 @@ export class Merge {
    * `mayCome` (asked when all before it has been taken) says no.
    * @throws MongotapError `connect` when the chunk is older than what has been emitted: read again
    */
-  async *upTo({ name, namespace, chunk, progress }: Step, mayCome: () => boolean): AsyncGenerator<Batch> {
+  async *upTo({ name, namespace, chunk, progress }: MergeItem, mayCome: () => boolean): AsyncGenerator<Batch> {
     if (chunk.exact) {
       if (chunk.at < this.#emitted)
         throw new MongotapError("connect", `the server that answered for ${name} is behind the change stream`);
@@ -77,8 +77,8 @@ export class Merge {
   async *#eventsUpTo(time: ClusterTime): AsyncGenerator<Batch> {
     for (;;) {
       if (this.#held) {
-        const { orders } = this.#held;
-        const count = orders.findIndex((order) => order.slice(0, 16) > time);
+        const { sortKeys } = this.#held;
+        const count = sortKeys.findIndex((order) => order.slice(0, 16) > time);
         if (count === 0) return;
         if (count > 0) {
           const [head, rest] = this.#stream.split(this.#held, count);
@@ -98,9 +98,9 @@ export class Merge {
    * What the stream tells while every chunk that is waited for has yet to be asked for: those will be true at a later
    * time. What comes when one has been asked for meanwhile is held, since it may lie behind that.
    */
-  async *meanwhile(pace: Pick<Pace, "isHolding" | "asked">): AsyncGenerator<EventBatch> {
-    const { asked } = pace;
-    const isEarlier = (): boolean => pace.isHolding && pace.asked === asked;
+  async *meanwhile(throttle: Pick<ReadThrottle, "isBlocked" | "requested">): AsyncGenerator<EventBatch> {
+    const { requested: asked } = throttle;
+    const isEarlier = (): boolean => throttle.isBlocked && throttle.requested === asked;
     while (isEarlier()) {
       this.#held ??= await this.#stream.next(MEANWHILE_MS);
       if (!isEarlier()) return;

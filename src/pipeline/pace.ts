@@ -6,7 +6,7 @@
 import { sleep } from "../lib/async.ts";
 import { bsonBytes, type Chunk } from "../source/record.ts";
 
-export interface PaceSettings {
+export interface ThrottleSettings {
   /** Of BSON, over all that is read at once; undefined: as fast as it goes. */
   readonly bytesPerSecond: number | undefined;
   /** Where reading waits for the majority of a replica set; undefined: never. */
@@ -28,25 +28,25 @@ export interface Clock {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-export interface Pace {
+export interface ReadThrottle {
   /** Chunks may be so large that the rate holds. */
   readonly chunkBytes: number;
   /**
    * Every chunk that is waited for has yet to be asked of the server: what a change stream tells by now is older than
    * they will be.
    */
-  readonly isHolding: boolean;
+  readonly isBlocked: boolean;
   /** How many chunks have been asked for. */
-  readonly asked: number;
+  readonly requested: number;
   /** Resolves when a chunk of about so many bytes may be asked for; rejects with the signal's reason. */
-  turn(bytes: number, signal: AbortSignal): Promise<Turn>;
+  acquire(bytes: number, signal: AbortSignal): Promise<Permit>;
   /** The same chunks, each asked for in its turn. */
-  paced(chunks: AsyncIterable<Chunk>, signal: AbortSignal): AsyncGenerator<Chunk>;
+  throttled(chunks: AsyncIterable<Chunk>, signal: AbortSignal): AsyncGenerator<Chunk>;
 }
 
-export interface Turn {
+export interface Permit {
   /** The chunk has come, with so many bytes; none when it did not come. */
-  done(bytes: number): void;
+  release(bytes: number): void;
 }
 
 const LEAST_CHUNK = 64 * 1024;
@@ -60,22 +60,22 @@ const SHORTEST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 5_000;
 const TELL_EVERY_MS = 60_000;
 
-const REAL: Clock = { now: () => performance.now(), sleep };
+const SYSTEM_CLOCK: Clock = { now: () => performance.now(), sleep };
 
 /** The most that a chunk may have, so that any ten seconds hold the rate: a quarter of a second's worth. */
 export function chunkBytesAt(bytesPerSecond: number): number {
   return Math.max(LEAST_CHUNK, Math.floor(bytesPerSecond / CHUNK_SHARE));
 }
 
-export function createPace({ bytesPerSecond, lag }: PaceSettings, clock = REAL): Pace {
-  const bucket = bytesPerSecond === undefined ? undefined : new Bucket(bytesPerSecond / 1000, clock);
-  const gate = lag === undefined ? undefined : new Gate(lag, clock);
+export function createThrottle({ bytesPerSecond, lag }: ThrottleSettings, clock = SYSTEM_CLOCK): ReadThrottle {
+  const bucket = bytesPerSecond === undefined ? undefined : new TokenBucket(bytesPerSecond / 1000, clock);
+  const gate = lag === undefined ? undefined : new LagGate(lag, clock);
   const chunkBytes = bytesPerSecond === undefined ? Infinity : chunkBytesAt(bytesPerSecond);
   let waiting = 0;
   let outstanding = 0;
-  let asked = 0;
+  let requested = 0;
 
-  async function turn(bytes: number, signal: AbortSignal): Promise<Turn> {
+  async function acquire(bytes: number, signal: AbortSignal): Promise<Permit> {
     waiting += 1;
     try {
       await gate?.pass(signal);
@@ -84,9 +84,9 @@ export function createPace({ bytesPerSecond, lag }: PaceSettings, clock = REAL):
       waiting -= 1;
     }
     outstanding += 1;
-    asked += 1;
+    requested += 1;
     return {
-      done(came) {
+      release(came) {
         outstanding -= 1;
         bucket?.correct(came - bytes);
       },
@@ -94,19 +94,19 @@ export function createPace({ bytesPerSecond, lag }: PaceSettings, clock = REAL):
   }
   return {
     chunkBytes,
-    get isHolding() {
+    get isBlocked() {
       return waiting > 0 && outstanding === 0;
     },
-    get asked() {
-      return asked;
+    get requested() {
+      return requested;
     },
-    turn,
-    async *paced(chunks, signal) {
+    acquire,
+    async *throttled(chunks, signal) {
       const iterator = chunks[Symbol.asyncIterator]();
       let expected = Number.isFinite(chunkBytes) ? chunkBytes : 0;
       try {
         for (;;) {
-          const slot = await turn(expected, signal);
+          const permit = await acquire(expected, signal);
           let came = 0;
           try {
             const next = await iterator.next();
@@ -115,7 +115,7 @@ export function createPace({ bytesPerSecond, lag }: PaceSettings, clock = REAL):
             yield next.value;
             if (next.value.progress.done) return; // what would be waited for is the end
           } finally {
-            slot.done(came);
+            permit.release(came);
           }
           expected = came;
         }
@@ -127,7 +127,7 @@ export function createPace({ bytesPerSecond, lag }: PaceSettings, clock = REAL):
 }
 
 /** So many bytes per ms. Who takes some waits until those before it have been paid for. */
-class Bucket {
+class TokenBucket {
   readonly #rate: number;
   readonly #clock: Clock;
   /** When all that has been taken so far is paid for. */
@@ -140,11 +140,11 @@ class Bucket {
 
   async take(bytes: number, signal: AbortSignal): Promise<void> {
     const now = this.#clock.now();
-    const turn = Math.max(this.#paidAt, now - SLACK_MS);
-    this.#paidAt = turn + bytes / this.#rate;
-    if (turn <= now) return;
+    const start = Math.max(this.#paidAt, now - SLACK_MS);
+    this.#paidAt = start + bytes / this.#rate;
+    if (start <= now) return;
     try {
-      await this.#clock.sleep(turn - now, signal);
+      await this.#clock.sleep(start - now, signal);
     } catch (error) {
       this.correct(-bytes);
       throw error;
@@ -158,7 +158,7 @@ class Bucket {
 }
 
 /** Shut while the majority is too far behind. */
-class Gate {
+class LagGate {
   readonly #lag: LagSettings;
   readonly #clock: Clock;
   #askedAt = -Infinity;

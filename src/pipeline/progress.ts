@@ -2,11 +2,11 @@
 
 import type { CollectionProgress, EventBatch, Phase, Position, RangeProgress } from "../source/record.ts";
 
-export const NOWHERE: Position = { collections: {} };
+export const EMPTY_POSITION: Position = { collections: {} };
 
 /** A collection of which nothing has been read: one range over all keys. */
-export function fresh(uuid: string | null, phase: Phase): CollectionProgress {
-  return { uuid, phase, ranges: [{ rows: 0, done: false }] };
+export function notStarted(uuid: string | null, phase: Phase): CollectionProgress {
+  return { uuid, phase, ranges: [{ documents: 0, done: false }] };
 }
 
 export function withCollection(position: Position, name: string, progress: CollectionProgress): Position {
@@ -26,6 +26,6 @@ export function isAllLive(position: Position): boolean {
 }
 
 /** No documents: only where a run would go on. */
-export function newsOf(position: Position): EventBatch {
-  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, orders: [], position };
+export function positionOnly(position: Position): EventBatch {
+  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, sortKeys: [], position };
 }

@@ -16,7 +16,7 @@ import { setImmediate } from "node:timers/promises";
 
 import { MongotapError } from "../errors.ts";
 import { prefetch, settledWithin, sleep } from "../lib/async.ts";
-import { giveBack } from "../lib/give-back.ts";
+import { detach } from "../lib/give-back.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import { type Batch, bsonBytes, documentCount, type Position, type Source } from "../source/record.ts";
@@ -53,7 +53,7 @@ export interface PumpResult {
 const DRAIN_MS = 500;
 const READ_AHEAD = 1;
 /** Encoding takes longer than a round trip on a local network. */
-const LARGE = 256 * 1024;
+const LARGE_BATCH_BYTES = 256 * 1024;
 
 /** @throws MongotapError when the run cannot go on; what was written before is committed, except after sink errors. */
 export function pump(settings: PumpSettings): Promise<PumpResult> {
@@ -134,7 +134,7 @@ class Pump {
 
   async #write(batch: Batch): Promise<void> {
     // What asks for the next batch has been called, but is on the wire only when this thread has had a moment for it.
-    if (bsonBytes(batch.documents) > LARGE) await setImmediate();
+    if (bsonBytes(batch.documents) > LARGE_BATCH_BYTES) await setImmediate();
     const { bytes, segments, lines } = this.#s.encoder.encode(batch);
     if (bytes.length > 0) await this.#untilTaken((sink) => sink.write(bytes, segments));
     else if (this.#isQuiet) await this.#settle(); // else what fails in the background is not heard of for long
@@ -145,7 +145,7 @@ class Pump {
     this.#lines += documentCount(batch.documents);
     this.#pendingBytes += bytes.length;
     this.#s.onWritten(batch, lines, bytes.length);
-    if (batch.documents.encoded) giveBack(bytes); // a worker's: nobody writes into them again
+    if (batch.documents.encoded) detach(bytes); // a worker's: nobody writes into them again
   }
 
   #isTimeToCommit(): boolean {
@@ -180,13 +180,13 @@ class Pump {
 
   /** Resolves when the system has all bytes: what fails in the background is told before anything that comes of it. */
   #settle(): Promise<void> {
-    return this.#untilTaken((sink) => sink.settled());
+    return this.#untilTaken((sink) => sink.written());
   }
 
   /** A disk is waited for, a reader not for long when the run is to end. */
   #untilTaken(work: (sink: Sink) => Promise<void>): Promise<void> {
     const { sink, signal } = this.#s;
-    return this.#useSink(() => (sink.hasReader ? settledWithin(work(sink), signal, DRAIN_MS) : work(sink)));
+    return this.#useSink(() => (sink.mayBlock ? settledWithin(work(sink), signal, DRAIN_MS) : work(sink)));
   }
 
   /** After a failure in here the sink is not touched again. */
@@ -209,13 +209,13 @@ class Pump {
   async #waitOrGiveUp(error: unknown): Promise<void> {
     if (!(error instanceof MongotapError) || !error.retryable || !this.#sinkUsable) throw error;
     // A server that asks for patience is no reason to look for a mistake in the settings at once.
-    const isTolerable = this.#opened || error.leastWaitMs > 0;
+    const isTolerable = this.#opened || error.retryAfterMs > 0;
     if (!isTolerable || !this.#resumable) throw error;
     const now = this.#clock();
     this.#failingSince ??= now;
     if (now - this.#failingSince >= this.#s.retryForMs) throw error;
     this.#attempt += 1;
-    const waitMs = Math.max(error.leastWaitMs, backoffMs(this.#attempt, (this.#s.random ?? Math.random)()));
+    const waitMs = Math.max(error.retryAfterMs, backoffMs(this.#attempt, (this.#s.random ?? Math.random)()));
     this.#s.onRetry(error, waitMs);
     try {
       await sleep(waitMs, this.#s.signal);

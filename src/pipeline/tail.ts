@@ -1,7 +1,7 @@
 /** A change stream as a Source: its position first, then one batch for each reply. */
 
 import type { ClusterTime, EventBatch, EventStream, Source, StreamPosition } from "../source/record.ts";
-import { newsOf, NOWHERE } from "./progress.ts";
+import { positionOnly, EMPTY_POSITION } from "./progress.ts";
 
 export interface TailSettings {
   readonly open: (from: StreamPosition | undefined, signal: AbortSignal) => Promise<EventStream>;
@@ -15,7 +15,7 @@ export function tailSource(settings: TailSettings): Source {
   let target: ClusterTime | undefined; // outlives a reconnect: caught up with the beginning of the run
   return async function* tail(from, signal, limit) {
     await using stream = await settings.open(from?.stream, signal);
-    target ??= stream.newest;
+    target ??= stream.serverTime;
     yield heartbeat(stream);
     yield* follow(stream, { ...settings, target, limit });
   };
@@ -23,7 +23,7 @@ export function tailSource(settings: TailSettings): Source {
 
 /** News about the position and nothing else. */
 export function heartbeat(stream: EventStream): EventBatch {
-  return newsOf({ ...NOWHERE, stream: stream.position });
+  return positionOnly({ ...EMPTY_POSITION, stream: stream.position });
 }
 
 export interface FollowSettings {

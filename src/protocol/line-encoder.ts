@@ -1,11 +1,11 @@
 /** Batches to NDJSON: an envelope around each document, one buffer for all, and which lines belong to which collection. */
 
-import { ChangeEvent, ENDINGS } from "../codec/change-event.ts";
+import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
 import { MongotapError } from "../errors.ts";
-import { giveBack } from "../lib/give-back.ts";
+import { detach } from "../lib/give-back.ts";
 import { partOf } from "../lib/part-name.ts";
 import type { Segment } from "../sink/sink.ts";
 import { type Batch, type EncodedDocuments, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
@@ -67,7 +67,7 @@ class LineEncoder implements Encoder {
     this.#transcoder.load(batch.documents.bytes);
     if (batch.kind === "rows") this.#encodeRows(batch);
     else this.#encodeEvents(batch);
-    if (batch.documents.isOwn === true) giveBack(batch.documents.bytes);
+    if (batch.documents.ownsMemory === true) detach(batch.documents.bytes);
     const segments = this.#segments.close(this.#writer.length);
     return { bytes: this.#writer.view(), segments, lines: linesIn(segments) };
   }
@@ -78,7 +78,7 @@ class LineEncoder implements Encoder {
     return { bytes, segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ documents: { bytes, offsets }, namespace, at, part }: RowBatch): void {
+  #encodeRows({ documents: { bytes, offsets }, namespace, at, partition: part }: RowBatch): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
     const output = part === undefined ? name : partOf(name, part);
@@ -100,14 +100,14 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, orders }: EventBatch): void {
+  #encodeEvents({ documents: { bytes, offsets }, sortKeys }: EventBatch): void {
     const writer = this.#writer;
     const event = this.#event;
     for (const [i, offset] of offsets.entries()) {
       const begin = writer.length;
       event.read(bytes, offset);
       try {
-        if (!this.#envelope.writeEvent(writer, event, orders[i] ?? "")) {
+        if (!this.#envelope.writeEvent(writer, event, sortKeys[i] ?? "")) {
           this.#noteUnknown(event);
           continue;
         }
@@ -122,7 +122,7 @@ class LineEncoder implements Encoder {
   #noteUnknown(event: ChangeEvent): void {
     const { operation } = event;
     // What follows from an ending is decided elsewhere.
-    if (operationOf(event) !== undefined || ENDINGS.has(operation)) return;
+    if (operationOf(event) !== undefined || TERMINAL_OPERATIONS.has(operation)) return;
     this.#unknownEvents.set(operation, (this.#unknownEvents.get(operation) ?? 0) + 1);
   }
 

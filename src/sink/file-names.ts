@@ -40,7 +40,7 @@ export function filePathOf(target: string, options: FileNameOptions = {}): strin
 const PART_DIGITS = 4;
 
 /** The file for one part of what has the file at `path`: `shop.orders~0003.ndjson`. No name of a collection gives that. */
-export function partPathOf(path: string, part: number): string {
+export function partitionPathOf(path: string, part: number): string {
   return path.replace(/\.ndjson$/, `~${String(part).padStart(PART_DIGITS, "0")}.ndjson`);
 }
 

@@ -18,11 +18,11 @@ import { MongotapError } from "../errors.ts";
 import { wholeOf } from "../lib/part-name.ts";
 import { codeOf } from "../lib/system-error.ts";
 import { makeDirectory, syncNames } from "./directory.ts";
-import { refuseOlderParts } from "./older-parts.ts";
+import { rejectStalePartitions } from "./older-parts.ts";
 import { otherOutput, outputError, unknownFile } from "./output-errors.ts";
 import { OutputFile } from "./output-file.ts";
 import { openPipeSink } from "./pipe.ts";
-import { checkPlaces, namesWithin } from "./places.ts";
+import { assertUnchanged, outputPaths } from "./places.ts";
 import { recover } from "./recover.ts";
 import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
@@ -79,16 +79,16 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   if (isPipe ? options.marks.length > 0 : !options.marks.every(belongs)) throw otherOutput(path);
   if (isPipe) return await openPipeSink(path, found === "fifo", options.signal);
 
-  if (kind === "directory") checkPlaces(path, options.marks, options.targets);
+  if (kind === "directory") assertUnchanged(path, options.marks, options.targets);
   const marks = await recover(options.marks, options.seals);
   if (kind === "directory") await makeDirectory(path);
-  const nameOf = kind === "file" ? undefined : await namesWithin(path, options.targets);
+  const nameOf = kind === "file" ? undefined : await outputPaths(path, options.targets);
   const sink = new FileSink(options, path, nameOf, marks);
   try {
     const namespaces = kind === "file" ? [""] : (options.namespaces ?? []);
     const inspected = [];
     for (const namespace of namespaces) inspected.push(await sink.inspect(namespace));
-    if (kind === "directory" && options.isWhole === true) await refuseOlderParts(inspected.map((found) => found.path));
+    if (kind === "directory" && options.isWhole === true) await rejectStalePartitions(inspected.map((found) => found.path));
     for (const namespace of namespaces) await sink.require(namespace);
   } catch (error) {
     await sink[Symbol.asyncDispose]();
@@ -98,7 +98,7 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
 }
 
 class FileSink implements Sink {
-  readonly hasReader = false;
+  readonly mayBlock = false;
   readonly #options: FileSinkOptions;
   /** The file, or the directory. */
   readonly #root: string;
@@ -179,7 +179,7 @@ class FileSink implements Sink {
     }
   }
 
-  async settled(): Promise<void> {
+  async written(): Promise<void> {
     await this.#guarded(async () => this.#options.behind?.settled());
   }
 
@@ -190,14 +190,14 @@ class FileSink implements Sink {
     });
   }
 
-  async committed(): Promise<void> {
+  async onStateSaved(): Promise<void> {
     if (this.#options.seals) return;
     await this.#guarded(async () => {
       for (const file of this.#unnamed.splice(0)) await this.#giveName(file, false);
     });
   }
 
-  async seal(): Promise<readonly OutputMark[]> {
+  async finalize(): Promise<readonly OutputMark[]> {
     return await this.#guarded(async () => {
       const marks = await this.#flushAll();
       if (!this.#options.seals) return marks;

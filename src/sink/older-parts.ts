@@ -13,7 +13,7 @@ import { outputError } from "./output-errors.ts";
  * as a whole, would stay beside them: whoever reads the folder would have its documents twice.
  * @throws MongotapError `output` when there is one
  */
-export async function refuseOlderParts(paths: readonly string[]): Promise<void> {
+export async function rejectStalePartitions(paths: readonly string[]): Promise<void> {
   const own = new Set(paths);
   const wholes = new Set(paths.map(wholePathOf));
   for (const directory of new Set(paths.map((path) => dirname(path)))) {

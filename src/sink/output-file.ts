@@ -22,7 +22,7 @@ const TAIL = 1 << 16;
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
 /** Where the bytes of a file are. */
-export function placeOf(path: string, stage: { readonly partial?: OutputMark["partial"] }): string {
+export function currentPath(path: string, stage: { readonly partial?: OutputMark["partial"] }): string {
   return stage.partial === undefined ? path : `${path}.partial`;
 }
 
@@ -67,7 +67,7 @@ export class OutputFile {
 
   /** Where the bytes are now. */
   get place(): string {
-    return placeOf(this.#mark.path, this.#mark);
+    return currentPath(this.#mark.path, this.#mark);
   }
 
   /** Makes the file, empty; whatever is at its place is gone. `mode` is subject to the umask. */

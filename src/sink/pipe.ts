@@ -46,7 +46,7 @@ export async function openPipeSink(path: string, isFifo: boolean, signal?: Abort
 
 /** A sink that hands each write to `deliver`, and closes `handle` at the end. */
 export class PipeSink implements Sink {
-  readonly hasReader = true;
+  readonly mayBlock = true;
   readonly #name: string;
   readonly #deliver: Deliver;
   readonly #handle: FileHandle | undefined;
@@ -66,7 +66,7 @@ export class PipeSink implements Sink {
     await this.#pending;
   }
 
-  async settled(): Promise<void> {
+  async written(): Promise<void> {
     this.#throwIfFailed();
   }
 
@@ -75,9 +75,9 @@ export class PipeSink implements Sink {
     return [];
   }
 
-  async committed(): Promise<void> {}
+  async onStateSaved(): Promise<void> {}
 
-  async seal(): Promise<readonly OutputMark[]> {
+  async finalize(): Promise<readonly OutputMark[]> {
     return await this.flush();
   }
 

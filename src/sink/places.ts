@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { MongotapError } from "../errors.ts";
 import { wholeOf } from "../lib/part-name.ts";
 import { foldsCase } from "./directory.ts";
-import { type FileNameOptions, fileNameOf, filePathOf, partPathOf } from "./file-names.ts";
+import { type FileNameOptions, fileNameOf, filePathOf, partitionPathOf } from "./file-names.ts";
 import type { OutputMark } from "./sink.ts";
 
 type Targets = ReadonlyMap<string, string>;
@@ -13,7 +13,7 @@ type Targets = ReadonlyMap<string, string>;
  * Resolves to the path for each namespace in `directory`, which exists.
  * @throws MongotapError `config`, also the returned function, when two collections would share a file
  */
-export async function namesWithin(
+export async function outputPaths(
   directory: string,
   targets: Targets = new Map<string, string>(),
 ): Promise<(namespace: string) => string> {
@@ -38,7 +38,7 @@ export async function namesWithin(
  * Holds the `marks` of an earlier run against the targets of this one.
  * @throws MongotapError `state` when a collection would go on in another file than the one it began
  */
-export function checkPlaces(directory: string, marks: readonly OutputMark[], targets: Targets = new Map()): void {
+export function assertUnchanged(directory: string, marks: readonly OutputMark[], targets: Targets = new Map()): void {
   for (const { path, namespace = "" } of marks) {
     if (!targets.has(wholeOf(namespace).name)) continue;
     const [place = "", ...others] = [false, true].map((folds) =>
@@ -59,7 +59,7 @@ function pathIn(namespace: string, targets: Targets, options: FileNameOptions): 
   const { name, part } = wholeOf(namespace);
   const target = targets.get(name);
   const path = target === undefined ? fileNameOf(name, options) : filePathOf(target, options);
-  return part === undefined ? path : partPathOf(path, part);
+  return part === undefined ? path : partitionPathOf(path, part);
 }
 
 function shared(path: string, owner: string, namespace: string): MongotapError {

@@ -3,13 +3,13 @@
 import type { OutputMark, Segment, Sink } from "./sink.ts";
 
 /** Segments of `namespace` go to `aside`, all others to `main`. */
-export function withAside(main: Sink, aside: Sink, namespace: string): Sink {
+export function withQuarantine(main: Sink, aside: Sink, namespace: string): Sink {
   const both = async (step: (sink: Sink) => Promise<readonly OutputMark[]>): Promise<readonly OutputMark[]> => [
     ...(await step(main)),
     ...(await step(aside)),
   ];
   return {
-    hasReader: main.hasReader || aside.hasReader,
+    mayBlock: main.mayBlock || aside.mayBlock,
     async write(bytes: Uint8Array, segments: readonly Segment[]) {
       const isAside = (segment: Segment): boolean => segment.namespace === namespace;
       if (!segments.some(isAside)) return main.write(bytes, segments);
@@ -19,15 +19,15 @@ export function withAside(main: Sink, aside: Sink, namespace: string): Sink {
       );
       await aside.write(bytes, segments.filter(isAside));
     },
-    async settled() {
-      await main.settled();
-      await aside.settled();
+    async written() {
+      await main.written();
+      await aside.written();
     },
     flush: () => both((sink) => sink.flush()),
-    seal: () => both((sink) => sink.seal()),
-    async committed() {
-      await main.committed();
-      await aside.committed();
+    finalize: () => both((sink) => sink.finalize()),
+    async onStateSaved() {
+      await main.onStateSaved();
+      await aside.onStateSaved();
     },
     async [Symbol.asyncDispose]() {
       await main[Symbol.asyncDispose]();

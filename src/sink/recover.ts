@@ -10,7 +10,7 @@ import { MongotapError } from "../errors.ts";
 import { codeOf, reasonOf } from "../lib/system-error.ts";
 import { syncNames } from "./directory.ts";
 import { outputError } from "./output-errors.ts";
-import { placeOf, tailCrcOf } from "./output-file.ts";
+import { currentPath, tailCrcOf } from "./output-file.ts";
 import type { OutputMark } from "./sink.ts";
 
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
@@ -68,13 +68,13 @@ async function check(mark: OutputMark): Promise<Found> {
  */
 async function locate(mark: OutputMark): Promise<string> {
   const hasOwn = await exists(mark.path);
-  const hasPartial = mark.partial !== undefined && (await exists(placeOf(mark.path, mark)));
+  const hasPartial = mark.partial !== undefined && (await exists(currentPath(mark.path, mark)));
   if (hasPartial && hasOwn && mark.partial === "new") {
     throw unusable(`both ${mark.path} and ${mark.path}.partial exist, and the state knows only the second`);
   }
-  if (hasPartial) return placeOf(mark.path, mark);
+  if (hasPartial) return currentPath(mark.path, mark);
   if (hasOwn) return mark.path;
-  throw unusable(`${placeOf(mark.path, mark)} is missing: the state records ${mark.bytes} bytes, there are 0`);
+  throw unusable(`${currentPath(mark.path, mark)} is missing: the state records ${mark.bytes} bytes, there are 0`);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -90,7 +90,7 @@ async function exists(path: string): Promise<boolean> {
 async function cutBack({ mark, place, size }: Found, seals: boolean): Promise<OutputMark> {
   const { partial, ...named } = mark;
   const next: OutputMark = seals && partial !== undefined ? mark : named;
-  const target = placeOf(next.path, next);
+  const target = currentPath(next.path, next);
   try {
     if (size > mark.bytes) {
       const handle = await open(place, constants.O_RDWR | NO_FOLLOW);

@@ -3,7 +3,7 @@
 import type { Segment } from "./sink.ts";
 
 /** What is written to one output in one piece. */
-export interface Run {
+export interface ContiguousSlice {
   /** "" where all collections go to one output. */
   readonly namespace: string;
   readonly bytes: Uint8Array;
@@ -14,7 +14,7 @@ export interface Run {
  * One run for each collection (`apart`) or one for all, each with its segments in order. Neighbours are views into
  * `bytes`; only what is interleaved with other collections is copied.
  */
-export function gather(bytes: Uint8Array, segments: readonly Segment[], apart: boolean): Run[] {
+export function gather(bytes: Uint8Array, segments: readonly Segment[], apart: boolean): ContiguousSlice[] {
   const byNamespace = new Map<string, { spans: { begin: number; end: number }[]; lines: number }>();
   for (const { namespace, begin, end, lines } of segments) {
     const key = apart ? namespace : "";

@@ -33,7 +33,7 @@ export interface OutputMark {
 /** No two calls may be pending at the same time. After an error every further call fails with the same error. */
 export interface Sink extends AsyncDisposable {
   /** Somebody takes what is written, and may stop doing so: whoever is told to end waits for him no more than a moment. */
-  readonly hasReader: boolean;
+  readonly mayBlock: boolean;
   /**
    * Appends the segments of `bytes` in order. Resolves when `bytes` may be used again by the caller; says nothing
    * about durability.
@@ -45,7 +45,7 @@ export interface Sink extends AsyncDisposable {
    * Resolves when the system has taken every byte written so far: files may be written in the background.
    * @throws MongotapError as `write` does
    */
-  settled(): Promise<void>;
+  written(): Promise<void>;
   /**
    * Resolves when every byte written so far would survive: a power cut for files, our own end for a pipe.
    * Returns the marks that say so. Empty where an output cannot be cut back (a pipe, or files without a state).
@@ -55,10 +55,10 @@ export interface Sink extends AsyncDisposable {
    * To be called when the state holds the marks of the last `flush()` durably, never before that: files that are new
    * since then take their own names. Forgetting it costs a late name, calling it early costs the promise.
    */
-  committed(): Promise<void>;
+  onStateSaved(): Promise<void>;
   /**
    * Flushes, gives finished files their final names and returns the marks. The output is complete. Where files are
    * appended to by the next run (tail, capture) nothing is sealed, and `committed()` is due after the last save too.
    */
-  seal(): Promise<readonly OutputMark[]>;
+  finalize(): Promise<readonly OutputMark[]>;
 }

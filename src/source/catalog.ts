@@ -2,7 +2,7 @@
 
 import type { MongoClient } from "mongodb";
 
-import { explain } from "../connect/server-errors.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { nearest } from "../lib/nearest.ts";
 import { type Binding, bindingText, isBound } from "./bindings.ts";
@@ -30,7 +30,7 @@ export async function listDatabases(client: MongoClient): Promise<string[]> {
     const names = (reply["databases"] as { name: string }[]).map((d) => d.name);
     return names.filter((name) => !SERVER_DATABASES.has(name)).toSorted();
   } catch (error) {
-    throw explain(error, "cannot list the databases");
+    throw toMongotapError(error, "cannot list the databases");
   }
 }
 
@@ -46,7 +46,7 @@ export async function listCollections(client: MongoClient, db: string): Promise<
       .map((c) => infoOf(db, c as ListedCollection))
       .toSorted((a, b) => (a.namespace.collection < b.namespace.collection ? -1 : 1));
   } catch (error) {
-    throw explain(error, `cannot list the collections of ${db}`);
+    throw toMongotapError(error, `cannot list the collections of ${db}`);
   }
 }
 
@@ -147,6 +147,6 @@ export async function collectionUuid(client: MongoClient, { db, collection }: Na
       .toArray();
     return found ? infoOf(db, found).uuid : null;
   } catch (error) {
-    throw explain(error, `cannot look up ${db}.${collection}`);
+    throw toMongotapError(error, `cannot look up ${db}.${collection}`);
   }
 }

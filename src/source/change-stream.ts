@@ -7,16 +7,16 @@
 import type { MongoClient } from "mongodb";
 
 import { ChangeEvent } from "../codec/change-event.ts";
-import { explain } from "../connect/server-errors.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { type Binding, bindingText, isBound, nameToNamespace, streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { BEGINNING, isoOf, later, tickBefore } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
-import { findEndings } from "./ending.ts";
+import { findTerminalEvents } from "./ending.ts";
 import { readServerTime } from "./oplog.ts";
 import { checkNotFromTheFuture, checkTimeOfToken } from "./position-checks.ts";
-import { headOf, type Moment, momentOf, restOf, surveyOf } from "./event-batch.ts";
+import { headOf, type EventTime, eventTimeOf, restOf, scanEvents } from "./event-batch.ts";
 import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
@@ -60,17 +60,17 @@ export class ChangeStream implements EventStream {
   #invalidate: string | undefined;
   /** One more reply is asked for before the run ends: the position shall stand behind the invalidate. */
   #invalidateDue = false;
-  readonly openedAt: ClusterTime;
-  readonly newest: ClusterTime;
+  readonly startsAfter: ClusterTime;
+  readonly serverTime: ClusterTime;
 
-  private constructor(opening: Opening, reply: CursorReply, newest: ClusterTime | undefined) {
+  private constructor(opening: Opening, reply: CursorReply, serverTime: ClusterTime | undefined) {
     this.#opening = opening;
     const before = resumeOf(opening.from);
     this.#position = before ?? { token: "", resume: "resumeAfter", time: BEGINNING, sequence: 0 };
     this.#committed = reply.operationTime ?? BEGINNING;
-    this.newest = newest ?? this.#committed;
+    this.serverTime = serverTime ?? this.#committed;
     this.#advance(reply, this.#position);
-    this.openedAt = later(this.#committed, this.#beginning());
+    this.startsAfter = later(this.#committed, this.#beginning());
     // A stream that starts behind an invalidate must be re-opened with startAfter until it has moved on.
     if (before && this.#position.token === before.token) this.#position = before;
     this.#opened = this.#position.token;
@@ -95,7 +95,7 @@ export class ChangeStream implements EventStream {
     } catch (error) {
       await cursor[Symbol.asyncDispose]();
       signal.throwIfAborted();
-      throw explain(error, "cannot open the change stream", { open: resumed !== undefined, since: sinceOf(from) });
+      throw toMongotapError(error, "cannot open the change stream", { open: resumed !== undefined, since: sinceOf(from) });
     }
   }
 
@@ -134,7 +134,7 @@ export class ChangeStream implements EventStream {
       return this.#toBatch(reply);
     } catch (error) {
       this.#opening.signal.throwIfAborted();
-      throw explain(error, "cannot read the change stream", { since: sinceOf(this.#position) });
+      throw toMongotapError(error, "cannot read the change stream", { since: sinceOf(this.#position) });
     }
   }
 
@@ -155,13 +155,13 @@ export class ChangeStream implements EventStream {
     this.#drained = reply.documents.offsets.length === 0 && !this.#splits.isOpen;
     const joined = settings.splitLargeEvents ? this.#splits.join(reply.documents) : reply.documents;
     const documents = this.#withoutInvalidate(joined);
-    const survey = surveyOf(this.#event, documents, before);
-    const { orders } = survey;
-    const { ends, fatal } = findEndings(this.#event, documents, survey, settings.bindings);
+    const survey = scanEvents(this.#event, documents, before);
+    const { sortKeys } = survey;
+    const { ends, fatal } = findTerminalEvents(this.#event, documents, survey, settings.bindings);
     this.#ended ??= fatal?.error;
     this.#invalidateDue = fatal?.invalidateDue === true && this.#opening.scope !== "cluster";
-    const all: EventBatch = { kind: "events", documents, orders, ends, position: { collections: {}, stream: before } };
-    const count = fatal?.count ?? orders.length;
+    const all: EventBatch = { kind: "events", documents, sortKeys, ends, position: { collections: {}, stream: before } };
+    const count = fatal?.count ?? sortKeys.length;
     // What the server's own token says of a reply is behind all that is in it.
     if (count < joined.offsets.length || this.#splits.isOpen) {
       const cut = count === 0 ? all : this.#headOf(all, count);
@@ -169,8 +169,8 @@ export class ChangeStream implements EventStream {
       this.#position = must(cut.position.stream, "the position of a cut batch");
       return this.#wanted(cut);
     }
-    const last = orders.at(-1);
-    this.#advance(reply, last === undefined ? before : momentOf(last));
+    const last = sortKeys.at(-1);
+    this.#advance(reply, last === undefined ? before : eventTimeOf(last));
     if (fatal?.invalidated) this.#position = { ...this.#position, resume: "startAfter" };
     return this.#wanted({ ...all, position: { collections: {}, stream: this.#position } });
   }
@@ -203,12 +203,12 @@ export class ChangeStream implements EventStream {
     return {
       ...batch,
       documents: { bytes, offsets: offsets.filter((_, i) => kept[i]) },
-      orders: batch.orders.filter((_, i) => kept[i]),
+      sortKeys: batch.sortKeys.filter((_, i) => kept[i]),
     };
   }
 
   /** Moves to the post-batch resume token, which may be far ahead of the last event, or stand alone. */
-  #advance(reply: CursorReply, last: Moment): void {
+  #advance(reply: CursorReply, last: EventTime): void {
     const token = reply.postBatchResumeToken;
     if (!token) {
       throw new MongotapError(

@@ -100,7 +100,7 @@ function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
     offsets.push(next);
     next += length;
   }
-  return { bytes, offsets, isOwn: true };
+  return { bytes, offsets, ownsMemory: true };
 }
 
 function collectionOf(ns: string): string {

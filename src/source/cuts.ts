@@ -2,13 +2,13 @@
 
 import type { MongoClient } from "mongodb";
 
-import { explain } from "../connect/server-errors.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { keyOf } from "./bson-key.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { type ClusterTime, nameOf, type Namespace, type RangeProgress } from "./record.ts";
 import { boundsOf } from "./snapshot.ts";
 
-export interface Cut {
+export interface SplitPoint {
   /** The key that stands behind so many others; undefined where the range has no more than that. */
   readonly key: string | undefined;
   /** The server's last operation as of this answer; standalone servers tell none. */
@@ -20,13 +20,13 @@ export interface Cut {
  * Takes time in proportion to `count`: about a second for five million keys.
  * @throws MongotapError `connect`, `auth`
  */
-export async function findCut(
+export async function findSplitPoint(
   client: MongoClient,
   namespace: Namespace,
   range: RangeProgress,
   count: number,
   signal: AbortSignal,
-): Promise<Cut> {
+): Promise<SplitPoint> {
   const reply = await run(client, namespace, signal, {
     ...boundsOf(range),
     projection: { _id: 1 },
@@ -45,21 +45,21 @@ export async function findCut(
  * give the same keys.
  * @throws MongotapError `connect`, `auth`
  */
-export async function cutEvenly(
+export async function splitEvenly(
   client: MongoClient,
   namespace: Namespace,
-  { parts, count }: { readonly parts: number; readonly count: number },
+  { partitions, count }: { readonly partitions: number; readonly count: number },
   signal: AbortSignal,
 ): Promise<string[]> {
   const keys: string[] = [];
-  let range: RangeProgress = { rows: 0, done: false };
-  while (keys.length < parts - 1) {
-    const [before, behind] = [keys.length, keys.length + 1].map((cut) => Math.floor((cut * count) / parts));
+  let range: RangeProgress = { documents: 0, done: false };
+  while (keys.length < partitions - 1) {
+    const [before, behind] = [keys.length, keys.length + 1].map((cut) => Math.floor((cut * count) / partitions));
     const step = Math.max(1, (behind ?? 0) - (before ?? 0));
-    const { key } = await findCut(client, namespace, range, step, signal);
+    const { key } = await findSplitPoint(client, namespace, range, step, signal);
     if (key === undefined) break;
     keys.push(key);
-    range = { from: key, rows: 0, done: false };
+    range = { from: key, documents: 0, done: false };
   }
   return keys;
 }
@@ -69,7 +69,7 @@ export async function documentsIn(client: MongoClient, { db, collection }: Names
   try {
     return Number((await client.db(db).command({ count: collection }))["n"]);
   } catch (error) {
-    throw explain(error, `cannot count ${db}.${collection}`);
+    throw toMongotapError(error, `cannot count ${db}.${collection}`);
   }
 }
 
@@ -85,6 +85,6 @@ async function run(
     return parseCursorReply(await client.db(namespace.db).command(command, { raw: true, signal }));
   } catch (error) {
     signal.throwIfAborted();
-    throw explain(error, `cannot read ${nameOf(namespace)}`);
+    throw toMongotapError(error, `cannot read ${nameOf(namespace)}`);
   }
 }

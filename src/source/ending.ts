@@ -4,16 +4,16 @@ import type { ChangeEvent } from "../codec/change-event.ts";
 import { MongotapError, must } from "../errors.ts";
 import type { Binding } from "./bindings.ts";
 import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
-import type { Survey } from "./event-batch.ts";
+import type { EventScan } from "./event-batch.ts";
 import type { CollectionEnd, Documents } from "./record.ts";
 
-export interface Endings {
+export interface TerminalEvents {
   readonly ends: readonly CollectionEnd[];
   /** Set where the run ends as well: a collection that was bound by its name, a database, the stream itself. */
-  readonly fatal: FatalEnding | undefined;
+  readonly fatal: FatalInvalidation | undefined;
 }
 
-export interface FatalEnding {
+export interface FatalInvalidation {
   /** How many events of the batch belong to the run that ends; what comes after is left for the next run. */
   readonly count: number;
   readonly invalidated: boolean;
@@ -26,12 +26,12 @@ export interface FatalEnding {
  * The endings among the events of a batch, up to the first fatal one and the events that belong to it (a dropped
  * database is told as one drop for each collection, then dropDatabase, then invalidate).
  */
-export function findEndings(
+export function findTerminalEvents(
   event: ChangeEvent,
   { bytes, offsets }: Documents,
-  { orders, endings }: Survey,
+  { sortKeys, terminal: endings }: EventScan,
   bindings: readonly Binding[],
-): Endings {
+): TerminalEvents {
   const ends: CollectionEnd[] = [];
   let reason: string | undefined;
   let count = 0;
@@ -42,7 +42,7 @@ export function findEndings(
     if (reason !== undefined && i !== previous + 1) break; // something else came between
     previous = i;
     event.read(bytes, must(offsets[i], "an ending"));
-    ends.push(...endsWith(event, orders[i] ?? "", bindings));
+    ends.push(...endsWith(event, sortKeys[i] ?? "", bindings));
     const found = reasonOf(event, bindings);
     if (found === undefined) continue;
     count = i + 1;
@@ -60,11 +60,11 @@ export function findEndings(
 }
 
 function endsWith(event: ChangeEvent, order: string, bindings: readonly Binding[]): CollectionEnd[] {
-  if (event.operation === "drop") return [{ name: event.namespace, how: "gone", order }];
+  if (event.operation === "drop") return [{ name: event.namespace, how: "gone", sortKey: order }];
   if (event.operation !== "rename") return [];
-  const gone: CollectionEnd = { name: event.namespace, how: "gone", order };
+  const gone: CollectionEnd = { name: event.namespace, how: "gone", sortKey: order };
   const isWatched = isBound(bindings, nameToNamespace(event.renamedTo));
-  return isWatched ? [gone, { name: event.renamedTo, how: "replaced", order }] : [gone];
+  return isWatched ? [gone, { name: event.renamedTo, how: "replaced", sortKey: order }] : [gone];
 }
 
 /** Why the run ends with this event; undefined for collections that are only bound as part of their database. */

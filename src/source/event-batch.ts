@@ -1,47 +1,47 @@
 /** Batches of change events: their order, and how one is cut into two without losing the position between them. */
 
-import { ChangeEvent, ENDINGS } from "../codec/change-event.ts";
+import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
 import { readClusterTime } from "./cluster-time.ts";
 import type { ClusterTime, Documents, EventBatch, StreamPosition } from "./record.ts";
 
 /** A cluster time, and how many events of exactly that time have come. */
-export interface Moment {
+export interface EventTime {
   readonly time: ClusterTime;
   readonly sequence: number;
 }
 
 /** Sorts by commit order: 16 hex digits of cluster time, 8 of the count within that time. */
-function orderOf({ time, sequence }: Moment): string {
+function sortKeyOf({ time, sequence }: EventTime): string {
   return time + sequence.toString(16).padStart(8, "0");
 }
 
-export function momentOf(order: string): Moment {
+export function eventTimeOf(order: string): EventTime {
   return { time: order.slice(0, 16), sequence: Number.parseInt(order.slice(16), 16) };
 }
 
 /** What one walk over the events of a reply tells. */
-export interface Survey {
+export interface EventScan {
   /** Of each event, counted on from the moment before. */
-  readonly orders: readonly string[];
+  readonly sortKeys: readonly string[];
   /** Which of them, by index, say that something has ended: few batches have any. */
-  readonly endings: readonly number[];
+  readonly terminal: readonly number[];
 }
 
-export function surveyOf(event: ChangeEvent, { bytes, offsets }: Documents, before: Moment): Survey {
+export function scanEvents(event: ChangeEvent, { bytes, offsets }: Documents, before: EventTime): EventScan {
   let { time, sequence } = before;
   const endings: number[] = [];
-  const orders = offsets.map((offset, i) => {
+  const sortKeys = offsets.map((offset, i) => {
     event.read(bytes, offset);
-    if (ENDINGS.has(event.operation)) endings.push(i);
+    if (TERMINAL_OPERATIONS.has(event.operation)) endings.push(i);
     const { clusterTime } = event.slots;
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;
     time = at;
-    return orderOf({ time, sequence });
+    return sortKeyOf({ time, sequence });
   });
-  return { orders, endings };
+  return { sortKeys, terminal: endings };
 }
 
 /**
@@ -56,16 +56,16 @@ export function headOf(batch: EventBatch, count: number, filter: readonly string
   const stream: StreamPosition = {
     token: toText(bytes.subarray(begin, end)),
     resume: event.operation === "invalidate" ? "startAfter" : "resumeAfter",
-    ...momentOf(must(batch.orders[count - 1], "its order")),
+    ...eventTimeOf(must(batch.sortKeys[count - 1], "its order")),
     filter,
   };
-  const orders = batch.orders.slice(0, count);
-  const last = must(orders.at(-1), "its order");
+  const sortKeys = batch.sortKeys.slice(0, count);
+  const last = must(sortKeys.at(-1), "its order");
   return {
     kind: "events",
     documents: { bytes, offsets: offsets.slice(0, count) },
-    orders,
-    ends: batch.ends?.filter((ending) => ending.order <= last) ?? [],
+    sortKeys,
+    ends: batch.ends?.filter((ending) => ending.sortKey <= last) ?? [],
     position: { ...batch.position, stream },
   };
 }
@@ -73,8 +73,8 @@ export function headOf(batch: EventBatch, count: number, filter: readonly string
 /** The events behind the first `count`. */
 export function restOf(batch: EventBatch, count: number): EventBatch {
   const { bytes, offsets } = batch.documents;
-  const orders = batch.orders.slice(count);
-  const first = must(orders[0], "the rest of the cut");
-  const ends = batch.ends?.filter((ending) => ending.order >= first) ?? [];
-  return { ...batch, documents: { bytes, offsets: offsets.slice(count) }, orders, ends };
+  const sortKeys = batch.sortKeys.slice(count);
+  const first = must(sortKeys[0], "the rest of the cut");
+  const ends = batch.ends?.filter((ending) => ending.sortKey >= first) ?? [];
+  return { ...batch, documents: { bytes, offsets: offsets.slice(count) }, sortKeys, ends };
 }

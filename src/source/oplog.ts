@@ -3,7 +3,7 @@
 import type { Document, MongoClient } from "mongodb";
 import { Timestamp } from "mongodb";
 
-import { explain, serverCodeOf } from "../connect/server-errors.ts";
+import { toMongotapError, serverCodeOf } from "../connect/server-errors.ts";
 import { clusterTimeOf } from "./cluster-time.ts";
 import type { ClusterTime } from "./record.ts";
 
@@ -25,7 +25,7 @@ export async function readOplogWindow(client: MongoClient): Promise<OplogWindow 
   } catch (error) {
     const code = serverCodeOf(error);
     if (code !== undefined && NOT_FOR_US.has(code)) return undefined;
-    throw explain(error, "cannot read the oplog");
+    throw toMongotapError(error, "cannot read the oplog");
   }
 }
 
@@ -43,7 +43,7 @@ export async function readServerTime(client: MongoClient): Promise<ClusterTime |
     const time: unknown = reply["operationTime"];
     return time instanceof Timestamp ? clusterTimeOf(time) : undefined;
   } catch (error) {
-    throw explain(error, "cannot ask the server for its time");
+    throw toMongotapError(error, "cannot ask the server for its time");
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { inOrder, prefetch } from "../lib/async.ts";
-import { type Cut, findCut } from "./cuts.ts";
+import { type SplitPoint, findSplitPoint } from "./cuts.ts";
 import {
   bsonBytes,
   type Chunk,
@@ -17,7 +17,7 @@ import {
 import { countFor, readRange, type SnapshotSettings } from "./snapshot.ts";
 
 /** A closed range, or the end of an open one, that is read at once. */
-export interface Piece {
+export interface SubRange {
   readonly namespace: Namespace;
   readonly capped: boolean;
   readonly range: RangeProgress;
@@ -28,31 +28,31 @@ export interface Piece {
   readonly notBefore: ClusterTime | undefined;
 }
 
-export interface PieceReader {
+export interface SubRangeReader {
   /** How many pieces are worth being read at once. */
   readonly width: number;
   /** Yields the chunks of a piece. @throws MongotapError as readRange does */
-  read(piece: Piece, signal: AbortSignal): AsyncIterable<Chunk>;
+  read(subRange: SubRange, signal: AbortSignal): AsyncIterable<Chunk>;
 }
 
-export interface PieceSettings extends SnapshotSettings {
-  readonly reader: PieceReader;
-  readonly pace: {
+export interface SubRangeSettings extends SnapshotSettings {
+  readonly reader: SubRangeReader;
+  readonly throttle: {
     /** Resolves when about so many bytes of BSON may be asked for (pipeline/pace.ts). */
-    turn(bytes: number, signal: AbortSignal): Promise<Turn>;
+    acquire(bytes: number, signal: AbortSignal): Promise<Permit>;
   };
 }
 
-interface Turn {
+interface Permit {
   /** All has come and was taken, with so many bytes. */
-  done(bytes: number): void;
+  release(bytes: number): void;
 }
 
 /** Reads pieces over the connections of this very thread. */
 export function localReader(
   settings: Pick<SnapshotSettings, "client" | "standalone" | "chunkBytes">,
   width: number,
-): PieceReader {
+): SubRangeReader {
   return {
     width,
     read({ namespace, capped, range, expected, at, notBefore }, signal) {
@@ -65,12 +65,12 @@ export function localReader(
  * Yields the chunks of one range behind `progress`, until its end. What is small is read as it comes.
  * @throws MongotapError `connect`, `auth`, `data`
  */
-export async function* readInPieces(
-  settings: PieceSettings,
+export async function* readInSubRanges(
+  settings: SubRangeSettings,
   progress: RangeProgress,
   signal: AbortSignal,
 ): AsyncGenerator<Chunk> {
-  const turn = await settings.pace.turn(FIRST_CHUNK_BYTES, signal);
+  const permit = await settings.throttle.acquire(FIRST_CHUNK_BYTES, signal);
   let came = 0;
   let plan: Plan | undefined;
   try {
@@ -81,7 +81,7 @@ export async function* readInPieces(
       break;
     }
   } finally {
-    turn.done(came);
+    permit.release(came);
   }
   if (plan !== undefined) yield* readRest(settings, plan, signal);
 }
@@ -89,27 +89,27 @@ export async function* readInPieces(
 /** A guess, until it has come. */
 const FIRST_CHUNK_BYTES = 64 * 1024;
 
-async function* readRest({ reader }: PieceSettings, plan: Plan, signal: AbortSignal): AsyncGenerator<Chunk> {
+async function* readRest({ reader }: SubRangeSettings, plan: Plan, signal: AbortSignal): AsyncGenerator<Chunk> {
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
   const read = async function* (planned: Planned): AsyncGenerator<readonly [Planned, Chunk]> {
     let came = 0;
     try {
-      for await (const chunk of prefetch(reader.read(planned.piece, ended), 1)) {
+      for await (const chunk of prefetch(reader.read(planned.subRange, ended), 1)) {
         came += bsonBytes(chunk.documents);
         yield [planned, chunk];
       }
     } finally {
-      planned.turn.done(came);
+      planned.permit.release(came);
     }
   };
   let at = plan.begin;
   try {
-    for await (const [{ isLast }, chunk] of inOrder(plan.pieces(ended), reader.width, read)) {
+    for await (const [{ isLast }, chunk] of inOrder(plan.subRanges(ended), reader.width, read)) {
       plan.weigh(chunk);
       const { last = at.last, done } = chunk.progress;
-      const rows = at.rows + documentCount(chunk.documents);
-      at = { ...at, rows, done: isLast && done, ...(last === undefined ? {} : { last }) };
+      const rows = at.documents + documentCount(chunk.documents);
+      at = { ...at, documents: rows, done: isLast && done, ...(last === undefined ? {} : { last }) };
       yield { ...chunk, progress: at };
     }
   } finally {
@@ -118,25 +118,25 @@ async function* readRest({ reader }: PieceSettings, plan: Plan, signal: AbortSig
 }
 
 interface Planned {
-  readonly piece: Piece;
+  readonly subRange: SubRange;
   readonly isLast: boolean;
-  readonly turn: Turn;
+  readonly permit: Permit;
 }
 
 /** Cuts what has not been handed out yet, going by what the last documents weighed. */
 class Plan {
   /** Behind the first chunk. */
   readonly begin: RangeProgress;
-  readonly #settings: PieceSettings;
+  readonly #settings: SubRangeSettings;
   #rest: RangeProgress;
   /** No piece is read at a time before that of the piece before it: a change stream cannot go back. */
   #time: ClusterTime | undefined;
   #documentBytes = 1_000;
 
-  constructor(settings: PieceSettings, first: Chunk) {
+  constructor(settings: SubRangeSettings, first: Chunk) {
     this.#settings = settings;
     this.begin = first.progress;
-    this.#rest = { ...first.progress, rows: 0 };
+    this.#rest = { ...first.progress, documents: 0 };
     this.#time = settings.notBefore === undefined || !first.exact ? undefined : first.at;
     this.weigh(first);
   }
@@ -146,22 +146,22 @@ class Plan {
     if (count > 0) this.#documentBytes = bsonBytes(documents) / count;
   }
 
-  async *pieces(signal: AbortSignal): AsyncGenerator<Planned> {
+  async *subRanges(signal: AbortSignal): AsyncGenerator<Planned> {
     const { client, info, chunkBytes } = this.#settings;
     for (let isLast = false; !isLast;) {
       const expected = countFor(chunkBytes, this.#documentBytes);
       // In its turn, so that the time at which a piece is read is not before what was told while it had to wait.
-      const turn = await this.#settings.pace.turn(Math.ceil(expected * this.#documentBytes), signal);
-      const cut = await findCut(client, info.namespace, this.#rest, expected, signal).catch((error: unknown) => {
-        turn.done(0);
+      const permit = await this.#settings.throttle.acquire(Math.ceil(expected * this.#documentBytes), signal);
+      const cut = await findSplitPoint(client, info.namespace, this.#rest, expected, signal).catch((error: unknown) => {
+        permit.release(0);
         throw error;
       });
       isLast = cut.key === undefined;
-      yield { piece: this.#piece(cut, expected), isLast, turn };
+      yield { subRange: this.#subRange(cut, expected), isLast, permit };
     }
   }
 
-  #piece({ key, operationTime = "" }: Cut, expected: number): Piece {
+  #subRange({ key, operationTime = "" }: SplitPoint, expected: number): SubRange {
     const { info, notBefore } = this.#settings;
     if (this.#time !== undefined && operationTime > this.#time) this.#time = operationTime;
     const range = key === undefined ? this.#rest : { ...this.#rest, to: key };

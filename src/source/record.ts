@@ -25,7 +25,7 @@ export interface Documents {
   /** Where in `bytes` each document begins; its length is its own first int32. */
   readonly offsets: readonly number[];
   /** Nothing else refers to the memory of `bytes`: who has encoded them may give it back (lib/give-back.ts). */
-  readonly isOwn?: boolean;
+  readonly ownsMemory?: boolean;
   /** Set where a worker has encoded the documents already: `bytes` and `offsets` are empty then. */
   readonly encoded?: EncodedDocuments;
 }
@@ -62,7 +62,7 @@ export interface RowBatch {
   readonly kind: "rows";
   readonly namespace: Namespace;
   /** Which part of the collection they are of, where each part has a file of its own (--split). */
-  readonly part?: number;
+  readonly partition?: number;
   readonly documents: Documents;
   /** The time at which these documents are true. */
   readonly at: ClusterTime;
@@ -75,7 +75,7 @@ export interface EventBatch {
   readonly kind: "events";
   readonly documents: Documents;
   /** For each event a string that sorts in commit order, also against the rows of a backfill. */
-  readonly orders: readonly string[];
+  readonly sortKeys: readonly string[];
   /** Watched collections that came to an end with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
@@ -90,7 +90,7 @@ export interface CollectionEnd {
   readonly name: string;
   readonly how: "gone" | "replaced";
   /** The order of the event that told of it. */
-  readonly order: string;
+  readonly sortKey: string;
 }
 
 export type Batch = RowBatch | EventBatch;
@@ -115,11 +115,11 @@ export interface RangeProgress {
   /** Exclusive; absent: to the highest key. */
   readonly to?: string;
   /** Which of the ranges of its collection it is, where each has an output of its own. */
-  readonly part?: number;
+  readonly partition?: number;
   /** The last key that has been written. */
   readonly last?: string;
   readonly done: boolean;
-  readonly rows: number;
+  readonly documents: number;
 }
 
 /** The phases in the life of a captured collection; see pipeline/capture.ts. */
@@ -153,9 +153,9 @@ export interface Chunk {
 export interface EventStream extends AsyncDisposable {
   readonly position: StreamPosition;
   /** What has happened up to this time may not be told: copies that go with the stream must not be older. */
-  readonly openedAt: ClusterTime;
+  readonly startsAfter: ClusterTime;
   /** The server's own last operation at that time: ahead of the majority while other members lag or are gone. */
-  readonly newest: ClusterTime;
+  readonly serverTime: ClusterTime;
   /** Whether every event up to and including `time` has been returned. Never while `next` has an end to tell. */
   hasPassed(time: ClusterTime): boolean;
   /**

@@ -8,7 +8,7 @@
 
 import type { MongoClient } from "mongodb";
 
-import { explain, serverCodeOf } from "../connect/server-errors.ts";
+import { toMongotapError, serverCodeOf } from "../connect/server-errors.ts";
 import type { CollectionInfo, Measured } from "./catalog.ts";
 import { nameOf } from "./record.ts";
 
@@ -131,6 +131,6 @@ async function read(
     const code = serverCodeOf(error);
     if (code === TIME_IS_OVER || (code !== undefined && isTimeOver())) return { ...found, cut: "time", isEnd: false };
     if (code !== undefined && isOptional) return { ...found, cut: null, isEnd: false };
-    throw explain(error, `cannot read ${nameOf(info.namespace)}`);
+    throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
   }
 }

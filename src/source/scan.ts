@@ -5,7 +5,7 @@
 
 import { Long } from "mongodb";
 
-import { explain } from "../connect/server-errors.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { BEGINNING } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { type Chunk, nameOf, type RangeProgress } from "./record.ts";
@@ -25,7 +25,7 @@ export async function* scanWhole(
       return parseCursorReply(await client.db(db).command(command, { session, raw: true, signal }));
     } catch (error) {
       signal.throwIfAborted();
-      throw explain(error, `cannot read ${nameOf(info.namespace)}`);
+      throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
     }
   };
   const capped = Number.isFinite(limit) ? { limit } : {};
@@ -34,7 +34,7 @@ export async function* scanWhole(
   for (let rows = 0; ;) {
     rows += reply.documents.offsets.length;
     const done = reply.id === 0n;
-    const progress: RangeProgress = { rows, done };
+    const progress: RangeProgress = { documents: rows, done };
     batchSize = nextCount(reply.documents, batchSize, chunkBytes); // now: their memory may be given back
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
     if (done) return;

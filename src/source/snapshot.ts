@@ -9,7 +9,7 @@
 
 import { Long, MaxKey, type MongoClient } from "mongodb";
 
-import { explain, serverCodeOf, SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE } from "../connect/server-errors.ts";
+import { toMongotapError, serverCodeOf, SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
@@ -39,7 +39,7 @@ const SMALL_CHUNK = 1024 * 1024;
 /** What is reckoned with before the first document has come, where it must not be too much. */
 const UNKNOWN_BYTES = 16 * 1024;
 /** How long the server may wait for its majority to reach the time of a read. */
-const PATIENCE = { maxTimeMS: 60_000 };
+const MAX_TIME = { maxTimeMS: 60_000 };
 /** A fresh collection or index has no snapshot for a moment. */
 const SNAPSHOT_ATTEMPTS = 20;
 
@@ -79,8 +79,8 @@ async function readChunk(
   const end = offsets.at(-1);
   if (end !== undefined) {
     const last = keyOf(bytes, end);
-    const done = last === MAX_KEY || (reply.isWhole && documents === reply.documents);
-    return toChunk(settings, reply, documents, { ...at, last, rows: at.rows + offsets.length, done });
+    const done = last === MAX_KEY || (reply.hasNoMore && documents === reply.documents);
+    return toChunk(settings, reply, documents, { ...at, last, documents: at.documents + offsets.length, done });
   }
   if (at.to !== undefined) return toChunk(settings, reply, documents, { ...at, done: true });
   const final = await find(settings, { filter: { _id: new MaxKey() } }, signal);
@@ -89,13 +89,13 @@ async function readChunk(
     settings,
     final,
     final.documents,
-    found === 0 ? { ...at, done: true } : { ...at, last: MAX_KEY, rows: at.rows + found, done: true },
+    found === 0 ? { ...at, done: true } : { ...at, last: MAX_KEY, documents: at.documents + found, done: true },
   );
 }
 
 interface Found extends CursorReply {
   /** Nothing of the range is left behind these documents. */
-  readonly isWhole: boolean;
+  readonly hasNoMore: boolean;
 }
 
 /** The documents behind the one that we stand at. */
@@ -107,7 +107,7 @@ async function findBehind(
 ): Promise<Found> {
   const reply = await find(settings, rangeCommand(at, size), signal);
   const documents = withoutRepeated(reply.documents, at.last);
-  if (documents.offsets.length > 0 || reply.isWhole || reply.documents.offsets.length === 0)
+  if (documents.offsets.length > 0 || reply.hasNoMore || reply.documents.offsets.length === 0)
     return { ...reply, documents };
   // Nothing but the repeated one: the end, or it left no room for the next in a reply of 16 MB. Keys have room.
   const keys = await find(settings, { ...rangeCommand(at, 1), projection: { _id: 1 } }, signal);
@@ -185,7 +185,7 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
     try {
-      const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : PATIENCE) };
+      const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : MAX_TIME) };
       const db = client.db(info.namespace.db);
       const reply = parseCursorReply(await db.command({ ...command, ...reading }, { raw: true, signal }));
       if (at === undefined && isOlder(settings, reply)) {
@@ -194,12 +194,12 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
       }
       checkNotOlder(settings, reply);
       if (reply.id !== 0n) killCursor(settings, reply.id);
-      return { ...reply, isWhole: !singleBatch && reply.id === 0n };
+      return { ...reply, hasNoMore: !singleBatch && reply.id === 0n };
     } catch (error) {
       signal.throwIfAborted();
       const code = serverCodeOf(error);
       const again = code === SNAPSHOT_UNAVAILABLE || (code === SNAPSHOT_TOO_OLD && settings.at === undefined);
-      if (!again || attempt === SNAPSHOT_ATTEMPTS) throw explain(error, `cannot read ${nameOf(info.namespace)}`);
+      if (!again || attempt === SNAPSHOT_ATTEMPTS) throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
       await sleep(attempt * 50, signal);
     }
   }

@@ -60,10 +60,10 @@ const positionSchema = v.strictObject({
         v.strictObject({
           from: v.exactOptional(v.string()),
           to: v.exactOptional(v.string()),
-          part: v.exactOptional(count),
+          partition: v.exactOptional(count),
           last: v.exactOptional(v.string()),
           done: v.boolean(),
-          rows: count,
+          documents: count,
         }),
       ),
     }),

@@ -21,7 +21,7 @@ export async function readOwnFile(
   try {
     const handle = await open(path, FLAGS);
     try {
-      const wrong = objectionTo(await handle.stat());
+      const wrong = validateStats(await handle.stat());
       if (wrong !== undefined) throw refusal(path, wrong);
       return await handle.readFile("utf8");
     } finally {
@@ -35,7 +35,7 @@ export async function readOwnFile(
   }
 }
 
-function objectionTo(stats: Stats): string | undefined {
+function validateStats(stats: Stats): string | undefined {
   if (stats.isDirectory()) return "it is a directory";
   if (!stats.isFile()) return "it is not a regular file";
   if (platform() === "win32") return undefined; // no such modes and owners there

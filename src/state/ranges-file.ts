@@ -13,11 +13,11 @@ import { codeOf, reasonOf } from "../lib/system-error.ts";
 import { readOwnFile } from "./own-file.ts";
 
 /** How one collection is cut. */
-export interface Cuts {
+export interface SplitPoints {
   /** Of the collection that was cut: one that was re-created under its name is another. */
   readonly uuid: string | null;
   /** Into how many ranges; there may be fewer keys than that takes, where there are not so many documents. */
-  readonly parts: number;
+  readonly partitions: number;
   /** The keys between the ranges, as a state keeps them (source/record.ts). */
   readonly keys: readonly string[];
 }
@@ -25,18 +25,18 @@ export interface Cuts {
 export interface RangesFile {
   readonly formatVersion: 1;
   /** How many processes share the ranges. */
-  readonly shares: number;
+  readonly shards: number;
   /** By `db.collection`. */
-  readonly collections: Readonly<Record<string, Cuts>>;
+  readonly collections: Readonly<Record<string, SplitPoints>>;
 }
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const schema = v.strictObject({
   formatVersion: v.literal(1),
-  shares: count,
+  shards: count,
   collections: v.record(
     v.string(),
-    v.strictObject({ uuid: v.nullable(v.string()), parts: count, keys: v.array(v.string()) }),
+    v.strictObject({ uuid: v.nullable(v.string()), partitions: count, keys: v.array(v.string()) }),
   ),
   checksum: v.string(),
 }) satisfies v.GenericSchema<RangesFile>;
@@ -73,7 +73,7 @@ function unusable(path: string, why: string, cause?: unknown): MongotapError {
  * Resolves to what every process will find at `path`: `ranges`, or what another has put there before.
  * @throws MongotapError `output` when it cannot be written
  */
-export async function shareRanges(path: string, ranges: RangesFile): Promise<RangesFile> {
+export async function publishRanges(path: string, ranges: RangesFile): Promise<RangesFile> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}.tmp`);
   try {
     const text = `${JSON.stringify({ ...ranges, checksum: checksumOf(ranges) }, null, 1)}\n`;

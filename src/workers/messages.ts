@@ -4,7 +4,7 @@ import type { ConnectionString } from "../connect/connection-string.ts";
 import type { ProxyOptions } from "../connect/socks-door.ts";
 import type { Kind } from "../errors.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
-import type { Piece } from "../source/pieces.ts";
+import type { SubRange } from "../source/pieces.ts";
 import type { ClusterTime, EncodedDocuments, RangeProgress } from "../source/record.ts";
 
 /** What a worker is told when it is started. */
@@ -21,7 +21,7 @@ export interface WorkerSettings {
 
 export type ToWorker =
   /** The first chunk is sent as soon as it is there, each later one when it has been asked for. */
-  | { readonly kind: "start"; readonly id: number; readonly piece: Piece }
+  | { readonly kind: "start"; readonly id: number; readonly subRange: SubRange }
   | { readonly kind: "next"; readonly id: number }
   | { readonly kind: "stop"; readonly id: number };
 
@@ -43,5 +43,5 @@ export interface Failure {
   readonly kind: Kind;
   readonly message: string;
   readonly hint: string;
-  readonly leastWaitMs: number;
+  readonly retryAfterMs: number;
 }

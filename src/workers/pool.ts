@@ -5,31 +5,31 @@ import { Worker } from "node:worker_threads";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import { whenGone } from "../lib/thread-end.ts";
-import type { Piece, PieceReader } from "../source/pieces.ts";
+import type { SubRange, SubRangeReader } from "../source/pieces.ts";
 import type { Chunk } from "../source/record.ts";
 import type { EncodedChunk, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
 /** Each thread has one piece on the wire while it encodes another. */
-const PIECES_PER_THREAD = 2;
+const SUB_RANGES_PER_THREAD = 2;
 
 /**
  * Reads and encodes pieces in up to `size` threads; the next chunk of a piece is encoded while the last one is written.
  * Starts nothing yet. Disposing ends the threads, whatever they do.
  */
-export function createPool(settings: WorkerSettings, size: number): PieceReader & AsyncDisposable {
+export function createPool(settings: WorkerSettings, size: number): SubRangeReader & AsyncDisposable {
   const threads: Thread[] = [];
   const freest = (): Thread => {
-    const [best] = threads.toSorted((a, b) => a.pieces - b.pieces);
-    if (best !== undefined && (best.pieces === 0 || threads.length === size)) return best;
+    const [best] = threads.toSorted((a, b) => a.subRanges - b.subRanges);
+    if (best !== undefined && (best.subRanges === 0 || threads.length === size)) return best;
     const thread = new Thread(settings);
     threads.push(thread);
     return thread;
   };
   return {
-    width: size * PIECES_PER_THREAD,
-    read: (piece, signal) => freest().read(piece, signal),
+    width: size * SUB_RANGES_PER_THREAD,
+    read: (subRange, signal) => freest().read(subRange, signal),
     async [Symbol.asyncDispose]() {
       await Promise.all(threads.map((thread) => thread.end()));
     },
@@ -48,27 +48,27 @@ class Thread {
     whenGone(this.#worker, (reason) => this.#fail(reason));
   }
 
-  get pieces(): number {
+  get subRanges(): number {
     return this.#mailboxes.size;
   }
 
-  read(piece: Piece, signal: AbortSignal): AsyncIterable<Chunk> {
+  read(subRange: SubRange, signal: AbortSignal): AsyncIterable<Chunk> {
     this.#started += 1;
     const id = this.#started;
     const mailbox = new Mailbox(this.#failure);
     this.#mailboxes.set(id, mailbox);
-    return this.#chunks(id, piece, mailbox, signal);
+    return this.#chunks(id, subRange, mailbox, signal);
   }
 
-  async *#chunks(id: number, piece: Piece, mailbox: Mailbox, signal: AbortSignal): AsyncGenerator<Chunk> {
-    this.#post({ kind: "start", id, piece });
+  async *#chunks(id: number, subRange: SubRange, mailbox: Mailbox, signal: AbortSignal): AsyncGenerator<Chunk> {
+    this.#post({ kind: "start", id, subRange });
     try {
       for (;;) {
         const message = await settledWithin(mailbox.next(), signal, 0);
         if (message.kind === "end") return;
         if (message.kind === "failed") {
-          const { kind, message: text, hint, leastWaitMs } = message.failure;
-          throw new MongotapError(kind, text, { hint, leastWaitMs });
+          const { kind, message: text, hint, retryAfterMs } = message.failure;
+          throw new MongotapError(kind, text, { hint, retryAfterMs });
         }
         this.#post({ kind: "next", id });
         yield chunkOf(message.chunk);

@@ -6,11 +6,11 @@
 import { parentPort, workerData } from "node:worker_threads";
 
 import { type Connection, connect } from "../connect/client.ts";
-import { must, ownErrorOf } from "../errors.ts";
+import { must, asMongotapError } from "../errors.ts";
 import { prefetch } from "../lib/async.ts";
 import { createLineEncoder } from "../protocol/line-encoder.ts";
 import { type Chunk, documentCount } from "../source/record.ts";
-import { localReader, type Piece } from "../source/pieces.ts";
+import { localReader, type SubRange } from "../source/pieces.ts";
 import type { EncodedChunk, Failure, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 
 const port = must(parentPort, "the main thread");
@@ -28,18 +28,18 @@ interface Running {
 
 port.on("message", (message: ToWorker) => {
   const known = running.get(message.id);
-  if (message.kind === "start") void run(message.id, message.piece);
+  if (message.kind === "start") void run(message.id, message.subRange);
   else if (message.kind === "next") known?.asked.resolve();
   else known?.stop.abort();
 });
 
-async function run(id: number, piece: Piece): Promise<void> {
+async function run(id: number, subRange: SubRange): Promise<void> {
   const stop = new AbortController();
   const self: Running = { stop, asked: Promise.withResolvers() };
   running.set(id, self);
   try {
-    for await (const chunk of prefetch(read(piece, stop.signal), 1)) {
-      send({ kind: "chunk", id, chunk: encode(piece, chunk) });
+    for await (const chunk of prefetch(read(subRange, stop.signal), 1)) {
+      send({ kind: "chunk", id, chunk: encode(subRange, chunk) });
       await asked(self);
     }
     send({ kind: "end", id });
@@ -63,15 +63,15 @@ async function asked(self: Running): Promise<void> {
   }
 }
 
-async function* read(piece: Piece, signal: AbortSignal): AsyncGenerator<Chunk> {
+async function* read(subRange: SubRange, signal: AbortSignal): AsyncGenerator<Chunk> {
   const { client } = await connected();
-  yield* localReader({ client, ...settings }, 1).read(piece, signal);
+  yield* localReader({ client, ...settings }, 1).read(subRange, signal);
 }
 
 /** The main thread has led the tunnel to the members of the set, and is told when it fails. */
 function connected(): Promise<Connection> {
   const { target, proxyOptions } = settings;
-  const way = proxyOptions && { proxyOptions, shown: "the tunnel", failure: undefined, leadTo: () => undefined };
+  const way = proxyOptions && { proxyOptions, shown: "the tunnel", failure: undefined, setAllowedHosts: () => undefined };
   connection ??= connect(target, "mongotap", new AbortController().signal, way).catch((error: unknown) => {
     connection = undefined; // the next job tries again
     throw error;
@@ -79,13 +79,13 @@ function connected(): Promise<Connection> {
   return connection;
 }
 
-function encode({ namespace, range: { part } }: Piece, { documents, at, exact, progress }: Chunk): EncodedChunk {
+function encode({ namespace, range: { partition } }: SubRange, { documents, at, exact, progress }: Chunk): EncodedChunk {
   const before = encoder.omissions;
   // Encoding gives the memory of the documents back.
   const count = documentCount(documents);
   const bsonBytes = documents.bytes.length;
   const rows = { kind: "rows", namespace, documents, at, position: undefined } as const;
-  const { bytes, segments } = encoder.encode(part === undefined ? rows : { ...rows, part });
+  const { bytes, segments } = encoder.encode(partition === undefined ? rows : { ...rows, partition });
   const after = encoder.omissions;
   const encoded = {
     count,
@@ -104,6 +104,6 @@ function send(message: FromWorker): void {
 }
 
 function failureOf(error: unknown): Failure {
-  const { kind, message, hint, leastWaitMs } = ownErrorOf(error);
-  return { kind, message, hint, leastWaitMs };
+  const { kind, message, hint, retryAfterMs } = asMongotapError(error);
+  return { kind, message, hint, retryAfterMs };
 }

@@ -15,7 +15,7 @@ export async function errorOf(
   const refused = await runCli({
     argv,
     env: { MONGOTAP_URI: NOWHERE, ...env },
-    world: {
+    context: {
       version: "0",
       pid: process.pid,
       columns: 100,

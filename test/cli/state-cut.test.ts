@@ -24,7 +24,7 @@ function checkpointOf(out: string): Checkpoint {
         "shop.orders": {
           uuid: "c28e7a848fab4f65bc40e2408c11183b",
           phase: "copying",
-          ranges: [{ rows: 6, done: false, last: "FgAAAAdfaWQAZVPxAP7twN5aAAAFAA==" }],
+          ranges: [{ documents: 6, done: false, last: "FgAAAAdfaWQAZVPxAP7twN5aAAAFAA==" }],
         },
       },
     },

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
-import { share } from "../../src/config/values.ts";
+import { shard } from "../../src/config/values.ts";
 import { configOf } from "./configs.ts";
 
 test.each([
@@ -11,7 +11,7 @@ test.each([
   ["007/0010", undefined, undefined],
   ["007/10", 7, 10],
 ])("a share is typed %s", (typed, index, of) => {
-  const result = v.safeParse(share, typed);
+  const result = v.safeParse(shard, typed);
   expect(result.success ? result.output : undefined).toEqual(
     index === undefined || of === undefined ? undefined : { index, of },
   );
@@ -37,7 +37,7 @@ test.each([
   "0.5/3",
   "1e1/20",
 ])("%p is no share", (typed) => {
-  const result = v.safeParse(share, typed);
+  const result = v.safeParse(shard, typed);
   expect(result.success).toBe(false);
   expect(result.issues?.map(({ message }) => message)).toEqual([expect.stringContaining("takes I/N")] as never);
 });

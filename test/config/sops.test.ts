@@ -4,7 +4,7 @@ import { chmod, copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TreeMap, TreeNode } from "../../src/config/tree.ts";
 import { parseTree } from "../../src/config/tree.ts";
-import { unseal } from "../../src/config/sops.ts";
+import { decryptSops } from "../../src/config/sops.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { CANARY } from "../support/cli.ts";
 import { tempDir } from "../support/temp.ts";
@@ -31,7 +31,7 @@ function environment(more: Readonly<Record<string, string>> = {}): Readonly<Reco
 }
 
 async function open(text: string, env = environment({ SOPS_AGE_KEY: key }), wholeFile?: string): Promise<TreeMap> {
-  return unseal(parseTree(text, "some.yaml"), { env, wholeFile });
+  return decryptSops(parseTree(text, "some.yaml"), { env, wholeFile });
 }
 
 /** `[key path, value, text]` of every leaf, in order. */
@@ -81,7 +81,7 @@ describe("unseal() reads what the real sops wrote, and finds what sops finds", (
     const captures = entries.get("captures");
     const config = captures?.kind === "map" ? captures.entries.get("config") : undefined;
     if (config?.kind !== "map") throw new Error("no config");
-    const opened = await unseal(config, { env: environment({ SOPS_AGE_KEY: key }), wholeFile: undefined });
+    const opened = await decryptSops(config, { env: environment({ SOPS_AGE_KEY: key }), wholeFile: undefined });
     expect(opened.entries.get("password")).toMatchObject({ text: CANARY });
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SizedMessageTransform } from "mongodb/lib/cmap/connection.js";
-import { mendDriver } from "../../src/connect/driver-mends.ts";
+import { patchDriver } from "../../src/connect/driver-mends.ts";
 import { ReplyBuffer } from "../../src/connect/reply-buffer.ts";
 
 /** A message of the wire protocol: its length comes first. */
@@ -69,7 +69,7 @@ test("a length that no message has gets no memory", () => {
 });
 
 test("the driver's connections put replies together so: the memory of each part is given back when it has come", () => {
-  mendDriver();
+  patchDriver();
   const Transform = SizedMessageTransform as unknown as new (options: object) => NodeJS.ReadWriteStream;
   const stream = new Transform({ connection: { delayedTimeoutId: null } });
   const came: Buffer[] = [];

@@ -201,7 +201,7 @@ test("the door lets in nobody without the password, and leads to members only", 
   const { port } = await member();
   await using setting = await settingOf();
   await using tunnel = await setting.open();
-  tunnel.leadTo([`127.0.0.1:${port}`, "169.254.169.254:80"]);
+  tunnel.setAllowedHosts([`127.0.0.1:${port}`, "169.254.169.254:80"]);
   const { proxyPort, proxyUsername, proxyPassword } = tunnel.proxyOptions;
   const login = (password: string): Buffer =>
     Buffer.from(

@@ -1,7 +1,7 @@
 /** Faults D1, D3–D5, D8, D13 of docs/reliability.md: keys and collections of every kind, copied piece by piece. */
 import { beforeAll, expect, test } from "bun:test";
 import { BSON, type Collection, type Document, Long } from "mongodb";
-import type { Readable } from "../../src/pipeline/backfill.ts";
+import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { RangeProgress } from "../../src/source/record.ts";
 import { documents, everyIdType, insertEveryIdType, randomOf } from "../support/documents.ts";
 import { batch, MOCK_NOW, startMockServer } from "../support/mock-server.ts";
@@ -21,7 +21,7 @@ beforeAll(async () => {
 async function readOneByOne(collection: Collection): Promise<string[]> {
   const readable = await readableFrom(database.client, collection as never);
   const found: string[] = [];
-  let progress: RangeProgress = { rows: 0, done: false };
+  let progress: RangeProgress = { documents: 0, done: false };
   while (!progress.done) {
     for await (const chunk of readable.read(progress, new AbortController().signal, 1)) {
       const { bytes, offsets } = chunk.documents;
@@ -128,7 +128,7 @@ test("D5 D8 writes before and behind the copy while it runs: the output folds to
   const random = randomOf(11);
   const key = (): number => Math.floor(random() * 13_000);
   const right = await readableFrom(database.client, collection as never);
-  const raced: Readable = {
+  const raced: RangeReadable = {
     ...right,
     async *read(...asked) {
       for await (const chunk of right.read(...asked)) {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Collection, type Document, MongoClient } from "mongodb";
 import { type Member, type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
-import type { Readable } from "../../src/pipeline/backfill.ts";
+import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Chunk } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { faultsOf } from "./support/oracle.ts";
@@ -97,7 +97,7 @@ test("D6 what the primary has applied and no majority has yet, when the stream i
 test("D6 the same without the check of the time loses the update for ever", async () => {
   const collection = await newCollection();
   const right = await readableFrom(lagging, collection as never);
-  const wrong: Readable = { ...right, read: (progress, signal, limit) => right.read(progress, signal, limit) };
+  const wrong: RangeReadable = { ...right, read: (progress, signal, limit) => right.read(progress, signal, limit) };
   await using capture = captureOf(client, [wrong]);
   await using _stopped = await stopReplication();
   await collection.updateOne({ _id: 3 }, { $set: { v: 1 } });
@@ -128,7 +128,7 @@ test("D7 a document that is deleted behind the chunk that holds it does not come
   const right = await readableFrom(client, collection as never);
   // Between the reading of a chunk and its writing everything happens.
   let isDue = true;
-  const slow: Readable = {
+  const slow: RangeReadable = {
     ...right,
     async *read(...asked) {
       for await (const chunk of right.read(...asked)) {
@@ -162,7 +162,7 @@ test("D7 the same with chunks stamped with the time of their writing resurrects 
   const collection = await newCollection();
   const right = await readableFrom(client, collection as never);
   // Events first, rows when they come: what those do who stamp rows with the time of their writing.
-  const wrong: Readable = {
+  const wrong: RangeReadable = {
     ...right,
     async *read(...asked) {
       for await (const chunk of right.read(...asked)) {
@@ -186,7 +186,7 @@ function timeOf(timestamp: { readonly t: number; readonly i: number }): string {
 test("D11 a backfill whose collection is dropped and made again under way ends with `ended`: half of each is neither", async () => {
   const collection = await newCollection();
   const right = await readableFrom(client, collection as never);
-  const slow: Readable = {
+  const slow: RangeReadable = {
     ...right,
     async *read(...asked) {
       for await (const chunk of right.read(...asked)) {

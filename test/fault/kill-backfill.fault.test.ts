@@ -44,7 +44,7 @@ test.each([
   ["the files of one share", "out/", [], ["--shard", "1/3", "--ranges", "DIR/ranges"]],
 ] as const)(
   "a backfill into %s that is killed -9 at any moment leaves, byte for byte, what an undisturbed one does",
-  async (_, target, pace, parts) => {
+  async (_, target, throttle, parts) => {
     await using calm = await tempDir();
     const partsIn = (folder: string): string[] => parts.map((arg) => arg.replace("DIR", folder));
     if (target.endsWith("/"))
@@ -67,7 +67,7 @@ test.each([
         `${dir.path}/${target}`,
         "--state",
         state,
-        ...pace,
+        ...throttle,
         ...partsIn(dir.path),
       ];
       if (!target.endsWith("/")) await Bun.write(dir.join("out/.keep"), "");

@@ -120,8 +120,8 @@ test("a capture goes on when its stream and its chunks fail again and again: the
   await failPoint.off();
   await tapAt(uri).expect(0, args);
   const lines = await linesIn(dir.join("out"));
-  const orders = lines.map(({ _id, _meta }) => `${JSON.stringify(_id)} ${_meta?.order}`);
-  expect(new Set(orders).size).toBe(orders.length);
+  const sortKeys = lines.map(({ _id, _meta }) => `${JSON.stringify(_id)} ${_meta?.order}`);
+  expect(new Set(sortKeys).size).toBe(sortKeys.length);
   const folded = new Map(lines.map(({ _id, v }) => [_id, v]));
   expect(folded).toEqual(new Map((await collection.find().toArray()).map(({ _id, v }) => [_id, v])));
 });

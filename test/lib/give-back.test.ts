@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { giveBack } from "../../src/lib/give-back.ts";
+import { detach } from "../../src/lib/give-back.ts";
 
 test("giveBack() frees the memory of large bytes at once", () => {
   const bytes = Buffer.alloc(1_000_000);
-  giveBack(bytes.subarray(100));
+  detach(bytes.subarray(100));
   expect([bytes.length, bytes.buffer.byteLength]).toEqual([0, 0]);
 });
 
@@ -13,6 +13,6 @@ test.each([
 ])("giveBack() leaves alone %s", (_, make) => {
   const bytes = make();
   const { length } = bytes;
-  giveBack(bytes);
+  detach(bytes);
   expect(bytes.length).toBe(length);
 });

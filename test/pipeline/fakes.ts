@@ -1,5 +1,5 @@
 /** Small stand-ins for the interfaces that the pipeline is given: a source, a sink, an encoder, a stream, a collection. */
-import type { Readable } from "../../src/pipeline/backfill.ts";
+import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import type {
@@ -35,8 +35,8 @@ function streamAt(n: number): StreamPosition {
 
 /** A batch of events at these moments; the position behind them is `end`, by default that of the last. */
 export function events(moments: readonly number[], end = moments.at(-1) ?? 0): EventBatch {
-  const orders = moments.map((n) => `${time(n)}00000001`);
-  return { kind: "events", documents: documentsOf(moments.length), orders, position: at(end) };
+  const sortKeys = moments.map((n) => `${time(n)}00000001`);
+  return { kind: "events", documents: documentsOf(moments.length), sortKeys, position: at(end) };
 }
 
 /** A batch of rows; `position` absent: nobody could go on from here. */
@@ -62,7 +62,7 @@ export const lineEncoder: Encoder = {
 
 /** A sink that writes down what is asked of it, in words: `write 3`, `flush 3`. */
 export class LoggingSink implements Sink {
-  hasReader = true;
+  mayBlock = true;
   readonly #log: string[];
   #bytes = 0;
   /** Throws when the n-th write comes. */
@@ -82,7 +82,7 @@ export class LoggingSink implements Sink {
     this.#bytes += bytes.length;
   }
 
-  async settled(): Promise<void> {
+  async written(): Promise<void> {
     if (this.failsInBackground) throw new Error("the disk is full");
   }
 
@@ -91,9 +91,9 @@ export class LoggingSink implements Sink {
     return [{ path: "/out", bytes: this.#bytes, lines: this.#bytes, tailCrc: 0, inode: 0, sealed: false }];
   }
 
-  async committed(): Promise<void> {}
+  async onStateSaved(): Promise<void> {}
 
-  async seal(): Promise<readonly OutputMark[]> {
+  async finalize(): Promise<readonly OutputMark[]> {
     return await this.flush();
   }
 
@@ -102,18 +102,18 @@ export class LoggingSink implements Sink {
 
 /** A stream that answers with these replies, then with nothing new for ever. What it has answered, it has passed. */
 export class ScriptedStream implements EventStream {
-  readonly openedAt: ClusterTime;
-  readonly newest: ClusterTime;
+  readonly startsAfter: ClusterTime;
+  readonly serverTime: ClusterTime;
   #position: StreamPosition;
   readonly #replies: EventBatch[];
   polls = 0;
   /** How long the server was to wait, each time (ms). */
   readonly patience: number[] = [];
 
-  constructor(openedAt: number, replies: readonly EventBatch[]) {
-    this.openedAt = time(openedAt);
-    this.newest = time(openedAt);
-    this.#position = streamAt(openedAt);
+  constructor(startsAfter: number, replies: readonly EventBatch[]) {
+    this.startsAfter = time(startsAfter);
+    this.serverTime = time(startsAfter);
+    this.#position = streamAt(startsAfter);
     this.#replies = [...replies];
   }
 
@@ -134,8 +134,8 @@ export class ScriptedStream implements EventStream {
     return reply;
   }
 
-  split({ orders }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    const moments = orders.map((order) => Number.parseInt(order.slice(0, 16), 16));
+  split({ sortKeys }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
+    const moments = sortKeys.map((order) => Number.parseInt(order.slice(0, 16), 16));
     return [events(moments.slice(0, count)), events(moments.slice(count))];
   }
 
@@ -148,7 +148,7 @@ export function collectionOf(
   count: number,
   moments: readonly number[] = [],
   uuid: string | null = name,
-): Readable {
+): RangeReadable {
   return {
     namespace: { db: "shop", collection: name },
     uuid,
@@ -156,12 +156,12 @@ export function collectionOf(
     currentUuid: async () => uuid,
     async *read(progress: RangeProgress, signal, limit): AsyncGenerator<Chunk> {
       let left = limit;
-      for (let done = progress.rows, chunk = Math.ceil(done / 2); left > 0; chunk += 1) {
+      for (let done = progress.documents, chunk = Math.ceil(done / 2); left > 0; chunk += 1) {
         signal.throwIfAborted();
         const size = Math.min(2, left, count - done);
         done += size;
         left -= size;
-        const next = { rows: done, last: String(done), done: size === 0 };
+        const next = { documents: done, last: String(done), done: size === 0 };
         yield {
           documents: documentsOf(size),
           at: time(moments[chunk] ?? moments.at(-1) ?? 0),

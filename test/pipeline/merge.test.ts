@@ -1,35 +1,35 @@
 import { describe, expect, test } from "bun:test";
-import { Merge, type Step } from "../../src/pipeline/merge.ts";
-import { fresh } from "../../src/pipeline/progress.ts";
+import { Merge, type MergeItem } from "../../src/pipeline/merge.ts";
+import { notStarted } from "../../src/pipeline/progress.ts";
 import type { Batch, CollectionEnd, CollectionProgress, EventBatch, Position } from "../../src/source/record.ts";
 import { documentsOf, events, ScriptedStream, time } from "./fakes.ts";
 
-const PINNED: Position = { collections: { "shop.c": fresh("uuid", "pinned") } };
+const PINNED: Position = { collections: { "shop.c": notStarted("uuid", "pinned") } };
 
 /** A chunk of one document that is true at moment `n`. */
-function stepAt(n: number, exact = true): Step {
+function stepAt(n: number, exact = true): MergeItem {
   const progress: CollectionProgress = {
     uuid: "uuid",
     phase: "copying",
-    ranges: [{ rows: n, done: false, last: String(n) }],
+    ranges: [{ documents: n, done: false, last: String(n) }],
   };
-  const chunk = { documents: documentsOf(1), at: time(n), exact, progress: { rows: n, done: false } };
+  const chunk = { documents: documentsOf(1), at: time(n), exact, progress: { documents: n, done: false } };
   return { name: "shop.c", namespace: { db: "shop", collection: "c" }, chunk, progress };
 }
 
 /** `e3` for an event of moment 3, `c3` for a chunk of moment 3, in the order in which they came. */
 function told(batch: Batch): string[] {
   if (batch.kind === "rows") return [`c${Number.parseInt(batch.at, 16)}`];
-  return batch.orders.map((order) => `e${Number.parseInt(order.slice(0, 16), 16)}`);
+  return batch.sortKeys.map((order) => `e${Number.parseInt(order.slice(0, 16), 16)}`);
 }
 
-async function mergeSteps(merge: Merge, steps: readonly Step[]): Promise<string[]> {
+async function mergeSteps(merge: Merge, steps: readonly MergeItem[]): Promise<string[]> {
   const all: string[] = [];
   for (const step of steps) for await (const batch of merge.upTo(step, () => true)) all.push(...told(batch));
   return all;
 }
 
-async function mergeAll(merge: Merge, steps: readonly Step[]): Promise<string[]> {
+async function mergeAll(merge: Merge, steps: readonly MergeItem[]): Promise<string[]> {
   const all = await mergeSteps(merge, steps);
   for (const batch of merge.rest()) all.push(...told(batch));
   return all;
@@ -96,15 +96,15 @@ describe("a chunk that is true at time T", () => {
   });
 });
 
-describe("while no chunk may be asked for", () => {
-  /** Holds for so many looks; then a chunk is asked for. */
-  function holdingFor(looks: number): { readonly isHolding: boolean; readonly asked: number } {
+describe("while no chunk may be requested for", () => {
+  /** Holds for so many looks; then a chunk is requested for. */
+  function holdingFor(looks: number): { readonly isBlocked: boolean; readonly requested: number } {
     return {
-      get isHolding() {
+      get isBlocked() {
         looks -= 1;
         return looks >= 0;
       },
-      get asked() {
+      get requested() {
         return looks >= 0 ? 0 : 1;
       },
     };
@@ -124,7 +124,7 @@ describe("while no chunk may be asked for", () => {
     expect(merge.position.stream?.time).toBe(time(7));
   });
 
-  test("events of the reply during which a chunk was asked for may lie behind it, and wait for it", async () => {
+  test("events of the reply during which a chunk was requested for may lie behind it, and wait for it", async () => {
     const stream = new ScriptedStream(1, [events([2]), events([3, 4, 5])]);
     const merge = new Merge(stream, PINNED);
     expect(await tellMeanwhile(merge, 3)).toEqual(["e2"]);
@@ -132,7 +132,7 @@ describe("while no chunk may be asked for", () => {
     expect(await mergeAll(merge, [stepAt(4)])).toEqual(["e3", "e4", "c4", "e5"]);
   });
 
-  test("and when one has been asked for, the stream is not read on", async () => {
+  test("and when one has been requested for, the stream is not read on", async () => {
     const stream = new ScriptedStream(1, [events([2])]);
     expect(await tellMeanwhile(new Merge(stream, PINNED), 0)).toEqual([]);
     expect(stream.polls).toBe(0);
@@ -145,7 +145,7 @@ describe("the position behind a batch", () => {
     const positions: (readonly [string | undefined, number | undefined])[] = [];
     for (const step of [stepAt(2), stepAt(3)]) {
       for await (const { position } of merge.upTo(step, () => true)) {
-        positions.push([position?.stream?.token, position?.collections["shop.c"]?.ranges[0]?.rows]);
+        positions.push([position?.stream?.token, position?.collections["shop.c"]?.ranges[0]?.documents]);
       }
     }
     // Behind the event of moment 2 nothing has been read; behind its chunk two rows; and so on.
@@ -169,7 +169,7 @@ describe("the position behind a batch", () => {
 describe("a collection that comes to an end while it is copied", () => {
   function endingAt(n: number, how: CollectionEnd["how"]): EventBatch {
     const batch = events([n]);
-    return { ...batch, ends: [{ name: "shop.c", how, order: batch.orders[0] ?? "" }] };
+    return { ...batch, ends: [{ name: "shop.c", how, sortKey: batch.sortKeys[0] ?? "" }] };
   }
 
   test("is copied no further: what was read behind its drop would bring documents back that are gone", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chunkBytesAt, type Clock, createPace, type Pace } from "../../src/pipeline/pace.ts";
+import { chunkBytesAt, type Clock, createThrottle, type ReadThrottle } from "../../src/pipeline/pace.ts";
 import type { Chunk } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { documentsOf, time } from "./fakes.ts";
@@ -50,13 +50,13 @@ async function* chunksOf(
 ): AsyncGenerator<Chunk> {
   for (const size of sizes) {
     await read(size);
-    yield { documents: documentsOf(size), at: time(0), exact: true, progress: { rows: 0, done: false } };
+    yield { documents: documentsOf(size), at: time(0), exact: true, progress: { documents: 0, done: false } };
   }
 }
 
-async function drain(pace: Pace, chunks: AsyncIterable<Chunk>, signal = never): Promise<number> {
+async function drain(throttle: ReadThrottle, chunks: AsyncIterable<Chunk>, signal = never): Promise<number> {
   let bytes = 0;
-  for await (const { documents } of pace.paced(chunks, signal)) bytes += documents.bytes.length;
+  for await (const { documents } of throttle.throttled(chunks, signal)) bytes += documents.bytes.length;
   return bytes;
 }
 
@@ -74,7 +74,7 @@ function mostInTenSeconds(came: readonly (readonly [at: number, bytes: number])[
 }
 
 describe("a rate", () => {
-  const limited = (clock: Clock, bytesPerSecond = MB): Pace => createPace({ bytesPerSecond, lag: undefined }, clock);
+  const limited = (clock: Clock, bytesPerSecond = MB): ReadThrottle => createThrottle({ bytesPerSecond, lag: undefined }, clock);
 
   test("chunks are a quarter of a second's worth, and not less than 64 KiB", () => {
     expect([10 * MB, MB, 100_000].map(chunkBytesAt)).toEqual([2_500_000, 250_000, 65_536]);
@@ -89,10 +89,10 @@ describe("a rate", () => {
 
   test.each([1, 8])("holds within 10 %% in any ten seconds, with %d readers that share it", async (readers) => {
     const clock = new FalseClock();
-    const pace = limited(clock);
+    const throttle = limited(clock);
     const came: [number, number][] = [];
     const note = (bytes: number): unknown => came.push([clock.now(), bytes]);
-    const read = (): Promise<number> => drain(pace, chunksOf(repeat(chunkBytesAt(MB), 160 / readers), note));
+    const read = (): Promise<number> => drain(throttle, chunksOf(repeat(chunkBytesAt(MB), 160 / readers), note));
     await clock.run(Promise.all(Array.from({ length: readers }, read)));
     expect(mostInTenSeconds(came) / MB).toBeWithin(9, 11);
     expect(clock.now() / 1000).toBeWithin(36, 42);
@@ -142,10 +142,10 @@ describe("a rate", () => {
 
   test("without one nothing waits", async () => {
     const clock = new FalseClock();
-    const pace = createPace({ bytesPerSecond: undefined, lag: undefined }, clock);
-    expect(await clock.run(drain(pace, chunksOf(repeat(MB, 20))))).toBe(20 * MB);
+    const throttle = createThrottle({ bytesPerSecond: undefined, lag: undefined }, clock);
+    expect(await clock.run(drain(throttle, chunksOf(repeat(MB, 20))))).toBe(20 * MB);
     expect(clock.now()).toBe(0);
-    expect(pace.chunkBytes).toBe(Infinity);
+    expect(throttle.chunkBytes).toBe(Infinity);
   });
 });
 
@@ -160,16 +160,16 @@ describe("a majority that lags", () => {
       return Promise.resolve(lagAt(clock.now()));
     };
     const lag = { measure, mostMs: MOST, warn: (message: string) => void warnings.push(message) };
-    return { asked, warnings, pace: createPace({ bytesPerSecond: undefined, lag }, clock) };
+    return { asked, warnings, throttle: createThrottle({ bytesPerSecond: undefined, lag }, clock) };
   }
 
   test("holds chunks back until it has caught up, and tells both once", async () => {
     const clock = new FalseClock();
-    const { pace, warnings } = lagging(clock, (ms) => (ms < 30_000 ? 14_000 : 2_000));
+    const { throttle, warnings } = lagging(clock, (ms) => (ms < 30_000 ? 14_000 : 2_000));
     const came: number[] = [];
     await clock.run(
       drain(
-        pace,
+        throttle,
         chunksOf(repeat(1, 3), () => came.push(clock.now())),
       ),
     );
@@ -182,10 +182,10 @@ describe("a majority that lags", () => {
 
   test("is asked for once a second at most, and less often the longer it lasts", async () => {
     const clock = new FalseClock();
-    const { pace, asked } = lagging(clock, (ms) => (ms < 60_000 ? 14_000 : 0));
+    const { throttle, asked } = lagging(clock, (ms) => (ms < 60_000 ? 14_000 : 0));
     await clock.run(
       drain(
-        pace,
+        throttle,
         chunksOf(repeat(1, 50), () => clock.sleep(100, never)),
       ),
     );
@@ -197,8 +197,8 @@ describe("a majority that lags", () => {
 
   test("is told again each minute: nobody waits in silence", async () => {
     const clock = new FalseClock();
-    const { pace, warnings } = lagging(clock, (ms) => (ms < 190_000 ? ms + 11_000 : 0));
-    await clock.run(drain(pace, chunksOf([1])));
+    const { throttle, warnings } = lagging(clock, (ms) => (ms < 190_000 ? ms + 11_000 : 0));
+    await clock.run(drain(throttle, chunksOf([1])));
     expect(warnings.slice(1)).toEqual([
       expect.stringMatching(
         /^reading has waited for 1 min: the majority of the replica set is 7\d s behind its primary$/,
@@ -211,23 +211,23 @@ describe("a majority that lags", () => {
 
   test("about the limit is told once, not again and again", async () => {
     const clock = new FalseClock();
-    const { pace, warnings } = lagging(clock, (ms) => (ms > 55_000 ? 0 : ms % 2_000 < 1_000 ? 11_000 : 9_000));
-    await clock.run(drain(pace, chunksOf(repeat(1, 10))));
+    const { throttle, warnings } = lagging(clock, (ms) => (ms > 55_000 ? 0 : ms % 2_000 < 1_000 ? 11_000 : 9_000));
+    await clock.run(drain(throttle, chunksOf(repeat(1, 10))));
     expect(warnings).toHaveLength(2);
   });
 
   test("of which nothing is known holds nobody back", async () => {
     const clock = new FalseClock();
-    const { pace, warnings } = lagging(clock, () => undefined);
-    expect(await clock.run(drain(pace, chunksOf(repeat(1, 3))))).toBe(3);
+    const { throttle, warnings } = lagging(clock, () => undefined);
+    expect(await clock.run(drain(throttle, chunksOf(repeat(1, 3))))).toBe(3);
     expect([clock.now(), warnings]).toEqual([0, []]);
   });
 
   test("is told once by readers that share it; a signal ends their wait", async () => {
     const clock = new FalseClock();
-    const { pace, warnings } = lagging(clock, () => 20_000);
+    const { throttle, warnings } = lagging(clock, () => 20_000);
     const stop = new AbortController();
-    const readers = [1, 2, 3].map(() => rejectionOf(drain(pace, chunksOf([1]), stop.signal)));
+    const readers = [1, 2, 3].map(() => rejectionOf(drain(throttle, chunksOf([1]), stop.signal)));
     expect(await clock.run(Promise.all(readers), 30_000)).toBeUndefined();
     expect(warnings).toHaveLength(1);
     stop.abort(new Error("enough"));
@@ -237,11 +237,11 @@ describe("a majority that lags", () => {
 
 test("nobody waits for what comes behind the last chunk", async () => {
   const clock = new FalseClock();
-  const pace = createPace({ bytesPerSecond: MB, lag: undefined }, clock);
-  const last = { documents: documentsOf(5 * MB), at: time(0), exact: true, progress: { rows: 1, done: true } };
+  const throttle = createThrottle({ bytesPerSecond: MB, lag: undefined }, clock);
+  const last = { documents: documentsOf(5 * MB), at: time(0), exact: true, progress: { documents: 1, done: true } };
   await clock.run(
     drain(
-      pace,
+      throttle,
       (async function* () {
         yield last;
       })(),
@@ -252,24 +252,24 @@ test("nobody waits for what comes behind the last chunk", async () => {
 
 test("it is holding while all that is waited for has yet to be asked for", async () => {
   const clock = new FalseClock();
-  const pace = createPace({ bytesPerSecond: MB, lag: undefined }, clock);
+  const throttle = createThrottle({ bytesPerSecond: MB, lag: undefined }, clock);
   const during: boolean[] = [];
-  const chunks = pace.paced(
-    chunksOf(repeat(MB, 3), () => during.push(pace.isHolding)),
+  const chunks = throttle.throttled(
+    chunksOf(repeat(MB, 3), () => during.push(throttle.isBlocked)),
     never,
   );
   const seen: boolean[] = [];
   for (let i = 0; i < 3; i += 1) {
     const next = chunks.next();
     await clock.run(next, 10);
-    seen.push(pace.isHolding);
+    seen.push(throttle.isBlocked);
     await clock.run(next);
   }
   expect([during, seen]).toEqual([
     [false, false, false],
     [false, true, true],
   ]);
-  expect(pace.asked).toBe(3);
+  expect(throttle.requested).toBe(3);
   await chunks.return(undefined);
-  expect(pace.isHolding).toBe(false);
+  expect(throttle.isBlocked).toBe(false);
 });

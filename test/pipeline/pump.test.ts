@@ -150,7 +150,7 @@ describe("pump() goes on after a failure of the source", () => {
   });
 
   test("before it was ever open only where the server asks for patience", async () => {
-    const busy = new MongotapError("connect", "overloaded", { leastWaitMs: 5 });
+    const busy = new MongotapError("connect", "overloaded", { retryAfterMs: 5 });
     const waits: number[] = [];
     const onRetry = (_: MongotapError, ms: number): void => void waits.push(ms);
     const { outcome } = await run([[busy], [events([], 1)]], { onRetry });
@@ -241,7 +241,7 @@ describe("pump() that is told to stop", () => {
     const stop = new AbortController();
     const reason = new Stop({ kind: "signal", name: "SIGTERM", number: 15 });
     const began = performance.now();
-    const patient = new MongotapError("connect", "overloaded", { leastWaitMs: 50_000 });
+    const patient = new MongotapError("connect", "overloaded", { retryAfterMs: 50_000 });
     const running = run([[events([], 1), wait(0), patient]], {
       signal: stop.signal,
       onRetry: () => stop.abort(reason),
@@ -263,7 +263,7 @@ describe("pump() that is told to stop", () => {
   test("amid a write of a slow disk, waits for it and commits", async () => {
     const stop = new AbortController();
     const slow = new LoggingSink(log);
-    slow.hasReader = false;
+    slow.mayBlock = false;
     const write = slow.write.bind(slow);
     slow.write = async (bytes) => {
       stop.abort(new Stop({ kind: "signal", name: "SIGTERM", number: 15 }));

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { MongotapError } from "../../src/errors.ts";
-import { backfillSource, type Readable } from "../../src/pipeline/backfill.ts";
+import { backfillSource, type RangeReadable } from "../../src/pipeline/backfill.ts";
 import { captureSource, type CaptureSettings } from "../../src/pipeline/capture.ts";
 import { recoveryOf } from "../../src/pipeline/history.ts";
-import { createPace, type Pace } from "../../src/pipeline/pace.ts";
+import { createThrottle, type ReadThrottle } from "../../src/pipeline/pace.ts";
 import { tailSource } from "../../src/pipeline/tail.ts";
 import type { Batch, EventStream, Position, Source } from "../../src/source/record.ts";
 import { collectionOf, events, ScriptedStream } from "./fakes.ts";
@@ -56,7 +56,7 @@ describe("backfillSource()", () => {
   });
 
   test("refuses a collection that was made anew while it was read, before its end is told", async () => {
-    const changing: Readable = { ...collectionOf("a", 5), currentUuid: async () => "another" };
+    const changing: RangeReadable = { ...collectionOf("a", 5), currentUuid: async () => "another" };
     let count = 0;
     const reading = (async () => {
       for await (const batch of backfillSource([changing])(undefined, never, Infinity))
@@ -67,7 +67,7 @@ describe("backfillSource()", () => {
   });
 
   test("gives no position amid something that can only be read from its beginning", async () => {
-    const view: Readable = { ...collectionOf("v", 5), resumable: false };
+    const view: RangeReadable = { ...collectionOf("v", 5), resumable: false };
     const positions = (await take(backfillSource([view]))).map(({ position }) => position !== undefined);
     expect(positions).toEqual([false, false, false, true]);
   });
@@ -86,7 +86,7 @@ describe("tailSource()", () => {
 
   test("ends when it has passed what the server had at the beginning, and tells nothing behind that", async () => {
     const stream = new ScriptedStream(1, [events([2]), events([3], 5), events([6])]);
-    Object.assign(stream, { newest: "0000000000000005", openedAt: "0000000000000005" });
+    Object.assign(stream, { newest: "0000000000000005", startsAfter: "0000000000000005" });
     const batches = await take(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1 }));
     expect(countOf(batches)).toBe(2);
     expect(endOf(batches).stream?.token).toBe("5");
@@ -111,7 +111,7 @@ describe("tailSource()", () => {
 describe("captureSource()", () => {
   function settings(
     streams: EventStream[],
-    collections: readonly Readable[],
+    collections: readonly RangeReadable[],
     changes: Partial<CaptureSettings> = {},
   ): CaptureSettings {
     return {
@@ -123,7 +123,7 @@ describe("captureSource()", () => {
       untilCaughtUp: true,
       awaitMs: 1,
       collections,
-      pace: createPace({ bytesPerSecond: undefined, lag: undefined }),
+      throttle: createThrottle({ bytesPerSecond: undefined, lag: undefined }),
       onHistoryLost: "next-run",
       onCopyAgain: () => undefined,
       ...changes,
@@ -133,7 +133,7 @@ describe("captureSource()", () => {
   test("pins its position, and every collection in it, before it reads the first chunk", async () => {
     const collection = collectionOf("a", 4, [5]);
     let reads = 0;
-    const counted: Readable = { ...collection, read: (...args) => ((reads += 1), collection.read(...args)) };
+    const counted: RangeReadable = { ...collection, read: (...args) => ((reads += 1), collection.read(...args)) };
     const source = captureSource(settings([new ScriptedStream(1, [])], [counted]));
     const iterator = source(undefined, never, Infinity)[Symbol.asyncIterator]();
     const { value } = (await iterator.next()) as { value: Batch };
@@ -174,7 +174,7 @@ describe("captureSource()", () => {
 
   describe("whose chunks have to wait", () => {
     /** A pace that lets nothing through until it is told to, and a collection that is read by it. */
-    function held(): { pace: Pace; collection: Readable; letThrough: () => void } {
+    function held(): { throttle: ReadThrottle; collection: RangeReadable; letThrough: () => void } {
       const open = Promise.withResolvers<void>();
       const clock = {
         now: () => performance.now(),
@@ -189,18 +189,18 @@ describe("captureSource()", () => {
         mostMs: 10_000,
         warn: () => (lag.measure = () => Promise.resolve(0)),
       };
-      const pace = createPace({ bytesPerSecond: undefined, lag }, { ...clock, now: () => (moment += 1_000) });
+      const throttle = createThrottle({ bytesPerSecond: undefined, lag }, { ...clock, now: () => (moment += 1_000) });
       let moment = 0;
       const collection = collectionOf("a", 2, [4]);
-      const read: Readable["read"] = (...asked) => pace.paced(collection.read(...asked), asked[1]);
-      return { pace, collection: { ...collection, read }, letThrough: open.resolve };
+      const read: RangeReadable["read"] = (...asked) => throttle.throttled(collection.read(...asked), asked[1]);
+      return { throttle, collection: { ...collection, read }, letThrough: open.resolve };
     }
 
     test("tells events and its position meanwhile, and the chunk in its turn", async () => {
-      const { pace, collection, letThrough } = held();
+      const { throttle, collection, letThrough } = held();
       const stream = new ScriptedStream(1, [events([2]), events([], 3), events([4])]);
       const kinds: string[] = [];
-      for await (const batch of captureSource(settings([stream], [collection], { pace }))(undefined, never, Infinity)) {
+      for await (const batch of captureSource(settings([stream], [collection], { throttle }))(undefined, never, Infinity)) {
         const { length } = batch.documents.offsets;
         if (length > 0) kinds.push(batch.kind);
         if (batch.position?.stream?.token === "4") letThrough();
@@ -209,9 +209,9 @@ describe("captureSource()", () => {
     });
 
     test("does not wait for them when there have been as many events as it may tell", async () => {
-      const { pace, collection } = held();
+      const { throttle, collection } = held();
       const stream = new ScriptedStream(1, [events([2, 3, 4])]);
-      const batches = await take(captureSource(settings([stream], [collection], { pace })), undefined, 2);
+      const batches = await take(captureSource(settings([stream], [collection], { throttle })), undefined, 2);
       expect(countOf(batches)).toBe(2);
       expect(endOf(batches).stream?.token).toBe("3");
     });

@@ -153,7 +153,7 @@ test("tables are aligned as text and complete as Markdown", () => {
 });
 
 test("plots are SVG in which text is text", () => {
-  const bars = barPlot("a < b & c", [{ label: "<x>", value: 2, text: "2", isOwn: true }]);
+  const bars = barPlot("a < b & c", [{ label: "<x>", value: 2, text: "2", ownsMemory: true }]);
   expect(bars).toStartWith("<svg ");
   expect(bars).toContain("a &lt; b &amp; c");
   expect(bars).not.toContain("<x>");

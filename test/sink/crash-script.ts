@@ -49,7 +49,7 @@ async function run(job: CrashJob): Promise<void> {
     const position = { stream, collections: {} };
     const source = { setName: "rs0" };
     await saveCheckpoint(job.state, { formatVersion: 1, seq, source, pipeline: {}, position, outputs });
-    await sink.committed();
+    await sink.onStateSaved();
   };
   const first = saved?.position.stream?.sequence ?? 0;
   for (let index = first; index < job.batches; index += 1) {
@@ -64,7 +64,7 @@ async function run(job: CrashJob): Promise<void> {
     if ((index + 1) % job.commitEvery === 0) await save(index + 1, await sink.flush());
   }
   await save(job.batches, await sink.flush());
-  await save(job.batches, await sink.seal());
+  await save(job.batches, await sink.finalize());
 }
 
 if (import.meta.main) {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import fc from "fast-check";
-import { fileNameOf, partPathOf } from "../../src/sink/file-names.ts";
+import { fileNameOf, partitionPathOf } from "../../src/sink/file-names.ts";
 
 const HOSTILE = [
   "../../etc/x",
@@ -102,14 +102,14 @@ for (const foldsCase of [false, true]) {
     ]);
     const partsOf = (text: string): string[] => {
       const whole = fileNameOf(text, options);
-      return [whole, ...[0, 3, 30, 9_999, 30_003].map((part) => partPathOf(whole, part))].map(seen);
+      return [whole, ...[0, 3, 30, 9_999, 30_003].map((part) => partitionPathOf(whole, part))].map(seen);
     };
     const names = hostile.flatMap(partsOf);
     expect(new Set(names).size).toBe(names.length);
     for (const part of names) expect(`${part}.partial`.length).toBeLessThan(256);
     fc.assert(
       fc.property(name, name, fc.nat(99_999), (a, b, part) => {
-        expect(seen(fileNameOf(b, options))).not.toBe(seen(partPathOf(fileNameOf(a, options), part)));
+        expect(seen(fileNameOf(b, options))).not.toBe(seen(partitionPathOf(fileNameOf(a, options), part)));
         if (a !== b) expect(partsOf(a).filter((path) => partsOf(b).includes(path))).toEqual([]);
       }),
       { numRuns: 1000 },
@@ -118,6 +118,6 @@ for (const foldsCase of [false, true]) {
 }
 
 test("partPathOf() numbers the file, in a folder as well, so that a listing has them in order", () => {
-  expect(partPathOf("shop.orders.ndjson", 3)).toBe("shop.orders~0003.ndjson");
-  expect(partPathOf("acmeCo/x.ndjson/y.ndjson", 12_345)).toBe("acmeCo/x.ndjson/y~12345.ndjson");
+  expect(partitionPathOf("shop.orders.ndjson", 3)).toBe("shop.orders~0003.ndjson");
+  expect(partitionPathOf("acmeCo/x.ndjson/y.ndjson", 12_345)).toBe("acmeCo/x.ndjson/y~12345.ndjson");
 });

@@ -25,7 +25,7 @@ test("openFileSink() makes the file at once, and gives it its own name when a st
   const marks = await sink.flush();
   expect(marks).toMatchObject([{ path: dir.at("out"), partial: "new", bytes: 0, lines: 0, sealed: false }]);
   expect(contents(dir.path)).toEqual({ "out.partial": "" });
-  await sink.committed();
+  await sink.onStateSaved();
   expect(contents(dir.path)).toEqual({ out: "" });
   await put(sink, [A, "1\n2\n"]);
   await put(sink, [B, "3\n"]);
@@ -40,9 +40,9 @@ test("openFileSink() with seals shows the file under its own name only when it i
   await using sink = await openFile(dir.at("out"), { seals: true });
   await put(sink, [A, "1\n"]);
   await sink.flush();
-  await sink.committed();
+  await sink.onStateSaved();
   expect(contents(dir.path)).toEqual({ "out.partial": "1\n" });
-  expect(await sink.seal()).toMatchObject([{ path: dir.at("out"), bytes: 2, lines: 1, sealed: true }]);
+  expect(await sink.finalize()).toMatchObject([{ path: dir.at("out"), bytes: 2, lines: 1, sealed: true }]);
   expect(contents(dir.path)).toEqual({ out: "1\n" });
   expect(await failureOf(put(sink, [A, "2\n"]))).toMatchObject({ kind: "state" });
 });
@@ -53,7 +53,7 @@ test("openFileSink() without a state appends under the file's own name and retur
   await put(sink, [A, "1\n"]);
   expect(await sink.flush()).toEqual([]);
   expect(contents(dir.path)).toEqual({ out: "1\n" });
-  expect(await sink.seal()).toMatchObject([{ bytes: 2, lines: 1, sealed: false }]);
+  expect(await sink.finalize()).toMatchObject([{ bytes: 2, lines: 1, sealed: false }]);
 });
 
 test("openFileSink() on a directory keeps one file for each collection, lines in order", async () => {
@@ -66,7 +66,7 @@ test("openFileSink() on a directory keeps one file for each collection, lines in
     { path: dir.at("new/out/app.a.ndjson"), namespace: A, bytes: 8, lines: 4 },
     { path: dir.at("new/out/app.b.ndjson"), namespace: B, bytes: 4, lines: 2 },
   ]);
-  await sink.committed();
+  await sink.onStateSaved();
   expect(contents(dir.at("new/out"))).toEqual({ "app.a.ndjson": "1\n2\n3\n4\n", "app.b.ndjson": "x\ny\n" });
 });
 
@@ -74,7 +74,7 @@ test("openFileSink() makes the files of known collections even if no line comes"
   using dir = scratch();
   await using sink = await openDirectory(dir.path, { seals: true, namespaces: [A, B] });
   await put(sink, [B, "1\n"]);
-  await sink.seal();
+  await sink.finalize();
   expect(contents(dir.path)).toEqual({ "app.a.ndjson": "", "app.b.ndjson": "1\n" });
 });
 
@@ -85,7 +85,7 @@ test("openFileSink() writes more collections than it may hold files open", async
   for (const round of ["1\n", "2\n"]) await put(sink, ...names.map((name) => [name, round] as const));
   expect(openFilesBelow(dir.path)).toBeWithin(1, 450);
   await sink.flush();
-  await sink.committed();
+  await sink.onStateSaved();
   for (const name of names) await put(sink, [name, "3\n"]);
   const marks = await sink.flush();
   expect(marks.map((mark) => [mark.bytes, mark.lines])).toEqual(names.map(() => [6, 3]));
@@ -113,7 +113,7 @@ test("openFileSink() takes an empty file, and keeps who may read it", async () =
   writeFileSync(dir.at("out"), "", { mode: 0o600 });
   await using sink = await openFile(dir.at("out"), { seals: true });
   await put(sink, [A, "1\n"]);
-  await sink.seal();
+  await sink.finalize();
   expect(contents(dir.path)).toEqual({ out: "1\n" });
   expect(statSync(dir.at("out")).mode & 0o777).toBe(0o600);
 });
@@ -126,7 +126,7 @@ test("openFileSink() with replace leaves the older file in place until the new o
     await put(sink, [A, "newer\n"]);
     expect(await sink.flush()).toMatchObject([{ partial: "replacing" }]);
     expect(contents(dir.path)).toEqual({ out: "older\n", "out.partial": "newer\n" });
-    await (seals ? sink.seal() : sink.committed());
+    await (seals ? sink.finalize() : sink.onStateSaved());
     expect(contents(dir.path)).toEqual({ out: "newer\n" });
   }
 });
@@ -136,7 +136,7 @@ test("seal() refuses to replace a file that came into being meanwhile", async ()
   await using sink = await openFile(dir.at("out"), { seals: true });
   await put(sink, [A, "1\n"]);
   writeFileSync(dir.at("out"), "precious\n");
-  expect(await failureOf(sink.seal())).toMatchObject({ kind: "output" });
+  expect(await failureOf(sink.finalize())).toMatchObject({ kind: "output" });
   expect(contents(dir.path)).toEqual({ out: "precious\n", "out.partial": "1\n" });
 });
 
@@ -146,7 +146,7 @@ test("committed() names no file that the last marks did not speak of", async () 
   await put(sink, [A, "1\n"]);
   await sink.flush();
   await put(sink, [B, "2\n"]);
-  await sink.committed();
+  await sink.onStateSaved();
   expect(contents(dir.path)).toEqual({ "app.a.ndjson": "1\n", "app.b.ndjson.partial": "2\n" });
 });
 
@@ -156,7 +156,7 @@ test("openFileSink() writes what a crash before the first save left behind anew"
   await using sink = await openFile(dir.at("out"));
   await put(sink, [A, "1\n"]);
   await sink.flush();
-  await sink.committed();
+  await sink.onStateSaved();
   expect(contents(dir.path)).toEqual({ out: "1\n" });
 });
 
@@ -180,7 +180,7 @@ for (const [what, meddle] of MEDDLING) {
       const path = dir.at(step);
       await using sink = await openFile(path);
       await sink.flush();
-      await sink.committed();
+      await sink.onStateSaved();
       await put(sink, [A, "1\n"]);
       if (step === "write") await sink.flush();
       meddle(path);
@@ -189,7 +189,7 @@ for (const [what, meddle] of MEDDLING) {
       expect(failure.message).toContain(path);
       expect(await failureOf(sink.flush())).toEqual(failure);
       expect(await failureOf(put(sink, [A, "3\n"]))).toEqual(failure);
-      expect(await failureOf(sink.seal())).toEqual(failure);
+      expect(await failureOf(sink.finalize())).toEqual(failure);
     }
   });
 }

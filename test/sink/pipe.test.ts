@@ -18,7 +18,7 @@ test("openFileSink() writes to a FIFO without blocking, and waits for its reader
   const round = [`${"x".repeat(9_999)}\n`, `${"y".repeat(9_999)}\n`] as const;
   for (let count = 0; count < 20; count += 1) await put(sink, [A, round[0]], [A, round[1]]);
   expect(await sink.flush()).toEqual([]);
-  expect(await sink.seal()).toEqual([]);
+  expect(await sink.finalize()).toEqual([]);
   await sink[Symbol.asyncDispose]();
   await ended;
   expect(readFileSync(dir.at("copy"), "utf8") === round.join("").repeat(20)).toBeTrue();
@@ -65,7 +65,7 @@ test("openFileSink() writes to devices as they are", async () => {
   for (const seals of [true, false]) {
     await using sink = await openFile("/dev/null", { seals });
     await put(sink, [A, "1\n"]);
-    expect(await sink.seal()).toEqual([]);
+    expect(await sink.finalize()).toEqual([]);
     await using full = await openFile("/dev/full", { seals });
     const failure = await failureOf(put(full, [A, "1\n"]));
     expect(failure).toMatchObject({ kind: "output" });

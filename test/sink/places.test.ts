@@ -49,7 +49,7 @@ describe("a folder with targets", () => {
     const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
     await put(sink, ["shop.orders", "1\n"], ["shop.users", "2\n"], ["shop.other", "3\n"]);
     const marks = await sink.flush();
-    await sink.committed();
+    await sink.onStateSaved();
     await sink[Symbol.asyncDispose]();
     expect(filesIn(dir.at("out"))).toEqual(["acmeCo/deep/users.ndjson", "acmeCo/orders.ndjson", "shop.other.ndjson"]);
     const again = await openDirectory(dir.at("out"), { targets: TARGETS, marks });
@@ -64,7 +64,7 @@ describe("a folder with targets", () => {
     const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
     await put(sink, ["shop.orders", "1\n"]);
     const marks: readonly OutputMark[] = await sink.flush();
-    await sink.committed();
+    await sink.onStateSaved();
     await sink[Symbol.asyncDispose]();
     const moved = new Map([["shop.orders", "elsewhere/orders"]]);
     const path = dir.at("out/acmeCo/orders.ndjson");
@@ -104,7 +104,7 @@ describe("a folder with targets", () => {
     const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
     await put(sink, [first, "1\n"], [second, "2\n"], [partOf("shop.other", 1), "3\n"]);
     const marks = await sink.flush();
-    await sink.committed();
+    await sink.onStateSaved();
     await sink[Symbol.asyncDispose]();
     const files = ["acmeCo/orders~0000.ndjson", "acmeCo/orders~0001.ndjson", "shop.other~0001.ndjson"];
     expect(filesIn(dir.at("out"))).toEqual(files);

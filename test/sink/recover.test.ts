@@ -21,7 +21,7 @@ async function interrupted(path: string): Promise<readonly OutputMark[]> {
   await using sink = await openDirectory(path);
   await put(sink, [A, "1\n"], [B, "x\n"]);
   const marks = await sink.flush();
-  await sink.committed();
+  await sink.onStateSaved();
   await put(sink, [A, "2\n"], [B, "y"]);
   return marks;
 }
@@ -62,13 +62,13 @@ test("openFileSink() with seals takes a file back that got its own name just bef
     await put(sink, [A, "1\n"]);
     marks = await sink.flush();
     await put(sink, [A, "2\n"]);
-    await sink.seal();
+    await sink.finalize();
   }
   expect(contents(dir.path)).toEqual({ out: "1\n2\n" });
   await using sink = await openFile(dir.at("out"), { seals: true, marks });
   expect(contents(dir.path)).toEqual({ "out.partial": "1\n" });
   await put(sink, [A, "2\n"]);
-  await sink.seal();
+  await sink.finalize();
   expect(contents(dir.path)).toEqual({ out: "1\n2\n" });
 });
 
@@ -83,7 +83,7 @@ test("openFileSink() remembers that an older file may be replaced", async () => 
   }
   await using sink = await openFile(dir.at("out"), { seals: true, marks });
   expect(contents(dir.path)).toEqual({ out: "older\n", "out.partial": "1\n" });
-  await sink.seal();
+  await sink.finalize();
   expect(contents(dir.path)).toEqual({ out: "1\n" });
 });
 
@@ -93,11 +93,11 @@ test("openFileSink() leaves a finished output as it is", async () => {
   {
     await using sink = await openFile(dir.at("out"), { seals: true });
     await put(sink, [A, "1\n"]);
-    marks = await sink.seal();
+    marks = await sink.finalize();
   }
   await using sink = await openFile(dir.at("out"), { seals: true, marks });
   expect(await sink.flush()).toEqual(marks);
-  expect(await sink.seal()).toEqual(marks);
+  expect(await sink.finalize()).toEqual(marks);
   expect(contents(dir.path)).toEqual({ out: "1\n" });
 });
 
@@ -147,7 +147,7 @@ test("openFileSink() notices that a file was changed within the last 64 KiB befo
     await using sink = await openFile(path);
     await put(sink, [A, `${"x".repeat(99_999)}\n`]);
     marks = await sink.flush();
-    await sink.committed();
+    await sink.onStateSaved();
   }
   const bytes = readFileSync(path);
   for (const offset of [100_000 - 65_536, 70_000, 99_999]) {
@@ -166,7 +166,7 @@ test("openFileSink() never cuts another file to nothing because the state knows 
   {
     await using sink = await openFile(dir.at("out"));
     marks = await sink.flush();
-    await sink.committed();
+    await sink.onStateSaved();
     await put(sink, [A, "1\n"]);
   }
   copyFileSync(dir.at("out"), dir.at("copy"));
@@ -181,7 +181,7 @@ test("openFileSink() refuses a finished file that has grown", async () => {
   {
     await using sink = await openFile(dir.at("out"), { seals: true });
     await put(sink, [A, "1\n"]);
-    marks = await sink.seal();
+    marks = await sink.finalize();
   }
   appendFileSync(dir.at("out"), "2\n");
   const failure = await failureOf(openFile(dir.at("out"), { seals: true, marks }));

@@ -30,7 +30,7 @@ async function run({ lines, refuseNull = false }: StdoutJob): Promise<void> {
     const bytes = Buffer.from(Array.from({ length: count }, (_, index) => lineOf(first + index)).join(""));
     await sink.write(bytes, [{ namespace: "app.a", begin: 0, end: bytes.length, lines: count }]);
   }
-  await sink.seal();
+  await sink.finalize();
   writeSync(2, "done\n");
 }
 

@@ -36,7 +36,7 @@ test("lines written by the thread stand in each file in the order of the calls, 
     [expected[A]?.length ?? 0, 120],
     [expected[B]?.length ?? 0, 60],
   ]);
-  await sink.committed();
+  await sink.onStateSaved();
   const found = contents(dir.path);
   for (const name of [A, B]) expect(found[`${name}.ndjson`] === expected[name]).toBeTrue();
 });
@@ -52,7 +52,7 @@ test("bytes may be used again as soon as write() resolves", async () => {
   }
   bytes.fill("x");
   await sink.flush();
-  await sink.committed();
+  await sink.onStateSaved();
   const found = readFileSync(dir.at("out"));
   expect(found.length).toBe(letters.length * bytes.length);
   for (const [index, letter] of letters.entries()) {

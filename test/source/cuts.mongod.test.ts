@@ -1,19 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../src/errors.ts";
-import { cutEvenly, documentsIn, findCut } from "../../src/source/cuts.ts";
+import { splitEvenly, documentsIn, findSplitPoint } from "../../src/source/cuts.ts";
 import { readRange } from "../../src/source/snapshot.ts";
 import { documents, randomOf } from "../support/documents.ts";
 import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, type Prepared } from "./kinds.ts";
 
-async function keysOf({ settings, database }: Prepared, parts: number): Promise<string[]> {
+async function keysOf({ settings, database }: Prepared, partitions: number): Promise<string[]> {
   const { namespace } = settings.info;
   const count = await documentsIn(database.client, namespace);
-  return await cutEvenly(database.client, namespace, { parts, count }, never);
+  return await splitEvenly(database.client, namespace, { partitions, count }, never);
 }
 
 /** The documents of each range between the keys. */
-async function cut(prepared: Prepared, parts: number): Promise<string[][]> {
-  const keys = await keysOf(prepared, parts);
+async function cut(prepared: Prepared, partitions: number): Promise<string[][]> {
+  const keys = await keysOf(prepared, partitions);
   const bounds = [undefined, ...keys, undefined];
   const ranges = keys.length + 1;
   const read = async (_: unknown, i: number): Promise<string[]> => {
@@ -53,10 +53,10 @@ test.each([
   [3, 3, [1, 1, 1]],
   [10, 4, [2, 3, 2, 3]],
   [100, 40, Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 2 : 3))],
-] as const)("cutEvenly() of %p documents into %p ranges", async (count, parts, sizes) => {
+] as const)("cutEvenly() of %p documents into %p ranges", async (count, partitions, sizes) => {
   const prepared = await prepare({});
   if (count > 0) await prepared.collection.insertMany([...documents("small", count)]);
-  expect((await cut(prepared, parts)).map((ids) => ids.length)).toEqual([...sizes]);
+  expect((await cut(prepared, partitions)).map((ids) => ids.length)).toEqual([...sizes]);
 });
 
 test("cutEvenly() cuts between compound _ids, whatever the order of their members", async () => {
@@ -76,7 +76,7 @@ test("cutEvenly() of a wrong count gives ranges that are all of it", async () =>
   await prepared.collection.insertMany([...documents("small", 100)]);
   const { namespace } = prepared.settings.info;
   const cutFor = (count: number): Promise<string[]> =>
-    cutEvenly(prepared.database.client, namespace, { parts: 4, count }, never);
+    splitEvenly(prepared.database.client, namespace, { partitions: 4, count }, never);
   expect(await cutFor(0)).toHaveLength(3);
   expect(await cutFor(40)).toHaveLength(3);
   expect(await cutFor(160)).toHaveLength(2);
@@ -101,7 +101,7 @@ test("findCut() counts from the key that was read last", async () => {
   await prepared.collection.insertMany([...documents("small", 10)]);
   const { namespace } = prepared.settings.info;
   const at = (last: string | undefined, count: number): Promise<string | undefined> =>
-    findCut(
+    findSplitPoint(
       prepared.database.client,
       namespace,
       { ...BEGIN, ...(last === undefined ? {} : { last }) },

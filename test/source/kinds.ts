@@ -9,7 +9,7 @@ import { everyIdType } from "../support/documents.ts";
 import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
 
 export const never = new AbortController().signal;
-export const BEGIN: RangeProgress = { rows: 0, done: false };
+export const BEGIN: RangeProgress = { documents: 0, done: false };
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
 const { version } = await sharedReplicaSet();

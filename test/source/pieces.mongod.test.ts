@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type CommandStartedEvent, MongoClient } from "mongodb";
 import { must } from "../../src/errors.ts";
 import {
-  type Piece,
-  type PieceReader,
+  type SubRange,
+  type SubRangeReader,
   localReader,
-  type PieceSettings,
-  readInPieces,
+  type SubRangeSettings,
+  readInSubRanges,
 } from "../../src/source/pieces.ts";
 import type { ClusterTime, RangeProgress } from "../../src/source/record.ts";
 import { documents, smallDocument } from "../support/documents.ts";
@@ -19,34 +19,34 @@ const STRINGS = 3_000;
 const TINY = 1_000;
 
 interface Watched {
-  readonly settings: PieceSettings;
-  readonly pieces: Piece[];
+  readonly settings: SubRangeSettings;
+  readonly subRanges: SubRange[];
 }
 
 /** Pieces as small as they get, the later ones of which come sooner. */
 function watched({ settings }: Prepared, notBefore?: ClusterTime, chunkBytes = TINY): Watched {
-  const pieces: Piece[] = [];
+  const subRanges: SubRange[] = [];
   const local = localReader({ ...settings, chunkBytes }, 4);
-  const reader: PieceReader = {
+  const reader: SubRangeReader = {
     width: local.width,
-    async *read(piece, signal) {
-      pieces.push(piece);
-      await sleep((pieces.length * 7) % 5);
-      yield* local.read(piece, signal);
+    async *read(subRange, signal) {
+      subRanges.push(subRange);
+      await sleep((subRanges.length * 7) % 5);
+      yield* local.read(subRange, signal);
     },
   };
-  const pace: PieceSettings["pace"] = { turn: () => Promise.resolve({ done: () => undefined }) };
-  return { settings: { ...settings, chunkBytes, notBefore, reader, pace }, pieces };
+  const throttle: SubRangeSettings["throttle"] = { acquire: () => Promise.resolve({ release: () => undefined }) };
+  return { settings: { ...settings, chunkBytes, notBefore, reader, throttle }, subRanges };
 }
 
 describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type", (_, options) => {
   test("gives every document once, in the order of the index", async () => {
     const prepared = await prepare(options);
     await insertMixed(prepared, STRINGS);
-    const { settings, pieces } = watched(prepared);
-    const chunks = await Array.fromAsync(readInPieces(settings, BEGIN, never));
+    const { settings, subRanges } = watched(prepared);
+    const chunks = await Array.fromAsync(readInSubRanges(settings, BEGIN, never));
     expect(chunks.flatMap(idsOf)).toEqual(await expectedIds(prepared));
-    expect(pieces.length).toBeGreaterThan(20);
+    expect(subRanges.length).toBeGreaterThan(20);
     expect(chunks.map(({ progress }) => progress.done)).toEqual(chunks.map((__, i) => i === chunks.length - 1));
   });
 
@@ -57,7 +57,7 @@ describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type"
     let progress = BEGIN;
     for (let life = 1; !progress.done; life += 1) {
       let chunks = 0;
-      for await (const chunk of readInPieces(watched(prepared).settings, progress, never)) {
+      for await (const chunk of readInSubRanges(watched(prepared).settings, progress, never)) {
         ids.push(...idsOf(chunk));
         progress = JSON.parse(JSON.stringify(chunk.progress)) as RangeProgress;
         chunks += 1;
@@ -65,20 +65,20 @@ describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type"
       }
     }
     expect(ids).toEqual(await expectedIds(prepared));
-    expect(progress.rows).toBe(ids.length);
+    expect(progress.documents).toBe(ids.length);
   });
 });
 
 test("readInPieces() of a range with an end gives what is before that", async () => {
   const prepared = await prepare({});
   await insertMixed(prepared, STRINGS);
-  const all = await Array.fromAsync(readInPieces(watched(prepared).settings, BEGIN, never));
+  const all = await Array.fromAsync(readInSubRanges(watched(prepared).settings, BEGIN, never));
   const [from, to] = [all[30], all[90]].map((chunk) => must(chunk?.progress.last, "a key"));
   const range = { ...BEGIN, from: must(from, "a key"), to: must(to, "a key") };
-  const chunks = await Array.fromAsync(readInPieces(watched(prepared).settings, range, never));
+  const chunks = await Array.fromAsync(readInSubRanges(watched(prepared).settings, range, never));
   const ids = (await expectedIds(prepared)).slice(
-    (all[30]?.progress.rows ?? 0) - 1, // the key itself is inside
-    (all[90]?.progress.rows ?? 0) - 1, // and this one is not
+    (all[30]?.progress.documents ?? 0) - 1, // the key itself is inside
+    (all[90]?.progress.documents ?? 0) - 1, // and this one is not
   );
   expect(chunks.flatMap(idsOf)).toEqual(ids);
 });
@@ -89,7 +89,7 @@ test("readInPieces() of a collection that grows everywhere meanwhile gives each 
   const before = await expectedIds(prepared);
   const ids: string[] = [];
   let round = 1;
-  for await (const chunk of readInPieces(watched(prepared).settings, BEGIN, never)) {
+  for await (const chunk of readInSubRanges(watched(prepared).settings, BEGIN, never)) {
     ids.push(...idsOf(chunk));
     const more = Array.from({ length: 40 }, (_, i) => smallDocument(i * 1_000 + round));
     if (round % 10 !== 0 && round < 100) await prepared.collection.insertMany(more);
@@ -108,15 +108,15 @@ test("readInPieces() for a change stream reads no piece at a time before that of
   const writing = (async () => {
     for (let v = 0; !isDone; v += 1) await prepared.collection.updateOne({}, { $set: { v } });
   })();
-  const { settings, pieces } = watched(prepared, "0".repeat(16));
-  const chunks = await Array.fromAsync(readInPieces(settings, BEGIN, never));
+  const { settings, subRanges } = watched(prepared, "0".repeat(16));
+  const chunks = await Array.fromAsync(readInSubRanges(settings, BEGIN, never));
   isDone = true;
   await writing;
   const times = chunks.map(({ at }) => at);
   expect(times.toSorted()).toEqual(times);
   expect(chunks.every(({ exact }) => exact)).toBe(true);
   // Each at the time that was written into its order, not whenever the server came to it.
-  const asked = pieces.map(({ at }) => at ?? "");
+  const asked = subRanges.map(({ at }) => at ?? "");
   expect(new Set(asked).size).toBeGreaterThan(5);
   expect(asked.toSorted()).toEqual(asked);
 });
@@ -127,12 +127,12 @@ test("readInPieces() asks with one command for a piece and with another for its 
   await using client = await MongoClient.connect(prepared.database.uri, { monitorCommands: true });
   const names: string[] = [];
   client.on("commandStarted", ({ commandName }: CommandStartedEvent) => names.push(commandName));
-  const { settings, pieces } = watched({ ...prepared, settings: { ...prepared.settings, client } }, undefined, 16_384);
-  await Array.fromAsync(readInPieces(settings, BEGIN, never));
-  expect(pieces.length).toBeGreaterThan(10);
+  const { settings, subRanges } = watched({ ...prepared, settings: { ...prepared.settings, client } }, undefined, 16_384);
+  await Array.fromAsync(readInSubRanges(settings, BEGIN, never));
+  expect(subRanges.length).toBeGreaterThan(10);
   const finds = names.filter((name) => name === "find").length;
   // The first chunk, and what is behind the last key: nothing, and no `_id: MaxKey`.
-  expect([finds, names.length]).toEqual([2 * pieces.length + 4, 2 * pieces.length + 4]);
+  expect([finds, names.length]).toEqual([2 * subRanges.length + 4, 2 * subRanges.length + 4]);
 });
 
 test("readInPieces() ends what it has begun when no more is wanted", async () => {
@@ -140,10 +140,10 @@ test("readInPieces() ends what it has begun when no more is wanted", async () =>
   await prepared.collection.insertMany([...documents("small", 4_000)]);
   const { settings } = watched(prepared);
   let chunks = 0;
-  for await (const _ of readInPieces(settings, BEGIN, never)) if ((chunks += 1) === 5) break;
+  for await (const _ of readInSubRanges(settings, BEGIN, never)) if ((chunks += 1) === 5) break;
   const stop = new AbortController();
   const rest = (async () => {
-    for await (const _ of readInPieces(settings, BEGIN, stop.signal)) stop.abort(new Error("enough"));
+    for await (const _ of readInSubRanges(settings, BEGIN, stop.signal)) stop.abort(new Error("enough"));
   })();
   expect(await rest.catch(String)).toBe("Error: enough");
 });

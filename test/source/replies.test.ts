@@ -3,8 +3,8 @@ import { BSON, type Document, Long, Timestamp } from "mongodb";
 import { ChangeEvent } from "../../src/codec/change-event.ts";
 import { isBound, matchStages, parseBinding, streamTarget } from "../../src/source/bindings.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
-import { findEndings } from "../../src/source/ending.ts";
-import { headOf, restOf, surveyOf } from "../../src/source/event-batch.ts";
+import { findTerminalEvents } from "../../src/source/ending.ts";
+import { headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
 import type { Documents, EventBatch } from "../../src/source/record.ts";
 
 function replyOf(cursor: Document): ReturnType<typeof parseCursorReply> {
@@ -131,9 +131,9 @@ describe("surveyOf()", () => {
       event(2, "insert"),
       event(3, "insert"),
     ]);
-    const { orders } = surveyOf(new ChangeEvent(), documents, { time: "0000006400000001", sequence: 4 });
+    const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: "0000006400000001", sequence: 4 });
     expect(
-      orders.map((order) => [Number.parseInt(order.slice(8, 16), 16), Number.parseInt(order.slice(16), 16)]),
+      sortKeys.map((order) => [Number.parseInt(order.slice(8, 16), 16), Number.parseInt(order.slice(16), 16)]),
     ).toEqual([
       [1, 5],
       [1, 6],
@@ -146,12 +146,12 @@ describe("surveyOf()", () => {
 
 describe("headOf() and restOf()", () => {
   const documents = documentsOf([event(1, "insert"), event(2, "delete"), event(2, "insert"), event(3, "drop")]);
-  const { orders } = surveyOf(new ChangeEvent(), documents, { time: "", sequence: 0 });
+  const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: "", sequence: 0 });
   const whole: EventBatch = {
     kind: "events",
     documents,
-    orders,
-    ends: [{ name: "shop.c", how: "gone", order: orders[3] ?? "" }],
+    sortKeys,
+    ends: [{ name: "shop.c", how: "gone", sortKey: sortKeys[3] ?? "" }],
     position: {
       collections: {},
       stream: { token: "end", resume: "resumeAfter", time: "0000006400000003", sequence: 1 },
@@ -160,14 +160,14 @@ describe("headOf() and restOf()", () => {
 
   test.each([1, 2, 3])("cut behind %p events, each part with its events, its ends and its place", (count) => {
     const [head, rest] = [headOf(whole, count, ["shop.c"]), restOf(whole, count)];
-    expect([...head.orders, ...rest.orders]).toEqual([...orders]);
+    expect([...head.sortKeys, ...rest.sortKeys]).toEqual([...sortKeys]);
     expect([head.documents.offsets.length, rest.documents.offsets.length]).toEqual([count, 4 - count]);
     expect([head.ends, rest.ends]).toEqual([[], whole.ends ?? []]);
     expect(rest.position).toEqual(whole.position);
     const token = BSON.deserialize(Buffer.from(head.position.stream?.token ?? "", "base64"));
     expect(token).toEqual({ _data: `token ${[1, 2, 2][count - 1]}` });
     expect(head.position.stream).toMatchObject({
-      time: orders[count - 1]?.slice(0, 16),
+      time: sortKeys[count - 1]?.slice(0, 16),
       sequence: [1, 1, 2][count - 1],
       filter: ["shop.c"],
     });
@@ -178,7 +178,7 @@ describe("headOf() and restOf()", () => {
     const batch: EventBatch = {
       ...whole,
       documents: invalid,
-      orders: surveyOf(new ChangeEvent(), invalid, { time: "", sequence: 0 }).orders,
+      sortKeys: scanEvents(new ChangeEvent(), invalid, { time: "", sequence: 0 }).sortKeys,
       ends: [],
     };
     expect(headOf(batch, 1, []).position.stream?.resume).toBe("resumeAfter");
@@ -189,12 +189,12 @@ describe("headOf() and restOf()", () => {
 describe("findEndings()", () => {
   const byName = [parseBinding("shop.c")];
   const whole = [parseBinding("shop")];
-  const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findEndings> => {
+  const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findTerminalEvents> => {
     const documents = documentsOf(list);
     const event = new ChangeEvent();
-    const { endings } = surveyOf(event, documents, { time: "", sequence: 0 });
-    const orders = documents.offsets.map((_, i) => String(i));
-    return findEndings(event, documents, { orders, endings }, bindings);
+    const { terminal: endings } = scanEvents(event, documents, { time: "", sequence: 0 });
+    const sortKeys = documents.offsets.map((_, i) => String(i));
+    return findTerminalEvents(event, documents, { sortKeys, terminal: endings }, bindings);
   };
 
   test("finds none among changes of documents", () => {
@@ -205,7 +205,7 @@ describe("findEndings()", () => {
     const { fatal, ends } = find([event(1, "insert"), event(2, "drop"), event(3, "insert"), event(4, "drop")]);
     expect(fatal).toMatchObject({ count: 2, invalidated: false });
     expect(fatal?.error).toMatchObject({ kind: "ended", message: "the collection shop.c was dropped" });
-    expect(ends).toEqual([{ name: "shop.c", how: "gone", order: "1" }]);
+    expect(ends).toEqual([{ name: "shop.c", how: "gone", sortKey: "1" }]);
   });
 
   test("goes on over the drop of a collection that is bound as part of its database", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type Binary, type CommandStartedEvent, MongoClient } from "mongodb";
-import { giveBack } from "../../src/lib/give-back.ts";
+import { detach } from "../../src/lib/give-back.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream } from "../../src/source/change-stream.ts";
 import { bsonBytes, type Documents } from "../../src/source/record.ts";
@@ -23,8 +23,8 @@ test("what the driver tells the server of the cluster time outlives the replies 
   let replies = 0;
   const use = async (found: Documents): Promise<void> => {
     if (bsonBytes(found) < 64 * 1024) return;
-    expect(found.isOwn).toBe(true);
-    giveBack(found.bytes);
+    expect(found.ownsMemory).toBe(true);
+    detach(found.bytes);
     expect(found.bytes.length).toBe(0);
     replies += 1;
     await collection.updateOne({}, { $inc: { n: 1 } });
@@ -54,6 +54,6 @@ test("the halves of a reply that was cut are not given back: they share its memo
   await using stream = await ChangeStream.open({ ...SHAPE, client: database.client, bindings }, "now", never);
   await collection.insertMany([...documents("typical", 10)]);
   const batch = await stream.next(1_000);
-  expect(batch.documents.isOwn).toBe(true);
-  for (const half of stream.split(batch, 4)) expect(half.documents.isOwn).toBeUndefined();
+  expect(batch.documents.ownsMemory).toBe(true);
+  for (const half of stream.split(batch, 4)) expect(half.documents.ownsMemory).toBeUndefined();
 });

@@ -21,7 +21,7 @@ async function readInSteps(settings: SnapshotSettings, step: number, from: Range
       break;
     }
   }
-  expect(progress.rows).toBe(from.rows + ids.length);
+  expect(progress.documents).toBe(from.documents + ids.length);
   return ids;
 }
 

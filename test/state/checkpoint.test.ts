@@ -26,7 +26,7 @@ const CHECKPOINT: Checkpoint = {
   // In another order than the schema: a state is not to be refused for that.
   position: {
     collections: {
-      "app.größe": { ranges: [{ rows: 3, done: false, last: "AA==" }], uuid: null, phase: "copying" },
+      "app.größe": { ranges: [{ documents: 3, done: false, last: "AA==" }], uuid: null, phase: "copying" },
       "app.1": { uuid: "e1b2", phase: "live", ranges: [] },
     },
     stream: { sequence: 2, time: "0000000100000002", token: "gkZ+", resume: "startAfter" },

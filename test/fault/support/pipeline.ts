@@ -1,10 +1,10 @@
 /** Pump, merge and change stream in this process, with the server, the chunks and the position of one's choice. */
 import type { Collection, MongoClient } from "mongodb";
-import { readableOf } from "../../../src/commands/readable.ts";
+import { rangeReadableOf } from "../../../src/commands/readable.ts";
 import type { MongotapError } from "../../../src/errors.ts";
-import { backfillSource, type Readable } from "../../../src/pipeline/backfill.ts";
+import { backfillSource, type RangeReadable } from "../../../src/pipeline/backfill.ts";
 import { captureSource } from "../../../src/pipeline/capture.ts";
-import { createPace } from "../../../src/pipeline/pace.ts";
+import { createThrottle } from "../../../src/pipeline/pace.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
@@ -29,23 +29,23 @@ export interface Capture extends AsyncDisposable {
 export async function readableFrom(
   client: MongoClient,
   { dbName, collectionName }: Collection<never>,
-): Promise<Readable> {
+): Promise<RangeReadable> {
   const infos = await listCollections(client, dbName);
   const info = infos.find(({ namespace }) => namespace.collection === collectionName);
   if (!info) throw new Error(`no collection ${collectionName}`);
   const server = { version: [6, 0, 5], topology: "replicaSet", setName: "rs", setId: undefined } as const;
   const reader = localReader({ client, standalone: false, chunkBytes: CHUNK }, 4);
   const readers = { reader, chunkBytes: CHUNK, [Symbol.asyncDispose]: () => Promise.resolve() };
-  return readableOf({ client, server, readers, pace: UNPACED }, info);
+  return rangeReadableOf({ client, server, readers, throttle: UNPACED }, info);
 }
 
-const UNPACED = createPace({ bytesPerSecond: undefined, lag: undefined });
+const UNPACED = createThrottle({ bytesPerSecond: undefined, lag: undefined });
 const CHUNK = 4 * 1024 * 1024;
 
 /** A capture (or backfill) of the collections until it has caught up, from `from` or the beginning, into memory. */
 export function captureOf(
   client: MongoClient,
-  collections: readonly Readable[],
+  collections: readonly RangeReadable[],
   from?: Position,
   command: "capture" | "backfill" = "capture",
 ): Capture {
@@ -56,12 +56,12 @@ export function captureOf(
   let done: Promise<PumpResult> | undefined;
   const decoder = new TextDecoder();
   const sink: Sink = {
-    hasReader: false,
-    settled: () => Promise.resolve(),
+    mayBlock: false,
+    written: () => Promise.resolve(),
     write: (bytes) => Promise.resolve(void (text += decoder.decode(bytes))),
     flush: () => Promise.resolve([]),
-    committed: () => Promise.resolve(),
-    seal: () => Promise.resolve([]),
+    onStateSaved: () => Promise.resolve(),
+    finalize: () => Promise.resolve([]),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   const start = (): void => {
@@ -102,7 +102,7 @@ export function captureOf(
   };
 }
 
-function mergedSource(client: MongoClient, collections: readonly Readable[]): ReturnType<typeof captureSource> {
+function mergedSource(client: MongoClient, collections: readonly RangeReadable[]): ReturnType<typeof captureSource> {
   const bindings = collections.map(({ namespace }) => namespace);
   const shape = { bindings, fullDocument: "updateLookup", beforeImages: false, splitLargeEvents: false } as const;
   return captureSource({
@@ -110,7 +110,7 @@ function mergedSource(client: MongoClient, collections: readonly Readable[]): Re
     untilCaughtUp: true,
     awaitMs: 500,
     collections,
-    pace: UNPACED,
+    throttle: UNPACED,
     onHistoryLost: "fail",
     onCopyAgain: () => undefined,
   });

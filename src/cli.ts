@@ -3,21 +3,12 @@
  * its own, and so do the help and what reads flags.
  */
 
-import type { Command, ProcessContext } from "./commands/command.ts";
-import type { OptionName, Settings } from "./config/options.ts";
+import type { CommandRow } from "./commands/command.ts";
+import type { ProcessContext } from "./run/invocation.ts";
+import type { Settings } from "./config/options.ts";
 import { MongotapError } from "./errors.ts";
 import { nearest } from "./lib/nearest.ts";
 import type { Logger } from "./observe/log.ts";
-
-export interface CommandRow {
-  readonly args: string;
-  readonly text: string;
-  readonly options: readonly OptionName[];
-  /** What `--as` takes, where that is more than table and json. */
-  readonly forms?: readonly Settings["as"][];
-  readonly examples: readonly string[];
-  readonly load: () => Promise<Command>;
-}
 
 const SSH = ["ssh", "sshKey", "sshPassphrase", "sshKnownHosts", "sshHostKey"] as const;
 const LOGIN = ["user", "password", "passwordFile"] as const;

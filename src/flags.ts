@@ -5,7 +5,7 @@
 
 import { parseArgs } from "node:util";
 
-import type { CommandRow } from "./cli.ts";
+import type { CommandRow } from "./commands/command.ts";
 import type { OptionRow } from "./config/option-row.ts";
 import { OPTIONS } from "./config/options.ts";
 import type { TypedFlags } from "./config/resolve.ts";

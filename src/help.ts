@@ -2,7 +2,7 @@
 
 import { cac } from "cac";
 
-import type { CommandRow } from "./cli.ts";
+import type { CommandRow } from "./commands/command.ts";
 import type { Group, OptionRow } from "./config/option-row.ts";
 import type { OptionName } from "./config/options.ts";
 

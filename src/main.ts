@@ -8,8 +8,8 @@ import type Tty from "node:tty";
 import packageJson from "../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
 import { asMongotapError } from "./errors.ts";
-import { isNullDevice } from "./lib/null-device.ts";
-import { Stop } from "./lib/stop.ts";
+import { isNullDevice } from "./lib/fs.ts";
+import { Stop } from "./lib/process.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
 import { openStderr } from "./observe/stderr.ts";
 

@@ -1,7 +1,7 @@
 /** Loaded before every test file (bunfig.toml): tests start real servers and kill real processes, so give them time. */
 
 import { setDefaultTimeout } from "bun:test";
-import { patchDriver } from "../src/connect/driver-mends.ts";
+import { patchDriver } from "../src/connect/driver-patches.ts";
 
 setDefaultTimeout(60_000);
 patchDriver(); // for the tests' own clients too: they write to servers that are killed

@@ -34,7 +34,12 @@ async function race(context: World, isMeant: (shape: Shape) => boolean): Promise
   for (const shape of SHAPES.filter(isMeant)) {
     if (!context.shapes.includes(shape.name)) continue;
     context.tell(`${shape.name}: loading`);
-    const loaded = await loadCollection(context.client, shape.name, Math.ceil(context.documents * shape.share), shape.make);
+    const loaded = await loadCollection(
+      context.client,
+      shape.name,
+      Math.ceil(context.documents * shape.share),
+      shape.make,
+    );
     const contestants = contestantsFor(context, shape, loaded);
     await contestants[0]?.run(); // the server has seen it all once
     const rows = await takeTurns(context, shape.name, contestants, { restMs: REST_MS });

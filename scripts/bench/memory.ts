@@ -21,7 +21,12 @@ export async function measureMemory(context: World): Promise<Memory[]> {
   for (const shape of SHAPES) {
     if (shape.name !== "typical" && shape.name !== "large") continue;
     context.tell(`memory: loading ${shape.name}`);
-    const loaded = await loadCollection(context.client, shape.name, Math.ceil(context.documents * shape.share), shape.make);
+    const loaded = await loadCollection(
+      context.client,
+      shape.name,
+      Math.ceil(context.documents * shape.share),
+      shape.make,
+    );
     const command = mongotapCommand(context, "backfill", loaded);
     const file = join(context.folder, "output");
     const fast = await watched({ command: [...command, "--out", file] });

@@ -6,7 +6,7 @@
 import { MongotapError } from "../errors.ts";
 import { isMixed } from "./arrays.ts";
 import { BSON, documentEnd, ElementWalker, nameEnd, valueLength } from "./bson.ts";
-import { diagnoseDocument, diagnoseValue, firstElement, type DiagnosisRules } from "./explain.ts";
+import { diagnoseDocument, diagnoseValue, firstElement, type DiagnosisRules } from "./diagnose.ts";
 import { JsonWriter } from "./json-writer.ts";
 import { writeScalar } from "./scalars.ts";
 import { isUtf8 } from "./text.ts";

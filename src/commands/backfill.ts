@@ -1,16 +1,17 @@
 /** `mongotap backfill`: what is there now, then ends. */
 
-import { type OpenRun, runCopy } from "./session.ts";
+import { type OpenRun, runCopy } from "../run/copy.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { MongotapError } from "../errors.ts";
 import { partOf } from "../lib/part-name.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
-import type { Command, Invocation } from "./command.ts";
-import { type Ranges, rangesOf } from "./ranges.ts";
-import { targetOf } from "./target.ts";
-import { rangeReadableOf } from "./readable.ts";
+import type { Invocation } from "../run/invocation.ts";
+import type { Command } from "./command.ts";
+import { type Ranges, rangesOf } from "../run/ranges.ts";
+import { targetOf } from "../run/output.ts";
+import { rangeReadableOf } from "../run/range-readable.ts";
 
 export const backfill: Command = async (invocation) => {
   checkParts(invocation);
@@ -45,7 +46,9 @@ async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Range
 function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
   const name = nameOf(namespace);
   const cut = ranges.get(name);
-  return cut === undefined ? [name] : cut.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
+  return cut === undefined
+    ? [name]
+    : cut.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
 }
 
 /** --split and --shard are about files and processes of one backfill. */

@@ -5,9 +5,9 @@ import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
-import { rangeReadableOf } from "./readable.ts";
-import { type OpenRun, runCopy } from "./session.ts";
-import { streamSettings } from "./streaming.ts";
+import { rangeReadableOf } from "../run/range-readable.ts";
+import { type OpenRun, runCopy } from "../run/copy.ts";
+import { streamSettings } from "../run/stream.ts";
 
 export const capture: Command = (invocation) => {
   const { settings, log } = invocation;

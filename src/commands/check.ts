@@ -9,11 +9,12 @@ import { connectionStringOf } from "../config/source.ts";
 import { connect } from "../connect/client.ts";
 import { effectiveOptions } from "../connect/connection-string.ts";
 import { MongotapError, POLICY } from "../errors.ts";
-import { selectBindings } from "./bindings.ts";
-import type { Command, Invocation } from "./command.ts";
+import { selectBindings } from "../run/selection.ts";
+import type { Invocation } from "../run/invocation.ts";
+import type { Command } from "./command.ts";
 import { print } from "./print.ts";
-import { targetOf } from "./target.ts";
-import { openTunnelOf } from "./tunnel.ts";
+import { targetOf } from "../run/output.ts";
+import { openTunnelOf } from "../run/connection.ts";
 
 export const check: Command = async (invocation) => {
   const { settings } = invocation;

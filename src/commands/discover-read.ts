@@ -11,8 +11,8 @@ import { type CollectionInfo, listCollections, listDatabases, measure, type Meas
 import { optionsJson } from "../source/options-json.ts";
 import { type Namespace, nameOf } from "../source/record.ts";
 import { readSample, type SampleLimits } from "../source/sample.ts";
-import { selectBindings } from "./bindings.ts";
-import type { Invocation } from "./command.ts";
+import { selectBindings } from "../run/selection.ts";
+import type { Invocation } from "../run/invocation.ts";
 
 /** Unless `--sample` says otherwise. */
 const USUAL_SAMPLE = 1_000;

@@ -1,14 +1,22 @@
 /** `mongotap discover`: databases and collections, and the fields of their documents, in the form that is asked for. */
 
+import { readFile } from "node:fs/promises";
 import { connectionStringOf } from "../config/source.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { asTable } from "../discover/as-table.ts";
 import type { Catalog } from "../discover/collection.ts";
-import type { Command, Invocation } from "./command.ts";
-import { compareCatalogs, readEarlier } from "./discover-diff.ts";
-import { readEntries, type Scope, scopeOf } from "./discover-read.ts";
+import type { Invocation } from "../run/invocation.ts";
+import type { Command } from "./command.ts";
+import { readEntries, type Scope, scopeFor, scopeOf } from "./discover-read.ts";
 import { print } from "./print.ts";
-import { openConnection } from "./tunnel.ts";
+import { openConnection } from "../run/connection.ts";
+import type { Settings } from "../config/options.ts";
+import { diffJson, diffTable } from "../discover/as-diff.ts";
+import { asJson } from "../discover/as-json.ts";
+import { changesBetween } from "../discover/diff.ts";
+import { type KnownCatalog, parseCatalog } from "../discover/earlier.ts";
+import { MongotapError } from "../errors.ts";
+import { countOf } from "../observe/stats.ts";
 
 export const discover: Command = async (invocation) => {
   const { settings, log } = invocation;
@@ -60,4 +68,47 @@ function sshEndpointOf({ tunnel }: Invocation["settings"]): string | undefined {
   if (tunnel === undefined) return undefined;
   const { user, host, port } = tunnel.target;
   return `ssh://${user}@${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** @throws MongotapError `usage` where changes cannot be printed as `as`; `config` for a file that discover has not made */
+async function readEarlier(path: string, as: Settings["as"]): Promise<KnownCatalog> {
+  if (as !== "table" && as !== "json") {
+    throw new MongotapError("usage", `--diff prints changes, which cannot be printed as ${as}`, {
+      hint: "It goes with --as table and --as json.",
+    });
+  }
+  return parseCatalog(await readText(path), `--diff ${path}`);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    const reason = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+    throw new MongotapError("config", `--diff ${path} cannot be read (${reason})`, {
+      hint: "`mongotap discover --as json > FILE` makes such a file.",
+      cause: error,
+    });
+  }
+}
+
+/** Prints what has changed, and resolves to 0 if nothing has. @throws MongotapError `threshold` otherwise */
+async function compareCatalogs(
+  earlier: KnownCatalog,
+  catalog: Catalog,
+  scope: Scope,
+  settings: Settings,
+): Promise<number> {
+  // As it would be read back: one way to look at both.
+  const later = parseCatalog(asJson(catalog), "what is there now");
+  const then = scopeFor(earlier.namespaces, earlier.exclude);
+  const isShared = (entry: KnownCatalog["collections"][number]): boolean => scope.has(entry) && then.has(entry);
+  const changes = changesBetween(
+    { ...earlier, collections: earlier.collections.filter(isShared) },
+    { ...later, collections: later.collections.filter(isShared) },
+  );
+  const comparison = { changes, since: earlier.at, collections: later.collections.filter(isShared).length };
+  await print(settings.as === "json" ? diffJson(comparison) : diffTable(comparison));
+  if (changes.length === 0) return 0;
+  throw new MongotapError("threshold", `${countOf(changes.length, "change")} since ${settings.diff ?? ""} was made`);
 }

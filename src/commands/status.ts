@@ -4,12 +4,18 @@ import { connectionStringOf } from "../config/source.ts";
 import { MongotapError } from "../errors.ts";
 import { tableOf } from "../observe/table.ts";
 import { isoOf } from "../source/cluster-time.ts";
-import { type OplogWindow, readOplogWindow, readServerTime, secondsBetween, shareOfWindow } from "../source/oplog.ts";
+import {
+  type OplogWindow,
+  readOplogWindow,
+  readServerTime,
+  secondsBetween,
+  shareOfWindow,
+} from "../source/server-time.ts";
 import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
 import type { ClusterTime } from "../source/record.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
-import { openConnection } from "./tunnel.ts";
+import { openConnection } from "../run/connection.ts";
 
 /** What is said, as it is printed with `--as json`. Times are ISO; null where it cannot be known. */
 interface Status {

@@ -2,8 +2,8 @@
 
 import { tailSource } from "../pipeline/tail.ts";
 import type { Command } from "./command.ts";
-import { runCopy } from "./session.ts";
-import { streamSettings } from "./streaming.ts";
+import { runCopy } from "../run/copy.ts";
+import { streamSettings } from "../run/stream.ts";
 
 export const tail: Command = (invocation) => {
   const { settings } = invocation;

@@ -60,7 +60,9 @@ function readResource(binding: TreeMap, reading: ConfigReader): string | undefin
   const database = textOf(resource, "database", reading);
   const collection = textOf(resource, "collection", reading);
   if (database === undefined || collection === undefined) return undefined;
-  const objection = database.includes(".") ? "a database name holds no dot" : validateNamespace(`${database}.${collection}`);
+  const objection = database.includes(".")
+    ? "a database name holds no dot"
+    : validateNamespace(`${database}.${collection}`);
   if (objection === undefined) return `${database}.${collection}`;
   const isEncrypted = [...resource.entries.values()].some((node) => node.kind === "scalar" && node.encrypted);
   return reading.faults.add(resource.place, isEncrypted ? "is no namespace" : `cannot be: ${objection}`);

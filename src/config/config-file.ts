@@ -6,8 +6,8 @@ import { platform } from "node:os";
 import { dirname } from "node:path";
 
 import { MongotapError } from "../errors.ts";
-import { ownUid } from "../lib/own-uid.ts";
-import { codeOf, reasonOf } from "../lib/system-error.ts";
+import { ownUid } from "../lib/process.ts";
+import { codeOf, reasonOf } from "../lib/fs.ts";
 
 export interface ConfigFile {
   readonly text: string;

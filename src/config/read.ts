@@ -52,7 +52,11 @@ const OWN: ReadonlyMap<string, OptionRow> = new Map(Object.entries(OPTIONS).filt
  * Reads the file at `path`; `capture` says which one where it is a catalog.
  * @throws MongotapError `config` for what makes reading on useless: no file, no YAML, no key
  */
-export async function readConfig(path: string, capture: string | undefined, reading: ConfigReader): Promise<FileConfig> {
+export async function readConfig(
+  path: string,
+  capture: string | undefined,
+  reading: ConfigReader,
+): Promise<FileConfig> {
   const root = await openDocument(path, `--config ${path}`, reading);
   const draft: Draft = {
     values: new Map(),
@@ -115,7 +119,12 @@ async function readSetting(
   if (given.length > 0) values.set(name, given);
 }
 
-async function readOne(name: OptionName, row: OptionRow, node: TreeNode, reading: ConfigReader): Promise<RawSetting | undefined> {
+async function readOne(
+  name: OptionName,
+  row: OptionRow,
+  node: TreeNode,
+  reading: ConfigReader,
+): Promise<RawSetting | undefined> {
   if (name === "uri") {
     const hasReference = node.kind === "scalar" && node.text.startsWith("file:");
     return hasReference ? reading.secret(node) : reading.server(node);

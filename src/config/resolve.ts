@@ -160,7 +160,11 @@ function givenFor(
 }
 
 /** The highest level that says anything: the command line, then the variable, then the config file. */
-async function selection(input: RunInput, file: FileConfig | undefined, faults: ConfigProblems): Promise<readonly string[]> {
+async function selection(
+  input: RunInput,
+  file: FileConfig | undefined,
+  faults: ConfigProblems,
+): Promise<readonly string[]> {
   const [csv] = givenFor("collectionsFile", input, file);
   const listed = csv === undefined ? [] : await readCsv(csv, faults);
   const ownsMemory = csv?.level !== "file";

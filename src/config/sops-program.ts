@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { MongotapError } from "../errors.ts";
-import { codeOf } from "../lib/system-error.ts";
+import { codeOf } from "../lib/fs.ts";
 import type { Environment } from "./reading.ts";
 import { isEnvelope } from "./sops-cipher.ts";
 import { parseTree, type TreeMap, type TreeNode } from "./tree.ts";

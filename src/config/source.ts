@@ -1,6 +1,10 @@
 /** The connection string of a run: from the server that was chosen, and what is told apart from it. */
 
-import { type ConnectionString, parseConnectionString, type SeparateCredentials } from "../connect/connection-string.ts";
+import {
+  type ConnectionString,
+  parseConnectionString,
+  type SeparateCredentials,
+} from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { readSecretFile } from "./config-file.ts";
 import type { Settings } from "./options.ts";

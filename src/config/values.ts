@@ -171,7 +171,7 @@ export const size: v.GenericSchema<string, number> = v.pipe(
   }),
 );
 
-/** With less than this a single reply of the server would be too much for its seconds (pipeline/pace.ts). */
+/** With less than this a single reply of the server would be too much for its seconds (pipeline/throttle.ts). */
 const LEAST_RATE = 100_000;
 
 /** Bytes per second. */

@@ -4,10 +4,10 @@ import { MongoClient, type MongoClientOptions } from "mongodb";
 
 import { MongotapError } from "../errors.ts";
 import type { ConnectionString } from "./connection-string.ts";
-import { patchDriver } from "./driver-mends.ts";
+import { patchDriver } from "./driver-patches.ts";
 import { settledWithin } from "../lib/async.ts";
 import { toMongotapError } from "./server-errors.ts";
-import type { ProxyOptions } from "./socks-door.ts";
+import type { ProxyOptions } from "./socks-proxy.ts";
 
 export interface ServerInfo {
   /** Such as `[6, 0, 5]`. */
@@ -74,7 +74,10 @@ export async function connect(
         cause: error,
       });
     }
-    throw toMongotapError(error, `cannot connect to ${target.shown}${way === undefined ? "" : ` through ${way.shown}`}`);
+    throw toMongotapError(
+      error,
+      `cannot connect to ${target.shown}${way === undefined ? "" : ` through ${way.shown}`}`,
+    );
   }
 }
 
@@ -110,7 +113,9 @@ function createClient(target: ConnectionString, appName: string, way: ProxyRoute
     const client = new MongoClient(target.uri, options);
     // The seeds, then whom the server names; told before the first of them is connected to.
     if (way !== undefined) {
-      client.on("topologyDescriptionChanged", ({ newDescription }) => way.setAllowedHosts(newDescription.servers.keys()));
+      client.on("topologyDescriptionChanged", ({ newDescription }) =>
+        way.setAllowedHosts(newDescription.servers.keys()),
+      );
     }
     return client;
   } catch (error) {

@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 import { MongotapError } from "../errors.ts";
-import { codeOf, reasonOf } from "../lib/system-error.ts";
+import { codeOf, reasonOf } from "../lib/fs.ts";
 import { fingerprint, judge, keyType, type KnownHost, lookUp, nameInFile } from "./known-hosts.ts";
 
 export interface HostKeyRules {

@@ -54,7 +54,8 @@ export class ReplyBuffer {
     }
     const rest = this.#rest;
     // Copied before the next message begins: that gives the memory of all of it back.
-    const bytes = size > SMALL_PART_BYTES && rest.buffer.byteLength === size ? rest : Buffer.from(rest.subarray(0, size));
+    const bytes =
+      size > SMALL_PART_BYTES && rest.buffer.byteLength === size ? rest : Buffer.from(rest.subarray(0, size));
     this.#rest = rest.length === size ? NOTHING : rest.subarray(size);
     this.#begin();
     return bytes;

@@ -3,7 +3,7 @@
 import type { ParsedKey } from "ssh2";
 
 import { MongotapError } from "../errors.ts";
-import { loadSsh2 } from "./ssh2.ts";
+import { loadSsh2 } from "./ssh-session.ts";
 
 export interface PrivateKey {
   readonly text: string;

@@ -1,12 +1,10 @@
 /** One ssh connection, from its dialling to its end. */
 
 import type { Duplex } from "node:stream";
-
+import type ssh2 from "ssh2";
 import type { Client, ConnectConfig, ParsedKey, PublicKeyAuthMethod } from "ssh2";
-
 import { messageOf, MongotapError } from "../errors.ts";
 import type { HostKeyCheck } from "./host-key.ts";
-import { loadSsh2 } from "./ssh2.ts";
 
 export interface SshTarget {
   readonly user: string;
@@ -154,4 +152,9 @@ function noWay(error: unknown, target: SshTarget, member: string): MongotapError
     hint: "The host of the ssh server must be able to resolve and reach every member by this name.",
     cause: error,
   });
+}
+
+/** ssh2 takes a while to load, and hardly any run needs it: it is loaded by the first who asks. */
+export async function loadSsh2(): Promise<typeof ssh2> {
+  return (await import("ssh2")).default;
 }

@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { hostKeyCheck } from "./host-key.ts";
-import { startSocksProxy, type ProxyOptions } from "./socks-door.ts";
+import { startSocksProxy, type ProxyOptions } from "./socks-proxy.ts";
 import { usableKey } from "./ssh-key.ts";
 import { dial, type DialOptions, type SshSession, type SshTarget, sshUrl } from "./ssh-session.ts";
 

@@ -6,7 +6,7 @@
 
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import type { Writable } from "node:stream";
-import { codeOf } from "../lib/system-error.ts";
+import { codeOf } from "../lib/fs.ts";
 
 export interface Stderr {
   /**

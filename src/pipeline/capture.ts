@@ -26,7 +26,7 @@ import {
 import { checkSame, type RangeReadable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./history.ts";
 import { isBeingCopied, Merge, type MergeItem } from "./merge.ts";
-import type { ReadThrottle } from "./pace.ts";
+import type { ReadThrottle } from "./throttle.ts";
 import { notStarted, positionOnly, EMPTY_POSITION, withCollection, withRange } from "./progress.ts";
 import { follow, heartbeat, type TailSettings } from "./tail.ts";
 

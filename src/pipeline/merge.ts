@@ -15,7 +15,7 @@ import type {
   EventStream,
   Position,
 } from "../source/record.ts";
-import type { ReadThrottle } from "./pace.ts";
+import type { ReadThrottle } from "./throttle.ts";
 import { isAllLive, withCollection } from "./progress.ts";
 
 /** A chunk, and what is known of its collection once it has been written. */

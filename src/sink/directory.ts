@@ -3,7 +3,7 @@
 import { constants } from "node:fs";
 import { mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { syncDirectory } from "../lib/sync-directory.ts";
+import { syncDirectory } from "../lib/fs.ts";
 import { outputError } from "./output-errors.ts";
 
 /** Resolves when names made, changed and removed in `directory` would survive a power cut. */

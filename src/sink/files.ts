@@ -16,7 +16,7 @@ import type { Stats } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { MongotapError } from "../errors.ts";
 import { wholeOf } from "../lib/part-name.ts";
-import { codeOf } from "../lib/system-error.ts";
+import { codeOf } from "../lib/fs.ts";
 import { makeDirectory, syncNames } from "./directory.ts";
 import { rejectStalePartitions } from "./older-parts.ts";
 import { otherOutput, outputError, unknownFile } from "./output-errors.ts";
@@ -88,7 +88,8 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
     const namespaces = kind === "file" ? [""] : (options.namespaces ?? []);
     const inspected = [];
     for (const namespace of namespaces) inspected.push(await sink.inspect(namespace));
-    if (kind === "directory" && options.isWhole === true) await rejectStalePartitions(inspected.map((found) => found.path));
+    if (kind === "directory" && options.isWhole === true)
+      await rejectStalePartitions(inspected.map((found) => found.path));
     for (const namespace of namespaces) await sink.require(namespace);
   } catch (error) {
     await sink[Symbol.asyncDispose]();

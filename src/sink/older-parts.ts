@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import { MongotapError } from "../errors.ts";
-import { codeOf } from "../lib/system-error.ts";
+import { codeOf } from "../lib/fs.ts";
 import { wholePathOf } from "./file-names.ts";
 import { outputError } from "./output-errors.ts";
 

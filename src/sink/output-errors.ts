@@ -1,7 +1,7 @@
 /** What can go wrong with an output, as errors for the user. */
 
 import { MongotapError } from "../errors.ts";
-import { reasonOf } from "../lib/system-error.ts";
+import { reasonOf } from "../lib/fs.ts";
 
 /** An `output` error that says what could not be done to which path, and why. A MongotapError stays what it is. */
 export function outputError(doing: string, path: string, error: unknown): MongotapError {

@@ -8,7 +8,7 @@ import { open, type FileHandle } from "node:fs/promises";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
-import { codeOf } from "../lib/system-error.ts";
+import { codeOf } from "../lib/fs.ts";
 import { outputError } from "./output-errors.ts";
 import { IS_BUN } from "./runtime.ts";
 import { gather } from "./segments.ts";

@@ -7,7 +7,7 @@ import { constants } from "node:fs";
 import { lstat, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MongotapError } from "../errors.ts";
-import { codeOf, reasonOf } from "../lib/system-error.ts";
+import { codeOf, reasonOf } from "../lib/fs.ts";
 import { syncNames } from "./directory.ts";
 import { outputError } from "./output-errors.ts";
 import { currentPath, tailCrcOf } from "./output-file.ts";

@@ -3,7 +3,7 @@
 import type { Stats } from "node:fs";
 import { lstat, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { codeOf } from "../lib/system-error.ts";
+import { codeOf } from "../lib/fs.ts";
 import { outputError, outputIs } from "./output-errors.ts";
 
 /** `special`: something that is written to like a pipe; `fifo`: such a one, which may still wait for its reader. */

@@ -4,7 +4,7 @@ import { ftruncateSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 
 import { messageOf, must } from "../errors.ts";
-import { codeOf } from "../lib/system-error.ts";
+import { codeOf } from "../lib/fs.ts";
 import type { FilledSlot, FreedSlot } from "./write-behind.ts";
 import { writePiece } from "./write-piece.ts";
 

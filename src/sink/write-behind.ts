@@ -7,7 +7,7 @@
 import { Worker } from "node:worker_threads";
 
 import { MongotapError, must } from "../errors.ts";
-import { whenGone } from "../lib/thread-end.ts";
+import { whenGone } from "../lib/process.ts";
 import { outputError } from "./output-errors.ts";
 import { IS_BUN } from "./runtime.ts";
 

@@ -13,9 +13,9 @@ import { type Binding, bindingText, isBound, nameToNamespace, streamTarget, type
 import { toText } from "./bson-key.ts";
 import { BEGINNING, isoOf, later, tickBefore } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
-import { findTerminalEvents } from "./ending.ts";
-import { readServerTime } from "./oplog.ts";
-import { checkNotFromTheFuture, checkTimeOfToken } from "./position-checks.ts";
+import { findTerminalEvents } from "./invalidation.ts";
+import { readServerTime } from "./server-time.ts";
+import { checkNotFromTheFuture, checkTimeOfToken } from "./server-time.ts";
 import { headOf, type EventTime, eventTimeOf, restOf, scanEvents } from "./event-batch.ts";
 import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
@@ -95,7 +95,10 @@ export class ChangeStream implements EventStream {
     } catch (error) {
       await cursor[Symbol.asyncDispose]();
       signal.throwIfAborted();
-      throw toMongotapError(error, "cannot open the change stream", { open: resumed !== undefined, since: sinceOf(from) });
+      throw toMongotapError(error, "cannot open the change stream", {
+        open: resumed !== undefined,
+        since: sinceOf(from),
+      });
     }
   }
 
@@ -160,7 +163,13 @@ export class ChangeStream implements EventStream {
     const { ends, fatal } = findTerminalEvents(this.#event, documents, survey, settings.bindings);
     this.#ended ??= fatal?.error;
     this.#invalidateDue = fatal?.invalidateDue === true && this.#opening.scope !== "cluster";
-    const all: EventBatch = { kind: "events", documents, sortKeys, ends, position: { collections: {}, stream: before } };
+    const all: EventBatch = {
+      kind: "events",
+      documents,
+      sortKeys,
+      ends,
+      position: { collections: {}, stream: before },
+    };
     const count = fatal?.count ?? sortKeys.length;
     // What the server's own token says of a reply is behind all that is in it.
     if (count < joined.offsets.length || this.#splits.isOpen) {

@@ -199,7 +199,8 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
       signal.throwIfAborted();
       const code = serverCodeOf(error);
       const again = code === SNAPSHOT_UNAVAILABLE || (code === SNAPSHOT_TOO_OLD && settings.at === undefined);
-      if (!again || attempt === SNAPSHOT_ATTEMPTS) throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
+      if (!again || attempt === SNAPSHOT_ATTEMPTS)
+        throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
       await sleep(attempt * 50, signal);
     }
   }

@@ -8,7 +8,7 @@ import { hostname, platform } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
-import { codeOf, reasonOf } from "../lib/system-error.ts";
+import { codeOf, reasonOf } from "../lib/fs.ts";
 
 export interface LockOptions {
   /** How long to wait for another holder; 0 or absent: not at all. */

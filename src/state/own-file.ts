@@ -4,8 +4,8 @@ import { constants, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { platform } from "node:os";
 import { MongotapError } from "../errors.ts";
-import { ownUid } from "../lib/own-uid.ts";
-import { codeOf, reasonOf } from "../lib/system-error.ts";
+import { ownUid } from "../lib/process.ts";
+import { codeOf, reasonOf } from "../lib/fs.ts";
 
 /** Never through a symbolic link, and never waiting for the writer of a FIFO. Windows has neither flag. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);

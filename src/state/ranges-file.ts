@@ -8,8 +8,8 @@ import { link, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import { MongotapError } from "../errors.ts";
-import { syncDirectory } from "../lib/sync-directory.ts";
-import { codeOf, reasonOf } from "../lib/system-error.ts";
+import { syncDirectory } from "../lib/fs.ts";
+import { codeOf, reasonOf } from "../lib/fs.ts";
 import { readOwnFile } from "./own-file.ts";
 
 /** How one collection is cut. */

@@ -1,10 +1,10 @@
 /** What the main thread and its workers tell each other. Everything in here can be cloned between threads. */
 
 import type { ConnectionString } from "../connect/connection-string.ts";
-import type { ProxyOptions } from "../connect/socks-door.ts";
+import type { ProxyOptions } from "../connect/socks-proxy.ts";
 import type { Kind } from "../errors.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
-import type { SubRange } from "../source/pieces.ts";
+import type { SubRange } from "../source/sub-ranges.ts";
 import type { ClusterTime, EncodedDocuments, RangeProgress } from "../source/record.ts";
 
 /** What a worker is told when it is started. */

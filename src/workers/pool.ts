@@ -4,8 +4,8 @@ import { Worker } from "node:worker_threads";
 
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
-import { whenGone } from "../lib/thread-end.ts";
-import type { SubRange, SubRangeReader } from "../source/pieces.ts";
+import { whenGone } from "../lib/process.ts";
+import type { SubRange, SubRangeReader } from "../source/sub-ranges.ts";
 import type { Chunk } from "../source/record.ts";
 import type { EncodedChunk, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 

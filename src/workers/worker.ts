@@ -10,7 +10,7 @@ import { must, asMongotapError } from "../errors.ts";
 import { prefetch } from "../lib/async.ts";
 import { createLineEncoder } from "../protocol/line-encoder.ts";
 import { type Chunk, documentCount } from "../source/record.ts";
-import { localReader, type SubRange } from "../source/pieces.ts";
+import { localReader, type SubRange } from "../source/sub-ranges.ts";
 import type { EncodedChunk, Failure, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 
 const port = must(parentPort, "the main thread");
@@ -71,7 +71,12 @@ async function* read(subRange: SubRange, signal: AbortSignal): AsyncGenerator<Ch
 /** The main thread has led the tunnel to the members of the set, and is told when it fails. */
 function connected(): Promise<Connection> {
   const { target, proxyOptions } = settings;
-  const way = proxyOptions && { proxyOptions, shown: "the tunnel", failure: undefined, setAllowedHosts: () => undefined };
+  const way = proxyOptions && {
+    proxyOptions,
+    shown: "the tunnel",
+    failure: undefined,
+    setAllowedHosts: () => undefined,
+  };
   connection ??= connect(target, "mongotap", new AbortController().signal, way).catch((error: unknown) => {
     connection = undefined; // the next job tries again
     throw error;
@@ -79,7 +84,10 @@ function connected(): Promise<Connection> {
   return connection;
 }
 
-function encode({ namespace, range: { partition } }: SubRange, { documents, at, exact, progress }: Chunk): EncodedChunk {
+function encode(
+  { namespace, range: { partition } }: SubRange,
+  { documents, at, exact, progress }: Chunk,
+): EncodedChunk {
   const before = encoder.omissions;
   // Encoding gives the memory of the documents back.
   const count = documentCount(documents);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { selectBindings } from "../../src/commands/bindings.ts";
+import { selectBindings } from "../../src/run/selection.ts";
 import { bindingText, isBound, matchStages, parseBinding, withoutExcluded } from "../../src/source/bindings.ts";
 
 function left(namespaces: readonly string[], excluded: readonly string[]): string[] {
@@ -74,7 +74,8 @@ describe("matchStages() lets the server leave exceptions out", () => {
 });
 
 describe("bindingsOf() refuses an exclusion that must be a slip", () => {
-  const of = (namespaces: string[], exclude: string[]): unknown => selectBindings({ namespaces, settings: { exclude } });
+  const of = (namespaces: string[], exclude: string[]): unknown =>
+    selectBindings({ namespaces, settings: { exclude } });
 
   test("one of a database that is not read", () => {
     expect(() => of(["shop"], ["shp.a"])).toThrow("shp.a is excluded, but nothing of the database shp is read");

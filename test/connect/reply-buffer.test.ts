@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SizedMessageTransform } from "mongodb/lib/cmap/connection.js";
-import { patchDriver } from "../../src/connect/driver-mends.ts";
+import { patchDriver } from "../../src/connect/driver-patches.ts";
 import { ReplyBuffer } from "../../src/connect/reply-buffer.ts";
 
 /** A message of the wire protocol: its length comes first. */

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { MongotapError } from "../../src/errors.ts";
 import { sleep } from "../../src/lib/async.ts";
-import { Stop } from "../../src/lib/stop.ts";
+import { Stop } from "../../src/lib/process.ts";
 import { pump, type PumpResult, type PumpSettings } from "../../src/pipeline/pump.ts";
 import type { Batch, Position } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";

@@ -3,7 +3,7 @@ import { MongotapError } from "../../src/errors.ts";
 import { backfillSource, type RangeReadable } from "../../src/pipeline/backfill.ts";
 import { captureSource, type CaptureSettings } from "../../src/pipeline/capture.ts";
 import { recoveryOf } from "../../src/pipeline/history.ts";
-import { createThrottle, type ReadThrottle } from "../../src/pipeline/pace.ts";
+import { createThrottle, type ReadThrottle } from "../../src/pipeline/throttle.ts";
 import { tailSource } from "../../src/pipeline/tail.ts";
 import type { Batch, EventStream, Position, Source } from "../../src/source/record.ts";
 import { collectionOf, events, ScriptedStream } from "./fakes.ts";
@@ -200,7 +200,11 @@ describe("captureSource()", () => {
       const { throttle, collection, letThrough } = held();
       const stream = new ScriptedStream(1, [events([2]), events([], 3), events([4])]);
       const kinds: string[] = [];
-      for await (const batch of captureSource(settings([stream], [collection], { throttle }))(undefined, never, Infinity)) {
+      for await (const batch of captureSource(settings([stream], [collection], { throttle }))(
+        undefined,
+        never,
+        Infinity,
+      )) {
         const { length } = batch.documents.offsets;
         if (length > 0) kinds.push(batch.kind);
         if (batch.position?.stream?.token === "4") letThrough();

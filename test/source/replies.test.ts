@@ -3,7 +3,7 @@ import { BSON, type Document, Long, Timestamp } from "mongodb";
 import { ChangeEvent } from "../../src/codec/change-event.ts";
 import { isBound, matchStages, parseBinding, streamTarget } from "../../src/source/bindings.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
-import { findTerminalEvents } from "../../src/source/ending.ts";
+import { findTerminalEvents } from "../../src/source/invalidation.ts";
 import { headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
 import type { Documents, EventBatch } from "../../src/source/record.ts";
 

@@ -6,7 +6,11 @@ import { tempDir } from "../support/temp.ts";
 import { rejectionOf } from "../support/rejection.ts";
 
 function ranges(...keys: string[]): RangesFile {
-  return { formatVersion: 1, shards: 4, collections: { "app.größe": { uuid: "e1b2", partitions: 4, keys }, "a.b": NONE } };
+  return {
+    formatVersion: 1,
+    shards: 4,
+    collections: { "app.größe": { uuid: "e1b2", partitions: 4, keys }, "a.b": NONE },
+  };
 }
 
 const NONE = { uuid: null, partitions: 4, keys: [] };

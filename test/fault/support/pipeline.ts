@@ -1,16 +1,16 @@
 /** Pump, merge and change stream in this process, with the server, the chunks and the position of one's choice. */
 import type { Collection, MongoClient } from "mongodb";
-import { rangeReadableOf } from "../../../src/commands/readable.ts";
+import { rangeReadableOf } from "../../../src/run/range-readable.ts";
 import type { MongotapError } from "../../../src/errors.ts";
 import { backfillSource, type RangeReadable } from "../../../src/pipeline/backfill.ts";
 import { captureSource } from "../../../src/pipeline/capture.ts";
-import { createThrottle } from "../../../src/pipeline/pace.ts";
+import { createThrottle } from "../../../src/pipeline/throttle.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
 import { listCollections } from "../../../src/source/catalog.ts";
 import { ChangeStream } from "../../../src/source/change-stream.ts";
-import { localReader } from "../../../src/source/pieces.ts";
+import { localReader } from "../../../src/source/sub-ranges.ts";
 import type { Position } from "../../../src/source/record.ts";
 import { type Line, linesOf } from "../../cli/tap.ts";
 

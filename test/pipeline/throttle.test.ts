@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chunkBytesAt, type Clock, createThrottle, type ReadThrottle } from "../../src/pipeline/pace.ts";
+import { chunkBytesAt, type Clock, createThrottle, type ReadThrottle } from "../../src/pipeline/throttle.ts";
 import type { Chunk } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { documentsOf, time } from "./fakes.ts";
@@ -74,7 +74,8 @@ function mostInTenSeconds(came: readonly (readonly [at: number, bytes: number])[
 }
 
 describe("a rate", () => {
-  const limited = (clock: Clock, bytesPerSecond = MB): ReadThrottle => createThrottle({ bytesPerSecond, lag: undefined }, clock);
+  const limited = (clock: Clock, bytesPerSecond = MB): ReadThrottle =>
+    createThrottle({ bytesPerSecond, lag: undefined }, clock);
 
   test("chunks are a quarter of a second's worth, and not less than 64 KiB", () => {
     expect([10 * MB, MB, 100_000].map(chunkBytesAt)).toEqual([2_500_000, 250_000, 65_536]);

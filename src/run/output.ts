@@ -9,7 +9,7 @@ import { withQuarantine } from "../sink/quarantine.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import { createWriteBehind } from "../sink/write-behind.ts";
-import type { ProcessContext } from "./command.ts";
+import type { ProcessContext } from "./invocation.ts";
 
 export type Target = FileTarget | { readonly kind: "stdout" };
 

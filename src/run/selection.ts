@@ -2,7 +2,7 @@
 
 import { MongotapError } from "../errors.ts";
 import { type Binding, parseBinding, withoutExcluded } from "../source/bindings.ts";
-import type { Invocation } from "./command.ts";
+import type { Invocation } from "./invocation.ts";
 
 /** @throws MongotapError `usage` for no namespace, for an exclusion that excludes nothing, and when nothing is left */
 export function selectBindings({

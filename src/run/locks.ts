@@ -7,7 +7,7 @@ import type { Settings } from "../config/options.ts";
 import type { Shard } from "../config/values.ts";
 import { MongotapError } from "../errors.ts";
 import { acquireLock, type LockOptions } from "../state/lock.ts";
-import type { Target } from "./target.ts";
+import type { Target } from "./output.ts";
 
 /** What a run writes to besides its main output. */
 type Written = Pick<Settings, "state" | "onBadDocument" | "shard">;

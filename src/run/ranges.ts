@@ -7,11 +7,11 @@ import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
 import { type Binding, isBoundByName } from "../source/bindings.ts";
 import { type CollectionInfo, measure } from "../source/catalog.ts";
-import { splitEvenly, documentsIn } from "../source/cuts.ts";
+import { splitEvenly, documentsIn } from "../source/split-points.ts";
 import { nameOf, type RangeProgress } from "../source/record.ts";
 import { type SplitPoints, loadRanges, type RangesFile, publishRanges } from "../state/ranges-file.ts";
-import type { Invocation } from "./command.ts";
-import type { OpenRun } from "./session.ts";
+import type { Invocation } from "./invocation.ts";
+import type { OpenRun } from "./copy.ts";
 
 /** By `db.collection`, for each collection that is cut: the ranges that this process reads. */
 export type Ranges = ReadonlyMap<string, readonly RangeProgress[]>;
@@ -69,7 +69,11 @@ async function cutsOf(
   const count = await documentsIn(client, info.namespace);
   const wanted = split ? await filesFor(client, info, count) : 1;
   const partitions = shards * Math.ceil(wanted / shards);
-  return { uuid: info.uuid, partitions, keys: await splitEvenly(client, info.namespace, { partitions, count }, signal) };
+  return {
+    uuid: info.uuid,
+    partitions,
+    keys: await splitEvenly(client, info.namespace, { partitions, count }, signal),
+  };
 }
 
 async function filesFor(client: OpenRun["client"], info: CollectionInfo, count: number): Promise<number> {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { workersFor } from "../../src/commands/readers.ts";
+import { workersFor } from "../../src/run/reader-pool.ts";
 
 const MB = 1_000_000;
 

@@ -1,12 +1,12 @@
 /** A collection of the server as something that can be read by ranges. */
 
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
-import { readInSubRanges } from "../source/pieces.ts";
+import { readInSubRanges } from "../source/sub-ranges.ts";
 import type { RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
 import type { RangeReadable } from "../pipeline/backfill.ts";
-import type { OpenRun } from "./session.ts";
+import type { OpenRun } from "./copy.ts";
 
 type Needed = Pick<OpenRun, "client" | "server" | "throttle" | "readers">;
 

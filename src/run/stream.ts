@@ -10,8 +10,8 @@ import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
 import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
 import { type FullDocument, startAfterToken, type StreamStart } from "../source/stream-command.ts";
-import type { Invocation } from "./command.ts";
-import type { OpenRun } from "./session.ts";
+import type { Invocation } from "./invocation.ts";
+import type { OpenRun } from "./copy.ts";
 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
 const AWAIT_MS = 1_000;

@@ -8,9 +8,9 @@ import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
-import { Stop } from "../lib/stop.ts";
+import { Stop } from "../lib/process.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
-import type { ReadThrottle } from "../pipeline/pace.ts";
+import type { ReadThrottle } from "../pipeline/throttle.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
@@ -20,14 +20,20 @@ import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import type { Source } from "../source/record.ts";
 import type { Checkpoint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
-import { selectBindings } from "./bindings.ts";
-import type { Invocation } from "./command.ts";
-import { type Fingerprint, openCheckpointStore, type CheckpointStore, loadMatching, withoutUnbound } from "./keeping.ts";
-import { lockOutputs } from "./locking.ts";
-import { throttleOf } from "./pacing.ts";
-import { type ReaderPool, createReaderPool } from "./readers.ts";
-import { openOutput, type Target, targetOf, targetText } from "./target.ts";
-import { openConnection } from "./tunnel.ts";
+import { selectBindings } from "./selection.ts";
+import type { Invocation } from "./invocation.ts";
+import {
+  type Fingerprint,
+  openCheckpointStore,
+  type CheckpointStore,
+  loadMatching,
+  withoutUnbound,
+} from "./checkpoint-store.ts";
+import { lockOutputs } from "./locks.ts";
+import { throttleOf } from "./reader-pool.ts";
+import { type ReaderPool, createReaderPool } from "./reader-pool.ts";
+import { openOutput, type Target, targetOf, targetText } from "./output.ts";
+import { openConnection } from "./connection.ts";
 
 /** What a command knows when it says what to read. */
 export interface OpenRun extends Connection {
@@ -92,14 +98,21 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   const found = statePath === undefined ? undefined : await loadMatching(statePath, { ...settings, fingerprint });
   const saved = found && withoutUnbound(found, bindings);
   await using connection = await openConnection(plan.invocation, uri);
-  const keeping = statePath === undefined ? undefined : openCheckpointStore(statePath, fingerprint, saved, connection.server);
+  const keeping =
+    statePath === undefined ? undefined : openCheckpointStore(statePath, fingerprint, saved, connection.server);
   const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
   const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
   const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
   const collections = await settledWithin(resolved, context.signal, 0);
   const throttle = throttleOf(connection, plan.invocation);
   const lines = linesOf(prepared);
-  await using readers = createReaderPool({ connection, target: uri, lines, settings, mostChunkBytes: throttle.chunkBytes });
+  await using readers = createReaderPool({
+    connection,
+    target: uri,
+    lines,
+    settings,
+    mostChunkBytes: throttle.chunkBytes,
+  });
   const reading = await plan.sourceOf({ ...connection, bindings, collections, saved, throttle, readers });
   if (!reading) {
     log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { must } from "../../src/errors.ts";
-import { splitEvenly, documentsIn, findSplitPoint } from "../../src/source/cuts.ts";
+import { splitEvenly, documentsIn, findSplitPoint } from "../../src/source/split-points.ts";
 import { readRange } from "../../src/source/snapshot.ts";
 import { documents, randomOf } from "../support/documents.ts";
 import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, type Prepared } from "./kinds.ts";

@@ -1,6 +1,33 @@
-/** What the operating system says when a call fails → words for the user, the same in every runtime. */
+/** What node:fs leaves open: system errors in words, durable names, the null device. */
 
+import { open } from "node:fs/promises";
+import { type Stats, statSync } from "node:fs";
 import { messageOf } from "../errors.ts";
+
+/** False where there is no /dev/null. */
+export function isNullDevice(found: Stats): boolean {
+  return found.isCharacterDevice() && found.rdev === statSync("/dev/null", { throwIfNoEntry: false })?.rdev;
+}
+
+/** Systems that cannot sync a directory (Windows, some network file systems) say so in these ways. */
+const CANNOT_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR", "EPERM", "EACCES", "EBADF"]);
+
+/**
+ * Resolves when the names made, changed and removed in `directory` would survive a power cut, or when the system has no
+ * way to say so. Rejects with the system's error when the sync failed.
+ */
+export async function syncDirectory(directory: string): Promise<void> {
+  try {
+    const handle = await open(directory, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!CANNOT_SYNC.has(codeOf(error))) throw error;
+  }
+}
 
 /** What users meet; for other codes the runtime's own words are shown. */
 const REASON: Readonly<Record<string, string>> = {

@@ -8,7 +8,7 @@ import {
   localReader,
   type SubRangeSettings,
   readInSubRanges,
-} from "../../src/source/pieces.ts";
+} from "../../src/source/sub-ranges.ts";
 import type { ClusterTime, RangeProgress } from "../../src/source/record.ts";
 import { documents, smallDocument } from "../support/documents.ts";
 import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, type Prepared } from "./kinds.ts";
@@ -127,7 +127,11 @@ test("readInPieces() asks with one command for a piece and with another for its 
   await using client = await MongoClient.connect(prepared.database.uri, { monitorCommands: true });
   const names: string[] = [];
   client.on("commandStarted", ({ commandName }: CommandStartedEvent) => names.push(commandName));
-  const { settings, subRanges } = watched({ ...prepared, settings: { ...prepared.settings, client } }, undefined, 16_384);
+  const { settings, subRanges } = watched(
+    { ...prepared, settings: { ...prepared.settings, client } },
+    undefined,
+    16_384,
+  );
   await Array.fromAsync(readInSubRanges(settings, BEGIN, never));
   expect(subRanges.length).toBeGreaterThan(10);
   const finds = names.filter((name) => name === "find").length;

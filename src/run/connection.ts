@@ -3,7 +3,7 @@
 import { type Connection, connect } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import type { Tunnel } from "../connect/tunnel.ts";
-import type { Invocation } from "./command.ts";
+import type { Invocation } from "./invocation.ts";
 
 /** Connects to the server of a run. The tunnel, if there is one, is closed with the connection. */
 export async function openConnection(invocation: Invocation, uri: ConnectionString): Promise<Connection> {

@@ -5,7 +5,7 @@
  */
 
 import { inOrder, prefetch } from "../lib/async.ts";
-import { type SplitPoint, findSplitPoint } from "./cuts.ts";
+import { type SplitPoint, findSplitPoint } from "./split-points.ts";
 import {
   bsonBytes,
   type Chunk,
@@ -38,7 +38,7 @@ export interface SubRangeReader {
 export interface SubRangeSettings extends SnapshotSettings {
   readonly reader: SubRangeReader;
   readonly throttle: {
-    /** Resolves when about so many bytes of BSON may be asked for (pipeline/pace.ts). */
+    /** Resolves when about so many bytes of BSON may be asked for (pipeline/throttle.ts). */
     acquire(bytes: number, signal: AbortSignal): Promise<Permit>;
   };
 }

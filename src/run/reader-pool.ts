@@ -1,13 +1,29 @@
-/** Who reads the pieces of collections: threads of their own, or the connections of the main thread. */
+/** Creates what reads collections: a pool of worker threads or the main thread, and the throttle that both obey. */
 
 import { availableParallelism } from "node:os";
-
-import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
+import { createThrottle, type ReadThrottle } from "../pipeline/throttle.ts";
+import { majorityLagMs } from "../source/server-time.ts";
+import type { Invocation } from "./invocation.ts";
+import type { Settings } from "../config/options.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
-import { localReader, type SubRangeReader } from "../source/pieces.ts";
+import { localReader, type SubRangeReader } from "../source/sub-ranges.ts";
 import { createPool } from "../workers/pool.ts";
+
+/** One for a whole run: what is read at once shares it. */
+export function throttleOf(
+  { client, server }: Connection,
+  { settings, log }: Pick<Invocation, "settings" | "log">,
+): ReadThrottle {
+  const { rateLimit, maxLag } = settings;
+  const canLag = server.topology === "replicaSet" && maxLag > 0;
+  const measure = (signal: AbortSignal): Promise<number | undefined> => majorityLagMs(client, signal);
+  return createThrottle({
+    bytesPerSecond: rateLimit,
+    lag: canLag ? { measure, mostMs: maxLag, warn: (message) => log.warn(message) } : undefined,
+  });
+}
 
 /** A PieceReader, and how large the chunks are that it reads. */
 export interface ReaderPool extends AsyncDisposable {
@@ -41,7 +57,13 @@ const FAR_WIDTH = 8;
 const FAR_MS = 5;
 
 /** Threads are started when there is something for them to read. */
-export function createReaderPool({ connection, target, lines, settings, mostChunkBytes }: ReaderPoolSettings): ReaderPool {
+export function createReaderPool({
+  connection,
+  target,
+  lines,
+  settings,
+  mostChunkBytes,
+}: ReaderPoolSettings): ReaderPool {
   const { client, server, proxyOptions, roundTripMs } = connection;
   const standalone = server.topology === "standalone";
   const workers = settings.workers ?? workersFor(availableParallelism(), settings.maxMemory);

@@ -86,7 +86,7 @@ describe("tailSource()", () => {
 
   test("ends when it has passed what the server had at the beginning, and tells nothing behind that", async () => {
     const stream = new ScriptedStream(1, [events([2]), events([3], 5), events([6])]);
-    Object.assign(stream, { newest: "0000000000000005", startsAfter: "0000000000000005" });
+    Object.assign(stream, { serverTime: "0000000000000005", startsAfter: "0000000000000005" });
     const batches = await take(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1 }));
     expect(countOf(batches)).toBe(2);
     expect(endOf(batches).stream?.token).toBe("5");
@@ -95,7 +95,7 @@ describe("tailSource()", () => {
   test("lets the server wait longer and longer while nothing comes before the end, and briefly again when something has", async () => {
     const empty = Array.from({ length: 7 }, () => events([], 1));
     const stream = new ScriptedStream(1, [...empty, events([2]), events([], 2), events([3])]);
-    Object.assign(stream, { newest: "0000000000000003" });
+    Object.assign(stream, { serverTime: "0000000000000003" });
     await take(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1_000 }));
     expect(stream.patience).toEqual([2, 4, 8, 16, 32, 50, 50, 50, 2, 4]);
   });

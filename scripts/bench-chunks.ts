@@ -8,6 +8,7 @@ import { listCollections } from "../src/source/catalog.ts";
 import { parseCursorReply } from "../src/source/cursor-reply.ts";
 import { readRange } from "../src/source/snapshot.ts";
 import { newOrder } from "./demo/orders.ts";
+import { Random } from "./lib/random.ts";
 import { startReplicaSet } from "./mongod.ts";
 
 const DOCUMENTS = 400_000;
@@ -55,8 +56,9 @@ function count(drained: Drained, { bytes, offsets }: { bytes: Uint8Array; offset
 
 async function fill(client: MongoClient): Promise<void> {
   const orders = client.db("shop").collection("orders");
+  const random = new Random(1);
   for (let i = 0; i < DOCUMENTS; i += 5_000) {
-    await orders.insertMany(Array.from({ length: 5_000 }, (_, j) => newOrder(i + j)));
+    await orders.insertMany(Array.from({ length: 5_000 }, (_, j) => newOrder(random, i + j)));
   }
 }
 

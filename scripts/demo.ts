@@ -13,6 +13,7 @@ import { Capture, type Standing } from "./demo/capture.ts";
 import { newOrder, type Order } from "./demo/orders.ts";
 import { examine, type Verdict } from "./demo/proof.ts";
 import { startWriter, type Writer } from "./demo/writer.ts";
+import { Random, SEED_VARIABLE, seedFrom } from "./lib/random.ts";
 import { startReplicaSet } from "./mongod.ts";
 import { guardFolder } from "./mongod/watchdog.ts";
 
@@ -30,11 +31,13 @@ function tell(what: string, more: string): void {
   console.log(`${seconds.padStart(6)} s  ${what.padEnd(11)} ${more.replaceAll("\n", `\n${" ".repeat(22)}`)}`);
 }
 
-async function fill(orders: Collection<Order>, size: number): Promise<ObjectId[]> {
+async function fill(orders: Collection<Order>, size: number, random: Random): Promise<ObjectId[]> {
   const keys: ObjectId[] = [];
   let pending: Promise<unknown> = Promise.resolve();
   while (keys.length < size) {
-    const batch = Array.from({ length: Math.min(FILL_BATCH, size - keys.length) }, (_, i) => newOrder(keys.length + i));
+    const batch = Array.from({ length: Math.min(FILL_BATCH, size - keys.length) }, (_, i) =>
+      newOrder(random, keys.length + i),
+    );
     keys.push(...batch.map((order) => order._id));
     await pending;
     pending = orders.insertMany(batch, { writeConcern: { w: 1 } });
@@ -62,9 +65,9 @@ function placeOf({ phase, rows }: Standing): string {
 }
 
 /** Kills at random lengths of the file, each longer than the one before; fewer times where the copy is faster. */
-async function killInBackfill(capture: Capture, fullSize: number): Promise<number> {
+async function killInBackfill(capture: Capture, fullSize: number, random: Random): Promise<number> {
   for (let kills = 0; kills < KILLS_IN_BACKFILL; kills += 1) {
-    const goal = (fullSize * (kills + 0.25 + 0.5 * Math.random())) / KILLS_IN_BACKFILL;
+    const goal = (fullSize * (kills + random.between(0.25, 0.75))) / KILLS_IN_BACKFILL;
     const { phase } = await capture.until((now) => now.fileBytes >= goal || now.phase === "live");
     if (phase === "live") return kills;
     await killAndResume(capture, kills + 1);
@@ -72,11 +75,11 @@ async function killInBackfill(capture: Capture, fullSize: number): Promise<numbe
   return KILLS_IN_BACKFILL;
 }
 
-async function killInStream(capture: Capture, before: number, seconds: number): Promise<number> {
+async function killInStream(capture: Capture, before: number, seconds: number, random: Random): Promise<number> {
   await capture.until((now) => now.phase === "live");
   tell("live", "every order is copied; from here on the file follows the stream");
   for (let kills = 0; kills < KILLS_IN_STREAM; kills += 1) {
-    await sleep((seconds / KILLS_IN_STREAM) * (0.5 + Math.random()) * 1000);
+    await sleep((seconds / KILLS_IN_STREAM) * random.between(0.5, 1.5) * 1000);
     await killAndResume(capture, before + kills + 1);
   }
   return before + KILLS_IN_STREAM;
@@ -134,8 +137,18 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-async function run(resources: AsyncDisposableStack, size: number, seconds: number): Promise<number> {
-  console.log("mongotap demo: capture a collection while it changes, kill the capture, resume it, prove the file\n");
+interface Options {
+  /** Orders in the collection when the capture begins. */
+  readonly size: number;
+  /** How long the capture is killed while it follows the stream. */
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+async function run(resources: AsyncDisposableStack, { size, seconds, seed }: Options): Promise<number> {
+  console.log("mongotap demo: capture a collection while it changes, kill the capture, resume it, prove the file");
+  console.log(`${SEED_VARIABLE}=${seed}\n`);
+  const moments = Random.for(seed, "moments of the kills");
   const folder = await mkdtemp(join(tmpdir(), "mongotap-demo-"));
   const release = guardFolder(folder);
   resources.defer(async () => {
@@ -147,7 +160,7 @@ async function run(resources: AsyncDisposableStack, size: number, seconds: numbe
   const client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
   resources.defer(() => client.close());
   const orders = client.db("shop").collection<Order>("orders");
-  const keys = await fill(orders, size);
+  const keys = await fill(orders, size, Random.for(seed, "orders"));
   const sample = await orders.find({}, { promoteValues: false, limit: 100 }).toArray();
   const fullSize = (BSON.EJSON.stringify(sample, { relaxed: false }).length / sample.length + 150) * size;
   tell("fill", `${count(size)} orders in ${NAMESPACE}`);
@@ -158,11 +171,11 @@ async function run(resources: AsyncDisposableStack, size: number, seconds: numbe
   capture.start();
   await capture.until(() => true);
   tell("position", "the place in the stream is pinned and saved; nothing has been copied yet");
-  const writer = startWriter(orders, keys);
+  const writer = startWriter(orders, keys, seed);
   tell("writer", "starts: inserts, updates, replaces, deletes, inserts again; write concern majority");
 
-  const inBackfill = await killInBackfill(capture, fullSize);
-  const kills = await killInStream(capture, inBackfill, seconds);
+  const inBackfill = await killInBackfill(capture, fullSize, moments);
+  const kills = await killInStream(capture, inBackfill, seconds, moments);
   await catchUp(capture, writer);
   return pronounce(await judge(capture, writer, orders), kills + 1);
 }
@@ -185,7 +198,11 @@ async function main(): Promise<number> {
     });
   }
   try {
-    return await run(resources, Number(values.orders), Number(values.seconds));
+    return await run(resources, {
+      size: Number(values.orders),
+      seconds: Number(values.seconds),
+      seed: seedFrom(process.env),
+    });
   } catch (error) {
     if (interrupted) return await new Promise<never>(() => undefined); // the signal's handler ends the process
     console.error(`\nFAILED: ${error instanceof Error ? error.message : String(error)}`);

@@ -12,9 +12,9 @@ import { parseArgs } from "node:util";
 
 import { MongoClient } from "mongodb";
 
+import { Random, seedFrom } from "./lib/random.ts";
 import { type ReplicaSet, startReplicaSet } from "./mongod.ts";
 import { judge, type Verdict } from "./soak/oracle.ts";
-import { Random } from "./soak/random.ts";
 import { type FaultCounts, hurtServers, Network } from "./soak/server-faults.ts";
 import { Tap } from "./soak/tap.ts";
 import { type Numbered, startWriters, type Writers } from "./soak/writers.ts";
@@ -47,7 +47,7 @@ async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "mongotap-soak-"));
   await using network = new Network();
   await using set = await startReplicaSet({ members: 3, advertise: network.advertise });
-  const random = new Random(options.seed);
+  const randomFor = (name: string): Random => Random.for(options.seed, name);
   const client = new MongoClient(set.uri, {
     retryWrites: true,
     writeConcern: { w: "majority" },
@@ -63,15 +63,24 @@ async function main(): Promise<number> {
     "--state",
     `${folder}/state`,
   ];
-  const tap = new Tap({ command: options.command, args, random, say });
+  const tap = new Tap({ command: options.command, args, random: randomFor("faults of the capture"), say });
   const writers = new Map(
     COLLECTIONS.map((name) => [
       name,
-      startWriters(client.db(DB).collection<Numbered>(name), `${name[0] ?? ""}`, random),
+      startWriters(client.db(DB).collection<Numbered>(name), `${name[0] ?? ""}`, randomFor(`writes to ${name}`)),
     ]),
   );
   await pause(5_000); // something to copy
-  const scene: Scene = { set, network, client, writers, tap, folder, random, faults: {} };
+  const scene: Scene = {
+    set,
+    network,
+    client,
+    writers,
+    tap,
+    folder,
+    random: randomFor("faults of the servers"),
+    faults: {},
+  };
   try {
     return await soak(scene, options.minutes * 60_000);
   } finally {
@@ -104,9 +113,9 @@ async function soak(scene: Scene, ms: number): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-async function hurtTap({ tap, random }: Scene, end: number): Promise<void> {
+async function hurtTap({ tap }: Scene, end: number): Promise<void> {
   while (Date.now() < end) {
-    await pause(random.between(300, 9000));
+    await pause(tap.random.between(300, 9000));
     await tap.hurt();
   }
 }
@@ -151,7 +160,7 @@ function readOptions(): Options {
   const { values } = parseArgs({
     options: {
       minutes: { type: "string", default: "30" },
-      seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      seed: { type: "string", default: String(seedFrom(process.env)) },
       command: { type: "string", default: `${process.execPath} ${join(import.meta.dirname, "..", "src", "main.ts")}` },
     },
   });

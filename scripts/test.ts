@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
+import { SEED_VARIABLE, seedFrom } from "./lib/random.ts";
 import { findMongod } from "./mongod/find.ts";
 import { findSops } from "./sops.ts";
 import { NOTHING, brokenFiles, countTests, flakyFiles, plus } from "./test/junit.ts";
@@ -25,8 +26,10 @@ interface Options {
 }
 
 const ROOT = join(import.meta.dirname, "..");
+const SEED = seedFrom(process.env);
 const ENVIRONMENT = {
   ...process.env,
+  [SEED_VARIABLE]: String(SEED),
   PATH: `${ROOT}/node_modules/.bin${delimiter}${process.env["PATH"] ?? ""}`,
   DENO_NO_UPDATE_CHECK: "1",
 };
@@ -138,6 +141,7 @@ async function main(): Promise<number> {
     },
     allowPositionals: true,
   });
+  console.log(`${SEED_VARIABLE}=${SEED}`);
   const files = findTests(values.root, positionals);
   const runs = values.unit
     ? planUnit(files)

@@ -2,7 +2,7 @@
 
 import type { Member, ReplicaSet } from "../mongod.ts";
 import { type Proxy, startProxy } from "../../test/support/proxy.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../lib/random.ts";
 
 /** A proxy before each member, for clients and for the members among themselves. */
 export class Network implements AsyncDisposable {

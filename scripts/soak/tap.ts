@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 
-import type { Random } from "./random.ts";
+import type { Random } from "../lib/random.ts";
 
 export interface TapOptions {
   /** Program and leading arguments. */
@@ -28,12 +28,15 @@ export class Tap {
   readonly counts: TapCounts = { starts: 0, kills: 0, terms: 0, pauses: 0, ends: new Map() };
   readonly unexpected: string[] = [];
   readonly #options: TapOptions;
+  /** Chooses the faults of the program and the pauses between them. */
+  readonly random: Random;
   #child: ChildProcess | undefined;
   #running = false;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(options: TapOptions) {
     this.#options = options;
+    this.random = options.random;
   }
 
   start(): void {
@@ -70,7 +73,7 @@ export class Tap {
   async hurt(): Promise<void> {
     const child = this.#child;
     if (!child || child.exitCode !== null) return;
-    const chance = this.#options.random.next();
+    const chance = this.random.next();
     if (chance < 0.6) {
       this.counts.kills += 1;
       child.kill("SIGKILL");
@@ -80,7 +83,7 @@ export class Tap {
     } else {
       this.counts.pauses += 1;
       child.kill("SIGSTOP");
-      await pause(this.#options.random.between(200, 4000));
+      await pause(this.random.between(200, 4000));
       child.kill("SIGCONT");
     }
   }

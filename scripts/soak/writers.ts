@@ -4,7 +4,7 @@
  */
 
 import type { Collection } from "mongodb";
-import type { Random } from "./random.ts";
+import type { Random } from "../lib/random.ts";
 
 export interface Numbered {
   readonly _id: string;

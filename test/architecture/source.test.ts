@@ -92,3 +92,16 @@ test("a layer that may know another one's types only imports no value from it", 
 test("no test is left out", () => {
   expect(placesOf(/\b(test|describe)\.(only|todo|skip)\b/, TESTS, codeOf)).toEqual([]);
 });
+
+/** Files whose random values decide nothing in a test, and why they are not seeded. */
+const UNSEEDED = new Set([
+  "scripts/lib/random.ts", // picks the seed
+  "scripts/mongod/ports.ts", // processes that start together must not try the same ports
+  "scripts/mongod/servers.ts", // a secret
+  "test/support/replica-set.ts", // names of databases on a server that two runs may share
+]);
+
+test("every random choice of tests and scripts comes from the seed of the run", () => {
+  const files = [...TESTS, ...filesBelow("scripts")].filter((path) => !UNSEEDED.has(path));
+  expect(placesOf(/\bMath\.random\b|\brandom(Int|Bytes|UUID|Fill)|\bgetRandomValues\b/, files, codeOf)).toEqual([]);
+});

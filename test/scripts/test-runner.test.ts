@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { SEED_VARIABLE } from "../../scripts/lib/random.ts";
 import { tempDir } from "../support/temp.ts";
 
 const RUNNER = join(import.meta.dirname, "../../scripts/test.ts");
@@ -42,4 +43,11 @@ test("scripts/test.ts exits with 0 if every test passed", async () => {
   const { status, lines } = await runOn("");
   expect(status).toBe(0);
   expect(lines.at(-1)).toBe("2 passed, 0 failed");
+});
+
+test("scripts/test.ts prints in its first line the seed that its tests get", async () => {
+  const { status, lines } = await runOn(`console.log("seed of the test:", process.env["${SEED_VARIABLE}"])`);
+  expect(status).toBe(0);
+  const seed = /^MONGOTAP_TEST_SEED=(\d+)$/.exec(lines[0] ?? "")?.[1];
+  expect(lines).toContain(`seed of the test: ${seed}`);
 });

@@ -55,7 +55,7 @@ test.each([
       ? await contentOf(calm.join("out"))
       : { "all.ndjson": await readFile(calm.join("all.ndjson")) };
 
-    const random = randomFor(`kill-backfill ${target} ${[...pace, ...parts].join(" ")}`);
+    const random = randomFor(`kill-backfill ${target} ${[...throttle, ...parts].join(" ")}`);
     let kills = 0;
     let ahead = 0;
     while (kills < KILLS) {

@@ -16,8 +16,16 @@ const FILES: readonly (readonly [path: string, text: string, ...rules: string[]]
   ["src/errors.ts", `export class Failure extends Error {}`],
   ["src/lib/one.ts", `import { two } from "./two.ts";\nexport const one = (): number => two();`, "import(no-cycle)"],
   ["src/lib/two.ts", `import { one } from "./one.ts";\nexport const two = (): number => one();`, "import(no-cycle)"],
-  ["src/lib/three.ts", `import type { Four } from "./four.ts";\nexport interface Three { four?: Four }`, "import(no-cycle)"],
-  ["src/lib/four.ts", `import type { Three } from "./three.ts";\nexport interface Four { three?: Three }`, "import(no-cycle)"],
+  [
+    "src/lib/three.ts",
+    `import type { Four } from "./four.ts";\nexport interface Three { four?: Four }`,
+    "import(no-cycle)",
+  ],
+  [
+    "src/lib/four.ts",
+    `import type { Three } from "./three.ts";\nexport interface Four { three?: Three }`,
+    "import(no-cycle)",
+  ],
   ["src/lib/up.ts", `export { plain } from "../codec/plain.ts";`, IMPORTS],
   ["src/lib/fine.ts", `export { Failure } from "../errors.ts";\nexport { readFile } from "node:fs/promises";`],
   ["src/codec/plain.ts", `export const plain = 1;`],

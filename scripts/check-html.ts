@@ -2,7 +2,7 @@
  * Looks at the page of `discover --as html` in a real browser: that it asks nobody for anything, that nothing in it runs
  * but its own script, that searching and links work, and that it fits screens wide and narrow. Leaves screenshots.
  *
- *   bun scripts/look-at-html.ts [--out FOLDER] [FILE.html]
+ *   bun scripts/check-html.ts [--out FOLDER] [FILE.html]
  *
  * Without a file, of documents that are made up, names among them that would like to be markup.
  */
@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { findChromium, openPage, type Page } from "./look-at-html/chromium.ts";
-import { samplePage } from "./look-at-html/sample-page.ts";
+import { findChromium, openPage, type Page } from "./check-html/chromium.ts";
+import { samplePage } from "./check-html/sample-page.ts";
 
 const { values, positionals } = parseArgs({
   options: { out: { type: "string", default: join(tmpdir(), "mongotap-look") } },

@@ -1,7 +1,7 @@
 /** The shapes of documents that benchmarks and tests of the codec use; the same bytes on every run. */
 
 import { Binary, Decimal128, Double, Int32, Long, ObjectId, serialize } from "bson";
-import { Random } from "./lib/random.ts";
+import { Random } from "../lib/random.ts";
 
 export interface Shape {
   readonly name: string;

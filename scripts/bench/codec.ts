@@ -2,16 +2,16 @@
  * How fast the codec is: MB of BSON per second on one core, and how many times as fast as the driver's own way
  * (`deserialize` + `EJSON.stringify`, relaxed), on five shapes of documents. Runs under Bun, Deno and Node:
  *
- *   bun scripts/bench-codec.ts [--format relaxed|canonical|plain] [--rounds N] [--shape NAME]
+ *   bun scripts/bench/codec.ts [--format relaxed|canonical|plain] [--rounds N] [--shape NAME]
  */
 
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { deserialize, EJSON } from "bson";
-import { readInt32 } from "../src/codec/bson.ts";
-import { JsonWriter } from "../src/codec/json-writer.ts";
-import { createTranscoder, type Format } from "../src/codec/transcode.ts";
-import { SHAPES } from "./bench-shapes.ts";
+import { readInt32 } from "../../src/codec/bson.ts";
+import { JsonWriter } from "../../src/codec/json-writer.ts";
+import { createTranscoder, type Format } from "../../src/codec/transcode.ts";
+import { SHAPES } from "./codec-shapes.ts";
 
 const { values } = parseArgs({
   options: {

@@ -2,7 +2,7 @@
  * Whether the limits of `discover` hold: time and memory on a collection of millions of documents, on documents that are
  * huge, on documents that are maps of very many keys, and on a view that the server could work at for minutes.
  *
- *   bun scripts/bench-discover.ts [--documents 10000000] [--rounds 3] [--binary]
+ *   bun scripts/bench/discover.ts [--documents 10000000] [--rounds 3] [--binary]
  *
  * Starts a server of its own, fills it, and removes all of it.
  */
@@ -10,9 +10,9 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Collection, MongoClient } from "mongodb";
-import { randomOf } from "../test/support/documents.ts";
-import { runProcess } from "./bench/process.ts";
-import { startReplicaSet } from "./mongod.ts";
+import { randomOf } from "../../test/support/documents.ts";
+import { runProcess } from "./process.ts";
+import { startReplicaSet } from "../mongod.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   },
 });
 
-const ROOT = join(import.meta.dirname, "..");
+const ROOT = join(import.meta.dirname, "../..");
 const PROGRAM = values.binary
   ? [join(ROOT, "dist/mongotap")]
   : [join(ROOT, "node_modules/.bin/bun"), join(ROOT, "src/main.ts")];

@@ -3,7 +3,7 @@
 import { writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { tempDir } from "../test/support/temp.ts";
+import { tempDir } from "../../test/support/temp.ts";
 
 const BATCH = 4_600_000;
 const BATCHES = 200;

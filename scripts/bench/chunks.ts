@@ -1,15 +1,15 @@
 /**
  * What it costs to read a collection in chunks, each by a `find` of its own, instead of by one cursor whose replies are
- * as large as the server allows: the figures of docs/decisions/004-chunks.md. `bun scripts/bench-chunks.ts`
+ * as large as the server allows: the figures of docs/decisions/004-chunks.md. `bun scripts/bench/chunks.ts`
  */
 
 import { Long, MongoClient } from "mongodb";
-import { listCollections } from "../src/source/catalog.ts";
-import { parseCursorReply } from "../src/source/cursor-reply.ts";
-import { readRange } from "../src/source/snapshot.ts";
-import { newOrder } from "./demo/orders.ts";
-import { Random } from "./lib/random.ts";
-import { startReplicaSet } from "./mongod.ts";
+import { listCollections } from "../../src/source/catalog.ts";
+import { parseCursorReply } from "../../src/source/cursor-reply.ts";
+import { readRange } from "../../src/source/snapshot.ts";
+import { newOrder } from "../demo/orders.ts";
+import { Random } from "../lib/random.ts";
+import { startReplicaSet } from "../mongod.ts";
 
 const DOCUMENTS = 400_000;
 const ROUNDS = 7;

@@ -1,6 +1,6 @@
 /**
- * What it costs to read a collection in chunks, each by a `find` of its own, instead of by one cursor whose replies are
- * as large as the server allows: the figures of docs/decisions/004-chunks.md. `bun scripts/bench/chunks.ts`
+ * Measures reading a collection in chunks, each with its own `find`, against one cursor with replies as large as the server
+ * allows: the figures of docs/decisions/004-chunks.md. `bun scripts/bench/chunks.ts`
  */
 
 import { Long, MongoClient } from "mongodb";
@@ -13,10 +13,10 @@ import { startReplicaSet } from "../mongod.ts";
 
 const DOCUMENTS = 400_000;
 const ROUNDS = 7;
-/** What the program takes where memory is not short. */
+/** The chunk size of the program if memory is not limited. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** What was read, and in how many replies. */
+/** Totals of one pass. */
 interface Drained {
   documents: number;
   bytes: number;

@@ -1,11 +1,11 @@
-/** The shapes of documents that benchmarks and tests of the codec use; the same bytes on every run. */
+/** The documents of the codec benchmark: the same bytes on every run. */
 
 import { Binary, Decimal128, Double, Int32, Long, ObjectId, serialize } from "bson";
 import { Random } from "../lib/random.ts";
 
 export interface Shape {
   readonly name: string;
-  /** Documents one behind the other, at least `bytes` in all. */
+  /** Concatenated documents, at least `bytes` in total. */
   build(bytes: number): Uint8Array;
 }
 

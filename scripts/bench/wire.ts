@@ -1,5 +1,5 @@
 /**
- * What compression of the connection brings and costs: the figures of docs/decisions/205-wire-compression.md. Copies one
+ * Measures what compression of the connection saves and costs: the figures of docs/decisions/205-wire-compression.md. Copies one
  * collection through a slow network and through a fast one, without and with each compressor. `bun scripts/bench/wire.ts`
  */
 

@@ -1,4 +1,4 @@
-/** Orders of a shop that does not exist: what the demo fills the collection with, and how they change. */
+/** Made-up orders of a shop, and how they change. */
 
 import { Decimal128, Double, ObjectId } from "mongodb";
 import type { Random } from "../lib/random.ts";

@@ -1,6 +1,6 @@
 /**
- * A shop at work: inserts, updates and deletes orders until it is stopped, and keeps a ledger of every write that a
- * majority of the servers has acknowledged.
+ * Inserts, updates, replaces and deletes orders until it is stopped, and keeps a ledger of every write that the majority
+ * of the members has acknowledged.
  */
 
 import type { Collection, ObjectId } from "mongodb";
@@ -28,9 +28,9 @@ export interface Writer {
   stop(): Promise<void>;
 }
 
-/** Clerks write at the same time; each order belongs to one of them, who makes one write after the other. */
+/** Clerks write concurrently. Each order belongs to one clerk, which makes one write after another. */
 const CLERKS = 16;
-/** Between two writes of a clerk, so that the demo runs on a small machine. */
+/** Pause between two writes of a clerk, so that the demo runs on a small machine. */
 const PAUSE_MS = 2;
 
 /** `orders` writes with majority write concern and holds the documents `keys`. */
@@ -47,7 +47,7 @@ export function startWriter(orders: Collection<Order>, keys: readonly ObjectId[]
     ),
   );
   const all = Promise.all(clerks);
-  all.catch(() => undefined); // told by stop()
+  all.catch(() => undefined); // stop() throws it
   return {
     ledger,
     async stop() {
@@ -73,7 +73,7 @@ async function work(
     else if (chance < 0.75) await replace(orders, newOrder(random, next(), random.pick(live)), ledger);
     else if (chance < 0.95) deleted.push(await remove(orders, takeFrom(live, random), ledger));
     else if (deleted.length > 0) {
-      // A deleted order that is placed again under its old key.
+      // An order that was deleted is inserted again with its old key.
       live.push(await insert(orders, newOrder(random, next(), takeFrom(deleted, random)), ledger));
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

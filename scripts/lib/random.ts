@@ -1,6 +1,6 @@
 /**
  * Random choices that can be repeated. Tests, the demo and the soak run print one seed, and MONGOTAP_TEST_SEED sets it;
- * whoever needs random numbers derives a generator from that seed and a name of its own.
+ * each user derives its own generator from that seed and a name.
  */
 
 export const SEED_VARIABLE = "MONGOTAP_TEST_SEED";
@@ -26,7 +26,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** A generator of its own for each `name`: who draws from another one has no influence on it. */
+  /** The generator for `name`, which is independent of the generators for other names. */
   static for(seed: number, name: string): Random {
     let hash = 0x811c9dc5 ^ seed; // FNV-1a over the UTF-16 units
     for (let i = 0; i < name.length; i += 1) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);

@@ -18,7 +18,7 @@ export interface Layer {
 
 /** What every layer may import, but those that import nothing. */
 const LEAVES = ["errors.ts", "lib/"] as const;
-/** What a run is made of; commands/ and run/ wire it together. */
+/** The parts of a run, which commands/ and run/ connect. */
 const PARTS = ["config/", "connect/", "source/", "pipeline/", "sink/", "state/", "protocol/", "observe/", "workers/"];
 
 // oxfmt-ignore

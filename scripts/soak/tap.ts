@@ -1,4 +1,4 @@
-/** A mongotap capture that is started again whenever it ends, and hurt in every way a process can be hurt. */
+/** A mongotap capture that is restarted whenever it ends, and is killed, stopped or suspended at random. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 
@@ -9,7 +9,7 @@ export interface TapOptions {
   readonly command: readonly string[];
   readonly args: readonly string[];
   readonly random: Random;
-  readonly say: (text: string) => void;
+  readonly log: (text: string) => void;
 }
 
 export interface TapCounts {
@@ -17,11 +17,11 @@ export interface TapCounts {
   kills: number;
   terms: number;
   pauses: number;
-  /** How often it ended with which code. */
+  /** By exit code or signal: how often the program ended with it. */
   readonly ends: Map<string, number>;
 }
 
-/** Ends that a fault may cause: killed, stopped when asked, no server for the moment. Anything else is a failure. */
+/** Signals and exit codes that a fault may cause: killed, stopped by SIGTERM, no server. Any other one is a failure. */
 const EXPECTED = new Set(["SIGKILL", "SIGTERM", "0", "4", "143"]);
 
 export class Tap {
@@ -52,7 +52,7 @@ export class Tap {
     }
   }
 
-  /** Runs once to its end, with more arguments. */
+  /** Runs the program once to its end, with `more` arguments. */
   async run(more: readonly string[]): Promise<{ end: string; stderr: string }> {
     const [program = "", ...leading] = this.#options.command;
     const child = spawn(program, [...leading, ...this.#options.args, ...more], { stdio: ["ignore", "ignore", "pipe"] });
@@ -69,8 +69,8 @@ export class Tap {
     return { end, stderr };
   }
 
-  /** One fault, by chance. */
-  async hurt(): Promise<void> {
+  /** Injects one random fault. */
+  async injectFault(): Promise<void> {
     const child = this.#child;
     if (!child || child.exitCode !== null) return;
     const chance = this.random.next();

@@ -9,7 +9,7 @@ const seed = seedFrom(process.env);
 export function setUpRandom(): void {
   fc.configureGlobal({ seed });
   if (process.env[SEED_VARIABLE] === String(seed)) return;
-  process.env[SEED_VARIABLE] = String(seed); // for the next file, which may load this module anew
+  process.env[SEED_VARIABLE] = String(seed); // the next file may load this module again
   console.error(`${SEED_VARIABLE}=${seed}`);
 }
 

@@ -31,7 +31,7 @@ test("bench.ts measures a backfill and a tail, prints tables, and keeps the resu
     "bun scripts/bench.ts --quick --only backfill,tail --shapes typical --documents 1000 --events 1000 --rounds 1",
   );
   expect(JSON.stringify(kept)).not.toContain(folder.path);
-});
+}, 180_000); // it compiles two programs and starts a server
 
 test.each([
   [["--only", "nothing"], "bench: --only takes some of backfill, "],

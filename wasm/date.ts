@@ -1,6 +1,6 @@
 /** Dates from 1970 to 9999 as ISO 8601. */
 
-import { writeTwo } from "./digits";
+import { writeTwo } from "./digits.ts";
 
 /** The first millisecond of the year 10000. */
 export const YEAR_10000: i64 = 253402300800000;
@@ -37,7 +37,7 @@ export function writeDate(to: usize, ms: i64, withFraction: bool): usize {
   store<u8>(to + 16, 0x3a);
   writeTwo(to + 17, seconds - minutes * 60);
   to += 19;
-  if (withFraction || fraction != 0) {
+  if (withFraction || fraction !== 0) {
     const tenths = fraction / 100;
     store<u16>(to, (0x2e | ((0x30 + tenths) << 8)) as u16);
     writeTwo(to + 2, fraction - tenths * 100);

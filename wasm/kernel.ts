@@ -6,13 +6,13 @@
  * 64 bytes in front of the input and behind it must be readable, 64 behind `room` writable.
  */
 
-import { writeDecimal128 } from "./decimal";
-import { writeHex12, writeInt32, writeInt64, writeUint64 } from "./digits";
-import { POWERS, prepareDoubles } from "./double";
-import { ARRAY, ARRAYS_AS_STRINGS, BARE, CANONICAL, DOCUMENTS_AS_STRINGS, FIELD, ONE_TYPE, PLAIN } from "./flags";
-import { putBinary, putDate, putDouble } from "./scalars";
-import { prepareText, quote, stops, writeText } from "./text";
-import { DECIMAL, INT, LONG, MAX_KEY, MIN_KEY, OID, put, TIMESTAMP, UNDEFINED } from "./wrappers";
+import { writeDecimal128 } from "./decimal.ts";
+import { writeHex12, writeInt32, writeInt64, writeUint64 } from "./digits.ts";
+import { POWERS, prepareDoubles } from "./double.ts";
+import { ARRAY, ARRAYS_AS_STRINGS, BARE, CANONICAL, DOCUMENTS_AS_STRINGS, FIELD, ONE_TYPE, PLAIN } from "./flags.ts";
+import { putBinary, putDate, putDouble } from "./scalars.ts";
+import { prepareText, quote, stops, writeText } from "./text.ts";
+import { DECIMAL, INT, LONG, MAX_KEY, MIN_KEY, OID, put, TIMESTAMP, UNDEFINED } from "./wrappers.ts";
 
 /** The document is for the slow walk. */
 const GIVE_UP: i32 = -1;
@@ -47,10 +47,10 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
   const start = to;
   let at = document + 4;
   let end = document + (length as usize) - 1;
-  if (length < 5 || load<i32>(document) != length || load<u8>(end) != 0) return GIVE_UP;
+  if (length < 5 || load<i32>(document) !== length || load<u8>(end) !== 0) return GIVE_UP;
   if (to + SCALAR_ROOM > room) return NO_ROOM;
   let frame: usize = STACK;
-  let isArray = (flags & ARRAY) != 0;
+  let isArray = (flags & ARRAY) !== 0;
   let elementType: u32 = 0;
   // Where the text began that becomes a string; 0: nothing does.
   let stringFrom: usize = 0;
@@ -62,10 +62,10 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
   if (!(flags & BARE)) store<u8>(to++, isArray ? 0x5b : 0x7b);
 
   while (true) {
-    if (at == end) {
+    if (at === end) {
       // Behind each value stands a comma; the closing bracket takes the place of the last one.
-      if (to > start && load<u8>(to - 1) == 0x2c) to--;
-      if (frame == STACK && flags & BARE) return to as i32;
+      if (to > start && load<u8>(to - 1) === 0x2c) to--;
+      if (frame === STACK && flags & BARE) return to as i32;
       if (to + SCALAR_ROOM > room) return NO_ROOM;
       store<u8>(to++, isArray ? 0x5d : 0x7d);
       if (isString) {
@@ -73,12 +73,12 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
         to = quote(stringFrom, to);
         stringFrom = 0;
       }
-      if (frame == STACK) return to as i32;
+      if (frame === STACK) return to as i32;
       frame -= FRAME;
       end = load<u32>(frame);
-      isArray = load<u32>(frame, 4) != 0;
+      isArray = load<u32>(frame, 4) !== 0;
       elementType = load<u32>(frame, 8);
-      isString = load<u32>(frame, 12) != 0;
+      isString = load<u32>(frame, 12) !== 0;
       at++;
       store<u8>(to++, 0x2c);
       continue;
@@ -87,10 +87,10 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
     const type = load<u8>(at++) as u32;
     if (to + SCALAR_ROOM > room) return NO_ROOM;
     if (isArray) {
-      while (load<u8>(at) != 0) at++;
-      if (flags & ONE_TYPE && type != 0x0a && stringFrom == 0) {
-        if (elementType == 0) elementType = type;
-        else if (elementType != type) return GIVE_UP;
+      while (load<u8>(at) !== 0) at++;
+      if (flags & ONE_TYPE && type !== 0x0a && stringFrom === 0) {
+        if (elementType === 0) elementType = type;
+        else if (elementType !== type) return GIVE_UP;
       }
     } else {
       store<u8>(to, 0x22);
@@ -98,23 +98,23 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
       v128.store(to, name, 1);
       let stop = stops(name);
       let count: usize = 0;
-      if (stop == 0) {
+      if (stop === 0) {
         name = v128.load(at, 16);
         v128.store(to, name, 17);
         stop = stops(name);
         count = 16;
       }
       count += ctz<i32>(stop) as usize;
-      if (stop != 0 && load<u8>(at + count) == 0) {
+      if (stop !== 0 && load<u8>(at + count) === 0) {
         at += count;
         to += count + 1;
       } else {
         // The NUL at `end` is behind every name.
         let nameEnd = at;
-        while (load<u8>(nameEnd) != 0) nameEnd++;
+        while (load<u8>(nameEnd) !== 0) nameEnd++;
         if (to + (nameEnd - at) * 6 + SCALAR_ROOM > room) return NO_ROOM;
         to = writeText(to + 1, at, nameEnd);
-        if (to == 0) return GIVE_UP;
+        if (to === 0) return GIVE_UP;
         at = nameEnd;
       }
       store<u16>(to, 0x3a22); // ":
@@ -131,16 +131,16 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
         if (count < 1 || count > left - 4) return GIVE_UP;
         at += 4;
         const last = at + (count as usize) - 1;
-        if (load<u8>(last) != 0) return GIVE_UP;
+        if (load<u8>(last) !== 0) return GIVE_UP;
         if (to + (count as usize) * 6 + SCALAR_ROOM > room) return NO_ROOM;
         store<u8>(to++, 0x22);
         const text = v128.load(at);
-        if (count <= 17 && (stops(text) & ((1 << (count - 1)) - 1)) == 0) {
+        if (count <= 17 && (stops(text) & ((1 << (count - 1)) - 1)) === 0) {
           v128.store(to, text);
           to += (count as usize) - 1;
         } else {
           to = writeText(to, at, last);
-          if (to == 0) return GIVE_UP;
+          if (to === 0) return GIVE_UP;
         }
         store<u8>(to++, 0x22);
         at = last + 1;
@@ -196,7 +196,7 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
       case 0x09: {
         if (left < 8) return GIVE_UP;
         to = putDate(to, load<i64>(at), flags);
-        if (to == 0) return GIVE_UP;
+        if (to === 0) return GIVE_UP;
         at += 8;
         break;
       }
@@ -217,8 +217,8 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
       case 0x04: {
         if (left < 5) return GIVE_UP;
         const count = load<i32>(at);
-        if (count < 5 || count > left || load<u8>(at + (count as usize) - 1) != 0) return GIVE_UP;
-        if (frame == STACK + DEPTH * FRAME) return GIVE_UP;
+        if (count < 5 || count > left || load<u8>(at + (count as usize) - 1) !== 0) return GIVE_UP;
+        if (frame === STACK + DEPTH * FRAME) return GIVE_UP;
         store<u32>(frame, end as u32);
         store<u32>(frame, isArray ? 1 : 0, 4);
         store<u32>(frame, elementType, 8);
@@ -226,9 +226,9 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
         frame += FRAME;
         end = at + (count as usize) - 1;
         at += 4;
-        isArray = type == 0x04;
+        isArray = type === 0x04;
         elementType = 0;
-        isString = stringFrom == 0 && (flags & (isArray ? ARRAYS_AS_STRINGS : DOCUMENTS_AS_STRINGS)) != 0;
+        isString = stringFrom === 0 && (flags & (isArray ? ARRAYS_AS_STRINGS : DOCUMENTS_AS_STRINGS)) !== 0;
         if (isString) stringFrom = to;
         store<u8>(to++, isArray ? 0x5b : 0x7b);
         continue;
@@ -237,7 +237,7 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
         if (left < 5) return GIVE_UP;
         const count = load<i32>(at);
         if (count < 0 || count > left - 5) return GIVE_UP;
-        if (load<u8>(at, 4) == 2 && (count < 4 || load<i32>(at, 5) != count - 4)) return GIVE_UP;
+        if (load<u8>(at, 4) === 2 && (count < 4 || load<i32>(at, 5) !== count - 4)) return GIVE_UP;
         if (to + (count as usize) * 2 + SCALAR_ROOM > room) return NO_ROOM;
         to = putBinary(to, at + 4, count as usize, flags);
         at += (count as usize) + 5;

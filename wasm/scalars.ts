@@ -1,21 +1,21 @@
 /** Values whose form depends on the format. */
 
-import { writeBase64 } from "./base64";
-import { writeDate, YEAR_10000 } from "./date";
-import { writeHex1, writeInt64 } from "./digits";
-import { writeDouble } from "./double";
-import { CANONICAL, PLAIN } from "./flags";
-import { BINARY, DATE, DATE_LONG, DOUBLE, put, SUBTYPE } from "./wrappers";
+import { writeBase64 } from "./base64.ts";
+import { writeDate, YEAR_10000 } from "./date.ts";
+import { writeHex1, writeInt64 } from "./digits.ts";
+import { writeDouble } from "./double.ts";
+import { CANONICAL, PLAIN } from "./flags.ts";
+import { BINARY, DATE, DATE_LONG, DOUBLE, put, SUBTYPE } from "./wrappers.ts";
 
 /** A double in the form that `flags` asks for. */
-@inline
+// @inline
 export function putDouble(to: usize, value: f64, flags: u32): usize {
-  if (value - value == 0) {
+  if (value - value === 0) {
     if (!(flags & CANONICAL)) return writeDouble(to, value);
     to = writeDouble(put(to, DOUBLE, 18), value);
   } else {
     to = flags & PLAIN ? put(to, DOUBLE + 17, 1) : put(to, DOUBLE, 18);
-    if (value != value) {
+    if (value !== value) {
       store<u32>(to, 0x4e614e); // NaN
       to += 3;
     } else {
@@ -34,7 +34,7 @@ export function putDouble(to: usize, value: f64, flags: u32): usize {
 }
 
 /** A date in the form that `flags` asks for; 0 where the slow walk knows better. */
-@inline
+// @inline
 export function putDate(to: usize, ms: i64, flags: u32): usize {
   const isUsual = ms >= 0 && ms < YEAR_10000;
   if (flags & PLAIN) {
@@ -55,10 +55,10 @@ export function putDate(to: usize, ms: i64, flags: u32): usize {
 }
 
 /** A binary of `length` bytes at `at`, which begins with its subtype. */
-@inline
+// @inline
 export function putBinary(to: usize, at: usize, length: usize, flags: u32): usize {
   const subtype = load<u8>(at) as u32;
-  const begin = subtype == 2 ? at + 5 : at + 1;
+  const begin = subtype === 2 ? at + 5 : at + 1;
   if (flags & PLAIN) {
     store<u8>(to, 0x22);
     to = writeBase64(to + 1, begin, at + 1 + length);

@@ -1,7 +1,7 @@
 /** The kernel, compiled from wasm/ by scripts/build-kernel.ts: do not edit. 10641 bytes of WebAssembly. */
 
 /** The digest of what it was compiled from. */
-export const SOURCES = "e0f26690632020a5167cfc5835072d381c82888286cda14f42eee7f1016e0ebb";
+export const SOURCES = "e772e55780e72fdb28dcc638fd4bb2741d2fd089aeb40c8628567514f66db400";
 
 /** The module as base64. */
 export const MODULE = `

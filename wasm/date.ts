@@ -5,12 +5,12 @@ import { writeTwo } from "./digits.ts";
 /** The first millisecond of the year 10000. */
 export const YEAR_10000: i64 = 253402300800000;
 
-/** Writes milliseconds of 0 … YEAR_10000 and returns where it stopped; a fraction of zero only `withFraction`. */
+/** Writes `ms`, which must be 0 … YEAR_10000 - 1, and returns where it stopped. Writes a fraction of zero only `withFraction`. */
 export function writeDate(to: usize, ms: i64, withFraction: bool): usize {
   const day = (ms as u64) / 86400000;
   const rest = ((ms as u64) - day * 86400000) as u32;
   // Neri, Schneider: Euclidean affine functions and their application to calendar algorithms,
-  // https://onlinelibrary.wiley.com/doi/full/10.1002/spe.3172: years begin in March, eras in 0000
+  // https://onlinelibrary.wiley.com/doi/full/10.1002/spe.3172. Years begin in March, days count from the year 0.
   const quarters = 4 * ((day as u32) + 719468) + 3;
   const centuries = quarters / 146097;
   const product = 2939745 * (((quarters - centuries * 146097) | 3) as u64);

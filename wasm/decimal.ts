@@ -4,7 +4,7 @@ import { writeInt32, writeUint64, writeEight } from "./digits.ts";
 
 const SCRATCH = memory.data(64);
 
-/** Writes the digits of a significand of 113 bits to SCRATCH and returns how many. */
+/** Writes the digits of a significand of 113 bits to SCRATCH and returns their number. */
 function writeSignificand(low: u64, high: u64): i32 {
   if (high === 0) return (writeUint64(SCRATCH, low) - SCRATCH) as i32;
   // Four limbs of 32 bits, divided by 10^8 from the top until nothing is left.
@@ -25,7 +25,7 @@ function writeSignificand(low: u64, high: u64): i32 {
     writeEight(end, (d % base) as u32);
     d /= base;
   }
-  // The first digits come last, and in front of the others.
+  // `d` holds the first digits: they go before the others.
   const tail = SCRATCH + 40 - end;
   const first = writeUint64(SCRATCH + 48, d) - (SCRATCH + 48);
   memory.copy(SCRATCH + first, end, tail);
@@ -41,7 +41,7 @@ function copy(to: usize, from: usize, count: usize): usize {
   return to + count;
 }
 
-/** Writes the decimal128 at `at` and returns where it stopped; up to 48 bytes behind are scratch. */
+/** Writes the decimal128 at `at` and returns where it stopped. Up to 48 bytes after that are overwritten. */
 export function writeDecimal128(to: usize, at: usize): usize {
   let low = load<u64>(at);
   const top = load<u64>(at, 8);
@@ -58,7 +58,7 @@ export function writeDecimal128(to: usize, at: usize): usize {
   const isLarge = (top & 0x6000000000000000) === 0x6000000000000000;
   const exponent = (((isLarge ? top >> 47 : top >> 49) & 0x3fff) as i32) - 6176;
   let high = isLarge ? 0 : top & 0x1ffffffffffff;
-  // More than 34 digits is not canonical, which means zero.
+  // A significand of more than 34 digits is not canonical and counts as zero.
   if (isLarge || high > 0x1ed09bead87c0 || (high === 0x1ed09bead87c0 && low > 0x378d8e63ffffffff)) {
     low = 0;
     high = 0;
@@ -66,7 +66,7 @@ export function writeDecimal128(to: usize, at: usize): usize {
   return writeScaled(to, writeSignificand(low, high), exponent);
 }
 
-/** SCRATCH × 10^exponent. */
+/** Writes the `count` digits in SCRATCH, × 10^exponent. */
 function writeScaled(to: usize, count: i32, exponent: i32): usize {
   const scientific = exponent + count - 1;
   if (exponent > 0 || scientific < -6) {

@@ -1,8 +1,8 @@
-/** Integers and hex as ASCII. Every function writes at `to` and returns where it stopped; up to 16 bytes behind are scratch. */
+/** Integers and hex as ASCII. Every function writes to `to` and returns where it stopped; up to 16 bytes after that are overwritten. */
 
 export const ASCII_ZEROS: u64 = 0x3030303030303030;
 
-/** Eight digits, the highest in the lowest byte, each 0 … 9 in its byte. */
+/** Eight digits, one in each byte (0 … 9), the highest digit in the lowest byte. */
 // @inline
 export function eight(value: u32): u64 {
   const high = value / 10000;
@@ -23,13 +23,13 @@ export function writeEight(to: usize, value: u32): usize {
 // @inline
 function writeShort(to: usize, value: u32): usize {
   const digits = eight(value);
-  // At least the last digit is written, also where it is 0.
+  // Writes at least the last digit, for 0 too.
   const leading = ctz<u64>(digits | 0x0100000000000000) & 56;
   store<u64>(to, (digits | ASCII_ZEROS) >> leading);
   return to + 8 - ((leading >> 3) as usize);
 }
 
-/** The high half of a product of 64 bits by 64 bits. */
+/** The high 64 bits of the product of two 64-bit numbers. */
 // @inline
 export function multiplyHigh(a: u64, b: u64): u64 {
   const a0 = a & 0xffffffff;

@@ -5,13 +5,13 @@
 
 import { ASCII_ZEROS, eight, multiplyHigh, writeTwo, writeUint64 } from "./digits.ts";
 
-/** 10^-292 … 10^324 as 128 bits each, rounded up, low half first: filled in by whoever makes the instance. */
+/** 10^-292 … 10^324 as 128 bits each, rounded up, low half first. src/codec/kernel.ts fills it. */
 export const POWERS = memory.data(617 * 16);
 
 /** 10^0 … 10^17. */
 const TENS = memory.data(18 * 8);
 
-/** Fills the table of small powers. To be called once, before anything is written. */
+/** Fills TENS. */
 export function prepareDoubles(): void {
   let power: u64 = 1;
   for (let exponent: usize = 0; exponent < 18; exponent++) {
@@ -20,7 +20,7 @@ export function prepareDoubles(): void {
   }
 }
 
-/** Of `significand` × 2^`exponent`; `isEdge`: the next lower double is only half as far away as the next higher one. */
+/** Writes `significand` × 2^`exponent`. `isEdge`: the next lower double is half as far away as the next higher one. */
 function writeShortest(to: usize, significand: u64, exponent: i32, isEdge: bool): usize {
   const odd = significand & 1;
   const k = (exponent * 1262611 - (isEdge ? 524031 : 0)) >> 22;
@@ -29,8 +29,8 @@ function writeShortest(to: usize, significand: u64, exponent: i32, isEdge: bool)
   const low = load<u64>(power);
   const high = load<u64>(power, 8);
 
-  // The double itself: power × 4 significand, 192 bits. Of each product the upper 64 bits count, the lowest of them set
-  // where anything was cut off.
+  // The double itself: power × 4 significand, 192 bits. Only the upper 64 bits of each product are kept; the lowest of
+  // them is set if a lower bit was.
   const factor = (4 * significand) << shift;
   const p0 = low * factor;
   const carried = multiplyHigh(low, factor);
@@ -77,16 +77,16 @@ function writeShortest(to: usize, significand: u64, exponent: i32, isEdge: bool)
 }
 
 /**
- * `value` × 10^`exponent`, up to 17 digits, as Go's format 'G' with the shortest precision, and `.0` behind whole
- * numbers: that is what the BSON corpus and mongoexport print.
+ * `value` × 10^`exponent`, up to 17 digits, as Go's format 'G' with the shortest precision, and `.0` after whole
+ * numbers, as the BSON corpus and mongoexport print it.
  */
 function writeScaled(to: usize, value: u64, exponent: i32): usize {
-  // How many digits: log2 times log10(2), or one more.
+  // The number of digits: log2 times log10(2), or one more.
   const guess = ((64 - (clz<u64>(value) as i32)) * 1233) >> 12;
   const digits = guess + (value >= load<u64>(TENS + ((guess as usize) << 3)) ? 1 : 0);
   const scientific = exponent + digits - 1;
 
-  // 17 digits, filled up with zeros: one, eight, eight.
+  // 17 digits, padded with zeros: one, eight, eight.
   const all = value * load<u64>(TENS + (((17 - digits) as usize) << 3));
   const front = (all / 100000000) as u32;
   const first = front / 100000000;
@@ -103,7 +103,7 @@ function writeScaled(to: usize, value: u64, exponent: i32): usize {
     return writeExponent((to + (count === 1 ? 1 : count + 1)) as usize, scientific);
   }
   if (scientific < 0) {
-    // 0.000123: at most three zeros behind the point.
+    // 0.000123: at most three zeros after the point.
     store<u64>(to, 0x303030302e30);
     to += (1 - scientific) as usize;
     store<u8>(to, 0x30 + first);
@@ -117,7 +117,7 @@ function writeScaled(to: usize, value: u64, exponent: i32): usize {
   store<u8>(to, 0x2e, 1);
   store<u64>(to, (middle | ASCII_ZEROS) >> ((scientific as u64) << 3), 2);
   store<u64>(to + 10 - (scientific as usize), last | ASCII_ZEROS);
-  // At least one digit behind the point.
+  // At least one digit after the point.
   return (to + (max<i32>(count - scientific, 2) + 1)) as usize;
 }
 
@@ -149,7 +149,7 @@ export function writeDouble(to: usize, value: f64): usize {
       store<u16>(to, 0x302e);
       return to + 2;
     }
-    // Cents: exact when dividing gives the same double, and then there is no shorter decimal than this one less zeros.
+    // Cents: exact if the division gives the same double. Then this decimal, without trailing zeros, is the shortest.
     const cents = nearest<f64>(magnitude * 100);
     if (cents / 100 === magnitude) {
       const hundredths = cents as u32;

@@ -1,9 +1,9 @@
 /**
- * UTF-8 as the inside of a JSON string, 16 bytes at a time. What follows the text has to be a NUL, and 16 bytes more
- * must be readable; up to 16 bytes behind what is written are scratch.
+ * UTF-8 as the inside of a JSON string, 16 bytes at a time. A NUL must follow the text, and 16 more bytes must be
+ * readable; up to 16 bytes after the output are overwritten.
  */
 
-/** Bit n is set where byte n is not written as it is: C0, `"`, `\`, DEL, and all that is not ASCII. */
+/** Bit n is set if byte n cannot be copied as it is: C0, `"`, `\`, DEL and non-ASCII. */
 // @inline
 export function stops(bytes: v128): i32 {
   return i8x16.bitmask(
@@ -14,7 +14,7 @@ export function stops(bytes: v128): i32 {
   );
 }
 
-/** Bit n is set where byte n is ASCII that must be escaped. */
+/** Bit n is set if byte n is ASCII and must be escaped. */
 // @inline
 function escapes(bytes: v128): i32 {
   return i8x16.bitmask(
@@ -26,8 +26,8 @@ function escapes(bytes: v128): i32 {
 }
 
 /**
- * Bit n is set where byte n is wrong behind the bytes before it, some of which are in the block `before`. A character
- * that is cut off by the end of the block is not wrong yet.
+ * Bit n is set if byte n is invalid after the bytes before it, some of which are in the block `before`. A character that
+ * the end of the block cuts off is valid so far.
  * Keiser, Lemire: Validating UTF-8 in less than one instruction per byte, https://arxiv.org/abs/2010.03090
  */
 // @inline
@@ -59,7 +59,7 @@ function mayBeginSeparator(bytes: v128): bool {
   return v128.any_true(i8x16.eq(v128.and(bytes, i8x16.splat(-33)), i8x16.splat(-62)));
 }
 
-/** Bit n is set where byte n is the last one of U+0085, U+2028 or U+2029. */
+/** Bit n is set if byte n is the last one of U+0085, U+2028 or U+2029. */
 // @inline
 function separators(before: v128, bytes: v128): i32 {
   const before1 = i8x16.shuffle(before, bytes, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
@@ -72,10 +72,10 @@ function separators(before: v128, bytes: v128): i32 {
   return i8x16.bitmask(v128.or(nextLine, lineOrParagraph));
 }
 
-/** For each ASCII byte that is escaped: its escape, and in the highest byte the length of that. */
+/** For each ASCII byte that is escaped: its escape, and the length of the escape in the highest byte. */
 const ESCAPES = memory.data(128 * 8);
 
-/** Fills the table of escapes. To be called once, before anything is written. */
+/** Fills ESCAPES. */
 export function prepareText(): void {
   for (let byte: u64 = 0; byte < 0x20; byte++) setEscape(byte, 0);
   setEscape(0x7f, 0);
@@ -104,7 +104,7 @@ function writeEscape(to: usize, byte: u32): usize {
   return to + ((entry >> 56) as usize);
 }
 
-/** Writes the text `at` … `end` and returns where it stopped; 0 if it is no valid UTF-8. */
+/** Writes the text `at` … `end` and returns where it stopped, or 0 if the text is not valid UTF-8. */
 export function writeText(to: usize, at: usize, end: usize): usize {
   while (at < end) {
     const bytes = v128.load(at);
@@ -141,8 +141,8 @@ export function writeText(to: usize, at: usize, end: usize): usize {
     }
     at += done;
 
-    // Blocks that are not all ASCII. The first one begins at a character; behind the last one stands the NUL, which
-    // shows whether the last character is complete.
+    // Blocks that are not all ASCII. The first one begins with a character. The NUL after the text shows whether its last
+    // character is complete.
     let before = i8x16.splat(0);
     let mayEnd: bool = false;
     while (true) {
@@ -187,15 +187,15 @@ export function writeText(to: usize, at: usize, end: usize): usize {
   return to;
 }
 
-/** Bit n is set where byte n is `"` or `\`: in JSON all else that needs an escape has one. */
+/** Bit n is set if byte n is `"` or `\`: in JSON the other bytes are escaped already. */
 // @inline
 function quotes(bytes: v128): i32 {
   return i8x16.bitmask(v128.or(i8x16.eq(bytes, i8x16.splat(0x22)), i8x16.eq(bytes, i8x16.splat(0x5c))));
 }
 
 /**
- * Turns the JSON `from` … `to` into a JSON string that holds it, in place. Returns where it ends, which is at most
- * twice as far and two bytes more; 64 bytes behind that are scratch.
+ * Turns the JSON `from` … `to` into a JSON string that holds it, in place. Returns where the string ends: it is at most
+ * twice as long and two bytes more. 64 bytes after that are overwritten.
  */
 export function quote(from: usize, to: usize): usize {
   let extra: usize = 0;
@@ -204,7 +204,7 @@ export function quote(from: usize, to: usize): usize {
     if (to - at < 16) special &= (1 << ((to - at) as i32)) - 1;
     extra += popcnt<i32>(special) as usize;
   }
-  // Moved so far that what is written never reaches what is still to be read.
+  // Moved so far that writing never overtakes reading.
   const shift = extra + 32;
   memory.copy(from + shift, from, to - from);
   const end = to + shift;

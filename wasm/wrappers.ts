@@ -1,4 +1,4 @@
-/** What values are wrapped in, as ASCII: 32 bytes each, so that two stores write any of them. */
+/** The Extended JSON before a value, as ASCII. Each text is padded to 32 bytes, so that two stores write it. */
 
 // {"$oid":"
 export const OID = memory.data<u8>([
@@ -60,7 +60,7 @@ export const MAX_KEY = memory.data<u8>([
   123, 34, 36, 109, 97, 120, 75, 101, 121, 34, 58, 49, 125, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ]);
 
-/** Writes the first `count` bytes of a wrapper. */
+/** Writes the first `count` bytes of `text`. */
 // @inline
 export function put(to: usize, text: usize, count: usize): usize {
   v128.store(to, v128.load(text));

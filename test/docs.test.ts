@@ -15,6 +15,8 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 
 const DOCUMENTS = [
   "README.md",
+  "CONTRIBUTING.md",
+  "wasm/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name.replaceAll("\\", "/")}`),
@@ -82,6 +84,17 @@ test("every flag in the prose of README exists", () => {
 test("every link to a file leads to one", () => {
   const links = found(/\]\((?!https?:|#)([^)#\s]+)/g);
   expect(links.filter(([path, link]) => !existsSync(join(ROOT, dirname(path), link)))).toEqual([]);
+});
+
+test("every path in the documentation that begins at the root exists", () => {
+  const paths = found(/`((?:src|test|scripts|docs|wasm|\.ci)\/[\w./-]*)`/g);
+  expect(paths.filter(([, path]) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test("every npm script that the documentation names exists", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const names = found(/\bnpm run ([a-z:]+)/g).filter(([, name]) => scripts[name] === undefined);
+  expect(names).toEqual([]);
 });
 
 test("every decision that the code names exists", () => {

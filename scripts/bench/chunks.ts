@@ -1,6 +1,6 @@
 /**
  * Measures reading a collection in chunks, each with its own `find`, against one cursor with replies as large as the server
- * allows: the figures of docs/decisions/004-chunks.md. `bun scripts/bench/chunks.ts`
+ * allows: the figures of docs/decisions/004-one-find-per-chunk.md. `bun scripts/bench/chunks.ts`
  */
 
 import { Long, MongoClient } from "mongodb";

@@ -6,7 +6,7 @@
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { isIsoDate } from "../codec/date.ts";
-import { readDouble } from "../codec/double.ts";
+import { readDouble } from "../codec/numbers.ts";
 import { MongotapError, must } from "../errors.ts";
 import { collapse, collapseAll, isWorthCollapsing } from "./dynamic-keys.ts";
 import { ExampleWriter } from "./examples.ts";

@@ -6,7 +6,7 @@
 import { readInt32, readUint32 } from "./bson.ts";
 
 /** Writes an int32: at most 11 bytes. */
-export function writeInt32(out: Uint8Array, to: number, value: number): number {
+function writeInt32(out: Uint8Array, to: number, value: number): number {
   if (value >= 0) return writeUint(out, to, value);
   out[to] = 0x2d;
   return writeUint(out, to + 1, -value);
@@ -41,7 +41,7 @@ export function writeInt64(out: Uint8Array, to: number, low: number, high: numbe
 }
 
 /** Writes the uint64 whose halves are `low` and `high`: at most 20 bytes. */
-export function writeUint64(out: Uint8Array, to: number, low: number, high: number): number {
+function writeUint64(out: Uint8Array, to: number, low: number, high: number): number {
   const upper = high >>> 0;
   if (upper < 0x200000) return writeUint(out, to, upper * 0x100000000 + (low >>> 0));
   // value = front * 1e9 + back: long division of four 16-bit limbs, exact in doubles.

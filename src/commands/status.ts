@@ -2,7 +2,7 @@
 
 import { connectionStringOf } from "../config/source.ts";
 import { MongotapError } from "../errors.ts";
-import { tableOf } from "../observe/table.ts";
+import { tableOf } from "../observe/stats.ts";
 import { isoOf } from "../source/cluster-time.ts";
 import {
   type OplogWindow,

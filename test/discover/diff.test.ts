@@ -2,11 +2,9 @@
 
 import { describe, expect, test } from "bun:test";
 import { ObjectId } from "bson";
-import { asJson } from "../../src/discover/as-json.ts";
-import { diffJson, diffTable } from "../../src/discover/as-diff.ts";
-import type { CatalogEntry } from "../../src/discover/collection.ts";
-import { type Change, changesBetween } from "../../src/discover/diff.ts";
-import { type KnownCatalog, parseCatalog } from "../../src/discover/earlier.ts";
+import { asJson, type KnownCatalog, parseCatalog } from "../../src/discover/as-json.ts";
+import type { CatalogEntry } from "../../src/discover/catalog.ts";
+import { type Change, changesBetween, diffJson, diffTable } from "../../src/discover/diff.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { randomOf } from "../support/documents.ts";
 import { catalogOf, entryOf } from "./catalogs.ts";

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { ObjectId, serialize, UUID } from "bson";
-import { rowsOf } from "../../src/discover/rows.ts";
+import { fieldRowsOf } from "../../src/discover/field-rows.ts";
 import { randomOf } from "../support/documents.ts";
 import { linesOf, structureOf } from "./catalogs.ts";
 
@@ -82,13 +82,13 @@ describe("are not seen", () => {
         times(width, (i) => `field_${i}`),
         (i) => i,
       );
-      expect(rowsOf(structureOf(times(30, () => document))).length).toBe(width);
+      expect(fieldRowsOf(structureOf(times(30, () => document))).length).toBe(width);
     }
   });
 
   test("in columns with numbers for names that every document has", () => {
     const documents = times(30, () => mapOf(times(60, String), (i) => i));
-    expect(rowsOf(structureOf(documents)).length).toBe(60);
+    expect(fieldRowsOf(structureOf(documents)).length).toBe(60);
   });
 
   test("in three hundred optional fields, of which each document has some", () => {
@@ -100,12 +100,12 @@ describe("are not seen", () => {
         () => 1,
       ),
     }));
-    expect(rowsOf(structureOf(documents)).length).toBe(301);
+    expect(fieldRowsOf(structureOf(documents)).length).toBe(301);
   });
 
   test("in a single document", () => {
     expect(
-      rowsOf(
+      fieldRowsOf(
         structureOf([
           mapOf(
             times(200, (i) => `setting${i}`),
@@ -138,7 +138,7 @@ describe("memory is bounded", () => {
         () => ({ a: 1, b: [{ c: 1 }] }),
       ),
     }));
-    const rows = rowsOf(structureOf(documents));
+    const rows = fieldRowsOf(structureOf(documents));
     expect(rows.length).toBeLessThan(20);
     expect(rows.map(({ path }) => path)).toContain("*.b[].c");
   });
@@ -149,7 +149,7 @@ describe("memory is bounded", () => {
         times(900, (n) => `column${seed}${"abc"[n % 3] ?? ""}${n}`),
         () => 1,
       );
-    const rows = rowsOf(
+    const rows = fieldRowsOf(
       structureOf([
         mapOf(
           times(20, (i) => `part${i}`),
@@ -158,12 +158,12 @@ describe("memory is bounded", () => {
       ]),
     );
     expect(rows.length).toBeLessThan(5_050);
-    expect(rows.filter(({ isCut }) => isCut).map(({ path }) => path)).toEqual(["part5", "*"]);
+    expect(rows.filter(({ isTruncated }) => isTruncated).map(({ path }) => path)).toEqual(["part5", "*"]);
     expect(rows.find(({ path }) => path === "*.*")).toMatchObject({ keys: { more: true } });
   });
 
   test("a name of a megabyte is none", () => {
-    const rows = rowsOf(structureOf([{ _id: 1, ["n".repeat(1_000_000)]: 1 }]));
+    const rows = fieldRowsOf(structureOf([{ _id: 1, ["n".repeat(1_000_000)]: 1 }]));
     expect(rows.map(({ path }) => path)).toEqual(["_id", "*"]);
   });
 
@@ -176,7 +176,7 @@ describe("memory is bounded", () => {
         ),
       );
       const before = process.cpuUsage();
-      expect(rowsOf(structureOf([document, document])).length).toBeLessThan(1_100);
+      expect(fieldRowsOf(structureOf([document, document])).length).toBeLessThan(1_100);
       const { user, system } = process.cpuUsage(before);
       return user + system;
     };

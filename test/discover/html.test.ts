@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { asHtml } from "../../src/discover/as-html.ts";
-import type { CatalogEntry } from "../../src/discover/collection.ts";
+import type { CatalogEntry } from "../../src/discover/catalog.ts";
 import { catalogOf, entryOf } from "./catalogs.ts";
 
 const SERVER = "mongodb://db.example.com:27017/";

@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import { Binary, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp, UUID } from "bson";
 import fc from "fast-check";
-import { Folder } from "../../src/discover/fold.ts";
-import { rowsOf } from "../../src/discover/rows.ts";
+import { StructureBuilder } from "../../src/discover/structure.ts";
+import { fieldRowsOf } from "../../src/discover/field-rows.ts";
 import { anyDocument, brokenDocument, field, int32, rawDocument, utf8 } from "../codec/raw-bson.ts";
 import { linesOf, structureOf } from "./catalogs.ts";
 
@@ -87,7 +87,7 @@ test("names are names: __proto__, constructor, the empty one, dots, line ends", 
 });
 
 test("documents are counted, however many values of a field each of them holds", () => {
-  const rows = rowsOf(structureOf([{ a: [{ n: 1 }, { n: 2 }, { n: "x" }] }, { a: [{ n: 3 }] }, {}]));
+  const rows = fieldRowsOf(structureOf([{ a: [{ n: 1 }, { n: 2 }, { n: "x" }] }, { a: [{ n: 3 }] }, {}]));
   const found = rows.find(({ path }) => path === "a[].n");
   expect(found).toMatchObject({ values: 4, documents: 2, presence: 1 });
   expect(found?.types).toEqual([
@@ -104,7 +104,7 @@ describe("examples", () => {
     { name: "a fourth one" },
   ];
   const examplesOf = (choice: "none" | "masked" | "shown"): Record<string, readonly string[]> =>
-    Object.fromEntries(rowsOf(structureOf(documents, choice)).map(({ path, examples }) => [path, examples]));
+    Object.fromEntries(fieldRowsOf(structureOf(documents, choice)).map(({ path, examples }) => [path, examples]));
 
   test("are not kept unless they are asked for: documents hold personal data", () => {
     expect(Object.values(examplesOf("none")).flat()).toEqual([]);
@@ -133,7 +133,7 @@ describe("examples", () => {
   test("masked hold nothing of the value that would tell it (any text)", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
-        const [row] = rowsOf(structureOf([{ a: text }], "masked"));
+        const [row] = fieldRowsOf(structureOf([{ a: text }], "masked"));
         expect(row?.examples.join("")).not.toMatch(/[[\p{L}\p{N}]--[xX9]]/v);
       }),
     );
@@ -163,15 +163,15 @@ describe("whatever the documents hold", () => {
   test("what is nested too deep is not looked into, and said to be cut", () => {
     let deep: object = { end: 1 };
     for (let i = 0; i < 100; i += 1) deep = { d: deep };
-    const rows = rowsOf(structureOf([deep]));
+    const rows = fieldRowsOf(structureOf([deep]));
     expect(rows.length).toBe(32);
-    expect(rows.at(-1)).toMatchObject({ isCut: true, types: [{ type: "object" }] });
+    expect(rows.at(-1)).toMatchObject({ isTruncated: true, types: [{ type: "object" }] });
   });
 
   test("a document may begin anywhere in the bytes of a reply", () => {
     const document = rawDocument([field("a", 0x02, Uint8Array.of(2, 0, 0, 0, ...utf8("x"), 0))]);
-    const folder = new Folder();
-    folder.add(Uint8Array.from([9, 9, 9, ...document]), 3);
-    expect(linesOf(folder.finish())).toEqual(["a: 1 string"]);
+    const builder = new StructureBuilder();
+    builder.add(Uint8Array.from([9, 9, 9, ...document]), 3);
+    expect(linesOf(builder.finish())).toEqual(["a: 1 string"]);
   });
 });

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { dynamicPath, elementsPath, fieldPath, parentOf, printable } from "../../src/discover/paths.ts";
+import { dynamicPath, elementsPath, fieldPath, parentOf, printable } from "../../src/discover/field-rows.ts";
 
 /** One step down, from any path to a path. */
 const step = fc.oneof(

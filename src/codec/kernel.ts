@@ -1,6 +1,6 @@
 /**
  * The kernel: WebAssembly that reads BSON and writes JSON in one memory (sources in wasm/, reasons in
- * docs/decisions/101-kernel.md). It gives up on rare types and corrupt documents; walk.ts writes those.
+ * docs/decisions/101-webassembly-kernel.md). It gives up on what is rare or corrupt; walk.ts writes that.
  */
 
 import { Buffer } from "node:buffer";

@@ -8,7 +8,7 @@ import { readInt32 } from "./bson.ts";
 import { MODULE } from "./kernel-module.ts";
 import { batchTooLarge, JsonWriter, MAX_WRITER_BYTES, type WriterMemory } from "./json-writer.ts";
 
-/** What the kernel is told with each document; the bits are those of wasm/flags.ts. */
+/** Options of one call of the kernel; the bits are those of wasm/flags.ts. */
 export const FLAG = {
   canonical: 1,
   plain: 2,

@@ -4,7 +4,7 @@ import { BSON, readInt32 } from "../codec/bson.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder, type Transcoder } from "../codec/transcode.ts";
 
-/** What is longer is cut, and ends in `…`. */
+/** A longer example is cut and ends in `…`. */
 const MAX_CHARACTERS = 48;
 /** UTF-8 of this length has more than MAX_CHARACTERS. */
 const MAX_TEXT_BYTES = (MAX_CHARACTERS + 1) * 4;

@@ -1,4 +1,4 @@
-/** Catalogs without a server: collections whose documents are given as values. */
+/** Catalogs without a server, from documents as values. */
 
 import { serialize } from "bson";
 import type { Catalog, CatalogEntry } from "../../src/discover/catalog.ts";
@@ -11,7 +11,7 @@ export function structureOf(documents: readonly (object | Uint8Array)[], example
   return builder.finish();
 }
 
-/** `path: presence types` of every row, as short as it can be told. */
+/** Every row as `path: presence types`. */
 export function linesOf(structure: Structure): string[] {
   return fieldRowsOf(structure).map(({ path, presence, types, keys }) => {
     const share = (value: number): number => Math.round(value * 1000) / 1000;
@@ -27,7 +27,7 @@ export interface EntryChoice extends Partial<Omit<CatalogEntry, "info" | "sample
   readonly examples?: Examples;
 }
 
-/** A collection `shop.orders` that is usual but for what is chosen. Without documents it was not sampled. */
+/** A usual collection `shop.orders`, changed by `choice`. Without documents it was not sampled. */
 export function entryOf(documents: readonly object[] | undefined, choice: EntryChoice = {}): CatalogEntry {
   const { info, how = "all", examples, ...rest } = choice;
   const sample = { how, documents: documents?.length ?? 0, bytes: 0, cut: null };

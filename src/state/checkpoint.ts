@@ -1,28 +1,22 @@
 /**
- * The state file: where the source stands, and how much of each output goes with it. It is replaced as a whole or not at
- * all, and it is believed as a whole or not at all: an unreadable state ends the run, it never means "start over".
+ * The state file: the position of the source, and how much of each output belongs to it. It is replaced as a whole or
+ * not at all, and believed as a whole or not at all: a state that cannot be read ends the run, it never means "start
+ * over".
  */
 
-import { createHash, randomBytes } from "node:crypto";
-import { open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 
 import * as v from "valibot";
 import { MongotapError } from "../errors.ts";
-import { syncDirectory } from "../lib/fs.ts";
+import { checksumOf, removeTemporaries, replaceFile } from "../lib/atomic-file.ts";
 import { reasonOf } from "../lib/fs.ts";
-import { type ClusterTime, isClusterTime } from "../source/record.ts";
+import { isClusterTime } from "../source/record.ts";
 import { readOwnFile } from "./own-file.ts";
 
 const FORMAT_VERSION = 2;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const clusterTime = v.pipe(
-  v.string(),
-  v.check(isClusterTime, "not a cluster time"),
-  v.transform((text) => text as ClusterTime),
-);
+const clusterTime = v.pipe(v.string(), v.guard(isClusterTime));
 const uuid = v.nullable(v.string());
 
 const binding = v.strictObject({
@@ -126,7 +120,7 @@ export interface LoadOptions {
  * @throws MongotapError `state` when there is anything there that is not a complete, unchanged state file of ours.
  */
 export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<Checkpoint | undefined> {
-  if (options.readOnly !== true) await removeLeftovers(path);
+  if (options.readOnly !== true) await removeTemporaries(path);
   const text = await readOwnFile(path, unusable);
   return text === undefined ? undefined : parse(path, text);
 }
@@ -137,19 +131,11 @@ export async function loadCheckpoint(path: string, options: LoadOptions = {}): P
  * @throws MongotapError `output` when it cannot be written.
  */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const text = serialize(checkpoint);
-  const directory = dirname(path);
-  const temporary = join(directory, `.${basename(path)}.${randomBytes(8).toString("hex")}.tmp`);
   try {
-    await writeNew(temporary, text);
-    await rename(temporary, path);
+    await replaceFile(path, serialize(checkpoint));
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the news; cleaned by the next load
     throw unsaved(path, error);
   }
-  await syncDirectory(directory).catch((error: unknown) => {
-    throw unsaved(path, error);
-  });
 }
 
 /** An option whose values in two fingerprints differ. */
@@ -172,10 +158,6 @@ export function differences(before: Fingerprint, after: Fingerprint): Difference
 function serialize(checkpoint: Checkpoint | Readonly<Record<string, unknown>>): string {
   const rest = JSON.stringify(checkpoint, null, 1);
   return `${rest.slice(0, -2)},\n "checksum": "${checksumOf(rest)}"\n}\n`;
-}
-
-function checksumOf(rest: string): string {
-  return `sha256:${createHash("sha256").update(rest).digest("hex")}`;
 }
 
 function parse(path: string, text: string): Checkpoint {
@@ -203,32 +185,6 @@ function parse(path: string, text: string): Checkpoint {
   }
   if (serialize(rest) !== text) throw unusable(path, "it was reformatted or cut off at its end");
   return result.output;
-}
-
-async function writeNew(path: string, text: string): Promise<void> {
-  const handle = await open(path, "wx", 0o600);
-  try {
-    await handle.chmod(0o600); // whatever the umask made of it
-    await writeFully(handle, Buffer.from(text));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
-}
-
-async function removeLeftovers(path: string): Promise<void> {
-  const directory = dirname(path);
-  const prefix = `.${basename(path)}.`;
-  const names = await readdir(directory).catch(() => []); // no directory, no leftovers; reading the state says more
-  for (const name of names) {
-    if (!name.startsWith(prefix) || !/^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length))) continue;
-    await rm(join(directory, name), { force: true }).catch(() => undefined); // harmless where it is
-  }
 }
 
 function unusable(path: string, why: string, cause?: unknown): MongotapError {

@@ -123,7 +123,7 @@ export class ChangeStream implements EventStream {
     return this.#highWater ? tickBefore(time) : time;
   }
 
-  /** See docs/decisions/003-passed.md. */
+  /** See docs/decisions/003-when-a-stream-has-passed-a-time.md. */
   hasPassed(time: ClusterTime): boolean {
     if (this.#ended) return false; // so that `next` is asked, and tells it
     if (this.#position.time !== time) return this.#position.time > time;

@@ -1,4 +1,4 @@
-/** `mongotap backfill`: what is there now, then ends. */
+/** `mongotap backfill`: the documents that exist now; then the run ends. */
 
 import { type OpenRun, runCopy } from "../run/copy.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
@@ -14,7 +14,7 @@ import { targetOf } from "../run/output.ts";
 import { rangeReadableOf } from "../run/range-readable.ts";
 
 export const backfill: Command = async (invocation) => {
-  checkParts(invocation);
+  validateOptions(invocation);
   return await runCopy({
     invocation,
     defaultEnvelope: "none",
@@ -44,17 +44,17 @@ async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Range
   return new Map([...kept, ...split]);
 }
 
-/** Whose files are made at once, so that they are there even if no line comes. */
+/** The outputs of a collection, whose files are created at once: they exist even without a line. */
 function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
   const name = nameOf(namespace);
-  const cut = ranges.get(name);
-  return cut === undefined
+  const own = ranges.get(name);
+  return own === undefined
     ? [name]
-    : cut.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
+    : own.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
 }
 
-/** --split and --shard are about files and processes of one backfill. */
-function checkParts({ settings }: Invocation): void {
+/** @throws MongotapError `usage` for options that do not fit --split and --shard */
+function validateOptions({ settings }: Invocation): void {
   const { split, shard, ranges, out } = settings;
   if (split && targetOf(out).kind !== "directory") {
     throw new MongotapError("usage", "--split needs a folder to write files into: --out DIR/");
@@ -64,7 +64,7 @@ function checkParts({ settings }: Invocation): void {
   }
 }
 
-/** Every collection has been read, and every file has its final name. */
+/** Every collection has been read, and every output is finalized. */
 function isDone({ saved, collections }: OpenRun): boolean {
   if (!saved?.outputs.every((mark) => mark.sealed)) return false;
   return collections.every((info) => {

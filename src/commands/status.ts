@@ -1,4 +1,4 @@
-/** `mongotap status`: a state file against the server: phases, rows, lag, and how near the position is to being lost. */
+/** `mongotap status`: a state file compared with the server: phases, lag, and how near the position is to being lost. */
 
 import { connectionStringOf } from "../config/source.ts";
 import { MongotapError } from "../errors.ts";
@@ -18,13 +18,13 @@ import type { Command } from "./command.ts";
 import { print } from "./print.ts";
 import { openConnection } from "../run/connection.ts";
 
-/** What is said, as it is printed with `--as json`. Times are ISO; null where it cannot be known. */
+/** What `--as json` prints. Times are ISO 8601; null where the server does not say. */
 interface Status {
   readonly command: string;
   readonly position: string | null;
   readonly lagSeconds: number | null;
   readonly oplog: { readonly from: string; readonly to: string } | null;
-  /** 0 is fresh, 1 is about to be lost, above 1 is lost. */
+  /** The age of the position in the oplog window: 0 is now, 1 is about to be lost, more than 1 is lost. */
   readonly windowUsed: number | null;
   readonly losses: number;
   readonly collections: readonly CollectionStatus[];
@@ -101,7 +101,11 @@ function collectionStatus(state: CollectionState): Omit<CollectionStatus, "names
   }
 }
 
-/** 0, or 11 when the position has used up more of the window than `warnAt` percent. @throws MongotapError `history-lost` */
+/**
+ * The exit code 0.
+ * @throws MongotapError `threshold` when the position has used up `warnAt` percent of the window, `history-lost` when it
+ *   is out of the window
+ */
 function verdict({ windowUsed, position }: Status, warnAt: number | undefined): number {
   if (windowUsed === null) return 0;
   if (windowUsed > 1) {

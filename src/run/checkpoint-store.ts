@@ -1,4 +1,4 @@
-/** The state of a run: loaded and held against what was asked for, then saved with each commit. */
+/** The state of a run: loaded and compared with what the user asked for, then saved with each commit. */
 
 import type { ServerInfo } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
@@ -24,22 +24,21 @@ export interface CheckpointStore {
 export interface ExpectedRun {
   readonly fingerprint: Fingerprint;
   readonly fresh: boolean;
-  /** The user says that the differences are meant (--accept-change). */
+  /** --accept-change: the user wants the options that differ. */
   readonly acceptChange: boolean;
 }
 
 type Option = keyof Fingerprint;
 
-/**
- * A capture or tail may read more or less than before; another command on the same state is always a mistake. What has
- * been cut stays cut: a state of share 0 says nothing of what share 1 has to read.
- */
+/** By command, the options that may differ: a capture or tail may read more or less than before. */
 const MAY_CHANGE: Readonly<Record<string, readonly Option[]>> = { capture: ["namespaces"], tail: ["namespaces"] };
-const NEVER: readonly Option[] = ["command", "shard", "split"];
+/** Refused also with --accept-change: the ranges of one shard, or of one file, are not those of another. */
+const MUST_NOT_CHANGE: readonly Option[] = ["command", "shard", "split"];
 
 /**
- * Loads the state at `path`, unless the run starts `fresh`. Where the output has changed, its marks are left behind.
- * @throws MongotapError `state` when it was made by another command line
+ * Loads the state at `path`, unless the run starts `fresh`; undefined where there is none. Where --out has changed, the
+ * state comes without the marks of the former outputs.
+ * @throws MongotapError `state` when it was made by another command line, or cannot be used
  */
 export async function loadMatching(
   path: string,
@@ -50,7 +49,7 @@ export async function loadMatching(
   if (!saved) return undefined;
   const allowed = MAY_CHANGE[fingerprint.command] ?? [];
   const isRefused = ({ name }: Difference): boolean =>
-    NEVER.includes(name) || (!acceptChange && !allowed.includes(name));
+    MUST_NOT_CHANGE.includes(name) || (!acceptChange && !allowed.includes(name));
   const changes = differences(saved.fingerprint, fingerprint);
   if (changes.some(isRefused)) {
     throw new MongotapError(
@@ -75,13 +74,13 @@ function valueText(value: Difference["before"]): string {
   return "of" in value ? `${value.index}/${value.of}` : JSON.stringify(value.map(bindingText));
 }
 
-/** What is no longer bound is forgotten: bound again later, it is copied again. */
+/** `saved` without the collections that are no longer bound: one that is bound again later is copied again. */
 export function withoutUnbound(saved: Checkpoint, bindings: readonly Binding[]): Checkpoint {
   const kept = Object.entries(saved.position.collections).filter(([name]) => isBound(bindings, nameToNamespace(name)));
   return { ...saved, position: { ...saved.position, collections: Object.fromEntries(kept) } };
 }
 
-/** @throws MongotapError `state` when the state belongs to another cluster than the one we are connected to */
+/** @throws MongotapError `state` when `saved` belongs to another cluster than `server` */
 export function openCheckpointStore(
   path: string,
   fingerprint: Fingerprint,

@@ -1,6 +1,6 @@
 /**
- * The nouns of a source and nothing else: what a batch is, and what a position is.
- * A position is made by a source, kept by the state and handed back to the source; nobody else looks inside.
+ * The types of what a source yields, batches and positions, with the functions to read them. A position is opaque to the
+ * sink and to the pump: the source returns it, the state saves it, and the next run gives it to the source.
  */
 
 export interface Namespace {
@@ -126,12 +126,12 @@ export function bsonBytes({ encoded, bytes }: Documents): number {
 export interface RowBatch {
   readonly kind: "rows";
   readonly namespace: Namespace;
-  /** Which part of the collection they are of, where each part has a file of its own (--split). */
+  /** The partition that they are of, where each has a file of its own (--split). */
   readonly partition?: number;
   readonly documents: Documents;
   /** The time at which these documents are true. */
   readonly at: ClusterTime;
-  /** Where the source stands after all of `documents`; undefined where it could not go on from here. */
+  /** The position behind all of `documents`; undefined where a source cannot resume there. */
   readonly position: Position | undefined;
 }
 
@@ -141,14 +141,14 @@ export interface EventBatch {
   readonly documents: Documents;
   /** One for each event, in ascending order. */
   readonly sortKeys: readonly SortKey[];
-  /** Watched collections that came to an end with one of these events. */
+  /** The watched collections that ended with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
 }
 
 /**
- * `gone`: dropped or renamed away; if one of that name comes again, the stream tells of it from its first document on.
- * `replaced`: another collection was given its name, whose documents the stream has not told under it.
+ * `gone`: dropped or renamed away; the stream has all documents of a later collection of this name.
+ * `replaced`: another collection was renamed to this name; the stream does not have its documents.
  */
 export interface CollectionEnd {
   /** `db.collection` */
@@ -160,30 +160,31 @@ export interface CollectionEnd {
 
 export type Batch = RowBatch | EventBatch;
 
-/** Where a change stream stands. */
+/** The position of a change stream. */
 export interface StreamPosition {
   /** The resume token, as base64 of its BSON: opaque, sent back to the server byte for byte. */
   readonly token: string;
-  /** How the server wants it back; `startAfter` is needed behind an invalidate event. */
+  /** The option of `$changeStream` that takes it; `startAfter` is needed behind an invalidate event. */
   readonly resume: "resumeAfter" | "startAfter";
-  /** The time of the last event or high-water mark, and how many events of exactly that time came before. */
+  /** The time of the last event or high-water mark, and how many events of exactly that time have been returned. */
   readonly time: ClusterTime;
   readonly sequence: number;
   /** The bindings that the stream was filtered by, when the token is of an event: another filter could hide that event. */
   readonly filter?: readonly Binding[];
 }
 
-/** How far one range of `_id` has been read. Keys are base64 of a BSON document with the one field `_id`. */
+/** How far one range of `_id` has been read. Keys are base64 of a BSON document with the one field `_id` (bson-key.ts). */
 export interface RangeProgress {
   /** Inclusive; absent: from the lowest key. */
   readonly from?: string;
   /** Exclusive; absent: to the highest key. */
   readonly to?: string;
-  /** Which of the ranges of its collection it is, where each has an output of its own. */
+  /** Its number among the ranges of its collection, where each has an output of its own. */
   readonly partition?: number;
   /** The last key that has been written. */
   readonly last?: string;
   readonly done: boolean;
+  /** How many have been written. */
   readonly documents: number;
 }
 
@@ -227,7 +228,7 @@ export type NonEmpty<T> = readonly [T, ...(readonly T[])];
 export interface Position {
   readonly stream?: StreamPosition;
   readonly collections: Readonly<Record<string, CollectionState>>;
-  /** How often the history was lost since everything was live; see pipeline/history.ts. */
+  /** How often the history was lost since all collections were live (pipeline/history.ts); absent: never. */
   readonly losses?: number;
 }
 

@@ -9,15 +9,23 @@ import type { MongoClient } from "mongodb";
 import { ChangeEvent } from "../codec/change-event.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
-import { type Binding, bindingText, isBound, nameToNamespace, streamTarget, type StreamTarget } from "./bindings.ts";
+import { isBound, nameToNamespace, streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
-import { BEGINNING, isoOf, later, tickBefore } from "./cluster-time.ts";
+import { isoOf, later, tickBefore } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
 import { findTerminalEvents } from "./invalidation.ts";
 import { readServerTime } from "./server-time.ts";
 import { checkNotFromTheFuture, checkTimeOfToken } from "./server-time.ts";
 import { headOf, type EventTime, eventTimeOf, restOf, scanEvents } from "./event-batch.ts";
-import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import {
+  type Binding,
+  BEGINNING,
+  type ClusterTime,
+  type Documents,
+  type EventBatch,
+  type EventStream,
+  type StreamPosition,
+} from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
 import { StreamCursor } from "./stream-cursor.ts";
@@ -238,7 +246,7 @@ export class ChangeStream implements EventStream {
       resume: "resumeAfter",
       time,
       sequence: time === last.time ? last.sequence : 0,
-      ...(this.#highWater ? {} : { filter: this.#opening.filter.map(bindingText) }),
+      ...(this.#highWater ? {} : { filter: this.#opening.filter }),
     };
   }
 
@@ -247,7 +255,7 @@ export class ChangeStream implements EventStream {
   }
 
   #headOf(batch: EventBatch, count: number): EventBatch {
-    return headOf(batch, count, this.#opening.filter.map(bindingText));
+    return headOf(batch, count, this.#opening.filter);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,17 @@ import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
 import { readClusterTime } from "./cluster-time.ts";
-import type { ClusterTime, Documents, EventBatch, StreamPosition } from "./record.ts";
+import {
+  type Binding,
+  type ClusterTime,
+  type Documents,
+  type EventBatch,
+  type SortKey,
+  sortKey,
+  sortKeySequence,
+  sortKeyTime,
+  type StreamPosition,
+} from "./record.ts";
 
 /** A cluster time, and how many events of exactly that time have come. */
 export interface EventTime {
@@ -12,19 +22,14 @@ export interface EventTime {
   readonly sequence: number;
 }
 
-/** Sorts by commit order: 16 hex digits of cluster time, 8 of the count within that time. */
-function sortKeyOf({ time, sequence }: EventTime): string {
-  return time + sequence.toString(16).padStart(8, "0");
-}
-
-export function eventTimeOf(order: string): EventTime {
-  return { time: order.slice(0, 16), sequence: Number.parseInt(order.slice(16), 16) };
+export function eventTimeOf(key: SortKey): EventTime {
+  return { time: sortKeyTime(key), sequence: sortKeySequence(key) };
 }
 
 /** What one walk over the events of a reply tells. */
 export interface EventScan {
   /** Of each event, counted on from the moment before. */
-  readonly sortKeys: readonly string[];
+  readonly sortKeys: readonly SortKey[];
   /** Which of them, by index, say that something has ended: few batches have any. */
   readonly terminal: readonly number[];
 }
@@ -39,7 +44,7 @@ export function scanEvents(event: ChangeEvent, { bytes, offsets }: Documents, be
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;
     time = at;
-    return sortKeyOf({ time, sequence });
+    return sortKey(time, sequence);
   });
   return { sortKeys, terminal: endings };
 }
@@ -48,7 +53,7 @@ export function scanEvents(event: ChangeEvent, { bytes, offsets }: Documents, be
  * The first `count` events as a batch of their own, with the position behind the last of them. `filter` is what the
  * server filters by.
  */
-export function headOf(batch: EventBatch, count: number, filter: readonly string[]): EventBatch {
+export function headOf(batch: EventBatch, count: number, filter: readonly Binding[]): EventBatch {
   const { bytes, offsets } = batch.documents;
   const event = new ChangeEvent();
   event.read(bytes, must(offsets[count - 1], "the last event of the cut"));

@@ -2,10 +2,9 @@
 
 import type { ChangeEvent } from "../codec/change-event.ts";
 import { MongotapError, must } from "../errors.ts";
-import type { Binding } from "./bindings.ts";
 import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
 import type { EventScan } from "./event-batch.ts";
-import type { CollectionEnd, Documents } from "./record.ts";
+import type { Binding, CollectionEnd, Documents, SortKey } from "./record.ts";
 
 export interface TerminalEvents {
   readonly ends: readonly CollectionEnd[];
@@ -42,7 +41,7 @@ export function findTerminalEvents(
     if (reason !== undefined && i !== previous + 1) break; // something else came between
     previous = i;
     event.read(bytes, must(offsets[i], "an ending"));
-    ends.push(...endsWith(event, sortKeys[i] ?? "", bindings));
+    ends.push(...endsWith(event, must(sortKeys[i], "its sort key"), bindings));
     const found = reasonOf(event, bindings);
     if (found === undefined) continue;
     count = i + 1;
@@ -59,12 +58,12 @@ export function findTerminalEvents(
   };
 }
 
-function endsWith(event: ChangeEvent, order: string, bindings: readonly Binding[]): CollectionEnd[] {
-  if (event.operation === "drop") return [{ name: event.namespace, how: "gone", sortKey: order }];
+function endsWith(event: ChangeEvent, sortKey: SortKey, bindings: readonly Binding[]): CollectionEnd[] {
+  if (event.operation === "drop") return [{ name: event.namespace, how: "gone", sortKey }];
   if (event.operation !== "rename") return [];
-  const gone: CollectionEnd = { name: event.namespace, how: "gone", sortKey: order };
+  const gone: CollectionEnd = { name: event.namespace, how: "gone", sortKey };
   const isWatched = isBound(bindings, nameToNamespace(event.renamedTo));
-  return isWatched ? [gone, { name: event.renamedTo, how: "replaced", sortKey: order }] : [gone];
+  return isWatched ? [gone, { name: event.renamedTo, how: "replaced", sortKey }] : [gone];
 }
 
 /** Why the run ends with this event; undefined for collections that are only bound as part of their database. */

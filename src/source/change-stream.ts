@@ -7,8 +7,9 @@
 import type { MongoClient } from "mongodb";
 
 import { ChangeEvent } from "../codec/change-event.ts";
-import { toMongotapError } from "../connect/server-errors.ts";
+import { MAX_TIME_EXPIRED, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
+import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
 import { type Binding, bindingText, streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { isoOf } from "./cluster-time.ts";
@@ -32,8 +33,8 @@ import {
 export interface StreamSettings extends StreamShape {
   readonly client: MongoClient;
   readonly sharded: boolean;
-  /** The most events that a reply may hold. */
-  readonly batchSize?: number | undefined;
+  /** How many events a reply may hold; shared by streams that are opened one after the other. */
+  readonly batchSize: AdaptiveBatchSize;
 }
 
 /** What is fixed when a stream is opened. */
@@ -107,13 +108,15 @@ export class ChangeStream implements EventStream {
   async next(awaitMs: number): Promise<EventBatch> {
     if (this.#ended && !this.#invalidateDue) throw this.#ended;
     this.#invalidateDue = false;
-    const { cursor, signal } = this.#opening;
+    const { cursor, settings, signal } = this.#opening;
     try {
       if (cursor.isClosed) await this.#openAgain();
       const reply = await cursor.next(awaitMs);
+      settings.batchSize.onReply(reply.documents.offsets.length);
       return this.#toBatch(reply);
     } catch (error) {
       signal.throwIfAborted();
+      if (serverCodeOf(error) === MAX_TIME_EXPIRED) settings.batchSize.onTooSlow();
       throw toMongotapError(error, "cannot read the change stream", { since: sinceOf(this.position) });
     }
   }

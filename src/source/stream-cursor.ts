@@ -21,7 +21,7 @@ export interface StreamCursorSettings {
   readonly client: MongoClient;
   readonly db: string;
   /** The most events that a reply may hold. */
-  readonly batchSize: number | undefined;
+  readonly batchSize: { readonly limit: number };
   readonly signal: AbortSignal;
 }
 
@@ -72,7 +72,7 @@ export class StreamCursor implements AsyncDisposable {
       getMore: Long.fromBigInt(this.#id),
       collection: this.#collection,
       maxTimeMS: awaitMs,
-      batchSize: Math.min(this.#batchSize, this.#settings.batchSize ?? Infinity),
+      batchSize: Math.min(this.#batchSize, this.#settings.batchSize.limit),
     });
   }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { type Binary, type CommandStartedEvent, MongoClient } from "mongodb";
 import { detach } from "../../src/lib/give-back.ts";
+import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream } from "../../src/source/change-stream.ts";
 import { bsonBytes, type Documents } from "../../src/source/record.ts";
@@ -31,7 +32,11 @@ test("what the driver tells the server of the cluster time outlives the replies 
     await client.db("admin").command({ ping: 1 });
   };
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...SHAPE, client, bindings, batchSize: 500 }, "now", never);
+  await using stream = await ChangeStream.open(
+    { ...SHAPE, client, bindings, batchSize: new AdaptiveBatchSize(500) },
+    "now",
+    never,
+  );
   await collection.insertMany([...documents("typical", 3_000)]);
   for await (const chunk of readRange({ ...settings, client, chunkBytes: 200_000 }, BEGIN, never)) {
     await use(chunk.documents);
@@ -51,7 +56,11 @@ test("what the driver tells the server of the cluster time outlives the replies 
 test("the halves of a reply that was cut are not given back: they share its memory", async () => {
   const { database, collection } = await prepare({});
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...SHAPE, client: database.client, bindings }, "now", never);
+  await using stream = await ChangeStream.open(
+    { ...SHAPE, client: database.client, bindings, batchSize: new AdaptiveBatchSize() },
+    "now",
+    never,
+  );
   await collection.insertMany([...documents("typical", 10)]);
   const batch = await stream.next(1_000);
   expect(batch.documents.ownsMemory).toBe(true);

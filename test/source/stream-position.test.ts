@@ -1,7 +1,19 @@
 /** Which position a change stream has behind a reply. */
 import { describe, expect, test } from "bun:test";
 import { advance, beginProgress, startsAfter } from "../../src/source/stream-progress.ts";
-import { after, empty, event, events, FILTER, mark, opened, position, resumed, textOf, time } from "./stream-replies.ts";
+import {
+  after,
+  empty,
+  event,
+  events,
+  FILTER,
+  mark,
+  opened,
+  position,
+  resumed,
+  textOf,
+  time,
+} from "./stream-replies.ts";
 
 const NEW = opened(mark(10), 9);
 

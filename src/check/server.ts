@@ -5,7 +5,7 @@ import type { MongoClient } from "mongodb";
 import { isAtLeast, type ServerInfo } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import { sizeOf } from "../observe/stats.ts";
-import type { Binding } from "../source/bindings.ts";
+import type { Binding } from "../source/record.ts";
 import { type CollectionInfo, measure, resolveBindings } from "../source/catalog.ts";
 import { readOplogWindow, secondsBetween } from "../source/server-time.ts";
 import { nameOf } from "../source/record.ts";

@@ -30,16 +30,18 @@ export const backfill: Command = async (invocation) => {
   });
 };
 
-/** As they stand in the state; of what that does not know, as it is cut now. */
+/** The ranges of the state; a collection that is not in it is split now. */
 async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Ranges> {
-  const { shard, split } = invocation.settings;
-  if (!shard && !split) return new Map();
+  const { settings } = invocation;
+  if (!settings.shard && !settings.split) return new Map();
   const { collections, saved } = opened;
   const known = saved?.position.collections ?? {};
   const unknown = collections.filter(({ namespace }) => !(nameOf(namespace) in known));
-  const kept = Object.entries(known).map(([name, { ranges }]) => [name, ranges] as const);
-  const cut = saved && unknown.length === 0 ? [] : await rangesOf(opened, unknown, invocation);
-  return new Map([...kept, ...cut]);
+  const kept = Object.entries(known).flatMap(([name, state]) =>
+    state.phase === "copying" ? [[name, state.ranges] as const] : [],
+  );
+  const split = saved && unknown.length === 0 ? [] : await rangesOf(opened, unknown, invocation);
+  return new Map([...kept, ...split]);
 }
 
 /** Whose files are made at once, so that they are there even if no line comes. */
@@ -66,7 +68,7 @@ function checkParts({ settings }: Invocation): void {
 function isDone({ saved, collections }: OpenRun): boolean {
   if (!saved?.outputs.every((mark) => mark.sealed)) return false;
   return collections.every((info) => {
-    const progress = saved.position.collections[nameOf(info.namespace)];
-    return progress !== undefined && isComplete(progress);
+    const state = saved.position.collections[nameOf(info.namespace)];
+    return state?.phase === "copying" && isComplete(state);
   });
 }

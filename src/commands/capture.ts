@@ -1,7 +1,7 @@
 /** `mongotap capture`: what is there, then what changes, merged by time; resumable at every step. */
 
 import { captureSource } from "../pipeline/capture.ts";
-import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
+import { isBound, isBoundByName } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
@@ -45,6 +45,5 @@ function isToBeCopied({ bindings, saved }: OpenRun, info: CollectionInfo): boole
   if (info.type !== "collection") return false;
   const name = nameOf(info.namespace);
   if (saved === undefined || name in saved.position.collections || isBoundByName(bindings, name)) return true;
-  const before = (JSON.parse(saved.pipeline["namespaces"] ?? "[]") as string[]).map(parseBinding);
-  return !isBound(before, info.namespace);
+  return !isBound(saved.fingerprint.namespaces, info.namespace);
 }

@@ -12,14 +12,15 @@ import {
   shareOfWindow,
 } from "../source/server-time.ts";
 import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
-import type { ClusterTime } from "../source/record.ts";
+import { documentsCopied, isComplete } from "../pipeline/progress.ts";
+import type { ClusterTime, CollectionState } from "../source/record.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
 import { openConnection } from "../run/connection.ts";
 
 /** What is said, as it is printed with `--as json`. Times are ISO; null where it cannot be known. */
 interface Status {
-  readonly command: string | null;
+  readonly command: string;
   readonly position: string | null;
   readonly lagSeconds: number | null;
   readonly oplog: { readonly from: string; readonly to: string } | null;
@@ -63,21 +64,41 @@ export const status: Command = async (invocation) => {
 function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
   const at = saved.position.stream?.time;
   return {
-    command: saved.pipeline["command"] ?? null,
+    command: saved.fingerprint.command,
     position: at === undefined ? null : isoOf(at),
     lagSeconds: at === undefined || now === undefined ? null : Math.max(0, secondsBetween(at, now)),
     oplog: oplog === undefined ? null : { from: isoOf(oplog.first), to: isoOf(oplog.last) },
     windowUsed: at === undefined || oplog === undefined ? null : Math.round(shareOfWindow(at, oplog) * 1000) / 1000,
     losses: saved.position.losses ?? 0,
-    collections: Object.entries(saved.position.collections).map(([namespace, { phase, ranges }]) => ({
+    collections: Object.entries(saved.position.collections).map(([namespace, state]) => ({
       namespace,
-      phase: saved.pipeline["command"] === "backfill" && ranges.every((r) => r.done) ? "done" : phase,
-      rows: ranges.reduce((sum, range) => sum + range.documents, 0),
-      rangesDone: ranges.filter((range) => range.done).length,
-      ranges: ranges.length,
+      ...collectionStatus(state),
     })),
     outputs: saved.outputs.map(({ path, bytes, lines, sealed }) => ({ path, bytes, lines, sealed })),
   };
+}
+
+function collectionStatus(state: CollectionState): Omit<CollectionStatus, "namespace"> {
+  const { phase } = state;
+  switch (phase) {
+    case "pinned":
+      return { phase, rows: 0, rangesDone: 0, ranges: 1 };
+    case "copying": {
+      const { ranges } = state;
+      return {
+        phase: isComplete(state) ? "done" : phase, // of a backfill: a capture makes it live
+        rows: documentsCopied(ranges),
+        rangesDone: ranges.filter((range) => range.done).length,
+        ranges: ranges.length,
+      };
+    }
+    case "live": {
+      const { documents, ranges } = state.copied;
+      return { phase, rows: documents, rangesDone: ranges, ranges };
+    }
+    case "stale":
+      return { phase, rows: 0, rangesDone: 0, ranges: 0 };
+  }
 }
 
 /** 0, or 11 when the position has used up more of the window than `warnAt` percent. @throws MongotapError `history-lost` */

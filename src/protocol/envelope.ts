@@ -4,13 +4,13 @@ import { ElementWalker } from "../codec/bson.ts";
 import type { ChangeEvent, Slot } from "../codec/change-event.ts";
 import type { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
-import type { Namespace } from "../source/record.ts";
+import type { Namespace, SortKey } from "../source/record.ts";
 
 /** What is true of all rows of one batch. */
 export interface RowContext {
   readonly namespace: Namespace;
   /** Sorts behind every event of the time at which the rows are true. */
-  readonly order: string;
+  readonly order: SortKey;
   /** The time at which the rows are true: seconds since 1970, and the increment within that second. */
   readonly seconds: number;
   readonly increment: number;
@@ -24,7 +24,7 @@ export interface Envelope {
   /** What is the same for all rows of a batch is made once, here. */
   rows(row: RowContext): RowWriter;
   /** Appends one line without its newline; returns false, with nothing written, where there is no line for the event. */
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: string): boolean;
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean;
 }
 
 /** What an envelope left out or could not have; told at the end of a run. */

@@ -4,11 +4,20 @@ import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
-import { MongotapError } from "../errors.ts";
+import { MongotapError, must } from "../errors.ts";
 import { detach } from "../lib/give-back.ts";
 import { partOf } from "../lib/part-name.ts";
 import type { Segment } from "../sink/sink.ts";
-import { type Batch, type EncodedDocuments, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
+import {
+  type Batch,
+  type EncodedDocuments,
+  type EventBatch,
+  incrementOf,
+  nameOf,
+  type RowBatch,
+  rowsSortKey,
+  secondsOf,
+} from "../source/record.ts";
 import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
@@ -27,8 +36,6 @@ export function createLineEncoder(options: LineOptions): Encoder {
   return new LineEncoder(options);
 }
 
-/** Rows sort behind all events of the same cluster time. */
-const BEHIND_ALL_EVENTS = "f".repeat(8);
 const NEWLINE = 10;
 
 class LineEncoder implements Encoder {
@@ -84,9 +91,9 @@ class LineEncoder implements Encoder {
     const output = part === undefined ? name : partOf(name, part);
     const writeRow = this.#envelope.rows({
       namespace,
-      order: at + BEHIND_ALL_EVENTS,
-      seconds: Number.parseInt(at.slice(0, 8), 16),
-      increment: Number.parseInt(at.slice(8), 16),
+      order: rowsSortKey(at),
+      seconds: secondsOf(at),
+      increment: incrementOf(at),
     });
     for (const offset of offsets) {
       const begin = writer.length;
@@ -107,7 +114,7 @@ class LineEncoder implements Encoder {
       const begin = writer.length;
       event.read(bytes, offset);
       try {
-        if (!this.#envelope.writeEvent(writer, event, sortKeys[i] ?? "")) {
+        if (!this.#envelope.writeEvent(writer, event, must(sortKeys[i], "its sort key"))) {
           this.#noteUnknown(event);
           continue;
         }

@@ -3,18 +3,17 @@
 import type { ServerInfo } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { OutputMark } from "../sink/sink.ts";
-import { type Binding, isBound, nameToNamespace } from "../source/bindings.ts";
-import type { Position } from "../source/record.ts";
+import { bindingText, isBound, nameToNamespace } from "../source/bindings.ts";
+import type { Binding, Position } from "../source/record.ts";
 import {
   type Checkpoint,
-  fingerprintDifference,
+  type Difference,
+  differences,
+  type Fingerprint,
   loadCheckpoint,
   saveCheckpoint,
   type SourceIdentity,
 } from "../state/checkpoint.ts";
-
-/** What was asked for, as option name → value text: a state is only good for the same again. */
-export type Fingerprint = Readonly<Record<string, string>>;
 
 export interface CheckpointStore {
   readonly position: Position | undefined;
@@ -29,12 +28,14 @@ export interface ExpectedRun {
   readonly acceptChange: boolean;
 }
 
+type Option = keyof Fingerprint;
+
 /**
  * A capture or tail may read more or less than before; another command on the same state is always a mistake. What has
  * been cut stays cut: a state of share 0 says nothing of what share 1 has to read.
  */
-const MAY_CHANGE: Readonly<Record<string, readonly string[]>> = { capture: ["namespaces"], tail: ["namespaces"] };
-const NEVER: readonly string[] = ["command", "shard", "split"];
+const MAY_CHANGE: Readonly<Record<string, readonly Option[]>> = { capture: ["namespaces"], tail: ["namespaces"] };
+const NEVER: readonly Option[] = ["command", "shard", "split"];
 
 /**
  * Loads the state at `path`, unless the run starts `fresh`. Where the output has changed, its marks are left behind.
@@ -47,15 +48,31 @@ export async function loadMatching(
   if (fresh) return undefined;
   const saved = await loadCheckpoint(path);
   if (!saved) return undefined;
-  const allowed = MAY_CHANGE[fingerprint["command"] ?? ""] ?? [];
-  const refused = (name: string): boolean => NEVER.includes(name) || (!acceptChange && !allowed.includes(name));
-  const differences = fingerprintDifference(saved.pipeline, fingerprint);
-  if (differences.some((text) => refused(text.slice(0, text.indexOf(":"))))) {
-    throw new MongotapError("state", `${path} was made by another command line: ${differences.join("; ")}`, {
-      hint: "Run the same command again, use another --state, say --accept-change, or start over with --fresh.",
-    });
+  const allowed = MAY_CHANGE[fingerprint.command] ?? [];
+  const isRefused = ({ name }: Difference): boolean =>
+    NEVER.includes(name) || (!acceptChange && !allowed.includes(name));
+  const changes = differences(saved.fingerprint, fingerprint);
+  if (changes.some(isRefused)) {
+    throw new MongotapError(
+      "state",
+      `${path} was made by another command line: ${changes.map(changeText).join("; ")}`,
+      {
+        hint: "Run the same command again, use another --state, say --accept-change, or start over with --fresh.",
+      },
+    );
   }
-  return saved.pipeline["out"] === fingerprint["out"] ? saved : { ...saved, outputs: [] };
+  return saved.fingerprint.out === fingerprint.out ? saved : { ...saved, outputs: [] };
+}
+
+function changeText({ name, before, after }: Difference): string {
+  return `${name}: ${valueText(before)} → ${valueText(after)}`;
+}
+
+function valueText(value: Difference["before"]): string {
+  if (value === undefined || value === false) return "(not set)";
+  if (value === true) return "yes";
+  if (typeof value === "string") return value;
+  return "of" in value ? `${value.index}/${value.of}` : JSON.stringify(value.map(bindingText));
 }
 
 /** What is no longer bound is forgotten: bound again later, it is copied again. */
@@ -79,7 +96,7 @@ export function openCheckpointStore(
     marks: saved?.outputs ?? [],
     async save(position, outputs) {
       seq += 1;
-      await saveCheckpoint(path, { formatVersion: 1, seq, source, pipeline: fingerprint, position, outputs });
+      await saveCheckpoint(path, { formatVersion: 2, seq, source, fingerprint, position, outputs });
     },
   };
 }

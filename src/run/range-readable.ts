@@ -2,7 +2,7 @@
 
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
 import { readInSubRanges } from "../source/sub-ranges.ts";
-import type { RangeProgress } from "../source/record.ts";
+import type { NonEmpty, RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
 import type { RangeReadable } from "../pipeline/backfill.ts";
@@ -14,7 +14,7 @@ type Needed = Pick<OpenRun, "client" | "server" | "throttle" | "readers">;
 export function rangeReadableOf(
   { client, server, throttle, readers }: Needed,
   info: CollectionInfo,
-  ranges?: readonly RangeProgress[],
+  ranges?: NonEmpty<RangeProgress>,
 ): RangeReadable {
   const standalone = server.topology === "standalone";
   const { reader, chunkBytes } = readers;

@@ -5,16 +5,16 @@ import { resolve } from "node:path";
 
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
-import { type Binding, isBoundByName } from "../source/bindings.ts";
+import { isBoundByName } from "../source/bindings.ts";
 import { type CollectionInfo, measure } from "../source/catalog.ts";
 import { splitEvenly, documentsIn } from "../source/split-points.ts";
-import { nameOf, type RangeProgress } from "../source/record.ts";
+import { type Binding, nameOf, type NonEmpty, type RangeProgress } from "../source/record.ts";
 import { type SplitPoints, loadRanges, type RangesFile, publishRanges } from "../state/ranges-file.ts";
 import type { Invocation } from "./invocation.ts";
 import type { OpenRun } from "./copy.ts";
 
 /** By `db.collection`, for each collection that is cut: the ranges that this process reads. */
-export type Ranges = ReadonlyMap<string, readonly RangeProgress[]>;
+export type Ranges = ReadonlyMap<string, NonEmpty<RangeProgress>>;
 
 /** About so much BSON goes into one file. */
 const BYTES_PER_PART = 256_000_000;
@@ -114,7 +114,7 @@ function ownRanges(
   { namespace, type }: CollectionInfo,
   { collections }: RangesFile,
   { shards, mine }: { readonly shards: number; readonly mine: number },
-): readonly RangeProgress[] {
+): NonEmpty<RangeProgress> {
   const name = nameOf(namespace);
   const others: RangeProgress = { documents: 0, done: true };
   const cuts = collections[name];
@@ -125,10 +125,10 @@ function ownRanges(
   }
   const bounds = [undefined, ...cuts.keys, undefined];
   const perShare = cuts.partitions / shards;
-  const own = Array.from({ length: cuts.keys.length + 1 }, (_, partition) => partition)
+  const [first, ...rest] = Array.from({ length: cuts.keys.length + 1 }, (_, partition) => partition)
     .filter((partition) => Math.floor(partition / perShare) === mine)
     .map((partition) => rangeOf(partition, bounds[partition], bounds[partition + 1]));
-  return own.length === 0 ? [others] : own;
+  return first === undefined ? [others] : [first, ...rest];
 }
 
 function rangeOf(partition: number, from: string | undefined, to: string | undefined): RangeProgress {

@@ -1,17 +1,9 @@
 /** Bindings: the collections and databases to read, and the pipeline that selects their events. */
 
+import { isDeepStrictEqual } from "node:util";
+
 import { MongotapError } from "../errors.ts";
-import type { Namespace } from "./record.ts";
-
-/** `collection` absent: every collection of the database, present and future, except those in `except`. */
-export interface Binding {
-  readonly db: string;
-  readonly collection?: string;
-  readonly except?: readonly string[];
-}
-
-/** `db.*!["a","b"]`: a binding with exceptions as text. */
-const EXCEPT = /^\*!(\[".*"\])$/s;
+import type { Binding, Namespace } from "./record.ts";
 
 /**
  * Parses `db.coll`, `db.*` or `db`, split at the first dot; all other characters are literal.
@@ -24,8 +16,6 @@ export function parseBinding(text: string): Binding {
   if (db === "" || collection === "") throw badNamespace(text, "write db.collection, db.* or db");
   if (/[/\\ "$\0]/.test(db)) throw badNamespace(text, 'a database name holds none of / \\ " $ and no space');
   if (collection.includes("\0")) throw badNamespace(text, "a collection name holds no NUL");
-  const except = EXCEPT.exec(collection)?.[1];
-  if (except !== undefined) return { db, except: JSON.parse(except) as string[] };
   if (["admin", "local", "config"].includes(db)) throw badNamespace(text, `the database ${db} belongs to the server`);
   if (collection.startsWith("system.")) throw badNamespace(text, "system collections belong to the server");
   return collection === "*" ? { db } : { db, collection };
@@ -35,8 +25,16 @@ function badNamespace(text: string, reason: string): MongotapError {
   return new MongotapError("usage", `${JSON.stringify(text)} is not a namespace: ${reason}`);
 }
 
+/** For messages: `db.collection` or `db.*`, with exceptions `db.*!["a","b"]`. */
 export function bindingText({ db, collection, except }: Binding): string {
   return `${db}.${collection ?? "*"}${except === undefined ? "" : `!${JSON.stringify(except)}`}`;
+}
+
+export function includesBinding(bindings: readonly Binding[], binding: Binding): boolean {
+  const { db, collection, except } = binding;
+  return bindings.some(
+    (other) => other.db === db && other.collection === collection && isDeepStrictEqual(other.except, except),
+  );
 }
 
 /** `bindings` without what `excluded` names: collections of whole databases, or all of a database. */

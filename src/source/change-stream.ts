@@ -10,13 +10,13 @@ import { ChangeEvent } from "../codec/change-event.ts";
 import { MAX_TIME_EXPIRED, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
-import { type Binding, bindingText, streamTarget, type StreamTarget } from "./bindings.ts";
+import { streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { isoOf } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
-import { findTerminalEvents } from "./invalidation.ts";
 import { boundOnly, eventTimeOf, headOf, restOf, scanEvents } from "./event-batch.ts";
-import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import { findTerminalEvents } from "./invalidation.ts";
+import type { Binding, ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./server-time.ts";
 import { SplitEvents } from "./split-events.ts";
 import { aggregateCommand, filterBindings, resumeOf, type StreamShape, type StreamStart } from "./stream-command.ts";
@@ -50,7 +50,6 @@ interface Opening {
 
 export class ChangeStream implements EventStream {
   readonly #opening: Opening;
-  readonly #filterText: readonly string[];
   readonly #event = new ChangeEvent();
   readonly #splits = new SplitEvents();
   #progress: StreamProgress;
@@ -64,9 +63,9 @@ export class ChangeStream implements EventStream {
 
   private constructor(opening: Opening, reply: CursorReply, serverTime: ClusterTime | undefined) {
     this.#opening = opening;
-    this.#filterText = opening.filter.map(bindingText);
+    const { from, filter } = opening;
     const { postBatchResumeToken: token, operationTime } = reply;
-    this.#progress = beginProgress({ token, operationTime, filter: this.#filterText }, resumeOf(opening.from));
+    this.#progress = beginProgress({ token, operationTime, filter }, resumeOf(from));
     this.serverTime = serverTime ?? this.#progress.committed;
     this.startsAfter = startsAfter(this.#progress);
   }
@@ -157,7 +156,7 @@ export class ChangeStream implements EventStream {
       invalidated: fatal?.invalidated === true,
       withheld: this.#invalidate,
       ended: this.#ended !== undefined,
-      filter: this.#filterText,
+      filter,
     };
     this.#progress = advance(this.#progress, facts, last === undefined ? undefined : eventTimeOf(last));
     const batch: EventBatch = { ...taken, position: { collections: {}, stream: this.position } };
@@ -186,7 +185,7 @@ export class ChangeStream implements EventStream {
   }
 
   #headOf(batch: EventBatch, count: number): EventBatch {
-    return headOf(batch, count, this.#filterText);
+    return headOf(batch, count, this.#opening.filter);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

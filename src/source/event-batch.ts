@@ -3,9 +3,19 @@
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
-import { type Binding, isBound, nameToNamespace } from "./bindings.ts";
+import { isBound, nameToNamespace } from "./bindings.ts";
 import { readClusterTime } from "./cluster-time.ts";
-import type { ClusterTime, Documents, EventBatch, StreamPosition } from "./record.ts";
+import {
+  type Binding,
+  type ClusterTime,
+  type Documents,
+  type EventBatch,
+  type SortKey,
+  sortKey,
+  sortKeySequence,
+  sortKeyTime,
+  type StreamPosition,
+} from "./record.ts";
 
 /** A cluster time, and how many events of exactly that time the stream has returned. */
 export interface EventTime {
@@ -13,19 +23,14 @@ export interface EventTime {
   readonly sequence: number;
 }
 
-/** Sorts by commit order: 16 hex digits of cluster time, 8 of the count within that time. */
-function sortKeyOf({ time, sequence }: EventTime): string {
-  return time + sequence.toString(16).padStart(8, "0");
-}
-
-export function eventTimeOf(sortKey: string): EventTime {
-  return { time: sortKey.slice(0, 16), sequence: Number.parseInt(sortKey.slice(16), 16) };
+export function eventTimeOf(key: SortKey): EventTime {
+  return { time: sortKeyTime(key), sequence: sortKeySequence(key) };
 }
 
 /** What one pass over the events of a reply finds. */
 export interface EventScan {
   /** Of each event; the sequence goes on from the event before the reply. */
-  readonly sortKeys: readonly string[];
+  readonly sortKeys: readonly SortKey[];
   /** The indexes of terminal events; mostly empty. */
   readonly terminal: readonly number[];
 }
@@ -40,16 +45,16 @@ export function scanEvents(event: ChangeEvent, { bytes, offsets }: Documents, be
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;
     time = at;
-    return sortKeyOf({ time, sequence });
+    return sortKey(time, sequence);
   });
   return { sortKeys, terminal };
 }
 
 /**
  * The first `count` events (at least 1) with the position behind the last of them. `filter`: the bindings by which the
- * server filters, as text.
+ * server filters.
  */
-export function headOf(batch: EventBatch, count: number, filter: readonly string[]): EventBatch {
+export function headOf(batch: EventBatch, count: number, filter: readonly Binding[]): EventBatch {
   const { bytes, offsets } = batch.documents;
   const event = new ChangeEvent();
   event.read(bytes, must(offsets[count - 1], "the last event of the head"));

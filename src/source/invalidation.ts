@@ -2,10 +2,9 @@
 
 import type { ChangeEvent } from "../codec/change-event.ts";
 import { MongotapError, must } from "../errors.ts";
-import type { Binding } from "./bindings.ts";
 import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
 import type { EventScan } from "./event-batch.ts";
-import type { CollectionEnd, Documents } from "./record.ts";
+import type { Binding, CollectionEnd, Documents, SortKey } from "./record.ts";
 
 export interface TerminalEvents {
   readonly ends: readonly CollectionEnd[];
@@ -42,7 +41,7 @@ export function findTerminalEvents(
     if (reason !== undefined && i !== previous + 1) break; // another event is between them
     previous = i;
     event.read(bytes, must(offsets[i], "a terminal event"));
-    ends.push(...endsOf(event, sortKeys[i] ?? "", bindings));
+    ends.push(...endsOf(event, must(sortKeys[i], "its sort key"), bindings));
     const found = reasonOf(event, bindings);
     if (found === undefined) continue;
     count = i + 1;
@@ -59,7 +58,7 @@ export function findTerminalEvents(
   };
 }
 
-function endsOf(event: ChangeEvent, sortKey: string, bindings: readonly Binding[]): CollectionEnd[] {
+function endsOf(event: ChangeEvent, sortKey: SortKey, bindings: readonly Binding[]): CollectionEnd[] {
   if (event.operation === "drop") return [{ name: event.namespace, how: "gone", sortKey }];
   if (event.operation !== "rename") return [];
   const gone: CollectionEnd = { name: event.namespace, how: "gone", sortKey };

@@ -8,16 +8,81 @@ export interface Namespace {
   readonly collection: string;
 }
 
+/** What is to be read: one collection, or every present and future collection of a database but those in `except`. */
+export interface Binding {
+  readonly db: string;
+  readonly collection?: string;
+  readonly except?: readonly string[];
+}
+
 /** `db.collection`; the database never holds a dot, the collection may (so split at the first one). */
 export function nameOf(namespace: Namespace): string {
   return `${namespace.db}.${namespace.collection}`;
 }
 
+declare const clusterTimeBrand: unique symbol;
+declare const sortKeyBrand: unique symbol;
+
 /**
- * A cluster time as 16 lower-case hex digits: 8 of seconds since 1970, 8 of increment.
- * Written so that comparing strings compares times.
+ * A BSON timestamp as 16 lower-case hex digits: 8 of seconds since 1970, 8 of the increment within that second. Comparing
+ * the strings compares the times.
  */
-export type ClusterTime = string;
+export type ClusterTime = string & { readonly [clusterTimeBrand]: true };
+
+/** Before every real cluster time. */
+export const BEGINNING = "0".repeat(16) as ClusterTime;
+
+/** Seconds and increment are unsigned 32-bit integers. */
+export function clusterTime(seconds: number, increment: number): ClusterTime {
+  return (hex32(seconds) + hex32(increment)) as ClusterTime;
+}
+
+export function isClusterTime(text: string): text is ClusterTime {
+  return /^[0-9a-f]{16}$/.test(text);
+}
+
+/** Seconds since 1970. */
+export function secondsOf(time: ClusterTime): number {
+  return Number.parseInt(time.slice(0, 8), 16);
+}
+
+/** The increment within the second. */
+export function incrementOf(time: ClusterTime): number {
+  return Number.parseInt(time.slice(8), 16);
+}
+
+/**
+ * A cluster time and, as 8 hex digits, a sequence number within it. Comparing the strings compares the commit order of
+ * events and of the documents of a backfill.
+ */
+export type SortKey = string & { readonly [sortKeyBrand]: true };
+
+/** The key of the event number `sequence`, counted from 1, among those of exactly `time`. */
+export function sortKey(time: ClusterTime, sequence: number): SortKey {
+  return (time + hex32(sequence)) as SortKey;
+}
+
+/** The key of documents that are true at `time`: behind all events of that time. */
+export function rowsSortKey(time: ClusterTime): SortKey {
+  return sortKey(time, 0xffffffff);
+}
+
+export function sortKeyTime(key: SortKey): ClusterTime {
+  return key.slice(0, 16) as ClusterTime;
+}
+
+/** The increment of its time. */
+export function sortKeyIncrement(key: SortKey): number {
+  return Number.parseInt(key.slice(8, 16), 16);
+}
+
+export function sortKeySequence(key: SortKey): number {
+  return Number.parseInt(key.slice(16), 16);
+}
+
+function hex32(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, "0");
+}
 
 /** Documents as they came off the wire: views into one server reply, never copied and never decoded. */
 export interface Documents {
@@ -74,8 +139,8 @@ export interface RowBatch {
 export interface EventBatch {
   readonly kind: "events";
   readonly documents: Documents;
-  /** For each event a string that sorts in commit order, also against the rows of a backfill. */
-  readonly sortKeys: readonly string[];
+  /** One for each event, in ascending order. */
+  readonly sortKeys: readonly SortKey[];
   /** Watched collections that came to an end with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
@@ -89,8 +154,8 @@ export interface CollectionEnd {
   /** `db.collection` */
   readonly name: string;
   readonly how: "gone" | "replaced";
-  /** The order of the event that told of it. */
-  readonly sortKey: string;
+  /** Of the event that reported it. */
+  readonly sortKey: SortKey;
 }
 
 export type Batch = RowBatch | EventBatch;
@@ -105,7 +170,7 @@ export interface StreamPosition {
   readonly time: ClusterTime;
   readonly sequence: number;
   /** The bindings that the stream was filtered by, when the token is of an event: another filter could hide that event. */
-  readonly filter?: readonly string[];
+  readonly filter?: readonly Binding[];
 }
 
 /** How far one range of `_id` has been read. Keys are base64 of a BSON document with the one field `_id`. */
@@ -122,19 +187,46 @@ export interface RangeProgress {
   readonly documents: number;
 }
 
-/** The phases in the life of a captured collection; see pipeline/capture.ts. */
-export type Phase = "pinned" | "copying" | "live" | "stale";
+/**
+ * Where a collection is in its life. A backfill enters `copying` and stays there, also when every range is done.
+ * A capture goes from `pinned` over `copying` to `live`:
+ *
+ * - `pinned`, entered when the stream is opened: its position is saved, and no document has been read.
+ * - `copying`, entered with the first chunk. A crash repeats the chunks that are not committed.
+ * - `live`, entered with the last chunk, or when the collection is dropped or renamed away: the stream reports it.
+ * - `stale`, entered when the history is lost, or when another collection is renamed to this name: the next opening of
+ *   the source makes it `pinned` again and copies it anew.
+ */
+export type CollectionState = Pinned | Copying | Live | Stale;
 
-export interface CollectionProgress {
+interface Pinned {
+  readonly phase: "pinned";
+  /** Of the collection on the server; null where it has none. */
   readonly uuid: string | null;
-  readonly phase: Phase;
-  readonly ranges: readonly RangeProgress[];
 }
 
-/** Everything that a source needs in order to go on. JSON through and through; keys of `collections` are names. */
+export interface Copying {
+  readonly phase: "copying";
+  readonly uuid: string | null;
+  readonly ranges: NonEmpty<RangeProgress>;
+}
+
+interface Live {
+  readonly phase: "live";
+  /** What its backfill has read: how many documents, in how many ranges. Both are 0 where it ended before that. */
+  readonly copied: { readonly documents: number; readonly ranges: number };
+}
+
+interface Stale {
+  readonly phase: "stale";
+}
+
+export type NonEmpty<T> = readonly [T, ...(readonly T[])];
+
+/** Everything that a source needs in order to go on, as JSON. The keys of `collections` are `db.collection`. */
 export interface Position {
   readonly stream?: StreamPosition;
-  readonly collections: Readonly<Record<string, CollectionProgress>>;
+  readonly collections: Readonly<Record<string, CollectionState>>;
   /** How often the history was lost since everything was live; see pipeline/history.ts. */
   readonly losses?: number;
 }

@@ -7,7 +7,7 @@
  */
 
 import { BSON, ElementWalker } from "../codec/bson.ts";
-import type { ClusterTime } from "./record.ts";
+import { type ClusterTime, isClusterTime } from "./record.ts";
 
 const DATA = new TextEncoder().encode("_data");
 const decoder = new TextDecoder("latin1");
@@ -26,7 +26,8 @@ export function tokenData(bytes: Uint8Array, at = 0): string {
 
 /** The cluster time in a token; undefined where the token has another form. */
 export function tokenTime(data: string): ClusterTime | undefined {
-  return /^82[0-9a-f]{16}/.test(data) ? data.slice(2, 18) : undefined;
+  const time = data.slice(2, 18);
+  return data.startsWith("82") && isClusterTime(time) ? time : undefined;
 }
 
 /** Whether the token is a high-water mark: the server has scanned the oplog up to and including its time. */

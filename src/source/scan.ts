@@ -6,9 +6,8 @@
 import { Long } from "mongodb";
 
 import { toMongotapError } from "../connect/server-errors.ts";
-import { BEGINNING } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
-import { type Chunk, nameOf, type RangeProgress } from "./record.ts";
+import { BEGINNING, type Chunk, nameOf, type RangeProgress } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
 /** @throws MongotapError `connect`, `auth` */

@@ -14,9 +14,9 @@ import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
-import { BEGINNING, timestampOf } from "./cluster-time.ts";
+import { timestampOf } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
-import { type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgress } from "./record.ts";
+import { BEGINNING, type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgress } from "./record.ts";
 
 export interface SnapshotSettings {
   readonly client: MongoClient;

@@ -2,10 +2,10 @@
 
 import { BSON } from "mongodb";
 
-import { type Binding, bindingText, matchStages, parseBinding, streamTarget } from "./bindings.ts";
+import { includesBinding, matchStages, streamTarget } from "./bindings.ts";
 import { toText, toValue } from "./bson-key.ts";
-import { BEGINNING, timestampOf } from "./cluster-time.ts";
-import type { ClusterTime, StreamPosition } from "./record.ts";
+import { timestampOf } from "./cluster-time.ts";
+import { type Binding, BEGINNING, type ClusterTime, type StreamPosition } from "./record.ts";
 import { tokenTime } from "./resume-token.ts";
 
 /** The server's `fullDocument`: the document of an update as it is now, as the collection kept it, or none. */
@@ -39,9 +39,8 @@ export function startAfterToken(data: string): StreamPosition {
  * server refuses to resume behind an event that the filter hides (280, SERVER-71565).
  */
 export function filterBindings(bindings: readonly Binding[], from: StreamStart): readonly Binding[] {
-  const known = new Set(bindings.map(bindingText));
   const before = resumeOf(from)?.filter ?? [];
-  return [...bindings, ...before.filter((text) => !known.has(text)).map(parseBinding)];
+  return [...bindings, ...before.filter((binding) => !includesBinding(bindings, binding))];
 }
 
 export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<string, unknown> {

@@ -5,9 +5,9 @@
 
 import { MongotapError } from "../errors.ts";
 import { toText } from "./bson-key.ts";
-import { BEGINNING, later, tickBefore } from "./cluster-time.ts";
+import { later, tickBefore } from "./cluster-time.ts";
 import type { EventTime } from "./event-batch.ts";
-import type { ClusterTime, StreamPosition } from "./record.ts";
+import { BEGINNING, type Binding, type ClusterTime, type StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 
 export interface StreamProgress {
@@ -40,8 +40,8 @@ export interface ReplyFacts {
   /** The token of an invalidate that is withheld from the output, as text: no position is taken there. */
   readonly withheld?: string | undefined;
   readonly ended?: boolean;
-  /** The bindings by which the server filters, as text. */
-  readonly filter: readonly string[];
+  /** The bindings by which the server filters. */
+  readonly filter: readonly Binding[];
 }
 
 const UNOPENED: StreamProgress = {

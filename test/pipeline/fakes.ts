@@ -2,21 +2,25 @@
 import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
-import type {
-  Chunk,
-  ClusterTime,
-  Documents,
-  EventBatch,
-  EventStream,
-  Position,
-  RangeProgress,
-  RowBatch,
-  StreamPosition,
+import {
+  type Chunk,
+  type ClusterTime,
+  type Documents,
+  type EventBatch,
+  type EventStream,
+  type Position,
+  type RangeProgress,
+  type RowBatch,
+  type StreamPosition,
+  clusterTime,
+  incrementOf,
+  sortKey,
+  sortKeyTime,
 } from "../../src/source/record.ts";
 
 /** The n-th moment. */
 export function time(n: number): ClusterTime {
-  return n.toString(16).padStart(16, "0");
+  return clusterTime(0, n);
 }
 
 /** So many documents of one byte each. */
@@ -35,7 +39,7 @@ function streamAt(n: number): StreamPosition {
 
 /** A batch of events at these moments; the position behind them is `end`, by default that of the last. */
 export function events(moments: readonly number[], end = moments.at(-1) ?? 0): EventBatch {
-  const sortKeys = moments.map((n) => `${time(n)}00000001`);
+  const sortKeys = moments.map((n) => sortKey(time(n), 1));
   return { kind: "events", documents: documentsOf(moments.length), sortKeys, position: at(end) };
 }
 
@@ -135,7 +139,7 @@ export class ScriptedStream implements EventStream {
   }
 
   split({ sortKeys }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    const moments = sortKeys.map((order) => Number.parseInt(order.slice(0, 16), 16));
+    const moments = sortKeys.map((key) => incrementOf(sortKeyTime(key)));
     return [events(moments.slice(0, count)), events(moments.slice(count))];
   }
 

@@ -227,7 +227,7 @@ describe("captureSource()", () => {
         hasPassed: () => false,
         next: async () => Promise.reject(new MongotapError("history-lost", "gone")),
       });
-    const LIVE: Position = { collections: { "shop.a": { uuid: "a", phase: "live", ranges: [] } } };
+    const LIVE: Position = { collections: { "shop.a": { phase: "live", copied: { documents: 4, ranges: 1 } } } };
 
     async function run(source: Source): Promise<{ batches: Batch[]; thrown: unknown }> {
       const batches: Batch[] = [];
@@ -246,7 +246,7 @@ describe("captureSource()", () => {
         message: expect.stringContaining("the next run will backfill again"),
       });
       expect(endOf(batches)).toEqual({
-        collections: { "shop.a": { uuid: "a", phase: "stale", ranges: [] } },
+        collections: { "shop.a": { phase: "stale" } },
         losses: 1,
       });
       const next = await take(

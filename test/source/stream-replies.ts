@@ -1,14 +1,14 @@
 /** Replies of a change stream as facts, with tokens of one's choice, for tests of its progress. */
 import { BSON } from "mongodb";
 import type { EventTime } from "../../src/source/event-batch.ts";
-import type { ClusterTime, StreamPosition } from "../../src/source/record.ts";
+import { type ClusterTime, clusterTime, type StreamPosition } from "../../src/source/record.ts";
 import { advance, beginProgress, type ReplyFacts, type StreamProgress } from "../../src/source/stream-progress.ts";
 
-export const FILTER = ["shop.c"];
+export const FILTER = [{ db: "shop", collection: "c" }];
 
 /** The n-th tick of a second. */
 export function time(n: number): ClusterTime {
-  return `60000000${n.toString(16).padStart(8, "0")}`;
+  return clusterTime(0x60000000, n);
 }
 
 export function token(data: string): Uint8Array {

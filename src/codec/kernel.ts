@@ -1,6 +1,7 @@
 /**
  * The fast walk: WebAssembly that reads BSON and writes JSON inside one memory (sources in wasm/, reasons in
- * docs/decisions/101-kernel.md). It gives up on what is unusual or corrupt, and the slow walk (walk.ts) takes over.
+ * docs/decisions/101-webassembly-kernel.md). It gives up on what is unusual or corrupt, and the slow walk (walk.ts)
+ * takes over.
  */
 
 import { Buffer } from "node:buffer";

@@ -1,6 +1,6 @@
 /**
  * What is mended of the driver (7.9), in files that are no part of its API: why, and what was seen without it, is told in
- * docs/decisions/209-driver-mends.md.
+ * docs/decisions/209-driver-patches.md.
  */
 
 import { MongoNetworkError } from "mongodb";

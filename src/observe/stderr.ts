@@ -1,6 +1,6 @@
 /**
  * Standard error, without waiting for its reader and without changing it for those who share it: Bun's `process.stderr`
- * makes a pipe non-blocking for every process that has it (docs/decisions/006-withheld-stdout.md). So a pipe or a
+ * makes a pipe non-blocking for every process that has it (docs/decisions/006-hidden-process-stdout.md). So a pipe or a
  * terminal is opened once more, for us alone.
  */
 

@@ -76,7 +76,10 @@ export interface StreamTarget {
   readonly aggregate: string | 1;
 }
 
-/** The narrowest target that covers all bindings, since the server scans all of it (docs/decisions/009-one-stream.md). */
+/**
+ * The narrowest target that covers all bindings, since the server scans all of it
+ * (docs/decisions/009-one-change-stream-per-run.md).
+ */
 export function streamTarget(bindings: readonly Binding[]): StreamTarget {
   const [db, ...others] = new Set(bindings.map((b) => b.db));
   if (db === undefined || others.length > 0) return { scope: "cluster", db: "admin", aggregate: 1 };

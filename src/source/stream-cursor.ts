@@ -11,7 +11,7 @@ import type { Documents } from "./record.ts";
 const LARGE = 256 * 1024;
 /**
  * About what a reply shall have. The server would fill 16 MB of it, and as the next one is made while one is taken apart,
- * larger ones gain nothing and cost memory (docs/decisions/208-replies-of-a-stream.md).
+ * larger ones gain nothing and cost memory (docs/decisions/208-asking-ahead-for-events.md).
  */
 const REPLY_BYTES = 4 * 1024 * 1024;
 const FIRST_BATCH = 1_000;

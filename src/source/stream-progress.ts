@@ -1,6 +1,6 @@
 /**
  * How far a change stream has come, and which cluster times it has passed. Pure: each reply of the server makes a new
- * value. What "passed" means, and why: docs/decisions/003-passed.md.
+ * value. What "passed" means, and why: docs/decisions/003-when-a-stream-has-passed-a-time.md.
  */
 
 import { MongotapError } from "../errors.ts";

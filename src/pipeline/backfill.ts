@@ -5,7 +5,6 @@ import { inOrder, prefetch } from "../lib/async.ts";
 import {
   type Chunk,
   type ClusterTime,
-  documentCount,
   nameOf,
   type Namespace,
   type Position,
@@ -78,7 +77,7 @@ async function* readAll(
   )) {
     const { namespace, uuid, resumable } = collection;
     const name = nameOf(namespace);
-    left -= documentCount(documents);
+    left -= documents.count;
     const before = position.collections[name] ?? notStarted(uuid, "copying");
     position = withCollection(position, name, withRange(before, index, progress));
     const { partition } = range; // a view that is read as a whole has progress that knows of none

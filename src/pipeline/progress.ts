@@ -1,6 +1,13 @@
 /** Small steps of a Position: what is saved when a chunk of a range has been written. */
 
-import type { CollectionProgress, EventBatch, Phase, Position, RangeProgress } from "../source/record.ts";
+import {
+  type CollectionProgress,
+  type EventBatch,
+  NO_DOCUMENTS,
+  type Phase,
+  type Position,
+  type RangeProgress,
+} from "../source/record.ts";
 
 export const EMPTY_POSITION: Position = { collections: {} };
 
@@ -27,5 +34,5 @@ export function isAllLive(position: Position): boolean {
 
 /** No documents: only where a run would go on. */
 export function positionOnly(position: Position): EventBatch {
-  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, sortKeys: [], position };
+  return { kind: "events", documents: NO_DOCUMENTS, sortKeys: [], position };
 }

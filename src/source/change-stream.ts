@@ -17,7 +17,7 @@ import { findTerminalEvents } from "./invalidation.ts";
 import { readServerTime } from "./server-time.ts";
 import { checkNotFromTheFuture, checkTimeOfToken } from "./server-time.ts";
 import { headOf, type EventTime, eventTimeOf, restOf, scanEvents } from "./event-batch.ts";
-import type { ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import type { BsonDocuments, ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData, tokenTime } from "./resume-token.ts";
 import { SplitEvents } from "./split-events.ts";
 import { StreamCursor } from "./stream-cursor.ts";
@@ -155,7 +155,7 @@ export class ChangeStream implements EventStream {
   #toBatch(reply: CursorReply): EventBatch {
     const { settings } = this.#opening;
     const before = this.#position;
-    this.#drained = reply.documents.offsets.length === 0 && !this.#splits.isOpen;
+    this.#drained = reply.documents.count === 0 && !this.#splits.isOpen;
     const joined = settings.splitLargeEvents ? this.#splits.join(reply.documents) : reply.documents;
     const documents = this.#withoutInvalidate(joined);
     const survey = scanEvents(this.#event, documents, before);
@@ -172,7 +172,7 @@ export class ChangeStream implements EventStream {
     };
     const count = fatal?.count ?? sortKeys.length;
     // What the server's own token says of a reply is behind all that is in it.
-    if (count < joined.offsets.length || this.#splits.isOpen) {
+    if (count < joined.count || this.#splits.isOpen) {
       const cut = count === 0 ? all : this.#headOf(all, count);
       this.#highWater = false;
       this.#position = must(cut.position.stream, "the position of a cut batch");
@@ -188,7 +188,7 @@ export class ChangeStream implements EventStream {
    * Dropping or renaming a collection ends a stream that is opened on it; what comes later under its name is told by
    * another one, behind the invalidate. That is never saved: no stream of the whole database can begin there.
    */
-  #withoutInvalidate(documents: Documents): Documents {
+  #withoutInvalidate(documents: BsonDocuments): BsonDocuments {
     const { bytes, offsets } = documents;
     const last = offsets.at(-1);
     if (last === undefined || this.#opening.scope !== "collection") return documents;
@@ -196,7 +196,7 @@ export class ChangeStream implements EventStream {
     if (this.#event.operation !== "invalidate") return documents;
     const { begin, end } = this.#event.slots._id;
     this.#invalidate = toText(bytes.subarray(begin, end));
-    return { ...documents, offsets: offsets.slice(0, -1) };
+    return documents.only(offsets.slice(0, -1));
   }
 
   /** Without the events that only the filter of an earlier run lets through. */
@@ -211,7 +211,7 @@ export class ChangeStream implements EventStream {
     });
     return {
       ...batch,
-      documents: { bytes, offsets: offsets.filter((_, i) => kept[i]) },
+      documents: batch.documents.only(offsets.filter((_, i) => kept[i])),
       sortKeys: batch.sortKeys.filter((_, i) => kept[i]),
     };
   }

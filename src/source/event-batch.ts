@@ -4,7 +4,7 @@ import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
 import { readClusterTime } from "./cluster-time.ts";
-import type { ClusterTime, Documents, EventBatch, StreamPosition } from "./record.ts";
+import type { BsonDocuments, ClusterTime, EventBatch, StreamPosition } from "./record.ts";
 
 /** A cluster time, and how many events of exactly that time have come. */
 export interface EventTime {
@@ -29,7 +29,7 @@ export interface EventScan {
   readonly terminal: readonly number[];
 }
 
-export function scanEvents(event: ChangeEvent, { bytes, offsets }: Documents, before: EventTime): EventScan {
+export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments, before: EventTime): EventScan {
   let { time, sequence } = before;
   const endings: number[] = [];
   const sortKeys = offsets.map((offset, i) => {
@@ -63,7 +63,7 @@ export function headOf(batch: EventBatch, count: number, filter: readonly string
   const last = must(sortKeys.at(-1), "its order");
   return {
     kind: "events",
-    documents: { bytes, offsets: offsets.slice(0, count) },
+    documents: batch.documents.part(0, count),
     sortKeys,
     ends: batch.ends?.filter((ending) => ending.sortKey <= last) ?? [],
     position: { ...batch.position, stream },
@@ -72,9 +72,8 @@ export function headOf(batch: EventBatch, count: number, filter: readonly string
 
 /** The events behind the first `count`. */
 export function restOf(batch: EventBatch, count: number): EventBatch {
-  const { bytes, offsets } = batch.documents;
   const sortKeys = batch.sortKeys.slice(count);
   const first = must(sortKeys[0], "the rest of the cut");
   const ends = batch.ends?.filter((ending) => ending.sortKey >= first) ?? [];
-  return { ...batch, documents: { bytes, offsets: offsets.slice(count) }, sortKeys, ends };
+  return { ...batch, documents: batch.documents.part(count), sortKeys, ends };
 }

@@ -5,7 +5,7 @@ import { MongotapError, must } from "../errors.ts";
 import type { Binding } from "./bindings.ts";
 import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
 import type { EventScan } from "./event-batch.ts";
-import type { CollectionEnd, Documents } from "./record.ts";
+import type { BsonDocuments, CollectionEnd } from "./record.ts";
 
 export interface TerminalEvents {
   readonly ends: readonly CollectionEnd[];
@@ -28,7 +28,7 @@ export interface FatalInvalidation {
  */
 export function findTerminalEvents(
   event: ChangeEvent,
-  { bytes, offsets }: Documents,
+  { bytes, offsets }: BsonDocuments,
   { sortKeys, terminal: endings }: EventScan,
   bindings: readonly Binding[],
 ): TerminalEvents {

@@ -7,7 +7,8 @@
 
 import { BSON, ElementWalker, readInt32 } from "../codec/bson.ts";
 import { MongotapError } from "../errors.ts";
-import type { Documents } from "./record.ts";
+import type { BsonDocuments } from "./record.ts";
+import { ReplyDocuments, ReplyMemory } from "./reply-memory.ts";
 
 const SPLIT = new TextEncoder().encode("splitEvent");
 const ID = new TextEncoder().encode("_id");
@@ -33,7 +34,7 @@ export class SplitEvents {
    * The batch with whole events only; the same object where nothing was split.
    * @throws MongotapError `data` when fragments do not follow each other
    */
-  join(documents: Documents): Documents {
+  join(documents: BsonDocuments): BsonDocuments {
     const { bytes, offsets } = documents;
     const fragments = offsets.map((offset) => fragmentOf(bytes, offset));
     if (!this.isOpen && fragments.every((fragment) => fragment === undefined)) return documents;
@@ -105,7 +106,7 @@ function joinParts(parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-function concatenated(events: readonly Uint8Array[]): Documents {
+function concatenated(events: readonly Uint8Array[]): BsonDocuments {
   const bytes = new Uint8Array(events.reduce((sum, event) => sum + event.length, 0));
   const offsets: number[] = [];
   let at = 0;
@@ -114,5 +115,5 @@ function concatenated(events: readonly Uint8Array[]): Documents {
     offsets.push(at);
     at += event.length;
   }
-  return { bytes, offsets };
+  return new ReplyDocuments(new ReplyMemory(bytes, true), offsets);
 }

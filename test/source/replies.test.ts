@@ -5,14 +5,14 @@ import { isBound, matchStages, parseBinding, streamTarget } from "../../src/sour
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { findTerminalEvents } from "../../src/source/invalidation.ts";
 import { headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
-import type { Documents, EventBatch } from "../../src/source/record.ts";
+import type { BsonDocuments, EventBatch } from "../../src/source/record.ts";
 
 function replyOf(cursor: Document): ReturnType<typeof parseCursorReply> {
   return parseCursorReply({ cursor: BSON.serialize(cursor), operationTime: new Timestamp({ t: 1, i: 2 }) });
 }
 
 /** Documents as they lie in a reply. */
-function documentsOf(list: readonly Document[]): Documents {
+function documentsOf(list: readonly Document[]): BsonDocuments {
   return replyOf({ firstBatch: list, id: Long.ZERO, ns: "shop.c" }).documents;
 }
 

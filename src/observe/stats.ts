@@ -1,6 +1,6 @@
 /** What a run has done so far, and how that is said. */
 
-import { type Batch, documentCount } from "../source/record.ts";
+import type { Batch } from "../source/record.ts";
 
 export interface Stats {
   documents: number;
@@ -15,8 +15,8 @@ export function newStats(now: number): Stats {
 }
 
 export function countBatch(stats: Stats, batch: Batch, lines: number, bytes: number): void {
-  if (batch.kind === "rows") stats.documents += documentCount(batch.documents);
-  else stats.events += documentCount(batch.documents);
+  if (batch.kind === "rows") stats.documents += batch.documents.count;
+  else stats.events += batch.documents.count;
   stats.lines += lines;
   stats.bytes += bytes;
 }

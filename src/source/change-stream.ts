@@ -16,7 +16,7 @@ import { isoOf } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
 import { boundOnly, eventTimeOf, headOf, restOf, scanEvents } from "./event-batch.ts";
 import { findTerminalEvents } from "./invalidation.ts";
-import type { Binding, ClusterTime, Documents, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import type { Binding, BsonDocuments, ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./server-time.ts";
 import { SplitEvents } from "./split-events.ts";
 import { aggregateCommand, filterBindings, resumeOf, type StreamShape, type StreamStart } from "./stream-command.ts";
@@ -111,7 +111,7 @@ export class ChangeStream implements EventStream {
     try {
       if (cursor.isClosed) await this.#openAgain();
       const reply = await cursor.next(awaitMs);
-      settings.batchSize.onReply(reply.documents.offsets.length);
+      settings.batchSize.onReply(reply.documents.count);
       return this.#toBatch(reply);
     } catch (error) {
       signal.throwIfAborted();
@@ -133,7 +133,7 @@ export class ChangeStream implements EventStream {
 
   #toBatch(reply: CursorReply): EventBatch {
     const { settings, filter, scope } = this.#opening;
-    const empty = reply.documents.offsets.length === 0 && !this.#splits.isOpen;
+    const empty = reply.documents.count === 0 && !this.#splits.isOpen;
     const joined = settings.splitLargeEvents ? this.#splits.join(reply.documents) : reply.documents;
     const documents = this.#withoutInvalidate(joined);
     const scan = scanEvents(this.#event, documents, this.position);
@@ -145,7 +145,7 @@ export class ChangeStream implements EventStream {
     const all: EventBatch = { kind: "events", documents, sortKeys, ends, position };
     const count = fatal?.count ?? sortKeys.length;
     // The server's own token is behind the whole reply: too far where only a part of it is taken.
-    const isCut = count < joined.offsets.length || this.#splits.isOpen;
+    const isCut = count < joined.count || this.#splits.isOpen;
     const taken = isCut && count > 0 ? this.#headOf(all, count) : all;
     const last = sortKeys.at(-1);
     const facts: ReplyFacts = {
@@ -169,7 +169,7 @@ export class ChangeStream implements EventStream {
    * come from another stream, opened behind the invalidate. No position is saved there: a stream on the database, which
    * a later run may open, cannot resume behind an invalidate.
    */
-  #withoutInvalidate(documents: Documents): Documents {
+  #withoutInvalidate(documents: BsonDocuments): BsonDocuments {
     const { bytes, offsets } = documents;
     const last = offsets.at(-1);
     if (last === undefined || this.#opening.scope !== "collection") return documents;
@@ -177,7 +177,7 @@ export class ChangeStream implements EventStream {
     if (this.#event.operation !== "invalidate") return documents;
     const { begin, end } = this.#event.slots._id;
     this.#invalidate = toText(bytes.subarray(begin, end));
-    return { ...documents, offsets: offsets.slice(0, -1) };
+    return documents.only(offsets.slice(0, -1));
   }
 
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {

@@ -7,8 +7,8 @@ import { isBound, nameToNamespace } from "./bindings.ts";
 import { readClusterTime } from "./cluster-time.ts";
 import {
   type Binding,
+  type BsonDocuments,
   type ClusterTime,
-  type Documents,
   type EventBatch,
   type SortKey,
   sortKey,
@@ -35,7 +35,7 @@ export interface EventScan {
   readonly terminal: readonly number[];
 }
 
-export function scanEvents(event: ChangeEvent, { bytes, offsets }: Documents, before: EventTime): EventScan {
+export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments, before: EventTime): EventScan {
   let { time, sequence } = before;
   const terminal: number[] = [];
   const sortKeys = offsets.map((offset, i) => {
@@ -68,7 +68,7 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
   };
   return {
     kind: "events",
-    documents: { bytes, offsets: offsets.slice(0, count) },
+    documents: batch.documents.part(0, count),
     sortKeys: batch.sortKeys.slice(0, count),
     ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
     position: { ...batch.position, stream },
@@ -77,11 +77,10 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
 
 /** The events behind the first `count`. */
 export function restOf(batch: EventBatch, count: number): EventBatch {
-  const { bytes, offsets } = batch.documents;
   const sortKeys = batch.sortKeys.slice(count);
   const first = must(sortKeys[0], "an event behind the head");
   const ends = batch.ends?.filter((end) => end.sortKey >= first) ?? [];
-  return { ...batch, documents: { bytes, offsets: offsets.slice(count) }, sortKeys, ends };
+  return { ...batch, documents: batch.documents.part(count), sortKeys, ends };
 }
 
 /** The events of `bindings`, and those without a namespace (invalidate). */
@@ -94,7 +93,7 @@ export function boundOnly(batch: EventBatch, bindings: readonly Binding[]): Even
   });
   return {
     ...batch,
-    documents: { bytes, offsets: offsets.filter((_, i) => isBoundAt[i]) },
+    documents: batch.documents.only(offsets.filter((_, i) => isBoundAt[i])),
     sortKeys: batch.sortKeys.filter((_, i) => isBoundAt[i]),
   };
 }

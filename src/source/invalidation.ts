@@ -4,7 +4,7 @@ import type { ChangeEvent } from "../codec/change-event.ts";
 import { MongotapError, must } from "../errors.ts";
 import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
 import type { EventScan } from "./event-batch.ts";
-import type { Binding, CollectionEnd, Documents, SortKey } from "./record.ts";
+import type { Binding, BsonDocuments, CollectionEnd, SortKey } from "./record.ts";
 
 export interface TerminalEvents {
   readonly ends: readonly CollectionEnd[];
@@ -27,7 +27,7 @@ export interface FatalInvalidation {
  */
 export function findTerminalEvents(
   event: ChangeEvent,
-  { bytes, offsets }: Documents,
+  { bytes, offsets }: BsonDocuments,
   { sortKeys, terminal }: EventScan,
   bindings: readonly Binding[],
 ): TerminalEvents {

@@ -7,7 +7,8 @@
 
 import { BSON, ElementWalker, readInt32 } from "../codec/bson.ts";
 import { MongotapError } from "../errors.ts";
-import type { Documents } from "./record.ts";
+import type { BsonDocuments } from "./record.ts";
+import { ReplyDocuments, ReplyMemory } from "./reply-memory.ts";
 
 const SPLIT = new TextEncoder().encode("splitEvent");
 const ID = new TextEncoder().encode("_id");
@@ -34,7 +35,7 @@ export class SplitEvents {
    * The whole events; the same object where no event was split.
    * @throws MongotapError `data` when fragments are out of order
    */
-  join(documents: Documents): Documents {
+  join(documents: BsonDocuments): BsonDocuments {
     const { bytes, offsets } = documents;
     const fragments = offsets.map((offset) => fragmentOf(bytes, offset));
     if (!this.isOpen && fragments.every((fragment) => fragment === undefined)) return documents;
@@ -106,7 +107,7 @@ function joinFragments(fragments: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-function concatenate(events: readonly Uint8Array[]): Documents {
+function concatenate(events: readonly Uint8Array[]): BsonDocuments {
   const bytes = new Uint8Array(events.reduce((sum, event) => sum + event.length, 0));
   const offsets: number[] = [];
   let at = 0;
@@ -115,5 +116,5 @@ function concatenate(events: readonly Uint8Array[]): Documents {
     offsets.push(at);
     at += event.length;
   }
-  return { bytes, offsets };
+  return new ReplyDocuments(new ReplyMemory(bytes, true), offsets);
 }

@@ -5,7 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { type ClientSession, Long, type MongoClient } from "mongodb";
 
 import { type CursorReply, parseCursorReply, peekCursor, type RawReply } from "./cursor-reply.ts";
-import type { Documents } from "./record.ts";
+import type { BsonDocuments } from "./record.ts";
 
 /** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
 const LARGE = 256 * 1024;
@@ -84,9 +84,9 @@ export class StreamCursor implements AsyncDisposable {
   }
 
   /** Goes by what the last events weighed. */
-  #adapt({ bytes, offsets }: Documents): void {
-    if (offsets.length === 0) return;
-    this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * offsets.length) / bytes.length));
+  #adapt({ count, byteLength }: BsonDocuments): void {
+    if (count === 0) return;
+    this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * count) / byteLength));
   }
 
   async #run(command: Readonly<Record<string, unknown>>): Promise<RawReply> {

@@ -5,7 +5,6 @@ import { inOrder, prefetch } from "../lib/async.ts";
 import {
   type Chunk,
   type ClusterTime,
-  documentCount,
   nameOf,
   type Namespace,
   type NonEmpty,
@@ -79,7 +78,7 @@ async function* readAll(
   )) {
     const { namespace, uuid, resumable } = collection;
     const name = nameOf(namespace);
-    left -= documentCount(documents);
+    left -= documents.count;
     const before = must(copyOf(position.collections[name], uuid), "the copy of what is being read");
     position = withCollection(position, name, withRange(before, index, progress));
     const { partition } = range; // a view that is read as a whole has progress that knows of none

@@ -9,7 +9,6 @@ import { isSettledWithin, prefetch } from "../lib/async.ts";
 import {
   type Batch,
   type ClusterTime,
-  documentCount,
   type EventBatch,
   type EventStream,
   nameOf,
@@ -43,7 +42,7 @@ export function captureSource(settings: CaptureSettings): Source {
     target ??= stream.serverTime;
     let left = limit;
     const counted = function* (batch: Batch): Generator<Batch> {
-      const count = documentCount(batch.documents);
+      const count = batch.documents.count;
       const taken = batch.kind === "events" && count > left ? stream.split(batch, left)[0] : batch;
       yield taken;
       if (taken.kind === "events") checkNoneReplaced(taken);
@@ -60,7 +59,7 @@ export function captureSource(settings: CaptureSettings): Source {
         }
         if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
         // What came before it may have used up what it was read for: then a smaller one is read.
-        const mayCome = (): boolean => !(isTooLarge = documentCount(step.chunk.documents) > left);
+        const mayCome = (): boolean => !(isTooLarge = step.chunk.documents.count > left);
         for await (const batch of merge.upTo(step, mayCome)) {
           yield* counted(batch);
           if (left <= 0) return;
@@ -78,7 +77,7 @@ export function captureSource(settings: CaptureSettings): Source {
       try {
         for await (const batch of captureOnce(position, signal, left)) {
           position = batch.position ?? position;
-          left -= documentCount(batch.documents);
+          left -= batch.documents.count;
           yield batch;
         }
         return;

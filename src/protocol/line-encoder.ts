@@ -5,11 +5,11 @@ import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
 import { MongotapError, must } from "../errors.ts";
-import { detach } from "../lib/give-back.ts";
 import { partOf } from "../lib/part-name.ts";
 import type { Segment } from "../sink/sink.ts";
 import {
   type Batch,
+  type BsonDocuments,
   type EncodedDocuments,
   type EventBatch,
   incrementOf,
@@ -68,24 +68,24 @@ class LineEncoder implements Encoder {
   }
 
   encode(batch: Batch): Encoded {
-    if (batch.documents.encoded) return this.#passOn(batch.documents.encoded);
+    const { documents } = batch;
+    if (documents.kind === "encoded") return this.#passOn(documents);
     this.#writer.reset();
     this.#segments.reset();
-    this.#transcoder.load(batch.documents.bytes);
-    if (batch.kind === "rows") this.#encodeRows(batch);
+    this.#transcoder.load(documents.bytes);
+    if (batch.kind === "rows") this.#encodeRows(batch, documents);
     else this.#encodeEvents(batch);
-    if (batch.documents.ownsMemory === true) detach(batch.documents.bytes);
     const segments = this.#segments.close(this.#writer.length);
     return { bytes: this.#writer.view(), segments, lines: linesIn(segments) };
   }
 
-  #passOn({ bytes, segments, badDocuments, invalidUtf8 }: EncodedDocuments): Encoded {
+  #passOn({ lineBytes, segments, badDocuments, invalidUtf8 }: EncodedDocuments): Encoded {
     this.#badDocuments += badDocuments;
     this.#invalidUtf8 += invalidUtf8;
-    return { bytes, segments, lines: linesIn(segments) };
+    return { bytes: lineBytes, segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ documents: { bytes, offsets }, namespace, at, partition: part }: RowBatch): void {
+  #encodeRows({ namespace, at, partition: part }: RowBatch, { bytes, offsets }: BsonDocuments): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
     const output = part === undefined ? name : partOf(name, part);

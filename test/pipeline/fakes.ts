@@ -3,20 +3,21 @@ import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import {
+  type BsonDocuments,
   type Chunk,
   type ClusterTime,
-  type Documents,
+  clusterTime,
   type EventBatch,
   type EventStream,
+  incrementOf,
   type Position,
   type RangeProgress,
   type RowBatch,
-  type StreamPosition,
-  clusterTime,
-  incrementOf,
   sortKey,
   sortKeyTime,
+  type StreamPosition,
 } from "../../src/source/record.ts";
+import { ReplyDocuments, ReplyMemory } from "../../src/source/reply-memory.ts";
 
 /** The n-th moment. */
 export function time(n: number): ClusterTime {
@@ -24,8 +25,12 @@ export function time(n: number): ClusterTime {
 }
 
 /** So many documents of one byte each. */
-export function documentsOf(count: number): Documents {
-  return { bytes: new Uint8Array(count), offsets: Array.from({ length: count }, (_, i) => i) };
+export function documentsOf(count: number): BsonDocuments {
+  const memory = new ReplyMemory(new Uint8Array(count), true);
+  return new ReplyDocuments(
+    memory,
+    Array.from({ length: count }, (_, i) => i),
+  );
 }
 
 /** A position that is told apart by the time of its stream. */
@@ -58,7 +63,7 @@ export function rows(count: number, position: Position | undefined): RowBatch {
 export const lineEncoder: Encoder = {
   omissions: { deletes: 0, missingDocuments: 0, invalidUtf8: 0 } as Encoder["omissions"],
   encode({ documents }) {
-    const { length } = documents.offsets;
+    const length = documents.count;
     const segments = length === 0 ? [] : [{ namespace: "shop.c", begin: 0, end: length, lines: length }];
     return { bytes: new Uint8Array(length), segments, lines: length };
   },

@@ -1,10 +1,10 @@
-/** What is known of the fields of documents after they have been folded. */
+/** The structure of a collection, from its documents. */
 
 import { describe, expect, test } from "bun:test";
 import { Binary, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp, UUID } from "bson";
 import fc from "fast-check";
-import { Folder } from "../../src/discover/fold.ts";
-import { rowsOf } from "../../src/discover/rows.ts";
+import { StructureBuilder } from "../../src/discover/structure.ts";
+import { fieldRowsOf } from "../../src/discover/field-rows.ts";
 import { anyDocument, brokenDocument, field, int32, rawDocument, utf8 } from "../codec/raw-bson.ts";
 import { linesOf, structureOf } from "./catalogs.ts";
 
@@ -18,7 +18,7 @@ test("presence is the share of documents one step above, types are shares of the
   ]);
 });
 
-test("elements of arrays are told apart from the arrays, and fields of documents in arrays count for those documents", () => {
+test("elements of arrays have rows of their own, and the presence of their fields is a share of the elements", () => {
   const documents = [
     { tags: ["a", 1, null], lines: [{ sku: 1 }, { sku: 2, gift: true }] },
     { tags: [], lines: [[1], [2]] },
@@ -75,7 +75,7 @@ test("a name that a document holds twice is present once, with all its values", 
   expect(linesOf(structureOf([twice, { b: 1 }]))).toEqual(["a: 0.5 int 0.5, null 0.5", "b: 0.5 int"]);
 });
 
-test("names are names: __proto__, constructor, the empty one, dots, line ends", () => {
+test("any name is a name: __proto__, constructor, the empty one, dots, line breaks", () => {
   const documents = [JSON.parse('{"__proto__": 1, "constructor": 2, "": 3, "a.b": 4, "x\\ny": 5}') as object];
   expect(linesOf(structureOf(documents))).toEqual([
     "__proto__: 1 int",
@@ -86,8 +86,8 @@ test("names are names: __proto__, constructor, the empty one, dots, line ends", 
   ]);
 });
 
-test("documents are counted, however many values of a field each of them holds", () => {
-  const rows = rowsOf(structureOf([{ a: [{ n: 1 }, { n: 2 }, { n: "x" }] }, { a: [{ n: 3 }] }, {}]));
+test("a document is counted once, however many values of a field it has", () => {
+  const rows = fieldRowsOf(structureOf([{ a: [{ n: 1 }, { n: 2 }, { n: "x" }] }, { a: [{ n: 3 }] }, {}]));
   const found = rows.find(({ path }) => path === "a[].n");
   expect(found).toMatchObject({ values: 4, documents: 2, presence: 1 });
   expect(found?.types).toEqual([
@@ -104,13 +104,13 @@ describe("examples", () => {
     { name: "a fourth one" },
   ];
   const examplesOf = (choice: "none" | "masked" | "shown"): Record<string, readonly string[]> =>
-    Object.fromEntries(rowsOf(structureOf(documents, choice)).map(({ path, examples }) => [path, examples]));
+    Object.fromEntries(fieldRowsOf(structureOf(documents, choice)).map(({ path, examples }) => [path, examples]));
 
-  test("are not kept unless they are asked for: documents hold personal data", () => {
+  test("are not kept by default: documents hold personal data", () => {
     expect(Object.values(examplesOf("none")).flat()).toEqual([]);
   });
 
-  test("are the first three that differ, cut where they are long", () => {
+  test("are the first three distinct ones, cut if they are long", () => {
     expect(examplesOf("shown")).toEqual({
       name: ["Jane Doe-42", "Zoë", `${"c".repeat(48)}…`],
       at: ["1970-01-01T00:00:00.000Z"],
@@ -121,7 +121,7 @@ describe("examples", () => {
     });
   });
 
-  test("masked show the form of values and no letter or digit of them", () => {
+  test("masked show the form of values, without their letters and digits", () => {
     expect(examplesOf("masked")).toMatchObject({
       name: ["Xxxx Xxx-99", "Xxx", `${"x".repeat(48)}…`],
       at: ["9999-99-99X99:99:99.999X"],
@@ -130,10 +130,10 @@ describe("examples", () => {
     });
   });
 
-  test("masked hold nothing of the value that would tell it (any text)", () => {
+  test("masked have no letter or digit of the value (any text)", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
-        const [row] = rowsOf(structureOf([{ a: text }], "masked"));
+        const [row] = fieldRowsOf(structureOf([{ a: text }], "masked"));
         expect(row?.examples.join("")).not.toMatch(/[[\p{L}\p{N}]--[xX9]]/v);
       }),
     );
@@ -141,7 +141,7 @@ describe("examples", () => {
 });
 
 describe("whatever the documents hold", () => {
-  test("no valid document is taken for a corrupt one, and each is counted", () => {
+  test("every valid document is counted, and none as corrupt", () => {
     fc.assert(
       fc.property(fc.array(anyDocument, { maxLength: 5 }), (documents) => {
         const { documents: count, corrupt } = structureOf(documents, "shown");
@@ -150,7 +150,7 @@ describe("whatever the documents hold", () => {
     );
   });
 
-  test("corrupt bytes are counted, and end nothing", () => {
+  test("a corrupt document is counted and does not end the sample", () => {
     fc.assert(
       fc.property(brokenDocument, (bytes) => {
         const { documents, corrupt } = structureOf([bytes, rawDocument([field("a", 0x10, int32(1))])], "shown");
@@ -160,18 +160,18 @@ describe("whatever the documents hold", () => {
     );
   });
 
-  test("what is nested too deep is not looked into, and said to be cut", () => {
+  test("values nested too deep are not inspected, and their row is marked as truncated", () => {
     let deep: object = { end: 1 };
     for (let i = 0; i < 100; i += 1) deep = { d: deep };
-    const rows = rowsOf(structureOf([deep]));
+    const rows = fieldRowsOf(structureOf([deep]));
     expect(rows.length).toBe(32);
-    expect(rows.at(-1)).toMatchObject({ isCut: true, types: [{ type: "object" }] });
+    expect(rows.at(-1)).toMatchObject({ isTruncated: true, types: [{ type: "object" }] });
   });
 
   test("a document may begin anywhere in the bytes of a reply", () => {
     const document = rawDocument([field("a", 0x02, Uint8Array.of(2, 0, 0, 0, ...utf8("x"), 0))]);
-    const folder = new Folder();
-    folder.add(Uint8Array.from([9, 9, 9, ...document]), 3);
-    expect(linesOf(folder.finish())).toEqual(["a: 1 string"]);
+    const builder = new StructureBuilder();
+    builder.add(Uint8Array.from([9, 9, 9, ...document]), 3);
+    expect(linesOf(builder.finish())).toEqual(["a: 1 string"]);
   });
 });

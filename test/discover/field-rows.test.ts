@@ -1,10 +1,10 @@
-/** Paths as text: readable, and never two for one or one for two. */
+/** Paths as text are readable and unique. */
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { dynamicPath, elementsPath, fieldPath, parentOf, printable } from "../../src/discover/paths.ts";
+import { dynamicPath, elementsPath, fieldPath, parentOf, printable } from "../../src/discover/field-rows.ts";
 
-/** One step down, from any path to a path. */
+/** A step from a path to one below it. */
 const step = fc.oneof(
   { weight: 3, arbitrary: fc.string({ unit: "grapheme" }).map((name) => (parent: string) => fieldPath(parent, name)) },
   {
@@ -19,7 +19,7 @@ const step = fc.oneof(
 
 const steps = fc.array(step, { minLength: 1, maxLength: 5 });
 
-test("usual names are joined by dots; names that could be taken for something else are quoted", () => {
+test("usual names are joined by dots; ambiguous names are quoted", () => {
   expect(fieldPath("", "_id")).toBe("_id");
   expect(fieldPath("customer.address", "zip")).toBe("customer.address.zip");
   expect(fieldPath(elementsPath("lines"), "sku")).toBe("lines[].sku");
@@ -31,7 +31,7 @@ test("usual names are joined by dots; names that could be taken for something el
   expect(fieldPath("a", "grüße")).toBe("a.grüße");
 });
 
-test("the parent of a path is the path it was made from (any names)", () => {
+test("parentOf() returns the path that a path was made from (any names)", () => {
   fc.assert(
     fc.property(steps, (down) => {
       let path = "";
@@ -44,7 +44,7 @@ test("the parent of a path is the path it was made from (any names)", () => {
   );
 });
 
-test("two names never make one path", () => {
+test("distinct names have distinct paths", () => {
   const anyName = fc.string({ unit: fc.constantFrom(".", "[", "]", '"', "*", "\\", "a", "\n", " ", "u", "0") });
   fc.assert(
     fc.property(anyName, anyName, (a, b) => {
@@ -54,7 +54,7 @@ test("two names never make one path", () => {
   );
 });
 
-test("nothing that a terminal would obey gets through", () => {
+test("control and format characters are escaped", () => {
   expect(printable("a\u001b[31mb\r\n\u2028\u200e")).toBe("a\\u001b[31mb\\u000d\\u000a\\u2028\\u200e");
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (name) => {

@@ -1,40 +1,43 @@
-/** One collection of the catalog: what the server says of it, and what the sample tells. */
+/** The catalog: what discover knows of each collection, from the server and from a sample of its documents. */
 
 import { countOf } from "../observe/stats.ts";
 import type { CollectionInfo, Measured } from "../source/catalog.ts";
 import type { Sample } from "../source/sample.ts";
-import type { Structure } from "./fold.ts";
+import type { Structure } from "./structure.ts";
 
-/** What was read of a collection in order to know its fields. */
+/** How a sample was read, and the fields of its documents. */
 export interface SampledStructure extends Sample {
   readonly structure: Structure;
 }
 
 export interface CatalogEntry extends Measured {
   readonly info: CollectionInfo;
-  /** As JSON; see source/options-json.ts. */
+  /** The options of the collection as JSON; see source/options-json.ts. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Why there is no change stream of it; null where there is one. */
+  /** Why the collection has no change stream; null if it has one. */
   readonly noStream: string | null;
-  /** Undefined where no documents were asked for, and where they could not be read. */
+  /** Undefined if no documents were requested, or none could be read. */
   readonly sampled: SampledStructure | undefined;
-  /** Why no document could be read; null where that went well. */
+  /** Why the documents could not be read; null otherwise. */
   readonly failure: string | null;
 }
 
-/** What all output of discover is made from. */
+/** The input of every `--as` format. */
 export interface Catalog {
   /** The version of mongotap. */
   readonly version: string;
-  /** What was asked for; empty: everything. */
+  /** The requested namespaces; empty: all. */
   readonly namespaces: readonly string[];
   readonly exclude: readonly string[];
-  /** When it was made, as an ISO date. */
+  /** The time at which it was made, as an ISO date. */
   readonly at: string;
   readonly entries: readonly CatalogEntry[];
 }
 
-/** Why the changes of a collection cannot be streamed. */
+/**
+ * Why a collection has no change stream; null if it has one.
+ * https://www.mongodb.com/docs/manual/changeStreams/#availability
+ */
 export function streamObstacle(
   { type }: Pick<CollectionInfo, "type">,
   topology: "replicaSet" | "sharded" | "standalone",
@@ -45,13 +48,13 @@ export function streamObstacle(
   return null;
 }
 
-/** Of the namespaces asked for, whether exactly one collection was named. */
+/** Whether the requested namespaces are exactly one collection: neither a database nor a pattern. */
 export function namesOneCollection({ namespaces }: Catalog): boolean {
   const [only, ...more] = namespaces;
   return only !== undefined && more.length === 0 && only.includes(".") && !only.endsWith(".*");
 }
 
-/** What was read, in words: `1,000 of 12,345 documents, at random`. */
+/** The sample in words: `1,000 of 12,345 documents, at random`. */
 export function sampleText({ documents: count, sampled, failure }: CatalogEntry): string {
   if (failure !== null) return `not read: ${failure}`;
   if (sampled === undefined) return "not read";

@@ -1,4 +1,4 @@
-/** What a check is, and how the list of them is run. */
+/** A check of `mongotap check`, and what it returns. */
 
 import type { Kind } from "../errors.ts";
 
@@ -6,18 +6,18 @@ export type Verdict = "ok" | "warn" | "fail";
 
 export interface Finding {
   readonly verdict: Verdict;
-  /** One line: what was found. */
+  /** One line. */
   readonly detail: string;
-  /** What to do about it; may have several lines, ready to paste. */
+  /** What to do about it: one or more lines, ready to paste. */
   readonly remedy?: string;
-  /** What a run would end with because of this. */
+  /** The kind of error with which a run would fail for this reason. */
   readonly kind?: Kind;
 }
 
 export interface Check {
   /** One or two words. */
   readonly name: string;
-  /** Never throws for what it checks: that is a finding. */
+  /** Resolves to a finding, also for a failure of what it checks; rejects with other errors. */
   readonly run: () => Promise<Finding>;
 }
 

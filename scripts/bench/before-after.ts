@@ -67,7 +67,7 @@ function print(subject: string, [before, after]: Times, unit: string): void {
 
 /** Microseconds for a kilobyte of BSON in the codec's own benchmark, of one shape. */
 async function codecTime(checkout: string, shape: string): Promise<number> {
-  const script = ["scripts/bench/codec.ts", "scripts/bench/codec.ts"].find((path) => existsSync(join(checkout, path)));
+  const script = ["scripts/bench/codec.ts", "scripts/bench-codec.ts"].find((path) => existsSync(join(checkout, path)));
   if (script === undefined) throw new Error(`${checkout} has no benchmark of the codec`);
   const command = [process.execPath, join(checkout, script), "--shape", shape, "--rounds", "15"];
   const child = Bun.spawnSync(command, { cwd: checkout, stdout: "pipe", stderr: "inherit" });

@@ -12,6 +12,7 @@ import { Stop } from "../lib/process.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
+import { take } from "../pipeline/take.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
 import type { Encoder } from "../protocol/protocol.ts";
@@ -144,7 +145,7 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   try {
     const result = await pump({
-      source,
+      source: take(source, settings.limit ?? Infinity),
       from: keeping?.position,
       encoder,
       sink,
@@ -154,7 +155,6 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
           await keeping.save(position, marks);
           await sink.onStateSaved();
         }),
-      limit: settings.limit ?? Infinity,
       retryForMs: settings.retryFor,
       signal,
       onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),

@@ -151,7 +151,10 @@ export class ScriptedStream implements EventStream {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** A collection of so many documents, read in chunks of two; the n-th chunk is true at the n-th of `moments`. */
+/**
+ * A collection of `count` documents, read in chunks of two, however many are wanted; the n-th chunk is true at the n-th of
+ * `moments`.
+ */
 export function collectionOf(
   name: string,
   count: number,
@@ -163,13 +166,15 @@ export function collectionOf(
     uuid,
     resumable: true,
     currentUuid: async () => uuid,
-    async *read(progress: RangeProgress, signal, limit): AsyncGenerator<Chunk> {
-      let left = limit;
-      for (let done = progress.documents, chunk = Math.ceil(done / 2); left > 0; chunk += 1) {
+    head({ documents, progress, ...rest }, size) {
+      const done = progress.documents - documents.count + size;
+      return { ...rest, documents: documentsOf(size), progress: { documents: done, last: String(done), done: false } };
+    },
+    async *read(progress: RangeProgress, signal): AsyncGenerator<Chunk> {
+      for (let done = progress.documents, chunk = Math.ceil(done / 2); ; chunk += 1) {
         signal.throwIfAborted();
-        const size = Math.min(2, left, count - done);
+        const size = Math.min(2, count - done);
         done += size;
-        left -= size;
         const next = { documents: done, last: String(done), done: size === 0 };
         yield {
           documents: documentsOf(size),

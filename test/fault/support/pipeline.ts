@@ -25,7 +25,7 @@ export interface Capture extends AsyncDisposable {
   readonly position: Position | undefined;
 }
 
-/** The collection as the server behind `client` tells it. */
+/** The collection as the server of `client` returns it. */
 export async function readableFrom(
   client: MongoClient,
   { dbName, collectionName }: Collection<never>,
@@ -82,7 +82,7 @@ export function captureOf(
       onWritten: () => undefined,
       onRetry: (error) => void retries.push(error),
     });
-    done.catch(() => undefined); // told by `done`
+    done.catch(() => undefined); // awaited through `done`
   };
   return {
     start,

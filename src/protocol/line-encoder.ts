@@ -9,7 +9,7 @@ import { detach } from "../lib/give-back.ts";
 import { partOf } from "../lib/part-name.ts";
 import type { Segment } from "../sink/sink.ts";
 import { type Batch, type EncodedDocuments, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
-import { type BadDocumentPolicy, badDocumentError, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
+import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
 import type { Encoded, Encoder, Omissions } from "./protocol.ts";
@@ -135,7 +135,7 @@ class LineEncoder implements Encoder {
     this.#writer.length = begin;
     if (!(error instanceof MongotapError) || error.kind !== "data") throw error;
     const bad = { ...from, error };
-    if (this.#policy === "fail") throw badDocumentError(bad, this.#transcoder);
+    if (this.#policy === "fail") throw describeBad(bad, this.#transcoder);
     this.#badDocuments += 1;
     if (this.#policy === "skip") return;
     writeQuarantined(this.#writer, bad);

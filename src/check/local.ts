@@ -27,9 +27,7 @@ async function checkState(path: string): Promise<Finding> {
     const folder = await checkFolder(path);
     if (folder.verdict !== "ok") return folder;
     return ok(
-      saved
-        ? `${path}: saved ${saved.seq} times by ${saved.pipeline["command"] ?? "a run"}`
-        : `${path}: none yet, can be made`,
+      saved ? `${path}: saved ${saved.seq} times by ${saved.fingerprint.command}` : `${path}: none yet, can be made`,
     );
   } catch (error) {
     if (error instanceof MongotapError) return fail(error.kind, error.message, error.hint);

@@ -3,7 +3,8 @@
 import type { MongoClient } from "mongodb";
 
 import { toMongotapError, serverCodeOf } from "../connect/server-errors.ts";
-import { type Binding, bindingText, streamTarget } from "../source/bindings.ts";
+import { bindingText, streamTarget } from "../source/bindings.ts";
+import type { Binding } from "../source/record.ts";
 import { type Check, fail, type Finding, ok, warn } from "./finding.ts";
 
 const UNAUTHORIZED = 13;

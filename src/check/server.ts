@@ -6,7 +6,7 @@ import { isAtLeast, type ServerInfo } from "../connect/client.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { sizeOf } from "../observe/stats.ts";
-import type { Binding } from "../source/bindings.ts";
+import type { Binding } from "../source/record.ts";
 import { type CollectionInfo, measure, resolveBindings } from "../source/catalog.ts";
 import { readOplogWindow, secondsBetween } from "../source/server-time.ts";
 import { nameOf } from "../source/record.ts";

@@ -6,10 +6,10 @@ import { type CatalogEntry, type SampledStructure, streamObstacle } from "../dis
 import type { KnownCatalog } from "../discover/as-json.ts";
 import { StructureBuilder } from "../discover/structure.ts";
 import { MongotapError } from "../errors.ts";
-import { type Binding, bindingText, isBound, parseBinding } from "../source/bindings.ts";
+import { bindingText, isBound, parseBinding } from "../source/bindings.ts";
 import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
 import { optionsJson } from "../source/options-json.ts";
-import { type Namespace, nameOf } from "../source/record.ts";
+import { type Binding, type Namespace, nameOf } from "../source/record.ts";
 import { readSample, type SampleLimits } from "../source/sample.ts";
 import { selectBindings } from "../run/selection.ts";
 import type { Invocation } from "../run/invocation.ts";

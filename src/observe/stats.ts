@@ -1,6 +1,6 @@
 /** Counts of a run; and counts, sizes and tables as text for people. */
 
-import { type Batch, documentCount } from "../source/record.ts";
+import type { Batch } from "../source/record.ts";
 
 /** Counts of a run, up to now. `bytes` are bytes of output; `startedAt` in ms. */
 export interface Stats {
@@ -18,8 +18,8 @@ export function newStats(now: number): Stats {
 
 /** Adds a batch that became `lines` lines of `bytes` bytes. */
 export function countBatch(stats: Stats, batch: Batch, lines: number, bytes: number): void {
-  if (batch.kind === "rows") stats.documents += documentCount(batch.documents);
-  else stats.events += documentCount(batch.documents);
+  if (batch.kind === "rows") stats.documents += batch.documents.count;
+  else stats.events += batch.documents.count;
   stats.lines += lines;
   stats.bytes += bytes;
 }

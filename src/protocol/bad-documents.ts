@@ -23,7 +23,7 @@ export interface BadDocument {
 }
 
 /** The error for a bad document: namespace, _id if it can be read, and reason. */
-export function describeBad(bad: BadDocument, transcoder: Transcoder): MongotapError {
+export function badDocumentError(bad: BadDocument, transcoder: Transcoder): MongotapError {
   const { namespace, error } = bad;
   const id = idOf(bad, transcoder);
   const which = bad.kind === "event" ? "a change of a document" : "a document";

@@ -17,6 +17,7 @@ import {
   SourceFragments,
   sourceText,
 } from "./envelope.ts";
+import { type SortKey, sortKeyIncrement } from "../source/record.ts";
 
 const UPDATED_FIELDS_NAME = new TextEncoder().encode("updatedFields");
 const ID_NAME = new TextEncoder().encode("_id");
@@ -54,7 +55,7 @@ class DebeziumEnvelope implements Envelope {
     };
   }
 
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: string): boolean {
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean {
     const op = operationOf(event);
     if (op === undefined) return false;
     const { documentKey, fullDocument, fullDocumentBeforeChange, updateDescription } = event.slots;
@@ -70,7 +71,7 @@ class DebeziumEnvelope implements Envelope {
     const ms = event.wallTimeMs;
     writer.writeAscii(`,"source":{${this.#connector},"ts_ms":${ms},"snapshot":"false",`);
     this.#sources.of(event.namespace).write(writer);
-    const increment = Number.parseInt(order.slice(8, 16), 16);
+    const increment = sortKeyIncrement(order);
     writer.writeAscii(`,"ord":${increment},"order":"${order}"},"op":"${op}","ts_ms":${ms}}`);
     return true;
   }

@@ -4,13 +4,13 @@ import { ElementWalker } from "../codec/bson.ts";
 import type { ChangeEvent, Slot } from "../codec/change-event.ts";
 import type { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
-import type { Namespace } from "../source/record.ts";
+import type { Namespace, SortKey } from "../source/record.ts";
 
 /** What all copied documents of one batch have in common. */
 export interface RowContext {
   readonly namespace: Namespace;
   /** The sort key: it sorts after every event of the cluster time at which the documents are true. */
-  readonly order: string;
+  readonly order: SortKey;
   /** The cluster time at which the documents are true: seconds since 1970, and the increment within that second. */
   readonly seconds: number;
   readonly increment: number;
@@ -27,7 +27,7 @@ export interface Envelope {
    * Appends the line of an event, without its newline. Returns false, with nothing written, if the envelope has no line
    * for it. `order` is the sort key. Throws MongotapError("data") if the event cannot be carried.
    */
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: string): boolean;
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean;
 }
 
 /** Counts of what an envelope omitted; reported at the end of a run. */

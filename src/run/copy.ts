@@ -15,20 +15,14 @@ import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
 import type { Encoder } from "../protocol/protocol.ts";
-import { type Binding, bindingText } from "../source/bindings.ts";
+import { bindingText, includesBinding } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
-import type { Source } from "../source/record.ts";
-import type { Checkpoint } from "../state/checkpoint.ts";
+import type { Binding, Source } from "../source/record.ts";
+import type { Checkpoint, Fingerprint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
 import { selectBindings } from "./selection.ts";
 import type { Invocation } from "./invocation.ts";
-import {
-  type Fingerprint,
-  openCheckpointStore,
-  type CheckpointStore,
-  loadMatching,
-  withoutUnbound,
-} from "./checkpoint-store.ts";
+import { openCheckpointStore, type CheckpointStore, loadMatching, withoutUnbound } from "./checkpoint-store.ts";
 import { lockOutputs } from "./locks.ts";
 import { throttleOf } from "./reader-pool.ts";
 import { type ReaderPool, createReaderPool } from "./reader-pool.ts";
@@ -100,8 +94,8 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   await using connection = await openConnection(plan.invocation, uri);
   const keeping =
     statePath === undefined ? undefined : openCheckpointStore(statePath, fingerprint, saved, connection.server);
-  const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
-  const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
+  const known = found?.fingerprint.namespaces ?? [];
+  const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || includesBinding(known, binding);
   const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
   const collections = await settledWithin(resolved, context.signal, 0);
   const throttle = throttleOf(connection, plan.invocation);
@@ -250,7 +244,7 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
   const { command, settings } = plan.invocation;
   return {
     command,
-    namespaces: JSON.stringify(bindings.map(bindingText).toSorted()),
+    namespaces: bindings.toSorted((a, b) => (bindingText(a) < bindingText(b) ? -1 : 1)),
     format: settings.format,
     arrays: settings.arrays ?? "as they are",
     documents: settings.documents,
@@ -258,8 +252,8 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
     before: settings.before,
     envelope,
     out: targetText(target),
-    ...(settings.split ? { split: "yes" } : {}),
-    ...(settings.shard ? { shard: `${settings.shard.index}/${settings.shard.of}` } : {}),
+    split: settings.split,
+    ...(settings.shard ? { shard: settings.shard } : {}),
   };
 }
 

@@ -121,7 +121,7 @@ test("B9 a collection that is no longer bound does not hide the event to resume 
   const saved = await trial.saved();
   await trial.expect(0, CAUGHT_UP);
   expect((await trial.lines()).map(({ _id }) => _id)).toEqual([1, 3]);
-  // What the server says to those who forget the filter that the token was made with.
+  // The error of the server for a token without the filter that it was made with.
   await using other = await trialOf(database.uri, args(["kept"]));
   await other.expect(0, CAUGHT_UP);
   await other.forge((mine) => {

@@ -169,14 +169,14 @@ describe("pump() goes on after a failure of the source", () => {
   });
 });
 
-test("pump() leaves sink and state alone after a failure of the sink: nobody knows what it holds", async () => {
+test("pump() leaves sink and state alone after a failure of the sink: its content is unknown", async () => {
   sink.failAtWrite = 3;
   const thrown = await run([[events([1]), events([2]), events([3]), events([4])]]).catch((error: unknown) => error);
   expect(thrown).toMatchObject({ message: "the disk is full" });
   expect(log.slice(log.lastIndexOf("write 1"))).toEqual(["write 1"]);
 });
 
-describe("pump() tells that the output failed in the background", () => {
+describe("pump() reports that the output failed in the background", () => {
   beforeEach(() => (sink.failsInBackground = true));
 
   test("instead of what the source failed with, and does not try that again", async () => {
@@ -214,7 +214,7 @@ test("pump() leaves the state as it was when saving fails, and ends", async () =
 });
 
 describe("pump() does not wait for a source that waits itself", () => {
-  /** Yields this, then waits until nobody wants more. */
+  /** A source that yields `batch`, then waits until the signal aborts. */
   const patient = (batch: Batch) =>
     async function* (_from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
       yield batch;
@@ -233,7 +233,7 @@ describe("pump() does not wait for a source that waits itself", () => {
   });
 });
 
-describe("pump() that is told to stop", () => {
+describe("pump() on a signal", () => {
   test("finishes the batch at hand, commits, and says so", async () => {
     const stop = new AbortController();
     const reason = new Stop({ kind: "signal", name: "SIGTERM", number: 15 });
@@ -256,7 +256,7 @@ describe("pump() that is told to stop", () => {
     expect(performance.now() - began).toBeLessThan(10_000);
   });
 
-  test("amid a write that nobody takes, gives it up: what is committed stays, and nothing more is written", async () => {
+  test("during a write without a reader, abandons it: what is committed stays, and nothing more is written", async () => {
     const stop = new AbortController();
     const reason = new Stop({ kind: "signal", name: "SIGTERM", number: 15 });
     const stuck = new LoggingSink(log);

@@ -42,7 +42,7 @@ describe("backfillSource()", () => {
     }
   });
 
-  test("ends behind so many documents, and the next run goes on there", async () => {
+  test("ends after that number of documents, and the next run resumes there", async () => {
     const collections = [collectionOf("a", 5), collectionOf("b", 5)];
     const first = await read(backfillSource(collections), undefined, 7);
     expect(countOf(first)).toBe(7);
@@ -57,7 +57,7 @@ describe("backfillSource()", () => {
     });
   });
 
-  test("refuses a collection that was made anew while it was read, before its end is told", async () => {
+  test("rejects a collection that was recreated while it was read, before it is complete", async () => {
     const changing: RangeReadable = { ...collectionOf("a", 5), currentUuid: async () => "another" };
     let count = 0;
     const reading = (async () => {
@@ -77,7 +77,7 @@ describe("backfillSource()", () => {
 describe("tailSource()", () => {
   const opened = (stream: EventStream) => async (): Promise<EventStream> => stream;
 
-  test("tells its position first, before any event", async () => {
+  test("yields its position first, before any event", async () => {
     const [first] = await read(
       tailSource({ open: opened(new ScriptedStream(3, [])), untilCaughtUp: true, awaitMs: 1 }),
     );
@@ -85,7 +85,7 @@ describe("tailSource()", () => {
     expect(first?.position?.stream?.token).toBe("3");
   });
 
-  test("ends when it has passed what the server had at the beginning, and tells nothing behind that", async () => {
+  test("ends when it has passed the time of the server at its start, and yields nothing after it", async () => {
     const stream = new ScriptedStream(1, [events([2]), events([3], 5), events([6])]);
     Object.assign(stream, { serverTime: "0000000000000005", startsAfter: "0000000000000005" });
     const batches = await read(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1 }));
@@ -165,7 +165,7 @@ describe("captureSource()", () => {
   });
 
   test.each([1, 2, 3, 5, 7, 8])(
-    "tells exactly %p documents and events where that is the limit, whatever they come from",
+    "yields exactly %p documents and events if that is the limit, from whatever source",
     async (limit) => {
       const stream = new ScriptedStream(1, [events([2, 3]), events([4], 9)]);
       const collections = [collectionOf("a", 3, [3]), collectionOf("b", 4, [3])];
@@ -197,7 +197,7 @@ describe("captureSource()", () => {
       return { throttle, collection: { ...collection, read }, letThrough: open.resolve };
     }
 
-    test("tells events and its position meanwhile, and the chunk in its turn", async () => {
+    test("yields events and its position meanwhile, and the chunk in its turn", async () => {
       const { throttle, collection, letThrough } = held();
       const stream = new ScriptedStream(1, [events([2]), events([], 3), events([4])]);
       const kinds: string[] = [];
@@ -213,7 +213,7 @@ describe("captureSource()", () => {
       expect(kinds).toEqual(["events", "events", "rows"]);
     });
 
-    test("does not wait for them when there have been as many events as it may tell", async () => {
+    test("does not wait for them when the events have reached the limit", async () => {
       const { throttle, collection } = held();
       const stream = new ScriptedStream(1, [events([2, 3, 4])]);
       const batches = await read(captureSource(settings([stream], [collection], { throttle })), undefined, 2);
@@ -258,7 +258,7 @@ describe("captureSource()", () => {
       expect(phasesOf(endOf(next))).toEqual({ "shop.a": "live" });
     });
 
-    test("copies again at once where it is told to", async () => {
+    test("copies again at once, if so configured", async () => {
       const streams = [lost(), new ScriptedStream(1, [])];
       const { batches, thrown } = await run(
         captureSource(settings(streams, [collectionOf("a", 4, [1])], { onHistoryLost: "now" })),
@@ -267,7 +267,7 @@ describe("captureSource()", () => {
       expect(countOf(batches)).toBe(4);
     });
 
-    test("stays failed where it is told to: the saved position stays what it is", async () => {
+    test("fails, if so configured: the saved position stays", async () => {
       const { batches, thrown } = await run(
         captureSource(settings([lost()], [collectionOf("a", 4, [1])], { onHistoryLost: "fail" })),
       );

@@ -27,7 +27,7 @@ export interface Capture extends AsyncDisposable {
   readonly position: Position | undefined;
 }
 
-/** The collection as the server behind `client` tells it. */
+/** The collection as the server of `client` returns it. */
 export async function readableFrom(
   client: MongoClient,
   { dbName, collectionName }: Collection<never>,
@@ -83,7 +83,7 @@ export function captureOf(
       onWritten: () => undefined,
       onRetry: (error) => void retries.push(error),
     });
-    done.catch(() => undefined); // told by `done`
+    done.catch(() => undefined); // awaited through `done`
   };
   return {
     start,

@@ -4,7 +4,7 @@ import { type OpenRun, runCopy } from "../run/copy.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { MongotapError } from "../errors.ts";
-import { partOf } from "../lib/part-name.ts";
+import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Invocation } from "../run/invocation.ts";
@@ -42,13 +42,13 @@ async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Range
   return new Map([...kept, ...cut]);
 }
 
-/** Whose files are made at once, so that they are there even if no line comes. */
-function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
+/** Returns the outputs of a collection; their files are made at once, so that they are there even if no line comes. */
+function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): OutputKey[] {
   const name = nameOf(namespace);
-  const cut = ranges.get(name);
-  return cut === undefined
-    ? [name]
-    : cut.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
+  const own = ranges.get(name);
+  return own === undefined
+    ? [outputKeyOf(name)]
+    : own.flatMap(({ partition }) => (partition === undefined ? [] : [outputKeyOf(name, partition)]));
 }
 
 /** --split and --shard are about files and processes of one backfill. */
@@ -64,7 +64,7 @@ function checkParts({ settings }: Invocation): void {
 
 /** Every collection has been read, and every file has its final name. */
 function isDone({ saved, collections }: OpenRun): boolean {
-  if (!saved?.outputs.every((mark) => mark.sealed)) return false;
+  if (!saved?.outputs.every((mark) => mark.finalized)) return false;
   return collections.every((info) => {
     const progress = saved.position.collections[nameOf(info.namespace)];
     return progress !== undefined && isComplete(progress);

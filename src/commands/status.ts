@@ -76,7 +76,7 @@ function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: Cluste
       rangesDone: ranges.filter((range) => range.done).length,
       ranges: ranges.length,
     })),
-    outputs: saved.outputs.map(({ path, bytes, lines, sealed }) => ({ path, bytes, lines, sealed })),
+    outputs: saved.outputs.map(({ path, bytes, lines, finalized }) => ({ path, bytes, lines, sealed: finalized })),
   };
 }
 

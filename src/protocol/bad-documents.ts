@@ -1,6 +1,6 @@
 /**
- * What happens to a document that cannot be carried: the run ends with it (`fail`), it is left out and counted
- * (`skip`), or it is written to a file of its own (`quarantine`) as one line that holds its bytes.
+ * Documents that cannot be carried: the run ends with an error (`fail`), or the document is left out and counted (`skip`), or
+ * it is written to the quarantine file as a line that holds its bytes (`quarantine`).
  */
 
 import { ElementWalker, readInt32 } from "../codec/bson.ts";
@@ -9,9 +9,6 @@ import type { Transcoder } from "../codec/transcoder.ts";
 import { MongotapError } from "../errors.ts";
 
 export type BadDocumentPolicy = "fail" | "skip" | "quarantine";
-
-/** The namespace of segments that belong into the quarantine file; no collection can be called so. */
-export const QUARANTINE = "\0quarantine";
 
 export interface BadDocument {
   /** `db.collection` */
@@ -22,7 +19,7 @@ export interface BadDocument {
   readonly error: MongotapError;
 }
 
-/** Says which document it is, as far as that can be told, as well as what is wrong with it. */
+/** Returns an error that names the document, by its `_id` where that can be read, and what is wrong with it. */
 export function describeBad(bad: BadDocument, transcoder: Transcoder): MongotapError {
   const { namespace, error } = bad;
   const id = idOf(bad, transcoder);
@@ -37,10 +34,11 @@ export function describeBad(bad: BadDocument, transcoder: Transcoder): MongotapE
   );
 }
 
-const SHOWN = 200;
+/** The most characters of an `_id` in a message. */
+const MOST_ID_LENGTH = 200;
 const NAMES = ["_id", "documentKey"].map((name) => new TextEncoder().encode(name));
 
-/** The JSON of the `_id`, of an event that of its document; undefined where the bytes are too broken to tell. */
+/** Returns the JSON of the document's `_id`; undefined where the bytes are too broken. */
 function idOf({ bytes, at, kind }: BadDocument, transcoder: Transcoder): string | undefined {
   const walker = new ElementWalker();
   const writer = new JsonWriter(1024);
@@ -51,15 +49,15 @@ function idOf({ bytes, at, kind }: BadDocument, transcoder: Transcoder): string 
       if (wanted === undefined || !walker.nameIs(wanted)) continue;
       transcoder.writeValue(writer, bytes, walker.type, walker.valueBegin, walker.valueEnd);
       const text = new TextDecoder().decode(writer.view());
-      return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+      return text.length > MOST_ID_LENGTH ? `${text.slice(0, MOST_ID_LENGTH)}…` : text;
     }
   } catch {
-    return undefined; // what is wrong with the document is already being told
+    return undefined; // the error of the document itself is reported
   }
   return undefined;
 }
 
-/** Appends one JSON line: what is wrong, and the document's bytes as base64. */
+/** Appends a JSON line: what is wrong, and the document's bytes as base64. */
 export function writeQuarantined(writer: JsonWriter, { namespace, bytes, at, kind, error }: BadDocument): void {
   const end = Math.min(bytes.length, at + Math.max(5, readInt32(bytes, at)));
   const base64 = Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString("base64");

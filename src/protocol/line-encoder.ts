@@ -1,4 +1,4 @@
-/** Batches to NDJSON: an envelope around each document, one buffer for all, and which lines belong to which collection. */
+/** Batches to NDJSON: an envelope around each document, one buffer for all, and the output key of each line. */
 
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
@@ -6,10 +6,10 @@ import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
 import { MongotapError } from "../errors.ts";
 import { detach } from "../lib/give-back.ts";
-import { partOf } from "../lib/part-name.ts";
+import { CollectionKeys, EVERYTHING, type OutputKey, outputKeyOf, QUARANTINE } from "../lib/output-key.ts";
 import type { Segment } from "../sink/sink.ts";
 import { type Batch, type EncodedDocuments, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
-import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
+import { type BadDocumentPolicy, describeBad, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
 import type { Encoded, Encoder, Omissions } from "./protocol.ts";
@@ -39,6 +39,7 @@ class LineEncoder implements Encoder {
   readonly #writer = new JsonWriter();
   readonly #event = new ChangeEvent();
   readonly #segments = new SegmentList();
+  readonly #keys = new CollectionKeys();
   readonly #unknownEvents = new Map<string, number>();
   #badDocuments = 0;
   /** In what workers have encoded. */
@@ -78,10 +79,10 @@ class LineEncoder implements Encoder {
     return { bytes, segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ documents: { bytes, offsets }, namespace, at, partition: part }: RowBatch): void {
+  #encodeRows({ documents: { bytes, offsets }, namespace, at, partition }: RowBatch): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
-    const output = part === undefined ? name : partOf(name, part);
+    const key = outputKeyOf(name, partition);
     const writeRow = this.#envelope.rows({
       namespace,
       order: at + BEHIND_ALL_EVENTS,
@@ -93,7 +94,7 @@ class LineEncoder implements Encoder {
       try {
         writeRow(writer, bytes, offset);
         writer.writeByte(NEWLINE);
-        this.#segments.add(output, begin);
+        this.#segments.add(key, begin);
       } catch (error) {
         this.#refuse(error, { namespace: name, bytes, at: offset, kind: "document" }, begin);
       }
@@ -112,7 +113,7 @@ class LineEncoder implements Encoder {
           continue;
         }
         writer.writeByte(NEWLINE);
-        this.#segments.add(event.namespace, begin);
+        this.#segments.add(this.#keys.of(event.namespace), begin);
       } catch (error) {
         this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
       }
@@ -147,10 +148,10 @@ function linesIn(segments: readonly Segment[]): number {
   return segments.reduce((sum, { lines }) => sum + lines, 0);
 }
 
-/** Runs of lines of one collection each. */
+/** Collects the lines of a batch as segments. Neighbouring lines with the same key object share one. */
 class SegmentList {
   #done: Segment[] = [];
-  #namespace = "";
+  #key = EVERYTHING;
   #begin = 0;
   #lines = 0;
 
@@ -159,11 +160,11 @@ class SegmentList {
     this.#lines = 0;
   }
 
-  /** One more line, of `namespace`, that begins at `begin`. */
-  add(namespace: string, begin: number): void {
-    if (this.#lines > 0 && namespace !== this.#namespace) this.#end(begin);
+  /** Adds the line that begins at `begin`, where the line before it ends. Called for each line: compares by reference. */
+  add(key: OutputKey, begin: number): void {
+    if (this.#lines > 0 && key !== this.#key) this.#end(begin);
     if (this.#lines === 0) {
-      this.#namespace = namespace;
+      this.#key = key;
       this.#begin = begin;
     }
     this.#lines += 1;
@@ -175,7 +176,7 @@ class SegmentList {
   }
 
   #end(end: number): void {
-    this.#done.push({ namespace: this.#namespace, begin: this.#begin, end, lines: this.#lines });
+    this.#done.push({ key: this.#key, begin: this.#begin, end, lines: this.#lines });
     this.#lines = 0;
   }
 }

@@ -3,6 +3,8 @@
  * A position is made by a source, kept by the state and handed back to the source; nobody else looks inside.
  */
 
+import type { OutputKey } from "../lib/output-key.ts";
+
 export interface Namespace {
   readonly db: string;
   readonly collection: string;
@@ -38,7 +40,7 @@ export interface EncodedDocuments {
   readonly bsonBytes: number;
   readonly bytes: Uint8Array;
   readonly segments: readonly {
-    readonly namespace: string;
+    readonly key: OutputKey;
     readonly begin: number;
     readonly end: number;
     readonly lines: number;

@@ -70,6 +70,13 @@ const positionSchema = v.strictObject({
   ),
 });
 
+const outputKeySchema = v.variant("kind", [
+  v.strictObject({ kind: v.literal("collection"), namespace: v.string() }),
+  v.strictObject({ kind: v.literal("partition"), namespace: v.string(), partition: count }),
+  v.strictObject({ kind: v.literal("quarantine") }),
+  v.strictObject({ kind: v.literal("everything") }),
+]);
+
 const checkpointSchema = v.strictObject({
   formatVersion: v.literal(FORMAT_VERSION),
   seq: count,
@@ -79,13 +86,13 @@ const checkpointSchema = v.strictObject({
   outputs: v.array(
     v.strictObject({
       path: v.string(),
-      namespace: v.exactOptional(v.string()),
+      key: outputKeySchema,
       partial: v.exactOptional(v.picklist(["new", "replacing"])),
       bytes: count,
       lines: count,
       tailCrc: count,
       inode: v.number(),
-      sealed: v.boolean(),
+      finalized: v.boolean(),
     }),
   ),
 }) satisfies v.GenericSchema<Checkpoint>;

@@ -8,6 +8,7 @@ import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
+import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
@@ -43,8 +44,8 @@ export interface OpenRun extends Connection {
 
 export interface RunSource {
   readonly source: Source;
-  /** In a folder, whose files are made at once: names of collections, or of parts of them. */
-  readonly outputs: readonly string[];
+  /** Their files are made at once, in a directory. */
+  readonly outputs: readonly OutputKey[];
 }
 
 export interface CopyPlan {
@@ -116,10 +117,10 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   await using sink = await openOutput({
     target,
     marks: keeping?.marks ?? [],
-    seals: plan.seals,
+    finalizes: plan.seals,
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
-    namespaces: reading.outputs,
+    outputs: reading.outputs,
     isComplete: plan.seals && settings.shard === undefined,
     targets: plan.invocation.targets,
     maxMemory: settings.maxMemory,

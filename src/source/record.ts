@@ -3,6 +3,8 @@
  * sink and to the pump: the source returns it, the state saves it, and the next run gives it to the source.
  */
 
+import type { OutputKey } from "../lib/output-key.ts";
+
 export interface Namespace {
   readonly db: string;
   readonly collection: string;
@@ -128,7 +130,7 @@ export interface EncodedLines {
   /** Whole NDJSON lines. */
   readonly lineBytes: Uint8Array;
   readonly segments: readonly {
-    readonly namespace: string;
+    readonly key: OutputKey;
     readonly begin: number;
     readonly end: number;
     readonly lines: number;

@@ -1,6 +1,7 @@
 /** Small stand-ins for the interfaces that the pipeline is given: a source, a sink, an encoder, a stream, a collection. */
 import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
+import { EVERYTHING, outputKeyOf } from "../../src/lib/output-key.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import {
   type BsonDocuments,
@@ -64,7 +65,7 @@ export const lineEncoder: Encoder = {
   omissions: { deletes: 0, missingDocuments: 0, invalidUtf8: 0 } as Encoder["omissions"],
   encode({ documents }) {
     const length = documents.count;
-    const segments = length === 0 ? [] : [{ namespace: "shop.c", begin: 0, end: length, lines: length }];
+    const segments = length === 0 ? [] : [{ key: outputKeyOf("shop.c"), begin: 0, end: length, lines: length }];
     return { bytes: new Uint8Array(length), segments, lines: length };
   },
 };
@@ -97,7 +98,8 @@ export class LoggingSink implements Sink {
 
   async flush(): Promise<readonly OutputMark[]> {
     this.#log.push(`flush ${this.#bytes}`);
-    return [{ path: "/out", bytes: this.#bytes, lines: this.#bytes, tailCrc: 0, inode: 0, sealed: false }];
+    const lines = this.#bytes;
+    return [{ path: "/out", key: EVERYTHING, bytes: lines, lines, tailCrc: 0, inode: 0, finalized: false }];
   }
 
   async onStateSaved(): Promise<void> {}

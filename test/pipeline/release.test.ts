@@ -1,5 +1,6 @@
 /** When the pump releases the memory of documents (source/reply-memory.ts). */
 import { expect, test } from "bun:test";
+import { outputKeyOf } from "../../src/lib/output-key.ts";
 import { pump } from "../../src/pipeline/pump.ts";
 import { take } from "../../src/pipeline/take.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
@@ -8,7 +9,7 @@ import { WorkerDocuments } from "../../src/source/reply-memory.ts";
 import { at, documentsOf, lineEncoder, LoggingSink, rows } from "./fakes.ts";
 
 const lineBytes = new Uint8Array(4);
-const segments = [{ namespace: "shop.c", begin: 0, end: 4, lines: 2 }];
+const segments = [{ key: outputKeyOf("shop.c"), begin: 0, end: 4, lines: 2 }];
 const workerLines = { count: 2, byteLength: 9, badDocuments: 0, invalidUtf8: 0, segments, lineBytes };
 
 test("pump() releases BSON once it is encoded, and lines of a worker once they are written", async () => {

@@ -1,59 +1,59 @@
-/** `mongotap backfill`: what is there now, then ends. */
+/** `mongotap backfill`: copies the documents of collections, then ends. */
 
-import { type OpenRun, runCopy } from "../run/copy.ts";
-import { backfillSource } from "../pipeline/backfill.ts";
-import { isComplete } from "../pipeline/progress.ts";
 import { MongotapError } from "../errors.ts";
 import { partOf } from "../lib/part-name.ts";
-import type { CollectionInfo } from "../source/catalog.ts";
-import { nameOf } from "../source/record.ts";
+import { backfillSource } from "../pipeline/backfill.ts";
+import { isComplete } from "../pipeline/progress.ts";
+import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
 import type { Invocation } from "../run/invocation.ts";
-import type { Command } from "./command.ts";
-import { type Ranges, rangesOf } from "../run/ranges.ts";
 import { targetOf } from "../run/output.ts";
 import { rangeReadableOf } from "../run/range-readable.ts";
+import { type RangeSettings, type Ranges, rangesOf } from "../run/ranges.ts";
+import type { ReadSettings } from "../run/reader-pool.ts";
+import type { CollectionInfo } from "../source/catalog.ts";
+import { nameOf } from "../source/record.ts";
+import type { Command } from "./command.ts";
 
-export const backfill: Command = async (invocation) => {
-  checkParts(invocation);
-  return await runCopy({
-    invocation,
+type BackfillSettings = CommonSettings & ReadSettings & RangeSettings;
+
+export const backfill: Command<BackfillSettings> = async (invocation) => {
+  checkSettings(invocation.settings);
+  return await runCopy(invocation, {
     defaultEnvelope: "none",
-    seals: true,
+    finalizes: true,
     bounded: true,
-    async sourceOf(opened) {
-      if (isDone(opened)) return undefined;
-      const { collections } = opened;
-      const ranges = await allRanges(opened, invocation);
-      const readables = collections.map((info) => rangeReadableOf(opened, info, ranges.get(nameOf(info.namespace))));
-      return { source: backfillSource(readables), outputs: collections.flatMap((info) => outputsOf(info, ranges)) };
+    async sourceOf(run) {
+      if (isDone(run)) return undefined;
+      const ranges = await allRanges(run, invocation);
+      const readables = run.collections.map((info) => rangeReadableOf(run, info, ranges.get(nameOf(info.namespace))));
+      return { source: backfillSource(readables), outputs: run.collections.flatMap((info) => outputsOf(info, ranges)) };
     },
   });
 };
 
-/** As they stand in the state; of what that does not know, as it is cut now. */
-async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Ranges> {
+/** The ranges in the state, and new ones for the collections that it does not have. */
+async function allRanges(run: Run, invocation: Invocation<BackfillSettings>): Promise<Ranges> {
   const { shard, split } = invocation.settings;
   if (!shard && !split) return new Map();
-  const { collections, saved } = opened;
+  const { collections, saved } = run;
   const known = saved?.position.collections ?? {};
   const unknown = collections.filter(({ namespace }) => !(nameOf(namespace) in known));
   const kept = Object.entries(known).map(([name, { ranges }]) => [name, ranges] as const);
-  const cut = saved && unknown.length === 0 ? [] : await rangesOf(opened, unknown, invocation);
-  return new Map([...kept, ...cut]);
+  const added = saved && unknown.length === 0 ? [] : await rangesOf(run, unknown, invocation);
+  return new Map([...kept, ...added]);
 }
 
-/** Whose files are made at once, so that they are there even if no line comes. */
+/** The outputs of a collection: one, or one for each partition of this process. */
 function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
   const name = nameOf(namespace);
-  const cut = ranges.get(name);
-  return cut === undefined
+  const own = ranges.get(name);
+  return own === undefined
     ? [name]
-    : cut.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
+    : own.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
 }
 
-/** --split and --shard are about files and processes of one backfill. */
-function checkParts({ settings }: Invocation): void {
-  const { split, shard, ranges, out } = settings;
+/** @throws MongotapError `usage` for --split without a folder, and for --ranges without --shard */
+function checkSettings({ split, shard, ranges, out }: BackfillSettings): void {
   if (split && targetOf(out).kind !== "directory") {
     throw new MongotapError("usage", "--split needs a folder to write files into: --out DIR/");
   }
@@ -63,7 +63,7 @@ function checkParts({ settings }: Invocation): void {
 }
 
 /** Every collection has been read, and every file has its final name. */
-function isDone({ saved, collections }: OpenRun): boolean {
+function isDone({ saved, collections }: Run): boolean {
   if (!saved?.outputs.every((mark) => mark.sealed)) return false;
   return collections.every((info) => {
     const progress = saved.position.collections[nameOf(info.namespace)];

@@ -1,8 +1,8 @@
-/** Text for people on standard output, by the same door as the data: process.stdout would leave a pipe non-blocking. */
+/** Prints a text to standard output as data is written: through process.stdout a pipe would become non-blocking. */
 
 import { openStdoutSink } from "../sink/stdout.ts";
 
-/** Resolves when the reader has taken it all. @throws MongotapError `pipe` or `output` */
+/** Resolves when the text is written. @throws MongotapError `pipe` or `output` */
 export async function print(text: string): Promise<void> {
   await using sink = await openStdoutSink({ fd: 1, refuseNull: false });
   const bytes = new TextEncoder().encode(text);

@@ -1,18 +1,16 @@
-/** A collection of the server as something that can be read by ranges. */
+/** Adapts a collection of the server to the interface that the pipeline reads ranges from. */
 
+import type { RangeReadable } from "../pipeline/backfill.ts";
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
-import { readInSubRanges } from "../source/sub-ranges.ts";
 import type { RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
-import type { RangeReadable } from "../pipeline/backfill.ts";
-import type { OpenRun } from "./copy.ts";
+import { readInSubRanges } from "../source/sub-ranges.ts";
+import type { Run } from "./copy.ts";
 
-type Needed = Pick<OpenRun, "client" | "server" | "throttle" | "readers">;
-
-/** `ranges`: what the collection has been cut into, if it was (ranges.ts). */
+/** `ranges`: the ranges that this process reads, if the collection was split (ranges.ts). */
 export function rangeReadableOf(
-  { client, server, throttle, readers }: Needed,
+  { client, server, throttle, readers }: Pick<Run, "client" | "server" | "throttle" | "readers">,
   info: CollectionInfo,
   ranges?: readonly RangeProgress[],
 ): RangeReadable {
@@ -27,7 +25,7 @@ export function rangeReadableOf(
     read(progress, signal, limit, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
       if (!resumable) return throttle.throttled(scanWhole(settings, signal, limit), signal);
-      // So few are wanted that reading ahead would be for nothing.
+      // With a limit there is nothing to read ahead for.
       if (Number.isFinite(limit)) return throttle.throttled(readRange(settings, progress, signal, limit), signal);
       return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 
+import type { Settings } from "../config/options.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
 import { type Binding, isBoundByName } from "../source/bindings.ts";
@@ -11,7 +12,9 @@ import { splitEvenly, documentsIn } from "../source/split-points.ts";
 import { nameOf, type RangeProgress } from "../source/record.ts";
 import { type SplitPoints, loadRanges, type RangesFile, publishRanges } from "../state/ranges-file.ts";
 import type { Invocation } from "./invocation.ts";
-import type { OpenRun } from "./copy.ts";
+import type { Run } from "./copy.ts";
+
+export type RangeSettings = Pick<Settings, "shard" | "split" | "ranges">;
 
 /** By `db.collection`, for each collection that is cut: the ranges that this process reads. */
 export type Ranges = ReadonlyMap<string, readonly RangeProgress[]>;
@@ -29,9 +32,9 @@ const WORTH_CUTTING = 1_000;
  * @throws MongotapError `connect`, `auth`, `state` when --ranges names something else, `output` when it cannot be written
  */
 export async function rangesOf(
-  connection: Pick<OpenRun, "client" | "bindings">,
+  connection: Pick<Run, "client" | "bindings">,
   infos: readonly CollectionInfo[],
-  { settings, log, context }: Pick<Invocation, "settings" | "log" | "context">,
+  { settings, log, context }: Pick<Invocation<RangeSettings>, "settings" | "log" | "context">,
 ): Promise<Ranges> {
   const { shard, split, ranges: path } = settings;
   const shards = shard?.of ?? 1;
@@ -61,7 +64,7 @@ export async function rangesOf(
 }
 
 async function cutsOf(
-  { client }: Pick<OpenRun, "client">,
+  { client }: Pick<Run, "client">,
   info: CollectionInfo,
   { shards, split }: { readonly shards: number; readonly split: boolean },
   signal: AbortSignal,
@@ -76,7 +79,7 @@ async function cutsOf(
   };
 }
 
-async function filesFor(client: OpenRun["client"], info: CollectionInfo, count: number): Promise<number> {
+async function filesFor(client: Run["client"], info: CollectionInfo, count: number): Promise<number> {
   if (count < WORTH_CUTTING) return 1;
   const { bytes } = await measure(client, info);
   return Math.min(MOST_PARTS, Math.max(LEAST_PARTS, Math.ceil((bytes ?? 0) / BYTES_PER_PART)));

@@ -1,6 +1,7 @@
 /** What tail and capture have in common: opening the change stream that the bindings ask for. */
 
 import type { Settings } from "../config/options.ts";
+import type { StartAt } from "../config/values.ts";
 import { isAtLeast, type ServerInfo } from "../connect/client.ts";
 import { serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
@@ -11,7 +12,9 @@ import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
 import { type FullDocument, startAfterToken, type StreamStart } from "../source/stream-command.ts";
 import type { Invocation } from "./invocation.ts";
-import type { OpenRun } from "./copy.ts";
+import type { Run } from "./copy.ts";
+
+export type ChangeSettings = Pick<Settings, "fullDocument" | "before" | "until">;
 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
 const AWAIT_MS = 1_000;
@@ -20,7 +23,11 @@ const TOO_SLOW = 50;
 const SMALLER_BATCH = 500;
 
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
-export function streamSettings(opened: OpenRun, { settings, log }: Pick<Invocation, "settings" | "log">): TailSettings {
+export function streamSettings(
+  opened: Run,
+  { settings, log }: Pick<Invocation<ChangeSettings>, "settings" | "log">,
+  startAt: StartAt = { kind: "now" },
+): TailSettings {
   const { server, client, bindings, collections } = opened;
   checkServer(server);
   const named = new Set(bindings.map((binding) => `${binding.db}.${binding.collection ?? ""}`));
@@ -41,7 +48,7 @@ export function streamSettings(opened: OpenRun, { settings, log }: Pick<Invocati
   let batchSize: number | undefined;
   return {
     async open(from, signal) {
-      const stream = await ChangeStream.open({ ...shape, batchSize }, from ?? startOf(settings), signal);
+      const stream = await ChangeStream.open({ ...shape, batchSize }, from ?? startOf(startAt), signal);
       return withSmallerBatches(stream, () => {
         batchSize = Math.max(1, Math.floor((batchSize ?? SMALLER_BATCH * 2) / 2));
       });
@@ -90,7 +97,7 @@ function canSplit(server: ServerInfo): boolean {
 
 /** The document as it was after each change where every collection keeps it, else as it is when it is looked up. */
 function fullDocumentOf(
-  { fullDocument }: Settings,
+  { fullDocument }: ChangeSettings,
   server: ServerInfo,
   collections: readonly CollectionInfo[],
 ): FullDocument {
@@ -108,7 +115,7 @@ function fullDocumentOf(
   }
 }
 
-function startOf({ startAt }: Settings): StreamStart {
+function startOf(startAt: StartAt): StreamStart {
   switch (startAt.kind) {
     case "now":
       return "now";

@@ -1,6 +1,6 @@
 /**
  * What it costs to read a collection in chunks, each by a `find` of its own, instead of by one cursor whose replies are
- * as large as the server allows: the figures of docs/decisions/004-chunks.md. `bun scripts/bench-chunks.ts`
+ * as large as the server allows: the figures of docs/decisions/004-one-find-per-chunk.md. `bun scripts/bench-chunks.ts`
  */
 
 import { Long, MongoClient } from "mongodb";

@@ -1,6 +1,6 @@
 /**
  * Reads the flags and namespaces of a command line, as the table of options describes them. It uses `node:util` parseArgs,
- * because cac turns `00123` into a number and accepts unknown commands (docs/decisions/002-cli.md).
+ * because cac turns `00123` into a number and accepts unknown commands (docs/decisions/002-command-line-parsing.md).
  */
 
 import { parseArgs } from "node:util";

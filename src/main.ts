@@ -56,7 +56,7 @@ function stderrStream(): NodeJS.WriteStream {
 
 /**
  * Hides process.stdout. Bun's `pipe()` reads it, and to read it is to open it, which makes a pipe non-blocking for every
- * process that shares it (docs/decisions/006-withheld-stdout.md). It is assigned, because to define or to describe the
+ * process that shares it (docs/decisions/006-hidden-process-stdout.md). It is assigned, because to define or to describe the
  * property opens it as well.
  */
 function hideStdout(): void {

@@ -38,7 +38,7 @@ run let a virtual machine give freed memory back to its host, so that nobody wri
 caught up.`,
   tail: `The server makes the events in one thread, which is the limit here. mongotap writes the documents with \`_meta\`, the
 driver whole events; Debezium is timed from its first event on, without its start. One collection is read here; several of
-one database share a stream that the server has to filter ([what that costs](decisions/009-one-stream.md)).`,
+one database share a stream that the server has to filter ([what that costs](decisions/009-one-change-stream-per-run.md)).`,
   latency: `From the moment at which the writer has its acknowledgement to the moment at which the reader of the pipe has the
 line. The server, the writer, the reader and mongotap share the machine.`,
   startup: "Median of 20 runs; memory is the highest of all runs.",
@@ -84,7 +84,7 @@ the ratios of each round. MB are 10⁶ bytes of BSON.`,
     toMarkdown({ head: ["figure", "goal", "measured", ""], rows }),
     `What weighs on what is not met: a run starts, and its hot code is compiled, in some tenths of a second, which a collection of
 a second or two feels (the growing ones from 10⁴ documents on, and some shapes); and the bare drain itself is hardly faster
-than 12 × mongoexport here. [What was tried](decisions/210-goals.md).`,
+than 12 × mongoexport here. [What was tried](decisions/210-unmet-performance-goals.md).`,
   ].join("\n\n");
 }
 

@@ -3,6 +3,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { documentsCopied } from "../../src/pipeline/progress.ts";
+import type { CollectionState } from "../../src/source/record.ts";
 import type { Checkpoint } from "../../src/state/checkpoint.ts";
 import { guardProcess } from "../mongod/watchdog.ts";
 
@@ -100,7 +102,7 @@ export class Capture {
     return {
       seq,
       phase: collection?.phase ?? "unknown",
-      rows: collection?.ranges.reduce((sum, range) => sum + range.documents, 0) ?? 0,
+      rows: copiedDocuments(collection),
       committedBytes,
       committedLines,
       fileBytes: await this.#fileBytes(),
@@ -115,4 +117,9 @@ export class Capture {
     }
     return 0;
   }
+}
+
+function copiedDocuments(state: CollectionState | undefined): number {
+  if (state?.phase === "live") return state.copied.documents;
+  return state?.phase === "copying" ? documentsCopied(state.ranges) : 0;
 }

@@ -3,8 +3,8 @@
 import { ObjectId, serialize } from "bson";
 import { documents } from "../../test/support/documents.ts";
 import { asHtml } from "../../src/discover/as-html.ts";
-import type { CatalogEntry } from "../../src/discover/collection.ts";
-import { Folder } from "../../src/discover/fold.ts";
+import type { CatalogEntry } from "../../src/discover/catalog.ts";
+import { StructureBuilder } from "../../src/discover/structure.ts";
 
 const MARKUP = `"'><script>globalThis.hacked=1</script><img src=x onerror=globalThis.hacked=1>`;
 
@@ -35,12 +35,12 @@ export function samplePage(): string {
 }
 
 function entryOf(db: string, collection: string, found: readonly object[]): CatalogEntry {
-  const folder = new Folder("shown");
+  const builder = new StructureBuilder("shown");
   let bytes = 0;
   for (const document of found) {
     const encoded = serialize(document);
     bytes += encoded.length;
-    folder.add(encoded);
+    builder.add(encoded);
   }
   const isOdd = collection === MARKUP;
   return {
@@ -57,7 +57,7 @@ function entryOf(db: string, collection: string, found: readonly object[]): Cata
     bytes: isOdd ? null : bytes * 120,
     options: isOdd ? { viewOn: "orders", pipeline: [{ $match: { [MARKUP]: MARKUP } }] } : {},
     noStream: isOdd ? "a view has no changes of its own" : null,
-    sampled: { how: "random", documents: found.length, bytes, cut: null, structure: folder.finish() },
+    sampled: { how: "random", documents: found.length, bytes, cut: null, structure: builder.finish() },
     failure: null,
   };
 }

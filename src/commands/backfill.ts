@@ -31,19 +31,21 @@ export const backfill: Command<BackfillSettings> = async (invocation) => {
   });
 };
 
-/** The ranges in the state, and new ones for the collections that it does not have. */
+/** The ranges of the state; a collection that is not in it is split now. */
 async function allRanges(run: Run, invocation: Invocation<BackfillSettings>): Promise<Ranges> {
   const { shard, split } = invocation.settings;
   if (!shard && !split) return new Map();
   const { collections, saved } = run;
   const known = saved?.position.collections ?? {};
   const unknown = collections.filter(({ namespace }) => !(nameOf(namespace) in known));
-  const kept = Object.entries(known).map(([name, { ranges }]) => [name, ranges] as const);
+  const kept = Object.entries(known).flatMap(([name, state]) =>
+    state.phase === "copying" ? [[name, state.ranges] as const] : [],
+  );
   const added = saved && unknown.length === 0 ? [] : await rangesOf(run, unknown, invocation);
   return new Map([...kept, ...added]);
 }
 
-/** The outputs of a collection: one, or one for each partition of this process. */
+/** The outputs of a collection, whose files are created at once: they exist even without a line. */
 function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
   const name = nameOf(namespace);
   const own = ranges.get(name);
@@ -66,7 +68,7 @@ function checkSettings({ split, shard, ranges, out }: BackfillSettings): void {
 function isDone({ saved, collections }: Run): boolean {
   if (!saved?.outputs.every((mark) => mark.sealed)) return false;
   return collections.every((info) => {
-    const progress = saved.position.collections[nameOf(info.namespace)];
-    return progress !== undefined && isComplete(progress);
+    const state = saved.position.collections[nameOf(info.namespace)];
+    return state?.phase === "copying" && isComplete(state);
   });
 }

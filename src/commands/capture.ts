@@ -6,7 +6,7 @@ import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
 import { rangeReadableOf } from "../run/range-readable.ts";
 import type { ReadSettings } from "../run/reader-pool.ts";
 import { type ChangeSettings, streamSettings } from "../run/stream.ts";
-import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
+import { isBound, isBoundByName } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
@@ -47,6 +47,5 @@ function mustBeCopied({ bindings, saved }: Run, info: CollectionInfo): boolean {
   if (info.type !== "collection") return false;
   const name = nameOf(info.namespace);
   if (saved === undefined || name in saved.position.collections || isBoundByName(bindings, name)) return true;
-  const before = (JSON.parse(saved.pipeline["namespaces"] ?? "[]") as string[]).map(parseBinding);
-  return !isBound(before, info.namespace);
+  return !isBound(saved.fingerprint.namespaces, info.namespace);
 }

@@ -1,10 +1,9 @@
 /** `mongotap check`: tries everything that a run needs, one by one, and prints the remedy for what fails. */
 
-import type { Check, NamedFinding } from "../check/check.ts";
-import { connectionChecks } from "../check/connection.ts";
+import type { Check, NamedFinding } from "../check/finding.ts";
 import { localChecks } from "../check/local.ts";
 import { privilegeChecks } from "../check/privileges.ts";
-import { serverChecks } from "../check/server.ts";
+import { connectionChecks, serverChecks } from "../check/server.ts";
 import type { Settings } from "../config/options.ts";
 import { connectionStringOf } from "../config/server.ts";
 import { connect } from "../connect/client.ts";

@@ -5,12 +5,10 @@ import { readFile } from "node:fs/promises";
 import type { Settings } from "../config/options.ts";
 import { connectionStringOf } from "../config/server.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
-import { diffJson, diffTable } from "../discover/as-diff.ts";
-import { asJson } from "../discover/as-json.ts";
+import { asJson, type KnownCatalog, parseCatalog } from "../discover/as-json.ts";
 import { asTable } from "../discover/as-table.ts";
-import type { Catalog } from "../discover/collection.ts";
-import { changesBetween } from "../discover/diff.ts";
-import { type KnownCatalog, parseCatalog } from "../discover/earlier.ts";
+import type { Catalog } from "../discover/catalog.ts";
+import { changesBetween, diffJson, diffTable } from "../discover/diff.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
 import { openConnection } from "../run/connection.ts";
@@ -55,7 +53,7 @@ async function textOf(
     case "table":
       return asTable(catalog);
     case "json":
-      return (await import("../discover/as-json.ts")).asJson(catalog);
+      return asJson(catalog);
     case "jsonschema":
       return (await import("../discover/as-jsonschema.ts")).asJsonSchema(catalog, settings.format);
     case "flow": {

@@ -3,11 +3,12 @@
 import type { Settings } from "../config/options.ts";
 import { connectionStringOf } from "../config/server.ts";
 import { MongotapError } from "../errors.ts";
-import { tableOf } from "../observe/table.ts";
+import { tableOf } from "../observe/stats.ts";
+import { documentsCopied, isComplete } from "../pipeline/progress.ts";
 import { type ConnectionSettings, openConnection } from "../run/connection.ts";
 import { exitWith } from "../run/outcome.ts";
 import { isoOf } from "../source/cluster-time.ts";
-import type { ClusterTime } from "../source/record.ts";
+import type { ClusterTime, CollectionState } from "../source/record.ts";
 import {
   type OplogWindow,
   readOplogWindow,
@@ -21,7 +22,7 @@ import { print } from "./print.ts";
 
 /** The output of `--as json`. Times are ISO; null stands for what cannot be known. */
 export interface Status {
-  readonly command: string | null;
+  readonly command: string;
   readonly position: string | null;
   readonly lagSeconds: number | null;
   readonly oplog: { readonly from: string; readonly to: string } | null;
@@ -67,21 +68,41 @@ export const status: Command<StatusSettings> = async (invocation) => {
 function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
   const at = saved.position.stream?.time;
   return {
-    command: saved.pipeline["command"] ?? null,
+    command: saved.fingerprint.command,
     position: at === undefined ? null : isoOf(at),
     lagSeconds: at === undefined || now === undefined ? null : Math.max(0, secondsBetween(at, now)),
     oplog: oplog === undefined ? null : { from: isoOf(oplog.first), to: isoOf(oplog.last) },
     windowUsed: at === undefined || oplog === undefined ? null : Math.round(shareOfWindow(at, oplog) * 1000) / 1000,
     losses: saved.position.losses ?? 0,
-    collections: Object.entries(saved.position.collections).map(([namespace, { phase, ranges }]) => ({
+    collections: Object.entries(saved.position.collections).map(([namespace, state]) => ({
       namespace,
-      phase: saved.pipeline["command"] === "backfill" && ranges.every((r) => r.done) ? "done" : phase,
-      rows: ranges.reduce((sum, range) => sum + range.documents, 0),
-      rangesDone: ranges.filter((range) => range.done).length,
-      ranges: ranges.length,
+      ...collectionStatus(state),
     })),
     outputs: saved.outputs.map(({ path, bytes, lines, sealed }) => ({ path, bytes, lines, sealed })),
   };
+}
+
+function collectionStatus(state: CollectionState): Omit<CollectionStatus, "namespace"> {
+  const { phase } = state;
+  switch (phase) {
+    case "pinned":
+      return { phase, rows: 0, rangesDone: 0, ranges: 1 };
+    case "copying": {
+      const { ranges } = state;
+      return {
+        phase: isComplete(state) ? "done" : phase, // of a backfill: a capture makes it live
+        rows: documentsCopied(ranges),
+        rangesDone: ranges.filter((range) => range.done).length,
+        ranges: ranges.length,
+      };
+    }
+    case "live": {
+      const { documents, ranges } = state.copied;
+      return { phase, rows: documents, rangesDone: ranges, ranges };
+    }
+    case "stale":
+      return { phase, rows: 0, rangesDone: 0, ranges: 0 };
+  }
 }
 
 /** `history-lost` if the position is lost, `threshold` if it has used up `warnAt` percent of the window, else undefined. */

@@ -95,6 +95,8 @@ const MOST_PATIENCE_MS = 60_000;
 /** What a chunk may be asked again for: the snapshot is not there (yet), or has left the server's window. */
 export const SNAPSHOT_UNAVAILABLE = 246;
 export const SNAPSHOT_TOO_OLD = 239;
+/** MaxTimeMSExpired: the server could not fill a reply within its time limit. */
+export const MAX_TIME_EXPIRED = 50;
 
 /** The server's code behind `error`, looking through causes; undefined where no server spoke. */
 export function serverCodeOf(error: unknown): number | undefined {

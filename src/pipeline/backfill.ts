@@ -1,19 +1,19 @@
 /** Reads collections one after the other, range by range, as a Source. */
 
-import { MongotapError } from "../errors.ts";
+import { MongotapError, must } from "../errors.ts";
 import { inOrder, prefetch } from "../lib/async.ts";
 import {
   type Chunk,
   type ClusterTime,
-  documentCount,
   nameOf,
   type Namespace,
+  type NonEmpty,
   type Position,
   type RangeProgress,
   type RowBatch,
   type Source,
 } from "../source/record.ts";
-import { notStarted, isComplete, positionOnly, EMPTY_POSITION, withCollection, withRange } from "./progress.ts";
+import { copyOf, EMPTY_POSITION, isComplete, positionOnly, withCollection, withRange } from "./progress.ts";
 
 /** A collection that can be read by ranges. */
 export interface RangeReadable {
@@ -22,7 +22,7 @@ export interface RangeReadable {
   /** False where a read that was cut short can only begin again (views, time series). */
   readonly resumable: boolean;
   /** What it has been cut into, for where nothing of it has been read; absent: one range over all keys. */
-  readonly ranges?: readonly RangeProgress[] | undefined;
+  readonly ranges?: NonEmpty<RangeProgress> | undefined;
   /** Yields the chunks behind `progress`; `notBefore`: no document may be older than that. */
   read(progress: RangeProgress, signal: AbortSignal, limit: number, notBefore?: ClusterTime): AsyncIterable<Chunk>;
   /** The identity of the collection at this moment; null where it has none or is gone. */
@@ -78,8 +78,8 @@ async function* readAll(
   )) {
     const { namespace, uuid, resumable } = collection;
     const name = nameOf(namespace);
-    left -= documentCount(documents);
-    const before = position.collections[name] ?? notStarted(uuid, "copying");
+    left -= documents.count;
+    const before = must(copyOf(position.collections[name], uuid), "the copy of what is being read");
     position = withCollection(position, name, withRange(before, index, progress));
     const { partition } = range; // a view that is read as a whole has progress that knows of none
     const rows = { kind: "rows", namespace, documents, at, ...(partition === undefined ? {} : { partition }) } as const;
@@ -97,10 +97,10 @@ interface Task {
 
 async function* tasksOf(collections: readonly RangeReadable[], from: Position): AsyncGenerator<Task> {
   for (const collection of collections) {
-    const progress = from.collections[nameOf(collection.namespace)] ?? notStarted(collection.uuid, "copying");
-    if (isComplete(progress)) continue;
-    checkSame(collection, progress.uuid, collection.uuid);
-    for (const [index, range] of progress.ranges.entries()) if (!range.done) yield { collection, index, range };
+    const copy = copyOf(from.collections[nameOf(collection.namespace)], collection.uuid);
+    if (copy === undefined || isComplete(copy)) continue;
+    checkSame(collection, copy.uuid, collection.uuid);
+    for (const [index, range] of copy.ranges.entries()) if (!range.done) yield { collection, index, range };
   }
 }
 

@@ -1,14 +1,7 @@
 /**
  * Backfill and change stream as one Source, merged by time (merge.ts). The stream advances with every chunk, however
  * long the backfill takes, so the oplog cannot run away from it.
- *
- * The life of a collection:
- * - `pinned`: bound; the stream's position is saved, nothing has been read. A crash costs nothing.
- * - `copying`: entered with the first chunk; each range saves its last key. A crash costs the chunks not yet written.
- * - `live`: entered with the last chunk, or when the collection was dropped; only the stream speaks of it. A crash
- *   costs nothing.
- * - `stale`: entered when the history was lost, or when another collection was given its name (the run ends then); the
- *   next opening of the source makes it `pinned` again, and it is copied anew.
+ * The states of a collection on the way are those of CollectionState (source/record.ts).
  */
 
 import { MongotapError } from "../errors.ts";
@@ -16,7 +9,6 @@ import { isSettledWithin, prefetch } from "../lib/async.ts";
 import {
   type Batch,
   type ClusterTime,
-  documentCount,
   type EventBatch,
   type EventStream,
   nameOf,
@@ -27,7 +19,7 @@ import { checkSame, type RangeReadable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./history.ts";
 import { isBeingCopied, Merge, type MergeItem } from "./merge.ts";
 import type { ReadThrottle } from "./throttle.ts";
-import { notStarted, positionOnly, EMPTY_POSITION, withCollection, withRange } from "./progress.ts";
+import { copyOf, EMPTY_POSITION, isComplete, liveAfter, positionOnly, withCollection, withRange } from "./progress.ts";
 import { follow, heartbeat, type TailSettings } from "./tail.ts";
 
 export interface CaptureSettings extends TailSettings {
@@ -50,7 +42,7 @@ export function captureSource(settings: CaptureSettings): Source {
     target ??= stream.serverTime;
     let left = limit;
     const counted = function* (batch: Batch): Generator<Batch> {
-      const count = documentCount(batch.documents);
+      const count = batch.documents.count;
       const taken = batch.kind === "events" && count > left ? stream.split(batch, left)[0] : batch;
       yield taken;
       if (taken.kind === "events") checkNoneReplaced(taken);
@@ -67,7 +59,7 @@ export function captureSource(settings: CaptureSettings): Source {
         }
         if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
         // What came before it may have used up what it was read for: then a smaller one is read.
-        const mayCome = (): boolean => !(isTooLarge = documentCount(step.chunk.documents) > left);
+        const mayCome = (): boolean => !(isTooLarge = step.chunk.documents.count > left);
         for await (const batch of merge.upTo(step, mayCome)) {
           yield* counted(batch);
           if (left <= 0) return;
@@ -85,7 +77,7 @@ export function captureSource(settings: CaptureSettings): Source {
       try {
         for await (const batch of captureOnce(position, signal, left)) {
           position = batch.position ?? position;
-          left -= documentCount(batch.documents);
+          left -= batch.documents.count;
           yield batch;
         }
         return;
@@ -116,7 +108,7 @@ function pinned(collections: readonly RangeReadable[], from: Position): Position
     const name = nameOf(namespace);
     const known = position.collections[name];
     if (known === undefined || known.phase === "stale")
-      position = withCollection(position, name, notStarted(uuid, "pinned"));
+      position = withCollection(position, name, { phase: "pinned", uuid });
   }
   return position;
 }
@@ -160,17 +152,17 @@ async function* chunksOf(
   for (const collection of collections) {
     const { namespace } = collection;
     const name = nameOf(namespace);
-    let progress = merge.position.collections[name] ?? notStarted(collection.uuid, "pinned");
-    for (const [index, range] of progress.ranges.entries()) {
+    let copy = copyOf(merge.position.collections[name], collection.uuid);
+    if (copy === undefined) continue;
+    for (const [index, range] of copy.ranges.entries()) {
       if (range.done) continue;
       for await (const chunk of prefetch(collection.read(range, signal, limit, startsAfter), CHUNKS_AHEAD)) {
         if (!isBeingCopied(merge.position, name)) break;
-        const next = withRange(progress, index, chunk.progress);
-        const done = next.ranges.every((r) => r.done);
-        progress = { ...next, phase: done ? "live" : "copying" };
+        copy = withRange(copy, index, chunk.progress);
+        const done = isComplete(copy);
         // A chunk with an exact time comes behind the drop of its collection, if there was one, and is left out then.
-        if (done && !chunk.exact) checkSame(collection, progress.uuid, await collection.currentUuid());
-        yield { name, namespace, chunk, progress };
+        if (done && !chunk.exact) checkSame(collection, copy.uuid, await collection.currentUuid());
+        yield { name, namespace, chunk, state: done ? liveAfter(copy) : copy };
       }
     }
   }

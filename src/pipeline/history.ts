@@ -44,13 +44,8 @@ export function recoveryOf(lost: MongotapError, position: Position, policy: Hist
   return { position: stale, goOn: policy === "now", error };
 }
 
-/** Nothing is known any more but which collections there were. */
+/** Only the names of the collections are still valid. */
 function staleOf(position: Position, losses: number): Position {
-  const collections = Object.fromEntries(
-    Object.entries(position.collections).map(([name, { uuid }]) => [
-      name,
-      { uuid, phase: "stale" as const, ranges: [] },
-    ]),
-  );
-  return { collections, losses };
+  const names = Object.keys(position.collections);
+  return { collections: Object.fromEntries(names.map((name) => [name, { phase: "stale" } as const])), losses };
 }

@@ -5,26 +5,28 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import type {
-  Batch,
-  Chunk,
-  ClusterTime,
-  CollectionEnd,
-  CollectionProgress,
-  EventBatch,
-  EventStream,
-  Position,
+import {
+  type Batch,
+  BEGINNING,
+  type Chunk,
+  type ClusterTime,
+  type CollectionEnd,
+  type CollectionState,
+  type EventBatch,
+  type EventStream,
+  type Position,
+  sortKeyTime,
 } from "../source/record.ts";
 import type { ReadThrottle } from "./throttle.ts";
 import { isAllLive, withCollection } from "./progress.ts";
 
-/** A chunk, and what is known of its collection once it has been written. */
+/** A chunk, and the state of its collection once it has been written. */
 export interface MergeItem {
   /** `db.collection` */
   readonly name: string;
   readonly namespace: { readonly db: string; readonly collection: string };
   readonly chunk: Chunk;
-  readonly progress: CollectionProgress;
+  readonly state: CollectionState;
 }
 
 /** How long a poll of the stream may take while a chunk waits: a reply without events comes only when its time is over. */
@@ -38,7 +40,7 @@ export class Merge {
   /** Events that came with a reply but lie behind the chunk at hand. */
   #held: EventBatch | undefined;
   /** The time of the last event that has been emitted. */
-  #emitted: ClusterTime = "";
+  #emitted = BEGINNING;
 
   constructor(stream: EventStream, position: Position) {
     this.#stream = stream;
@@ -54,7 +56,8 @@ export class Merge {
     let position: Position = { ...this.#position, ...(batch.position.stream ? { stream: batch.position.stream } : {}) };
     for (const ending of batch.ends ?? []) position = withEnding(position, ending);
     this.#position = isAllLive(position) ? withoutLosses(position) : position;
-    this.#emitted = batch.sortKeys.at(-1)?.slice(0, 16) ?? this.#emitted;
+    const last = batch.sortKeys.at(-1);
+    if (last !== undefined) this.#emitted = sortKeyTime(last);
     return { ...batch, position: this.#position };
   }
 
@@ -63,14 +66,14 @@ export class Merge {
    * `mayCome` (asked when all before it has been taken) says no.
    * @throws MongotapError `connect` when the chunk is older than what has been emitted: read again
    */
-  async *upTo({ name, namespace, chunk, progress }: MergeItem, mayCome: () => boolean): AsyncGenerator<Batch> {
+  async *upTo({ name, namespace, chunk, state }: MergeItem, mayCome: () => boolean): AsyncGenerator<Batch> {
     if (chunk.exact) {
       if (chunk.at < this.#emitted)
         throw new MongotapError("connect", `the server that answered for ${name} is behind the change stream`);
       yield* this.#eventsUpTo(chunk.at);
     }
     if (!isBeingCopied(this.#position, name) || !mayCome()) return;
-    this.#position = withCollection(this.#position, name, progress);
+    this.#position = withCollection(this.#position, name, state);
     yield { kind: "rows", namespace, documents: chunk.documents, at: chunk.at, position: this.#position };
   }
 
@@ -78,7 +81,7 @@ export class Merge {
     for (;;) {
       if (this.#held) {
         const { sortKeys } = this.#held;
-        const count = sortKeys.findIndex((order) => order.slice(0, 16) > time);
+        const count = sortKeys.findIndex((key) => sortKeyTime(key) > time);
         if (count === 0) return;
         if (count > 0) {
           const [head, rest] = this.#stream.split(this.#held, count);
@@ -128,7 +131,9 @@ export function isBeingCopied(position: Position, name: string): boolean {
  */
 function withEnding(position: Position, { name, how }: CollectionEnd): Position {
   if (how === "gone" && !(name in position.collections)) return position;
-  return withCollection(position, name, { uuid: null, phase: how === "gone" ? "live" : "stale", ranges: [] });
+  const state: CollectionState =
+    how === "gone" ? { phase: "live", copied: { documents: 0, ranges: 0 } } : { phase: "stale" };
+  return withCollection(position, name, state);
 }
 
 function withoutLosses({ losses: _, ...position }: Position): Position {

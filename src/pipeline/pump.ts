@@ -16,10 +16,9 @@ import { setImmediate } from "node:timers/promises";
 
 import { MongotapError } from "../errors.ts";
 import { prefetch, settledWithin, sleep } from "../lib/async.ts";
-import { detach } from "../lib/give-back.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
-import { type Batch, bsonBytes, documentCount, type Position, type Source } from "../source/record.ts";
+import type { Batch, Position, Source } from "../source/record.ts";
 import { backoffMs, shouldCommit } from "./retry.ts";
 
 export interface PumpSettings {
@@ -110,7 +109,7 @@ class Pump {
     for await (const batch of prefetch(source(this.#written, ended, limit - this.#lines), READ_AHEAD)) {
       this.#opened = true;
       replies += 1;
-      if (replies > 1 || documentCount(batch.documents) > 0) this.#noteProgress();
+      if (replies > 1 || batch.documents.count > 0) this.#noteProgress();
       try {
         await this.#write(batch);
         if (this.#isTimeToCommit()) await this.#commit();
@@ -134,18 +133,22 @@ class Pump {
 
   async #write(batch: Batch): Promise<void> {
     // What asks for the next batch has been called, but is on the wire only when this thread has had a moment for it.
-    if (bsonBytes(batch.documents) > LARGE_BATCH_BYTES) await setImmediate();
+    if (batch.documents.byteLength > LARGE_BATCH_BYTES) await setImmediate();
+    const { documents } = batch;
     const { bytes, segments, lines } = this.#s.encoder.encode(batch);
+    // What a worker has encoded is itself what the sink writes.
+    const isOutput = documents.kind === "encoded";
+    if (!isOutput) documents.release();
     if (bytes.length > 0) await this.#untilTaken((sink) => sink.write(bytes, segments));
     else if (this.#isQuiet) await this.#settle(); // else what fails in the background is not heard of for long
+    if (isOutput) documents.release();
     this.#isQuiet = bytes.length === 0;
     this.#resumable = batch.position !== undefined;
     this.#moved = true;
     this.#written = batch.position ?? this.#written;
-    this.#lines += documentCount(batch.documents);
+    this.#lines += documents.count;
     this.#pendingBytes += bytes.length;
     this.#s.onWritten(batch, lines, bytes.length);
-    if (batch.documents.encoded) detach(bytes); // a worker's: nobody writes into them again
   }
 
   #isTimeToCommit(): boolean {

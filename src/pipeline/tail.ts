@@ -42,7 +42,7 @@ export async function* follow(
   let patience = LEAST_MS;
   while (left > 0 && !(untilCaughtUp && stream.hasPassed(target))) {
     const batch = await stream.next(untilCaughtUp ? Math.min(awaitMs, patience) : awaitMs);
-    const count = batch.documents.offsets.length;
+    const count = batch.documents.count;
     patience = count > 0 ? LEAST_MS : Math.min(patience * 2, MOST_MS);
     yield count > left ? stream.split(batch, left)[0] : batch;
     left -= count;

@@ -4,7 +4,7 @@
  */
 
 import { sleep } from "../lib/async.ts";
-import { bsonBytes, type Chunk } from "../source/record.ts";
+import type { Chunk } from "../source/record.ts";
 
 export interface ThrottleSettings {
   /** Of BSON, over all that is read at once; undefined: as fast as it goes. */
@@ -111,7 +111,7 @@ export function createThrottle({ bytesPerSecond, lag }: ThrottleSettings, clock 
           try {
             const next = await iterator.next();
             if (next.done === true) return;
-            came = bsonBytes(next.value.documents);
+            came = next.value.documents.byteLength;
             yield next.value;
             if (next.value.progress.done) return; // what would be waited for is the end
           } finally {

@@ -4,12 +4,21 @@ import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
-import { MongotapError } from "../errors.ts";
-import { detach } from "../lib/give-back.ts";
+import { MongotapError, must } from "../errors.ts";
 import { partOf } from "../lib/part-name.ts";
 import type { Segment } from "../sink/sink.ts";
-import { type Batch, type EncodedDocuments, type EventBatch, nameOf, type RowBatch } from "../source/record.ts";
-import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
+import {
+  type Batch,
+  type BsonDocuments,
+  type EncodedDocuments,
+  type EventBatch,
+  incrementOf,
+  nameOf,
+  type RowBatch,
+  rowsSortKey,
+  secondsOf,
+} from "../source/record.ts";
+import { type BadDocumentPolicy, badDocumentError, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
 import type { Encoded, Encoder, Omissions } from "./protocol.ts";
@@ -27,8 +36,6 @@ export function createLineEncoder(options: LineOptions): Encoder {
   return new LineEncoder(options);
 }
 
-/** Rows sort behind all events of the same cluster time. */
-const BEHIND_ALL_EVENTS = "f".repeat(8);
 const NEWLINE = 10;
 
 class LineEncoder implements Encoder {
@@ -61,32 +68,32 @@ class LineEncoder implements Encoder {
   }
 
   encode(batch: Batch): Encoded {
-    if (batch.documents.encoded) return this.#passOn(batch.documents.encoded);
+    const { documents } = batch;
+    if (documents.kind === "encoded") return this.#passOn(documents);
     this.#writer.reset();
     this.#segments.reset();
-    this.#transcoder.load(batch.documents.bytes);
-    if (batch.kind === "rows") this.#encodeRows(batch);
+    this.#transcoder.load(documents.bytes);
+    if (batch.kind === "rows") this.#encodeRows(batch, documents);
     else this.#encodeEvents(batch);
-    if (batch.documents.ownsMemory === true) detach(batch.documents.bytes);
     const segments = this.#segments.close(this.#writer.length);
     return { bytes: this.#writer.view(), segments, lines: linesIn(segments) };
   }
 
-  #passOn({ bytes, segments, badDocuments, invalidUtf8 }: EncodedDocuments): Encoded {
+  #passOn({ lineBytes, segments, badDocuments, invalidUtf8 }: EncodedDocuments): Encoded {
     this.#badDocuments += badDocuments;
     this.#invalidUtf8 += invalidUtf8;
-    return { bytes, segments, lines: linesIn(segments) };
+    return { bytes: lineBytes, segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ documents: { bytes, offsets }, namespace, at, partition: part }: RowBatch): void {
+  #encodeRows({ namespace, at, partition: part }: RowBatch, { bytes, offsets }: BsonDocuments): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
     const output = part === undefined ? name : partOf(name, part);
     const writeRow = this.#envelope.rows({
       namespace,
-      order: at + BEHIND_ALL_EVENTS,
-      seconds: Number.parseInt(at.slice(0, 8), 16),
-      increment: Number.parseInt(at.slice(8), 16),
+      order: rowsSortKey(at),
+      seconds: secondsOf(at),
+      increment: incrementOf(at),
     });
     for (const offset of offsets) {
       const begin = writer.length;
@@ -107,7 +114,7 @@ class LineEncoder implements Encoder {
       const begin = writer.length;
       event.read(bytes, offset);
       try {
-        if (!this.#envelope.writeEvent(writer, event, sortKeys[i] ?? "")) {
+        if (!this.#envelope.writeEvent(writer, event, must(sortKeys[i], "its sort key"))) {
           this.#noteUnknown(event);
           continue;
         }
@@ -135,7 +142,7 @@ class LineEncoder implements Encoder {
     this.#writer.length = begin;
     if (!(error instanceof MongotapError) || error.kind !== "data") throw error;
     const bad = { ...from, error };
-    if (this.#policy === "fail") throw describeBad(bad, this.#transcoder);
+    if (this.#policy === "fail") throw badDocumentError(bad, this.#transcoder);
     this.#badDocuments += 1;
     if (this.#policy === "skip") return;
     writeQuarantined(this.#writer, bad);

@@ -14,18 +14,12 @@ import { pump, type PumpResult } from "../pipeline/pump.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
 import type { EnvelopeName } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
-import { type Binding, bindingText } from "../source/bindings.ts";
+import { bindingText, includesBinding } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
-import type { Source } from "../source/record.ts";
+import type { Binding, Source } from "../source/record.ts";
 import type { Sink } from "../sink/sink.ts";
-import type { Checkpoint } from "../state/checkpoint.ts";
-import {
-  type CheckpointStore,
-  type Fingerprint,
-  loadMatching,
-  openCheckpointStore,
-  withoutUnbound,
-} from "./checkpoint-store.ts";
+import type { Checkpoint, Fingerprint } from "../state/checkpoint.ts";
+import { type CheckpointStore, loadMatching, openCheckpointStore, withoutUnbound } from "./checkpoint-store.ts";
 import { type ConnectionSettings, openConnection } from "./connection.ts";
 import type { Invocation } from "./invocation.ts";
 import { lockOutputs } from "./locks.ts";
@@ -109,8 +103,8 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
   const store =
     statePath === undefined ? undefined : openCheckpointStore(statePath, fingerprint, saved, connection.server);
 
-  const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
-  const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
+  const known = found?.fingerprint.namespaces ?? [];
+  const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || includesBinding(known, binding);
   const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
   const collections = await settledWithin(resolved, context.signal, 0);
 
@@ -228,19 +222,19 @@ function fingerprintOf(
   target: Target,
   envelope: EnvelopeName,
 ): Fingerprint {
-  const { fullDocument, before, split, shard } = settings;
+  const { fullDocument = "auto", before = "auto", split, shard } = settings;
   return {
     command,
-    namespaces: JSON.stringify(bindings.map(bindingText).toSorted()),
+    namespaces: bindings.toSorted((a, b) => (bindingText(a) < bindingText(b) ? -1 : 1)),
     format: settings.format,
     arrays: settings.arrays ?? "as they are",
     documents: settings.documents,
-    ...(fullDocument === undefined ? {} : { fullDocument }),
-    ...(before === undefined ? {} : { before }),
+    fullDocument,
+    before,
     envelope,
     out: targetText(target),
-    ...(split === true ? { split: "yes" } : {}),
-    ...(shard === undefined ? {} : { shard: `${shard.index}/${shard.of}` }),
+    split: split === true,
+    ...(shard === undefined ? {} : { shard }),
   };
 }
 

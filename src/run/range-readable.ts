@@ -2,7 +2,7 @@
 
 import type { RangeReadable } from "../pipeline/backfill.ts";
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
-import type { RangeProgress } from "../source/record.ts";
+import type { NonEmpty, RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
 import { readInSubRanges } from "../source/sub-ranges.ts";
@@ -12,7 +12,7 @@ import type { Run } from "./copy.ts";
 export function rangeReadableOf(
   { client, server, throttle, readers }: Pick<Run, "client" | "server" | "throttle" | "readers">,
   info: CollectionInfo,
-  ranges?: readonly RangeProgress[],
+  ranges?: NonEmpty<RangeProgress>,
 ): RangeReadable {
   const standalone = server.topology === "standalone";
   const { reader, chunkBytes } = readers;

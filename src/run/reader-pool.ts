@@ -86,7 +86,7 @@ export function workersFor(processors: number, maxMemory: number): number {
 }
 
 /**
- * A size of chunks at which a round trip does not matter (docs/decisions/004-chunks.md), and at which all chunks in memory
+ * A size of chunks at which a round trip does not matter (docs/decisions/004-one-find-per-chunk.md), and at which all chunks in memory
  * stay within `maxMemory` (bytes).
  */
 function chunkBytesFor(maxMemory: number): number {

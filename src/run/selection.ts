@@ -2,7 +2,8 @@
 
 import type { Settings } from "../config/options.ts";
 import { MongotapError } from "../errors.ts";
-import { type Binding, parseBinding, withoutExcluded } from "../source/bindings.ts";
+import { parseBinding, withoutExcluded } from "../source/bindings.ts";
+import type { Binding } from "../source/record.ts";
 import type { Invocation } from "./invocation.ts";
 
 export type SelectionSettings = Pick<Settings, "exclude">;

@@ -1,6 +1,6 @@
 /**
  * Standard output. At-least-once: what the kernel has taken counts as delivered. No write blocks the event loop,
- * whatever stdout is; why it is written in three ways is told in docs/decisions/201-stdout.md.
+ * whatever stdout is; why it is written in three ways is told in docs/decisions/201-writing-to-stdout.md.
  */
 
 import { fstatSync, write, type Stats } from "node:fs";

@@ -1,7 +1,7 @@
 /**
  * Appends to files in a thread of its own, so that the next lines are read and encoded meanwhile. The bytes are copied into
  * memory that both threads see, a fixed number of slots, which are used again: a disk that cannot keep up holds up the
- * next append, not the signals and sockets of this thread (docs/decisions/202-output-files.md).
+ * next append, not the signals and sockets of this thread (docs/decisions/211-writer-thread.md).
  */
 
 import { Worker } from "node:worker_threads";

@@ -5,7 +5,7 @@ import { writeSync } from "node:fs";
 /**
  * What is written at a time, by the thread that calls: that takes a third of the processor time that the runtime's thread
  * pool takes for the same bytes, in pieces of any size, and larger ones make the system look for larger pages
- * (docs/decisions/202-output-files.md).
+ * (docs/decisions/211-writer-thread.md).
  */
 const PIECE = 128 * 1024;
 

@@ -5,8 +5,8 @@ import type { MongoClient } from "mongodb";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { nearest } from "../lib/nearest.ts";
-import { type Binding, bindingText, isBound } from "./bindings.ts";
-import { type Namespace, nameOf } from "./record.ts";
+import { bindingText, isBound } from "./bindings.ts";
+import { type Binding, type Namespace, nameOf } from "./record.ts";
 
 export interface CollectionInfo {
   readonly namespace: Namespace;

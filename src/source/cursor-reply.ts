@@ -3,12 +3,14 @@
 import type { Timestamp } from "mongodb";
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
+import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";
 import { MongotapError } from "../errors.ts";
 import { clusterTimeOf, readClusterTime } from "./cluster-time.ts";
-import type { ClusterTime, Documents } from "./record.ts";
+import type { BsonDocuments, ClusterTime } from "./record.ts";
+import { ReplyDocuments, ReplyMemory } from "./reply-memory.ts";
 
 export interface CursorReply {
-  readonly documents: Documents;
+  readonly documents: BsonDocuments;
   /** 0 when the server has closed the cursor. */
   readonly id: bigint;
   /** The collection to name in getMore, `$cmd.aggregate` for a database. */
@@ -57,7 +59,7 @@ function cursorOf({ cursor }: RawReply): Uint8Array {
 export function parseCursorReply(reply: RawReply): CursorReply {
   const bytes = cursorOf(reply);
   const walker = new ElementWalker();
-  let documents: Documents | undefined;
+  let documents: BsonDocuments | undefined;
   let id = 0n;
   let collection = "";
   let postBatchResumeToken: Uint8Array | undefined;
@@ -79,7 +81,7 @@ export function parseCursorReply(reply: RawReply): CursorReply {
 }
 
 /** The documents of a BSON array; elements that are no documents are refused. */
-function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
+function documentsOf(bytes: Uint8Array, at: number, end: number): BsonDocuments {
   const offsets: number[] = [];
   let next = at + 4;
   // An array's names are "0", "1", … "10", …: how long the next one is, is known.
@@ -100,7 +102,7 @@ function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
     offsets.push(next);
     next += length;
   }
-  return { bytes, offsets, ownsMemory: true };
+  return new ReplyDocuments(new ReplyMemory(bytes, copiesClusterTimeSignature()), offsets);
 }
 
 function collectionOf(ns: string): string {

@@ -6,9 +6,8 @@
 import { Long } from "mongodb";
 
 import { toMongotapError } from "../connect/server-errors.ts";
-import { BEGINNING } from "./cluster-time.ts";
 import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
-import { type Chunk, nameOf, type RangeProgress } from "./record.ts";
+import { BEGINNING, type BsonDocuments, type Chunk, nameOf, type RangeProgress } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
 /** @throws MongotapError `connect`, `auth` */
@@ -16,7 +15,7 @@ export async function* scanWhole(
   settings: SnapshotSettings,
   signal: AbortSignal,
   limit = Infinity,
-): AsyncGenerator<Chunk> {
+): AsyncGenerator<Chunk<BsonDocuments>> {
   const { client, info, chunkBytes } = settings;
   const { db, collection } = info.namespace;
   await using session = client.startSession({ causalConsistency: false });
@@ -32,10 +31,10 @@ export async function* scanWhole(
   let batchSize = firstCount(chunkBytes);
   let reply = await run({ find: collection, batchSize, ...capped, comment: "mongotap" });
   for (let rows = 0; ;) {
-    rows += reply.documents.offsets.length;
+    rows += reply.documents.count;
     const done = reply.id === 0n;
     const progress: RangeProgress = { documents: rows, done };
-    batchSize = nextCount(reply.documents, batchSize, chunkBytes); // now: their memory may be given back
+    batchSize = nextCount(reply.documents, batchSize, chunkBytes);
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
     if (done) return;
     reply = await run({ getMore: Long.fromBigInt(reply.id), collection, batchSize });

@@ -5,13 +5,13 @@ import { setImmediate } from "node:timers/promises";
 import { type ClientSession, Long, type MongoClient } from "mongodb";
 
 import { type CursorReply, parseCursorReply, peekCursor, type RawReply } from "./cursor-reply.ts";
-import type { Documents } from "./record.ts";
+import type { BsonDocuments } from "./record.ts";
 
 /** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
 const LARGE = 256 * 1024;
 /**
  * About what a reply shall have. The server would fill 16 MB of it, and as the next one is made while one is taken apart,
- * larger ones gain nothing and cost memory (docs/decisions/208-replies-of-a-stream.md).
+ * larger ones gain nothing and cost memory (docs/decisions/208-asking-ahead-for-events.md).
  */
 const REPLY_BYTES = 4 * 1024 * 1024;
 const FIRST_BATCH = 1_000;
@@ -21,7 +21,7 @@ export interface StreamCursorSettings {
   readonly client: MongoClient;
   readonly db: string;
   /** The most events that a reply may hold. */
-  readonly batchSize: number | undefined;
+  readonly batchSize: { readonly limit: number };
   readonly signal: AbortSignal;
 }
 
@@ -72,7 +72,7 @@ export class StreamCursor implements AsyncDisposable {
       getMore: Long.fromBigInt(this.#id),
       collection: this.#collection,
       maxTimeMS: awaitMs,
-      batchSize: Math.min(this.#batchSize, this.#settings.batchSize ?? Infinity),
+      batchSize: Math.min(this.#batchSize, this.#settings.batchSize.limit),
     });
   }
 
@@ -84,9 +84,9 @@ export class StreamCursor implements AsyncDisposable {
   }
 
   /** Goes by what the last events weighed. */
-  #adapt({ bytes, offsets }: Documents): void {
-    if (offsets.length === 0) return;
-    this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * offsets.length) / bytes.length));
+  #adapt({ count, byteLength }: BsonDocuments): void {
+    if (count === 0) return;
+    this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * count) / byteLength));
   }
 
   async #run(command: Readonly<Record<string, unknown>>): Promise<RawReply> {

@@ -44,6 +44,12 @@ test("src/ turns bytes into JSON itself, never with EJSON or JSON.stringify of a
   expect(placesOf(/\bEJSON\b/, SOURCE, codeOf)).toEqual([]);
 });
 
+test("src/ overwrites no method of an object, but those of the driver that it patches", () => {
+  const overwritten = /\.#?\w+ = (async )?(function\b|(\([^()]*\)|\w+)(: [^=]+)? =>)/;
+  const files = SOURCE.filter((path) => path !== "src/connect/driver-patches.ts");
+  expect(placesOf(overwritten, files, codeOf)).toEqual([]);
+});
+
 test("src/ switches no check of the compiler off", () => {
   expect(placesOf(/@ts-(ignore|nocheck|expect-error)/, SOURCE, read)).toEqual([]);
 });

@@ -71,7 +71,7 @@ describe("--ranges of a file that cannot be meant ends with 3, in one line that 
     ["a member too many", (text: string) => text.replace("{", '{"x": 1,')],
     ["a key that is none", (text: string) => text.replace(/"keys": \[\n +"/, "$&!")],
     ["keys in another order", (text: string) => text.replace(/("keys": \[\n +)("[^"]+"),(\s+)("[^"]+")/, "$1$4,$3$2")],
-    ["too few keys for its parts", (text: string) => text.replace('"parts": 3', '"parts": 4')],
+    ["too few keys for its partitions", (text: string) => text.replace('"partitions": 3', '"partitions": 4')],
   ])("damaged: %s", async (_, damage) => {
     await using dir = await tempDir();
     const path = await rangesIn(dir, "plain");

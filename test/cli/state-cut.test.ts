@@ -3,21 +3,22 @@ import { readFile, writeFile } from "node:fs/promises";
 import { type Checkpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
 import { tempDir } from "../support/temp.ts";
 import { errorOf } from "./in-process.ts";
+import { FINGERPRINT, timeFrom } from "../support/states.ts";
 
 const PARTS = 40;
 
 /** As a capture leaves it: written by the program's own hand. */
 function checkpointOf(out: string): Checkpoint {
   return {
-    formatVersion: 1,
+    formatVersion: 2,
     seq: 17,
     source: { setName: "rs", setId: "6b01bc53000087042b87dbf8" },
-    pipeline: { command: "capture", namespaces: '["shop.orders"]', format: "relaxed", envelope: "meta", out },
+    fingerprint: { ...FINGERPRINT, out },
     position: {
       stream: {
         token: "FgAAAAdfaWQAZVPxAP7twN5aAAAFAA==",
         resume: "resumeAfter",
-        time: "6b01cc2b00000001",
+        time: timeFrom("6b01cc2b00000001"),
         sequence: 1,
       },
       collections: {

@@ -1,4 +1,4 @@
-/** How fast a copy reads: docs/decisions/206-pace.md. */
+/** How fast a copy reads: docs/decisions/206-throttled-reads.md. */
 import { expect, test } from "bun:test";
 import { documents } from "../support/documents.ts";
 import { testDatabase } from "../support/replica-set.ts";

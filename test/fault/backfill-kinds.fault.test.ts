@@ -6,6 +6,7 @@ import type { RangeProgress } from "../../src/source/record.ts";
 import { documents, everyIdType, insertEveryIdType, randomOf } from "../support/documents.ts";
 import { batch, MOCK_NOW, startMockServer } from "../support/mock-server.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import { bsonOf } from "../support/reply.ts";
 import { faultsOf } from "./support/oracle.ts";
 import { captureOf, readableFrom } from "./support/pipeline.ts";
 import { CLUSTERED } from "../source/kinds.ts";
@@ -24,7 +25,7 @@ async function readOneByOne(collection: Collection): Promise<string[]> {
   let progress: RangeProgress = { documents: 0, done: false };
   while (!progress.done) {
     for await (const chunk of readable.read(progress, new AbortController().signal, 1)) {
-      const { bytes, offsets } = chunk.documents;
+      const { bytes, offsets } = bsonOf(chunk);
       for (const offset of offsets)
         found.push(
           textOf(

@@ -2,26 +2,35 @@
 import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
-import type {
-  Chunk,
-  ClusterTime,
-  Documents,
-  EventBatch,
-  EventStream,
-  Position,
-  RangeProgress,
-  RowBatch,
-  StreamPosition,
+import {
+  type BsonDocuments,
+  type Chunk,
+  type ClusterTime,
+  clusterTime,
+  type EventBatch,
+  type EventStream,
+  incrementOf,
+  type Position,
+  type RangeProgress,
+  type RowBatch,
+  sortKey,
+  sortKeyTime,
+  type StreamPosition,
 } from "../../src/source/record.ts";
+import { ReplyDocuments, ReplyMemory } from "../../src/source/reply-memory.ts";
 
 /** The n-th moment. */
 export function time(n: number): ClusterTime {
-  return n.toString(16).padStart(16, "0");
+  return clusterTime(0, n);
 }
 
 /** So many documents of one byte each. */
-export function documentsOf(count: number): Documents {
-  return { bytes: new Uint8Array(count), offsets: Array.from({ length: count }, (_, i) => i) };
+export function documentsOf(count: number): BsonDocuments {
+  const memory = new ReplyMemory(new Uint8Array(count), true);
+  return new ReplyDocuments(
+    memory,
+    Array.from({ length: count }, (_, i) => i),
+  );
 }
 
 /** A position that is told apart by the time of its stream. */
@@ -35,7 +44,7 @@ function streamAt(n: number): StreamPosition {
 
 /** A batch of events at these moments; the position behind them is `end`, by default that of the last. */
 export function events(moments: readonly number[], end = moments.at(-1) ?? 0): EventBatch {
-  const sortKeys = moments.map((n) => `${time(n)}00000001`);
+  const sortKeys = moments.map((n) => sortKey(time(n), 1));
   return { kind: "events", documents: documentsOf(moments.length), sortKeys, position: at(end) };
 }
 
@@ -54,7 +63,7 @@ export function rows(count: number, position: Position | undefined): RowBatch {
 export const lineEncoder: Encoder = {
   omissions: { deletes: 0, missingDocuments: 0, invalidUtf8: 0 } as Encoder["omissions"],
   encode({ documents }) {
-    const { length } = documents.offsets;
+    const length = documents.count;
     const segments = length === 0 ? [] : [{ namespace: "shop.c", begin: 0, end: length, lines: length }];
     return { bytes: new Uint8Array(length), segments, lines: length };
   },
@@ -135,7 +144,7 @@ export class ScriptedStream implements EventStream {
   }
 
   split({ sortKeys }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    const moments = sortKeys.map((order) => Number.parseInt(order.slice(0, 16), 16));
+    const moments = sortKeys.map((key) => incrementOf(sortKeyTime(key)));
     return [events(moments.slice(0, count)), events(moments.slice(count))];
   }
 

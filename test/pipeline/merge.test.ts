@@ -1,26 +1,35 @@
 import { describe, expect, test } from "bun:test";
+import { must } from "../../src/errors.ts";
 import { Merge, type MergeItem } from "../../src/pipeline/merge.ts";
-import { notStarted } from "../../src/pipeline/progress.ts";
-import type { Batch, CollectionEnd, CollectionProgress, EventBatch, Position } from "../../src/source/record.ts";
+import {
+  type Batch,
+  type CollectionEnd,
+  type CollectionState,
+  type EventBatch,
+  incrementOf,
+  type Position,
+  type RangeProgress,
+  sortKeyTime,
+} from "../../src/source/record.ts";
 import { documentsOf, events, ScriptedStream, time } from "./fakes.ts";
 
-const PINNED: Position = { collections: { "shop.c": notStarted("uuid", "pinned") } };
+const PINNED: Position = { collections: { "shop.c": { phase: "pinned", uuid: "uuid" } } };
 
 /** A chunk of one document that is true at moment `n`. */
 function stepAt(n: number, exact = true): MergeItem {
-  const progress: CollectionProgress = {
-    uuid: "uuid",
-    phase: "copying",
-    ranges: [{ documents: n, done: false, last: String(n) }],
-  };
+  const state = copying({ documents: n, done: false, last: String(n) });
   const chunk = { documents: documentsOf(1), at: time(n), exact, progress: { documents: n, done: false } };
-  return { name: "shop.c", namespace: { db: "shop", collection: "c" }, chunk, progress };
+  return { name: "shop.c", namespace: { db: "shop", collection: "c" }, chunk, state };
+}
+
+function copying(range: RangeProgress): CollectionState {
+  return { phase: "copying", uuid: "uuid", ranges: [range] };
 }
 
 /** `e3` for an event of moment 3, `c3` for a chunk of moment 3, in the order in which they came. */
 function told(batch: Batch): string[] {
-  if (batch.kind === "rows") return [`c${Number.parseInt(batch.at, 16)}`];
-  return batch.sortKeys.map((order) => `e${Number.parseInt(order.slice(0, 16), 16)}`);
+  if (batch.kind === "rows") return [`c${incrementOf(batch.at)}`];
+  return batch.sortKeys.map((key) => `e${incrementOf(sortKeyTime(key))}`);
 }
 
 async function mergeSteps(merge: Merge, steps: readonly MergeItem[]): Promise<string[]> {
@@ -142,18 +151,18 @@ describe("while no chunk may be requested for", () => {
 describe("the position behind a batch", () => {
   test("is that of stream and collections together", async () => {
     const merge = new Merge(new ScriptedStream(1, [events([2]), events([3])]), PINNED);
-    const positions: (readonly [string | undefined, number | undefined])[] = [];
+    const positions: (readonly [string | undefined, CollectionState | undefined])[] = [];
     for (const step of [stepAt(2), stepAt(3)]) {
       for await (const { position } of merge.upTo(step, () => true)) {
-        positions.push([position?.stream?.token, position?.collections["shop.c"]?.ranges[0]?.documents]);
+        positions.push([position?.stream?.token, position?.collections["shop.c"]]);
       }
     }
     // Behind the event of moment 2 nothing has been read; behind its chunk two rows; and so on.
     expect(positions).toEqual([
-      ["2", 0],
-      ["2", 2],
-      ["3", 2],
-      ["3", 3],
+      ["2", { phase: "pinned", uuid: "uuid" }],
+      ["2", stepAt(2).state],
+      ["3", stepAt(2).state],
+      ["3", stepAt(3).state],
     ]);
   });
 
@@ -169,13 +178,13 @@ describe("the position behind a batch", () => {
 describe("a collection that comes to an end while it is copied", () => {
   function endingAt(n: number, how: CollectionEnd["how"]): EventBatch {
     const batch = events([n]);
-    return { ...batch, ends: [{ name: "shop.c", how, sortKey: batch.sortKeys[0] ?? "" }] };
+    return { ...batch, ends: [{ name: "shop.c", how, sortKey: must(batch.sortKeys[0], "a sort key") }] };
   }
 
   test("is copied no further: what was read behind its drop would bring documents back that are gone", async () => {
     const merge = new Merge(new ScriptedStream(1, [events([2]), endingAt(3, "gone"), events([], 9)]), PINNED);
     expect(await mergeAll(merge, [stepAt(2), stepAt(4)])).toEqual(["e2", "c2", "e3"]);
-    expect(merge.position.collections["shop.c"]).toEqual({ uuid: null, phase: "live", ranges: [] });
+    expect(merge.position.collections["shop.c"]).toEqual({ phase: "live", copied: { documents: 0, ranges: 0 } });
   });
 
   test("because another was renamed over it is to be copied anew", async () => {
@@ -186,7 +195,10 @@ describe("a collection that comes to an end while it is copied", () => {
 });
 
 test("losses of history are forgotten when everything is live again", () => {
-  const live: Position = { collections: { "shop.c": { uuid: "uuid", phase: "live", ranges: [] } }, losses: 2 };
+  const live: Position = {
+    collections: { "shop.c": { phase: "live", copied: { documents: 5, ranges: 1 } } },
+    losses: 2,
+  };
   expect(new Merge(new ScriptedStream(1, []), live).stamp(events([2])).position).not.toHaveProperty("losses");
   const copying: Position = { ...PINNED, losses: 2 };
   expect(new Merge(new ScriptedStream(1, []), copying).stamp(events([2])).position.losses).toBe(2);

@@ -119,16 +119,16 @@ describe("pump() goes on after a failure of the source", () => {
   });
 
   test("for as long as it may, counted from the first failure without a reply in between", async () => {
-    const failing = [events([], 1), wait(30_000), lost()];
-    const error = await run([failing, failing, failing, failing]).catch((thrown: unknown) => thrown);
+    const failing = (): readonly Deed[] => [events([], 1), wait(30_000), lost()];
+    const error = await run([failing(), failing(), failing(), failing()]).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ kind: "connect" });
     // Opening alone is no progress: at 30, 60 and 90 s it had failed for 0, 30 and 60 s.
     expect(log.filter((entry) => entry === "retry")).toHaveLength(2);
   });
 
   test("for ever, as long as replies come in between", async () => {
-    const working = [events([], 1), wait(59_000), events([2]), wait(0), lost()];
-    const { outcome } = await run([...Array.from({ length: 5 }, () => working), [events([], 1)]]);
+    const working = (): readonly Deed[] => [events([], 1), wait(59_000), events([2]), wait(0), lost()];
+    const { outcome } = await run([...Array.from({ length: 5 }, working), [events([], 1)]]);
     expect(outcome).toBe("finished");
     expect(log.filter((entry) => entry === "retry")).toHaveLength(5);
   });

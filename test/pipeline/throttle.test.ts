@@ -56,7 +56,7 @@ async function* chunksOf(
 
 async function drain(throttle: ReadThrottle, chunks: AsyncIterable<Chunk>, signal = never): Promise<number> {
   let bytes = 0;
-  for await (const { documents } of throttle.throttled(chunks, signal)) bytes += documents.bytes.length;
+  for await (const { documents } of throttle.throttled(chunks, signal)) bytes += documents.byteLength;
   return bytes;
 }
 

@@ -8,6 +8,8 @@ import { openFileSink } from "../../src/sink/files.ts";
 import type { OutputMark, Segment } from "../../src/sink/sink.ts";
 import { createWriteBehind } from "../../src/sink/write-behind.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
+import { BEGINNING } from "../../src/source/record.ts";
+import { FINGERPRINT } from "../support/states.ts";
 
 export const SCRIPT = import.meta.filename;
 
@@ -45,10 +47,10 @@ async function run(job: CrashJob): Promise<void> {
   let seq = saved?.seq ?? 0;
   const save = async (sequence: number, outputs: readonly OutputMark[]): Promise<void> => {
     seq += 1;
-    const stream = { token: "", resume: "resumeAfter", time: "0000000000000000", sequence } as const;
+    const stream = { token: "", resume: "resumeAfter", time: BEGINNING, sequence } as const;
     const position = { stream, collections: {} };
     const source = { setName: "rs0" };
-    await saveCheckpoint(job.state, { formatVersion: 1, seq, source, pipeline: {}, position, outputs });
+    await saveCheckpoint(job.state, { formatVersion: 2, seq, source, fingerprint: FINGERPRINT, position, outputs });
     await sink.onStateSaved();
   };
   const first = saved?.position.stream?.sequence ?? 0;

@@ -8,6 +8,7 @@ import { createThrottle } from "../../../src/pipeline/throttle.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
+import { AdaptiveBatchSize } from "../../../src/source/adaptive-batch.ts";
 import { listCollections } from "../../../src/source/catalog.ts";
 import { ChangeStream } from "../../../src/source/change-stream.ts";
 import { localReader } from "../../../src/source/sub-ranges.ts";
@@ -106,7 +107,8 @@ function mergedSource(client: MongoClient, collections: readonly RangeReadable[]
   const bindings = collections.map(({ namespace }) => namespace);
   const shape = { bindings, fullDocument: "updateLookup", beforeImages: false, splitLargeEvents: false } as const;
   return captureSource({
-    open: (at, signal) => ChangeStream.open({ client, ...shape, sharded: false }, at ?? "now", signal),
+    open: (at, signal) =>
+      ChangeStream.open({ client, ...shape, sharded: false, batchSize: new AdaptiveBatchSize() }, at ?? "now", signal),
     untilCaughtUp: true,
     awaitMs: 500,
     collections,

@@ -1,4 +1,4 @@
-/** The page without a browser; scripts/look-at-html.ts opens it in one. */
+/** The page, as far as it can be judged without a browser; scripts/check-html.ts opens it in one. */
 
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";

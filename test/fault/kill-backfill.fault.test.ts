@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Tap, tapAt } from "../cli/tap.ts";
 import { documents, insertEveryIdType } from "../support/documents.ts";
+import { randomFor } from "../support/random.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { killUntilDone } from "./kill.ts";
@@ -54,6 +55,7 @@ test.each([
       ? await contentOf(calm.join("out"))
       : { "all.ndjson": await readFile(calm.join("all.ndjson")) };
 
+    const random = randomFor(`kill-backfill ${target} ${[...throttle, ...parts].join(" ")}`);
     let kills = 0;
     let ahead = 0;
     while (kills < KILLS) {
@@ -71,7 +73,7 @@ test.each([
         ...partsIn(dir.path),
       ];
       if (!target.endsWith("/")) await Bun.write(dir.join("out/.keep"), "");
-      const deaths = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS - kills);
+      const deaths = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS, random }, KILLS - kills);
       kills += deaths.kills;
       ahead += deaths.ahead;
       await tap.expect(0, args);

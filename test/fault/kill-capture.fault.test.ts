@@ -5,6 +5,7 @@ import { must } from "../../src/errors.ts";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { firstDifference, type Line, linesOf, type Tap, tapAt } from "../cli/tap.ts";
 import { documents } from "../support/documents.ts";
+import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
@@ -88,9 +89,14 @@ test.each([
     const state = dir.join("state");
     const args = ["capture", name, "--out", `${dir.path}/${target}`, "--state", state];
     const collection = db.collection<Item>("items");
-    const writer = startWriter(collection, { keys: KEYS, pauseMs: 2 });
+    const random = randomFor(`kill-capture ${target}`);
+    const writer = startWriter(collection, {
+      keys: KEYS,
+      pauseMs: 2,
+      random: randomFor(`kill-capture writer ${target}`),
+    });
     const pinned = pinnedToken(state);
-    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS);
+    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS, random }, KILLS);
     await writer.stop();
     expect(kills).toBe(KILLS);
     expect(ahead).toBeGreaterThan(0);

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import { copyFile, readFile, rename } from "node:fs/promises";
 import { firstDifference, type Line, type Tap, tapAt, textLinesOf } from "../cli/tap.ts";
+import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { killUntilDone } from "./kill.ts";
@@ -42,8 +43,13 @@ test.each(["change", "raw"])(
     await tap.expect(0, [...args, "--until", "caught-up"]);
     await copyFile(state, dir.join("pinned"));
 
-    const writer = startWriter(collection, { keys: KEYS, pauseMs: 2 });
-    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS);
+    const random = randomFor(`kill-tail ${envelope}`);
+    const writer = startWriter(collection, {
+      keys: KEYS,
+      pauseMs: 2,
+      random: randomFor(`kill-tail writer ${envelope}`),
+    });
+    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS, random }, KILLS);
     await writer.stop();
     expect(kills).toBe(KILLS);
     expect(ahead).toBeGreaterThan(0);

@@ -4,13 +4,12 @@ import { readFile } from "node:fs/promises";
 import { MongoClient } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { linesIn, tapAt } from "../cli/tap.ts";
-import { documents, randomOf } from "../support/documents.ts";
+import { documents } from "../support/documents.ts";
 import { startProxy } from "../support/proxy.ts";
+import { randomFor } from "../support/random.ts";
 import { sharedReplicaSet, testDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
-
-const SEED = Math.floor(Math.random() * 1e9);
 
 /** A network to the shared server that can be broken, and the URI that goes through it. */
 async function brokenNetwork(): Promise<Awaited<ReturnType<typeof startProxy>> & { readonly uri: string }> {
@@ -19,19 +18,19 @@ async function brokenNetwork(): Promise<Awaited<ReturnType<typeof startProxy>> &
   return Object.assign(proxy, { uri: `mongodb://127.0.0.1:${proxy.port}/?directConnection=true` });
 }
 
-test(`connections that break after any number of bytes cost a backfill no byte (seed ${SEED})`, async () => {
+test("connections that break after any number of bytes cost a backfill no byte", async () => {
   const { db, name, uri } = await testDatabase();
   await db.collection("c").insertMany([...documents("small", 8_000)]);
   await using dir = await tempDir();
   const { stdoutBytes } = await tapAt(uri).expect(0, ["backfill", `${name}.c`]);
   await using proxy = await brokenNetwork();
-  const random = randomOf(SEED);
+  const random = randomFor("connections that break");
   const args = ["backfill", `${name}.c`, "--out", dir.join("out"), "--state", dir.join("state")];
   let runs = 0;
   for (let code: number | null = -1; code !== 0; runs += 1) {
     if (runs > 200) throw new Error("no end in sight");
     // Often enough that runs end early and go on; a connection at the very beginning is not tried again.
-    proxy.dropAfter(Math.floor(3_000 + random() * 400_000), { how: random() < 0.5 ? "reset" : "end", times: 3 });
+    proxy.dropAfter(3_000 + random.whole(400_000), { how: random.pick(["reset", "end"]), times: 3 });
     ({ code } = await tapAt(proxy.uri).run([...args, "--retry-for", "300ms"]));
     expect([0, 4]).toContain(code ?? -1);
   }

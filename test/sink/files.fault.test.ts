@@ -3,8 +3,10 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "../../scripts/lib/random.ts";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { batchOf, type CrashJob, SCRIPT } from "./crash-script.ts";
+import { randomFor } from "../support/random.ts";
 import { canMount, runShell, smallDisk } from "../support/small-disk.ts";
 import { type Program, programsOf, ROOT } from "./programs.ts";
 import { contents, scratch } from "./sinks.ts";
@@ -30,8 +32,9 @@ for (const program of programs.all) {
   test(`kill -9 at any moment leaves the files of an undisturbed run (${program.name})`, async () => {
     let kills = 0;
     const chain = async (kind: (typeof KINDS)[number]): Promise<void> => {
+      const random = randomFor(`files ${program.name} ${JSON.stringify(kind)}`);
       for (let left = KILLS[program.name]; left > 0;) {
-        const died = await killUntilDone(program, kind, left);
+        const died = await killUntilDone({ program, kind, random }, left);
         kills += died;
         left -= died;
       }
@@ -190,13 +193,20 @@ function wordsOf(program: Program, job: CrashJob): string {
   return [program.command, ...program.args, JSON.stringify(job)].map((word) => `'${word}'`).join(" ");
 }
 
+interface Chain {
+  readonly program: Program;
+  readonly kind: (typeof KINDS)[number];
+  /** Chooses how long each run lives. */
+  readonly random: Random;
+}
+
 /** One job from its beginning to its end, with up to `most` deaths on the way; resolves to how many there were. */
-async function killUntilDone(program: Program, kind: (typeof KINDS)[number], most: number): Promise<number> {
+async function killUntilDone({ program, kind, random }: Chain, most: number): Promise<number> {
   using dir = scratch();
   const job: CrashJob = { ...kind, out: dir.at("out"), state: dir.at("state.json"), batches: BATCHES, commitEvery: 3 };
   let kills = 0;
   for (let code: number | null = null; code === null;) {
-    code = await live(program, job, kills < most ? Math.random() * LONGEST_LIFE_MS[program.name] : Infinity);
+    code = await live(program, job, kills < most ? random.between(0, LONGEST_LIFE_MS[program.name]) : Infinity);
     if (code === null) kills += 1;
     else expect(code).toBe(0);
     await expectCovered(job);

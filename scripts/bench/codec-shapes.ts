@@ -1,27 +1,18 @@
-/** The shapes of documents that benchmarks and tests of the codec use; the same bytes on every run. */
+/** The documents of the codec benchmark: the same bytes on every run. */
 
 import { Binary, Decimal128, Double, Int32, Long, ObjectId, serialize } from "bson";
+import { Random } from "../lib/random.ts";
 
 export interface Shape {
   readonly name: string;
-  /** Documents one behind the other, at least `bytes` in all. */
+  /** Concatenated documents, at least `bytes` in total. */
   build(bytes: number): Uint8Array;
 }
 
-/** Numbers 0 … 1, the same ones on every run (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const random = randomFrom(7);
-const whole = (below: number): number => Math.floor(random() * below);
-const pick = <T>(list: readonly T[]): T => list[whole(list.length)] as T;
+const numbers = new Random(7);
+const random = (): number => numbers.next();
+const whole = (below: number): number => numbers.whole(below);
+const pick = <T>(list: readonly T[]): T => numbers.pick(list);
 const hex = (digits: number): string => Array.from({ length: digits }, () => whole(16).toString(16)).join("");
 const date = (): Date => new Date(1_500_000_000_000 + whole(300_000_000_000));
 const WORDS = "the quick brown fox jumps over a lazy dog while twelve grey boxing wizards watch from afar".split(" ");

@@ -1,17 +1,17 @@
 /**
- * How fast the codec is: MB of BSON per second on one core, and how many times as fast as the driver's own way
+ * Measures the codec: MB of BSON per second on one core, and the ratio to the driver
  * (`deserialize` + `EJSON.stringify`, relaxed), on five shapes of documents. Runs under Bun, Deno and Node:
  *
- *   bun scripts/bench-codec.ts [--format relaxed|canonical|plain] [--rounds N] [--shape NAME]
+ *   bun scripts/bench/codec.ts [--format relaxed|canonical|plain] [--rounds N] [--shape NAME]
  */
 
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { deserialize, EJSON } from "bson";
-import { readInt32 } from "../src/codec/bson.ts";
-import { JsonWriter } from "../src/codec/json-writer.ts";
-import { createTranscoder, type Format } from "../src/codec/transcode.ts";
-import { SHAPES } from "./bench-shapes.ts";
+import { readInt32 } from "../../src/codec/bson.ts";
+import { JsonWriter } from "../../src/codec/json-writer.ts";
+import { createTranscoder, type Format } from "../../src/codec/transcode.ts";
+import { SHAPES } from "./codec-shapes.ts";
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +23,7 @@ const { values } = parseArgs({
 
 /** Bytes of BSON of each shape: about what one server reply holds. */
 const BATCH_BYTES = 4 * 1024 * 1024;
-/** The driver's way is slow and steady: a part of the batch tells its speed. */
+/** The driver is slow and steady: a part of the batch is enough. */
 const DRIVER_BYTES = 256 * 1024;
 
 const format = values.format as Format;
@@ -57,8 +57,8 @@ function driverBatch(batch: Uint8Array, limit: number): number {
 }
 
 /**
- * MB per second of processor time: what others do on the machine hardly matters, and what the collector does in
- * threads of its own is counted. `work` returns how many bytes it has read.
+ * MB per second of processor time, which other programs hardly influence and which includes the threads of the garbage
+ * collector. `work` returns the number of bytes it has read.
  */
 function speedOf(work: () => number): number {
   const begin = process.cpuUsage();
@@ -79,7 +79,7 @@ for (const shape of SHAPES) {
   for (let warming = 0; warming < 5; warming++) ours();
   for (let warming = 0; warming < 3; warming++) theirs();
   const speeds: [number[], number[]] = [[], []];
-  // One round of each in turn, so that both see the same neighbours on the machine.
+  // In turn, so that both share the same load of the machine.
   for (let round = 0; round < rounds; round++) {
     speeds[0].push(speedOf(ours));
     speeds[1].push(speedOf(theirs));

@@ -17,11 +17,11 @@ export interface Sizes {
   readonly latencySeconds: number;
   /** Sizes of the growing collection. */
   readonly growth: readonly number[];
-  /** Contestants that do not take part, by how their names begin. */
+  /** Prefixes of the names of contestants to leave out. */
   readonly without: readonly string[];
 }
 
-export interface World extends Sizes, AsyncDisposable {
+export interface BenchContext extends Sizes, AsyncDisposable {
   readonly uri: string;
   readonly client: MongoClient;
   readonly programs: Programs;
@@ -30,22 +30,22 @@ export interface World extends Sizes, AsyncDisposable {
   readonly serverVersion: string;
   /** User and system time of the server since its start. */
   serverCpuSeconds(): number;
-  /** Says on standard error what is going on. */
-  tell(line: string): void;
+  /** Prints progress on standard error. */
+  log(line: string): void;
 }
 
-export interface WorldOptions extends Sizes, ProgramOptions {
+export interface ContextOptions extends Sizes, ProgramOptions {
   readonly cacheGB: number;
 }
 
-/** Starts everything; disposing it stops everything and leaves nothing behind. */
-export async function openWorld(options: WorldOptions): Promise<World> {
+/** Builds the programs and starts the server. Disposing it stops the server and removes all files. */
+export async function openContext(options: ContextOptions): Promise<BenchContext> {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await tempDir());
-  const tell = (line: string): void => console.error(line);
-  tell("building");
+  const log = (line: string): void => console.error(line);
+  log("building");
   const programs = await gatherPrograms(folder.path, options);
-  tell("starting a server");
+  log("starting a server");
   const set = opened.use(await startReplicaSet({ members: 1, cacheGB: options.cacheGB }));
   const client = opened.use(new MongoClient(set.uri));
   const all = opened.move();
@@ -57,7 +57,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     folder: folder.path,
     serverVersion: set.version,
     serverCpuSeconds: () => cpuSecondsOf(set.members[0].pid),
-    tell,
+    log,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
@@ -67,7 +67,7 @@ const TICKS = 100;
 
 function cpuSecondsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name of the program stands in brackets and may hold spaces; user and system time are the 12th and 13th behind it.
+  // The name is in parentheses and may contain spaces. User and system time are the 12th and 13th field after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }

@@ -1,10 +1,10 @@
 /**
- * Looks at the page of `discover --as html` in a real browser: that it asks nobody for anything, that nothing in it runs
- * but its own script, that searching and links work, and that it fits screens wide and narrow. Leaves screenshots.
+ * Opens the page of `discover --as html` in a real browser and checks that it makes no requests, that no script but its own
+ * runs, that search and links work, and that it fits wide and narrow screens. Leaves screenshots.
  *
- *   bun scripts/look-at-html.ts [--out FOLDER] [FILE.html]
+ *   bun scripts/check-html.ts [--out FOLDER] [FILE.html]
  *
- * Without a file, of documents that are made up, names among them that would like to be markup.
+ * Default: a page of made-up documents, some with HTML markup in their names.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,11 +12,11 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { findChromium, openPage, type Page } from "./look-at-html/chromium.ts";
-import { samplePage } from "./look-at-html/sample-page.ts";
+import { findChromium, openPage, type Page } from "./check-html/chromium.ts";
+import { samplePage } from "./check-html/sample-page.ts";
 
 const { values, positionals } = parseArgs({
-  options: { out: { type: "string", default: join(tmpdir(), "mongotap-look") } },
+  options: { out: { type: "string", default: join(tmpdir(), "mongotap-html") } },
   allowPositionals: true,
 });
 
@@ -34,26 +34,26 @@ async function visit(page: Page, url: string): Promise<void> {
   );
 }
 
-async function shoot(page: Page, name: string, width: number, height: number): Promise<void> {
+async function screenshot(page: Page, name: string, width: number, height: number): Promise<void> {
   await page.send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
   const { data } = await page.send("Page.captureScreenshot", { format: "png" });
   const path = join(values.out, `${name}.png`);
   writeFileSync(path, Buffer.from(String(data), "base64"));
   console.log(`  ${path}`);
   const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-  check(`${name}: nothing sticks out to the right`, Number(overflow) <= 0, overflow);
+  check(`${name}: no horizontal overflow`, Number(overflow) <= 0, overflow);
 }
 
 async function checkSafety(page: Page, url: string): Promise<void> {
   const requests = page.events
     .filter(({ method }) => method === "Network.requestWillBeSent")
     .map(({ params }) => (params["request"] as { url: string }).url.split("#")[0]);
-  check("asks for itself and nothing else", requests.length === 1 && requests[0] === url, requests);
-  const complaints = page.events.filter(({ method }) =>
+  check("makes no request but for itself", requests.length === 1 && requests[0] === url, requests);
+  const problems = page.events.filter(({ method }) =>
     ["Log.entryAdded", "Runtime.exceptionThrown", "Page.javascriptDialogOpening"].includes(method),
   );
-  check("the browser has nothing to complain of", complaints.length === 0, complaints);
-  check("nothing that it shows was run", (await page.evaluate("globalThis.hacked")) === undefined);
+  check("the browser reports no problem", problems.length === 0, problems);
+  check("no script from its content has run", (await page.evaluate("globalThis.hacked")) === undefined);
   check("its own script has run", (await page.evaluate(`document.querySelector("input").hidden`)) === false);
 }
 
@@ -73,18 +73,18 @@ async function checkSearch(page: Page): Promise<void> {
   check("shows all again", ((await search("")) as string[]).length === all.length);
 }
 
-async function look(program: string, file: string): Promise<void> {
+async function checkPage(program: string, file: string): Promise<void> {
   const url = pathToFileURL(file).href;
   await using page = await openPage(program);
   for (const domain of ["Page", "Network", "Log", "Runtime"]) await page.send(`${domain}.enable`);
   await visit(page, url);
   await checkSafety(page, url);
-  await shoot(page, "light", 1400, 1000);
+  await screenshot(page, "light", 1400, 1000);
   await page.send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: "dark" }] });
   const background = await page.evaluate("getComputedStyle(document.body).backgroundColor");
-  check("is dark where the screen is", /^rgb\((\d|[1-4]\d), /.test(String(background)), background);
-  await shoot(page, "dark", 1400, 1000);
-  await shoot(page, "narrow", 420, 900);
+  check("has a dark mode", /^rgb\((\d|[1-4]\d), /.test(String(background)), background);
+  await screenshot(page, "dark", 1400, 1000);
+  await screenshot(page, "narrow", 420, 900);
   await page.send("Emulation.setDeviceMetricsOverride", {
     width: 1400,
     height: 1000,
@@ -97,23 +97,23 @@ async function look(program: string, file: string): Promise<void> {
   );
   await page.evaluate(`location.hash = ${JSON.stringify(last)}; new Promise((done) => setTimeout(done, 200))`);
   check(
-    "a link opens what it leads to",
+    "a link opens the section it leads to",
     (await page.evaluate(`document.getElementById(${JSON.stringify(last)}).open`)) === true,
   );
-  await shoot(page, "last", 1400, 1000);
+  await screenshot(page, "last", 1400, 1000);
   const bytes = readFileSync(file).length;
   console.log(`  ${file}: ${bytes.toLocaleString("en-US")} bytes`);
 }
 
 const program = findChromium();
 if (program === undefined) {
-  console.log("no chromium here (Debian: apt-get install chromium): the page was NOT looked at");
+  console.log("no chromium here (Debian: apt-get install chromium): the page was NOT checked");
 } else {
   mkdirSync(values.out, { recursive: true });
   const given = positionals[0];
   const file = given === undefined ? join(values.out, "page.html") : resolve(given);
   if (given === undefined) writeFileSync(file, samplePage());
-  await look(program, file);
-  console.log(failures.length === 0 ? "looked at: all well" : `${failures.length} FAILED`);
+  await checkPage(program, file);
+  console.log(failures.length === 0 ? "all checks passed" : `${failures.length} FAILED`);
   process.exitCode = failures.length === 0 ? 0 : 1;
 }

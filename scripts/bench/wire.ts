@@ -1,13 +1,13 @@
 /**
- * What compression of the connection brings and costs: the figures of docs/decisions/205-wire-compression.md. Copies one
- * collection through a slow network and through a fast one, without and with each compressor. `bun scripts/bench-wire.ts`
+ * Measures what compression of the connection saves and costs: the figures of docs/decisions/205-wire-compression.md. Copies one
+ * collection through a slow network and through a fast one, without and with each compressor. `bun scripts/bench/wire.ts`
  */
 
 import { MongoClient } from "mongodb";
-import { commandUnderTest } from "../test/support/command.ts";
-import { documents } from "../test/support/documents.ts";
-import { type Proxy, startProxy } from "../test/support/proxy.ts";
-import { startReplicaSet } from "./mongod.ts";
+import { commandUnderTest } from "../../test/support/command.ts";
+import { documents } from "../../test/support/documents.ts";
+import { type Proxy, startProxy } from "../../test/support/proxy.ts";
+import { startReplicaSet } from "../mongod.ts";
 
 const DOCUMENTS = 20_000;
 const ROUNDS = 3;

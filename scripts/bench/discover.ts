@@ -1,8 +1,8 @@
 /**
- * Whether the limits of `discover` hold: time and memory on a collection of millions of documents, on documents that are
- * huge, on documents that are maps of very many keys, and on a view that the server could work at for minutes.
+ * Measures time and memory of `discover` at its limits: a collection of millions of documents, huge documents, documents that
+ * are maps with very many keys, and a view that keeps the server busy for minutes.
  *
- *   bun scripts/bench-discover.ts [--documents 10000000] [--rounds 3] [--binary]
+ *   bun scripts/bench/discover.ts [--documents 10000000] [--rounds 3] [--binary]
  *
  * Starts a server of its own, fills it, and removes all of it.
  */
@@ -10,9 +10,9 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Collection, MongoClient } from "mongodb";
-import { randomOf } from "../test/support/documents.ts";
-import { runProcess } from "./bench/process.ts";
-import { startReplicaSet } from "./mongod.ts";
+import { randomOf } from "../../test/support/documents.ts";
+import { runProcess } from "./process.ts";
+import { startReplicaSet } from "../mongod.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,12 +22,12 @@ const { values } = parseArgs({
   },
 });
 
-const ROOT = join(import.meta.dirname, "..");
+const ROOT = join(import.meta.dirname, "../..");
 const PROGRAM = values.binary
   ? [join(ROOT, "dist/mongotap")]
   : [join(ROOT, "node_modules/.bin/bun"), join(ROOT, "src/main.ts")];
 
-/** Makes the documents on the server: a thousand of them, each `times` times with another number. */
+/** Creates the documents on the server: a thousand of them, each copied `times` times with another number. */
 async function fillMany(collection: Collection, count: number): Promise<void> {
   const seed = collection.db.collection("seed");
   const random = randomOf(1);
@@ -61,7 +61,7 @@ async function fillMaps(collection: Collection): Promise<void> {
   }
 }
 
-/** A view whose first document comes when all have been sorted by something that takes its time. */
+/** A view that returns its first document after a slow sort of all. */
 async function makeSlow(collection: Collection): Promise<void> {
   const slow = { $function: { body: "function(n) { return Math.sin(n); }", args: ["$number"], lang: "js" } };
   const pipeline = [{ $set: { key: slow } }, { $sort: { key: 1 } }];
@@ -89,12 +89,12 @@ const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) =
 async function measure(uri: string, { what, args }: Case): Promise<void> {
   const seconds: number[] = [];
   const peaks: number[] = [];
-  let told = "";
+  let summary = "";
   for (let round = 0; round < Number(values.rounds); round += 1) {
     const finished = await runProcess({ command: [...PROGRAM, "discover", ...args, "--uri", uri] });
     seconds.push(finished.seconds);
     peaks.push(finished.peakMB);
-    told = finished.stdout.split("\n").find((line) => / documents?(,|$)/.test(line)) ?? "";
+    summary = finished.stdout.split("\n").find((line) => / documents?(,|$)/.test(line)) ?? "";
   }
   const columns = [
     what.padEnd(36),
@@ -103,7 +103,7 @@ async function measure(uri: string, { what, args }: Case): Promise<void> {
       .toFixed(0)
       .padStart(7),
   ];
-  console.log(`${columns.join("  ")}  ${told.startsWith("<") ? "" : told.replace(/^[^:]*: /, "")}`);
+  console.log(`${columns.join("  ")}  ${summary.startsWith("<") ? "" : summary.replace(/^[^:]*: /, "")}`);
 }
 
 const began = performance.now();

@@ -1,4 +1,4 @@
-/** A page of collections that do not exist: usual ones, odd ones, and one whose names would like to be markup. */
+/** A page of made-up collections: usual ones, odd ones, and one with HTML markup in its names. */
 
 import { ObjectId, serialize } from "bson";
 import { documents } from "../../test/support/documents.ts";

@@ -1,4 +1,4 @@
-/** A headless Chromium that is told what to do over its DevTools protocol: no package needed. */
+/** Drives a headless Chromium over its DevTools protocol, without a package. */
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ const FLAGS = [
   "--remote-debugging-port=0",
 ];
 
-/** The program, `$CHROMIUM` first; undefined where there is none. */
+/** The program: `$CHROMIUM` if it is set, else the first on PATH; undefined if there is none. */
 export function findChromium(): string | undefined {
   const candidates = process.env["CHROMIUM"] === undefined ? NAMES : [process.env["CHROMIUM"]];
   return candidates.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0);
@@ -34,7 +34,7 @@ interface Reply {
   readonly error?: { readonly message: string };
 }
 
-/** One page. `events` holds everything that it has told so far. */
+/** One page. `events` holds all events so far. */
 export interface Page extends AsyncDisposable {
   readonly events: readonly { readonly method: string; readonly params: Readonly<Record<string, unknown>> }[];
   send(method: string, params?: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;
@@ -42,7 +42,7 @@ export interface Page extends AsyncDisposable {
   evaluate(expression: string): Promise<unknown>;
 }
 
-/** Starts `program` with an empty profile of its own; it is gone, with the profile, at the end of the block. */
+/** Starts `program` with an empty profile; disposing the page ends it and removes the profile. */
 export async function openPage(program: string): Promise<Page> {
   const profile = mkdtempSync(join(tmpdir(), "mongotap-chromium-"));
   const child = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], { stdio: "ignore" });
@@ -66,7 +66,7 @@ async function portOf(profile: string): Promise<string> {
       const [port] = readFileSync(join(profile, "DevToolsActivePort"), "utf8").split("\n");
       if (port !== undefined && port !== "") return port;
     } catch {
-      // Not there yet.
+      // the file does not exist yet
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

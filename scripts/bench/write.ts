@@ -1,9 +1,9 @@
-/** Ways to write to a file what lies in the memory of WebAssembly: by the thread pool or by this thread, in pieces. */
+/** Compares ways to write WebAssembly memory to a file: by the thread pool or by this thread, in pieces. */
 
 import { writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { tempDir } from "../test/support/temp.ts";
+import { tempDir } from "../../test/support/temp.ts";
 
 const BATCH = 4_600_000;
 const BATCHES = 200;
@@ -18,7 +18,7 @@ type Write = (handle: FileHandle, bytes: Uint8Array, begin: number, length: numb
 const kept = new Uint8Array(BATCH);
 const WAYS: Readonly<Record<string, { readonly copies: boolean; readonly write: Write }>> = {
   "this thread": { copies: false, write: ({ fd }, bytes, begin, length) => writeSync(fd, bytes, begin, length) },
-  // The pool is handed a copy: Bun writes views of such memory even more slowly.
+  // The pool gets a copy: Bun writes views of WebAssembly memory even more slowly.
   "thread pool": { copies: true, write: (handle, bytes, begin, length) => handle.write(bytes, begin, length) },
 };
 

@@ -1,21 +1,22 @@
 /**
- * What it costs to read a collection in chunks, each by a `find` of its own, instead of by one cursor whose replies are
- * as large as the server allows: the figures of docs/decisions/004-one-find-per-chunk.md. `bun scripts/bench-chunks.ts`
+ * Measures reading a collection in chunks, each with its own `find`, against one cursor with replies as large as the server
+ * allows: the figures of docs/decisions/004-one-find-per-chunk.md. `bun scripts/bench/chunks.ts`
  */
 
 import { Long, MongoClient } from "mongodb";
-import { listCollections } from "../src/source/catalog.ts";
-import { parseCursorReply } from "../src/source/cursor-reply.ts";
-import { readRange } from "../src/source/snapshot.ts";
-import { newOrder } from "./demo/orders.ts";
-import { startReplicaSet } from "./mongod.ts";
+import { listCollections } from "../../src/source/catalog.ts";
+import { parseCursorReply } from "../../src/source/cursor-reply.ts";
+import { readRange } from "../../src/source/snapshot.ts";
+import { newOrder } from "../demo/orders.ts";
+import { Random } from "../lib/random.ts";
+import { startReplicaSet } from "../mongod.ts";
 
 const DOCUMENTS = 400_000;
 const ROUNDS = 7;
-/** What the program takes where memory is not short. */
+/** The chunk size of the program if memory is not limited. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** What was read, and in how many replies. */
+/** Totals of one pass. */
 interface Drained {
   documents: number;
   bytes: number;
@@ -55,8 +56,9 @@ function count(drained: Drained, { bytes, offsets }: { bytes: Uint8Array; offset
 
 async function fill(client: MongoClient): Promise<void> {
   const orders = client.db("shop").collection("orders");
+  const random = new Random(1);
   for (let i = 0; i < DOCUMENTS; i += 5_000) {
-    await orders.insertMany(Array.from({ length: 5_000 }, (_, j) => newOrder(i + j)));
+    await orders.insertMany(Array.from({ length: 5_000 }, (_, j) => newOrder(random, i + j)));
   }
 }
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 const NEWLINE = 10;
 
 /** Reads `path` to its end, at no more than `bytesPerSecond`. */
-export async function sip(path: string, bytesPerSecond: number): Promise<{ lines: number; bytes: number }> {
+export async function readSlowly(path: string, bytesPerSecond: number): Promise<{ lines: number; bytes: number }> {
   const began = performance.now();
   let lines = 0;
   let bytes = 0;

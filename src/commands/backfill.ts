@@ -4,7 +4,7 @@ import { type OpenRun, runCopy } from "../run/copy.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { MongotapError } from "../errors.ts";
-import { partOf } from "../lib/part-name.ts";
+import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Invocation } from "../run/invocation.ts";
@@ -44,13 +44,13 @@ async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Range
   return new Map([...kept, ...split]);
 }
 
-/** The outputs of a collection, whose files are created at once: they exist even without a line. */
-function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
+/** Returns the outputs of a collection; their files are made at once, so that they are there even if no line comes. */
+function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): OutputKey[] {
   const name = nameOf(namespace);
   const own = ranges.get(name);
   return own === undefined
-    ? [name]
-    : own.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
+    ? [outputKeyOf(name)]
+    : own.flatMap(({ partition }) => (partition === undefined ? [] : [outputKeyOf(name, partition)]));
 }
 
 /** @throws MongotapError `usage` for options that do not fit --split and --shard */
@@ -66,7 +66,7 @@ function validateOptions({ settings }: Invocation): void {
 
 /** Every collection has been read, and every output is finalized. */
 function isDone({ saved, collections }: OpenRun): boolean {
-  if (!saved?.outputs.every((mark) => mark.sealed)) return false;
+  if (!saved?.outputs.every((mark) => mark.finalized)) return false;
   return collections.every((info) => {
     const state = saved.position.collections[nameOf(info.namespace)];
     return state?.phase === "copying" && isComplete(state);

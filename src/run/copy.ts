@@ -8,10 +8,12 @@ import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
+import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
+import { take } from "../pipeline/take.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
 import type { Encoder } from "../protocol/protocol.ts";
@@ -42,8 +44,8 @@ export interface OpenRun extends Connection {
 
 export interface RunSource {
   readonly source: Source;
-  /** In a folder, whose files are made at once: names of collections, or of parts of them. */
-  readonly outputs: readonly string[];
+  /** Their files are made at once, in a directory. */
+  readonly outputs: readonly OutputKey[];
 }
 
 export interface CopyPlan {
@@ -115,10 +117,10 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   await using sink = await openOutput({
     target,
     marks: keeping?.marks ?? [],
-    seals: plan.seals,
+    finalizes: plan.seals,
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
-    namespaces: reading.outputs,
+    outputs: reading.outputs,
     isComplete: plan.seals && settings.shard === undefined,
     targets: plan.invocation.targets,
     maxMemory: settings.maxMemory,
@@ -144,7 +146,7 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   try {
     const result = await pump({
-      source,
+      source: take(source, settings.limit ?? Infinity),
       from: keeping?.position,
       encoder,
       sink,
@@ -154,7 +156,6 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
           await keeping.save(position, marks);
           await sink.onStateSaved();
         }),
-      limit: settings.limit ?? Infinity,
       retryForMs: settings.retryFor,
       signal,
       onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),

@@ -1,6 +1,7 @@
 /** A collection on the server as a RangeReadable. */
 
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
+import { headOfChunk } from "../source/chunk-head.ts";
 import { readInSubRanges } from "../source/sub-ranges.ts";
 import type { NonEmpty, RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
@@ -24,13 +25,14 @@ export function rangeReadableOf(
     uuid: info.uuid,
     resumable,
     ranges,
-    read(progress, signal, limit, notBefore) {
+    read(progress, signal, wanted, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
-      if (!resumable) return throttle.throttled(scanWhole(settings, signal, limit), signal);
-      // With a limit, sub-ranges would read more than is wanted.
-      if (Number.isFinite(limit)) return throttle.throttled(readRange(settings, progress, signal, limit), signal);
+      if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
+      // Under a limit nothing is read ahead, and no worker encodes: a chunk may have to be cut.
+      if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
       return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },
+    head: (chunk, count) => headOfChunk(chunk, count, resumable),
     currentUuid: () => collectionUuid(client, info.namespace),
   };
 }

@@ -10,11 +10,15 @@ import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
 import { BEGINNING, type BsonDocuments, type Chunk, nameOf, type RangeProgress } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
-/** @throws MongotapError `connect`, `auth` */
+/**
+ * Yields chunks until the end, or until there are `wanted` documents: then the end is not known, and the last chunk is
+ * not `done`.
+ * @throws MongotapError `connect`, `auth`
+ */
 export async function* scanWhole(
   settings: SnapshotSettings,
   signal: AbortSignal,
-  limit = Infinity,
+  wanted = Infinity,
 ): AsyncGenerator<Chunk<BsonDocuments>> {
   const { client, info, chunkBytes } = settings;
   const { db, collection } = info.namespace;
@@ -27,16 +31,16 @@ export async function* scanWhole(
       throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
     }
   };
-  const capped = Number.isFinite(limit) ? { limit } : {};
+  const limit = Number.isFinite(wanted) ? { limit: wanted } : {};
   let batchSize = firstCount(chunkBytes);
-  let reply = await run({ find: collection, batchSize, ...capped, comment: "mongotap" });
+  let reply = await run({ find: collection, batchSize, ...limit, comment: "mongotap" });
   for (let rows = 0; ;) {
     rows += reply.documents.count;
-    const done = reply.id === 0n;
-    const progress: RangeProgress = { documents: rows, done };
+    const isLast = reply.id === 0n;
+    const progress: RangeProgress = { documents: rows, done: isLast && rows < wanted };
     batchSize = nextCount(reply.documents, batchSize, chunkBytes);
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
-    if (done) return;
+    if (isLast) return;
     reply = await run({ getMore: Long.fromBigInt(reply.id), collection, batchSize });
   }
 }

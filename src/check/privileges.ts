@@ -2,11 +2,11 @@
 
 import type { MongoClient } from "mongodb";
 
-import { toMongotapError, serverCodeOf } from "../connect/server-errors.ts";
+import { runCommand } from "../connect/run-command.ts";
+import { ServerCode } from "../connect/server-codes.ts";
+import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { type Binding, bindingText, streamTarget } from "../source/bindings.ts";
 import { type Check, fail, type Finding, ok, warn } from "./check.ts";
-
-const UNAUTHORIZED = 13;
 
 /** Needed: without it no run works. Useful: something is not shown or not warned of. */
 interface Attempt {
@@ -78,11 +78,11 @@ async function tryOne(
   bindings: readonly Binding[],
 ): Promise<Finding> {
   try {
-    await client.db(db).command(command);
+    await runCommand(client, db, command);
     return ok("allowed");
   } catch (error) {
     const known = toMongotapError(error, "refused");
-    if (serverCodeOf(error) === UNAUTHORIZED || known.kind === "auth") {
+    if (serverCodeOf(error) === ServerCode.Unauthorized || known.kind === "auth") {
       if (!needed) return warn(`not allowed: ${loss ?? "something is not shown"}`, roleFor(bindings));
       return fail("auth", "not allowed", roleFor(bindings));
     }

@@ -1,6 +1,6 @@
 /** Waiting, signal-aware. */
 
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate, setTimeout as delay } from "node:timers/promises";
 
 /** Resolves after `ms`; rejects at once with the signal's reason when it aborts. */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -14,8 +14,17 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
+ * Resolves after one turn of the event loop: what has been sent is then on its way even if the caller now keeps the
+ * thread busy. The driver writes a command to its socket some promises after the call.
+ */
+export async function eventLoopTurn(): Promise<void> {
+  await setImmediate();
+}
+
+/**
  * Reads ahead of the consumer by up to `depth` items. Items come in order; the first failure comes in its place.
- * Memory is bounded by `depth` items and the one that the consumer holds.
+ * Memory is bounded by `depth` items and the one that the consumer holds. Before an item is yielded the next one has been
+ * requested and the event loop has had a turn to send that request.
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
@@ -31,6 +40,7 @@ export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): Asy
       const result = await next;
       if (result.done === true) return;
       pull();
+      await eventLoopTurn();
       yield result.value;
     }
   } finally {

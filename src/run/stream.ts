@@ -2,6 +2,7 @@
 
 import type { Settings } from "../config/options.ts";
 import { isAtLeast, type ServerInfo } from "../connect/client.ts";
+import { ServerCode } from "../connect/server-codes.ts";
 import { serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
@@ -15,8 +16,6 @@ import type { OpenRun } from "./copy.ts";
 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
 const AWAIT_MS = 1_000;
-/** MaxTimeMSExpired: the server could not fill a reply in its time; smaller ones get through. */
-const TOO_SLOW = 50;
 const SMALLER_BATCH = 500;
 
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
@@ -58,7 +57,7 @@ function withSmallerBatches(stream: ChangeStream, onTooSlow: () => void): Change
     try {
       return await next(awaitMs);
     } catch (error) {
-      if (serverCodeOf(error) === TOO_SLOW) onTooSlow();
+      if (serverCodeOf(error) === ServerCode.MaxTimeMSExpired) onTooSlow();
       throw error;
     }
   };

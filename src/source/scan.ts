@@ -5,10 +5,9 @@
 
 import { Long } from "mongodb";
 
-import { toMongotapError } from "../connect/server-errors.ts";
 import { BEGINNING } from "./cluster-time.ts";
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
-import { type BsonDocuments, type Chunk, nameOf, type RangeProgress } from "./record.ts";
+import { readCursor } from "./cursor-reply.ts";
+import type { BsonDocuments, Chunk, RangeProgress } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
 /** @throws MongotapError `connect`, `auth` */
@@ -18,19 +17,12 @@ export async function* scanWhole(
   limit = Infinity,
 ): AsyncGenerator<Chunk<BsonDocuments>> {
   const { client, info, chunkBytes } = settings;
-  const { db, collection } = info.namespace;
+  const { collection } = info.namespace;
   await using session = client.startSession({ causalConsistency: false });
-  const run = async (command: Record<string, unknown>): Promise<CursorReply> => {
-    try {
-      return parseCursorReply(await client.db(db).command(command, { session, raw: true, signal }));
-    } catch (error) {
-      signal.throwIfAborted();
-      throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
-    }
-  };
   const capped = Number.isFinite(limit) ? { limit } : {};
   let batchSize = firstCount(chunkBytes);
-  let reply = await run({ find: collection, batchSize, ...capped, comment: "mongotap" });
+  const find = { find: collection, batchSize, ...capped, comment: "mongotap" };
+  let reply = await readCursor(client, info.namespace, find, { session, signal });
   for (let rows = 0; ;) {
     rows += reply.documents.count;
     const done = reply.id === 0n;
@@ -38,6 +30,7 @@ export async function* scanWhole(
     batchSize = nextCount(reply.documents, batchSize, chunkBytes);
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
     if (done) return;
-    reply = await run({ getMore: Long.fromBigInt(reply.id), collection, batchSize });
+    const getMore = { getMore: Long.fromBigInt(reply.id), collection, batchSize };
+    reply = await readCursor(client, info.namespace, getMore, { session, signal });
   }
 }

@@ -13,8 +13,6 @@
  * ends, and the next one begins from what is committed.
  */
 
-import { setImmediate } from "node:timers/promises";
-
 import { MongotapError } from "../errors.ts";
 import { prefetch, settledWithin, sleep } from "../lib/async.ts";
 import type { Encoder } from "../protocol/protocol.ts";
@@ -53,8 +51,6 @@ export interface PumpResult {
 const DRAIN_MS = 500;
 /** Batches that are requested before the one before is written. */
 const READ_AHEAD = 1;
-/** Encoding takes longer than a round trip on a local network. */
-const LARGE_BATCH_BYTES = 256 * 1024;
 
 /** @throws MongotapError when the run cannot go on; what was written before is committed, except after sink errors. */
 export function pump(settings: PumpSettings): Promise<PumpResult> {
@@ -127,8 +123,6 @@ class Pump {
   }
 
   async #write(batch: Batch): Promise<void> {
-    // What asks for the next batch has been called, but is on the wire only when this thread has had a moment for it.
-    if (batch.documents.byteLength > LARGE_BATCH_BYTES) await setImmediate();
     const { documents } = batch;
     const { bytes, segments, lines } = this.#s.encoder.encode(batch);
     // What a worker has encoded is itself what the sink writes.

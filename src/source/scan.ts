@@ -5,9 +5,8 @@
 
 import { Long } from "mongodb";
 
-import { toMongotapError } from "../connect/server-errors.ts";
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
-import { BEGINNING, type BsonDocuments, type Chunk, nameOf, type RangeProgress } from "./record.ts";
+import { readCursor } from "./cursor-reply.ts";
+import { BEGINNING, type BsonDocuments, type Chunk, type RangeProgress } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
 /**
@@ -21,19 +20,12 @@ export async function* scanWhole(
   wanted = Infinity,
 ): AsyncGenerator<Chunk<BsonDocuments>> {
   const { client, info, chunkBytes } = settings;
-  const { db, collection } = info.namespace;
+  const { collection } = info.namespace;
   await using session = client.startSession({ causalConsistency: false });
-  const run = async (command: Record<string, unknown>): Promise<CursorReply> => {
-    try {
-      return parseCursorReply(await client.db(db).command(command, { session, raw: true, signal }));
-    } catch (error) {
-      signal.throwIfAborted();
-      throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
-    }
-  };
   const limit = Number.isFinite(wanted) ? { limit: wanted } : {};
   let batchSize = firstCount(chunkBytes);
-  let reply = await run({ find: collection, batchSize, ...limit, comment: "mongotap" });
+  const find = { find: collection, batchSize, ...limit, comment: "mongotap" };
+  let reply = await readCursor(client, info.namespace, find, { session, signal });
   for (let rows = 0; ;) {
     rows += reply.documents.count;
     const isLast = reply.id === 0n;
@@ -41,6 +33,7 @@ export async function* scanWhole(
     batchSize = nextCount(reply.documents, batchSize, chunkBytes);
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
     if (isLast) return;
-    reply = await run({ getMore: Long.fromBigInt(reply.id), collection, batchSize });
+    const getMore = { getMore: Long.fromBigInt(reply.id), collection, batchSize };
+    reply = await readCursor(client, info.namespace, getMore, { session, signal });
   }
 }

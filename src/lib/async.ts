@@ -14,7 +14,6 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
-/**
  * Resolves after one turn of the event loop: what has been sent is then on its way even if the caller now keeps the
  * thread busy. The driver writes a command to its socket some promises after the call.
  */

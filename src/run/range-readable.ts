@@ -26,7 +26,7 @@ export function rangeReadableOf(
     read(progress, signal, wanted, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
       if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
-      // Under a limit nothing is read ahead, and no worker encodes: a chunk may have to be cut.
+      // Under a limit no sub-range is read ahead, and no worker encodes, so that a chunk can be cut.
       if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
       return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },

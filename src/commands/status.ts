@@ -61,7 +61,8 @@ export const status: Command = async (invocation) => {
   return verdict(found, settings.warnAt);
 };
 
-function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
+/** `oplog` and `now` are undefined where the user may not read them. */
+export function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
   const at = saved.position.stream?.time;
   return {
     command: saved.fingerprint.command,

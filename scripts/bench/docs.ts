@@ -1,4 +1,4 @@
-/** Writes docs/benchmarks.md and its plots of the results, and of nothing else: every number was printed by a run. */
+/** Generates docs/benchmarks.md and its plots from the results alone: every number was measured by a run. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ const TITLES: Readonly<Record<string, string>> = {
   growth: "Growing collections",
 };
 
-/** What has to be known to read a table. */
+/** What a reader of a table must know. */
 const REMARKS: Readonly<Record<string, string>> = {
   backfill: `The **bare drain** reads the server's raw replies and throws them away: nothing can be faster over one
 connection. mongodump writes BSON as it comes, without making JSON of it. The output of every run is examined: each
@@ -119,7 +119,7 @@ function racePlot(race: Race): string {
     const seconds = median(runs.map((run) => run.seconds));
     const rate = race.bytes / 1e6 / seconds;
     const text = `${rate.toFixed(0)} MB/s, ${timeText(seconds)}`;
-    return { label: name, value: rate, text, ownsMemory: name.startsWith(MONGOTAP) };
+    return { label: name, value: rate, text, isMongotap: name.startsWith(MONGOTAP) };
   });
   return barPlot(`${race.title}: MB of BSON per second`, bars);
 }

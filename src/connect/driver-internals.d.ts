@@ -1,4 +1,4 @@
-/** Files of the driver that have no types of their own: what is mended of them. */
+/** The driver's files without types of their own that driver-patches.ts patches. */
 declare module "mongodb/lib/cmap/connection.js" {
   export const Connection: { readonly prototype: object };
   export const SizedMessageTransform: { readonly prototype: object };

@@ -1,31 +1,40 @@
 /**
- * What is mended of the driver (7.9), in files that are no part of its API: why, and what was seen without it, is told in
+ * Patches the driver (7.9) in files that are not part of its API. Why, and what happened without the patches:
  * docs/decisions/209-driver-patches.md.
  */
 
-import { MongoNetworkError } from "mongodb";
+import { Binary, BSON, Long, MongoNetworkError, Timestamp } from "mongodb";
 import { Connection, SizedMessageTransform } from "mongodb/lib/cmap/connection.js";
 import { MongoDBResponse } from "mongodb/lib/cmap/wire_protocol/responses.js";
 
 import { ReplyBuffer } from "./reply-buffer.ts";
 
 let isPatched = false;
+let isSignatureCopied = false;
 
-/** For all clients of this thread, once. */
+/** Patches the driver for all clients of this thread. Calls after the first do nothing. */
 export function patchDriver(): void {
   if (isPatched) return;
   isPatched = true;
   const connection: object = Connection.prototype;
-  const response: object = MongoDBResponse.prototype;
   const transform: object = SizedMessageTransform.prototype;
   failWritesOfClosedConnections(connection as DriverConnection);
   useReplyBuffer(transform as DriverTransform);
-  copyClusterTimeSignature(response as DriverResponse);
+  copyClusterTimeSignature(MongoDBResponse.prototype);
+  isSignatureCopied = findIsSignatureCopied();
 }
 
-/** What is used here of `lib/cmap/connection.js`. */
+/**
+ * Whether the driver keeps no view into a reply that it has returned, so that the memory of the reply may be freed. False
+ * before `patchDriver`, and where the patch for it did not take hold.
+ */
+export function copiesClusterTimeSignature(): boolean {
+  return isSignatureCopied;
+}
+
+/** The parts of `lib/cmap/connection.js` that the first patch uses. */
 interface DriverConnection {
-  /** Why it is closed; set before `close` is emitted. */
+  /** Why the connection is closed; set before `close` is emitted. */
   readonly error: Error | null;
   writeCommand: (this: DriverConnection, command: unknown, options: unknown) => Promise<void>;
   once(event: "close", listener: () => void): unknown;
@@ -33,9 +42,9 @@ interface DriverConnection {
 }
 
 /**
- * Lets a command fail whose connection closes while it is written. The driver waits for the socket's `drain` and hears
- * of its `error` alone: a socket that closes without one, as Bun's may and as the driver closes them itself, is waited
- * for without end, because no time limit of a closed connection counts any more.
+ * Fails a command whose connection closes while the command is being written. The driver waits for the socket's `drain`
+ * and listens to its `error` only. Bun may close a socket without an error, and so does the driver itself: then the
+ * driver waits for ever, because the timeouts of a closed connection no longer run.
  */
 function failWritesOfClosedConnections(prototype: DriverConnection): void {
   const { writeCommand } = prototype;
@@ -51,13 +60,13 @@ function failWritesOfClosedConnections(prototype: DriverConnection): void {
   };
 }
 
-/** What else is used here of it. */
+/** The parts of it that the second patch uses. */
 interface DriverTransform {
   bufferPool: object;
   _transform: (this: DriverTransform, chunk: Buffer, encoding: string, callback: () => void) => unknown;
 }
 
-/** Lets a connection put its replies together in a buffer of ours, which is the faster one. */
+/** Makes connections assemble replies in a ReplyBuffer, which is faster than the driver's BufferPool. */
 function useReplyBuffer(prototype: DriverTransform): void {
   const { _transform } = prototype;
   prototype._transform = function (chunk, encoding, callback) {
@@ -66,18 +75,18 @@ function useReplyBuffer(prototype: DriverTransform): void {
   };
 }
 
-/** What is used here of `lib/cmap/wire_protocol/responses.js`. */
+/** The parts of `lib/cmap/wire_protocol/responses.js` that the third patch uses. */
 interface DriverResponse {
-  readonly $clusterTime: { readonly signature?: { readonly hash?: { buffer: Uint8Array } } } | null;
+  readonly $clusterTime: { readonly signature?: { readonly hash?: { buffer: Uint8Array } } } | null | undefined;
 }
 
 /**
- * Lets the driver keep a copy of the signature of the cluster time instead of a view into all of a reply: then nobody but
- * us refers to the memory of a reply, and it may be given back (lib/give-back.ts).
+ * Makes the driver keep a copy of the cluster time's signature instead of a view into the whole reply: then only mongotap
+ * refers to the memory of a reply and may free it (source/reply-memory.ts).
  */
-function copyClusterTimeSignature(prototype: DriverResponse): void {
+function copyClusterTimeSignature(prototype: object): void {
   const known = Object.getOwnPropertyDescriptor(prototype, "$clusterTime");
-  if (known?.get === undefined) throw new TypeError("unreachable: the driver's version is pinned");
+  if (known?.get === undefined) return;
   Object.defineProperty(prototype, "$clusterTime", {
     configurable: true,
     get(this: DriverResponse): DriverResponse["$clusterTime"] {
@@ -88,4 +97,19 @@ function copyClusterTimeSignature(prototype: DriverResponse): void {
       return time;
     },
   });
+}
+
+/** Tries the third patch on a reply. */
+function findIsSignatureCopied(): boolean {
+  const reply = BSON.serialize({
+    ok: 1,
+    $clusterTime: {
+      clusterTime: new Timestamp({ t: 1, i: 1 }),
+      signature: { hash: new Binary(new Uint8Array(20)), keyId: Long.ONE },
+    },
+  });
+  const Response = MongoDBResponse as unknown as new (bson: Uint8Array) => DriverResponse;
+  const { $clusterTime: time } = new Response(reply);
+  const hash = time?.signature?.hash;
+  return hash !== undefined && hash.buffer.buffer !== reply.buffer;
 }

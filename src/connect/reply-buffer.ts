@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 
-import { detach } from "../lib/give-back.ts";
+import { detach } from "../lib/buffers.ts";
 
 const NOTHING = Buffer.alloc(0);
 

@@ -1,7 +1,15 @@
-/** Small steps of a Position: what is saved when a chunk of a range has been written. */
+/** How a Position changes: new collections, ranges that have been read, states. */
 
 import { must } from "../errors.ts";
-import type { CollectionState, Copying, EventBatch, NonEmpty, Position, RangeProgress } from "../source/record.ts";
+import {
+  type CollectionState,
+  type Copying,
+  type EventBatch,
+  NO_DOCUMENTS,
+  type NonEmpty,
+  type Position,
+  type RangeProgress,
+} from "../source/record.ts";
 
 export const EMPTY_POSITION: Position = { collections: {} };
 
@@ -55,5 +63,5 @@ export function isAllLive(position: Position): boolean {
 
 /** A batch without documents, which moves the position. */
 export function positionOnly(position: Position): EventBatch {
-  return { kind: "events", documents: { bytes: new Uint8Array(0), offsets: [] }, sortKeys: [], position };
+  return { kind: "events", documents: NO_DOCUMENTS, sortKeys: [], position };
 }

@@ -1,18 +1,17 @@
-/** A collection on the server as a RangeReadable. */
+/** Adapts a collection of the server to the interface that the pipeline reads ranges from. */
 
+import type { RangeReadable } from "../pipeline/backfill.ts";
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
-import { readInSubRanges } from "../source/sub-ranges.ts";
+import { headOfChunk } from "../source/chunk-head.ts";
 import type { NonEmpty, RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
-import type { RangeReadable } from "../pipeline/backfill.ts";
-import type { OpenRun } from "./copy.ts";
+import { readInSubRanges } from "../source/sub-ranges.ts";
+import type { Run } from "./copy.ts";
 
-type Needed = Pick<OpenRun, "client" | "server" | "throttle" | "readers">;
-
-/** `ranges`: those of a collection that is split (ranges.ts). */
+/** `ranges`: the ranges that this process reads, if the collection was split (ranges.ts). */
 export function rangeReadableOf(
-  { client, server, throttle, readers }: Needed,
+  { client, server, throttle, readers }: Pick<Run, "client" | "server" | "throttle" | "readers">,
   info: CollectionInfo,
   ranges?: NonEmpty<RangeProgress>,
 ): RangeReadable {
@@ -24,13 +23,14 @@ export function rangeReadableOf(
     uuid: info.uuid,
     resumable,
     ranges,
-    read(progress, signal, limit, notBefore) {
+    read(progress, signal, wanted, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
-      if (!resumable) return throttle.throttled(scanWhole(settings, signal, limit), signal);
-      // With a limit, sub-ranges would read more than is wanted.
-      if (Number.isFinite(limit)) return throttle.throttled(readRange(settings, progress, signal, limit), signal);
+      if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
+      // Under a limit nothing is read ahead, and no worker encodes: a chunk may have to be cut.
+      if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
       return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },
+    head: (chunk, count) => headOfChunk(chunk, count, resumable),
     currentUuid: () => collectionUuid(client, info.namespace),
   };
 }

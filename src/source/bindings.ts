@@ -1,4 +1,4 @@
-/** What is to be read: collections by name, or whole databases; and the pipeline that selects their events. */
+/** Bindings: the collections and databases to read, and the pipeline that selects their events. */
 
 import { isDeepStrictEqual } from "node:util";
 
@@ -6,8 +6,8 @@ import { MongotapError } from "../errors.ts";
 import type { Binding, Namespace } from "./record.ts";
 
 /**
- * Reads `db.coll`, `db.*` or `db`, split at the first dot; everything else is taken literally.
- * @throws MongotapError `usage` for names that no server can have.
+ * Parses `db.coll`, `db.*` or `db`, split at the first dot; all other characters are literal.
+ * @throws MongotapError `usage` for names that no server can have
  */
 export function parseBinding(text: string): Binding {
   const dot = text.indexOf(".");
@@ -61,7 +61,7 @@ export function isBound(bindings: readonly Binding[], { db, collection }: Namesp
   );
 }
 
-/** `db.collection` as its parts; of a bare database the collection is empty. */
+/** Splits `db.collection`; the collection is empty where only a database is named. */
 export function nameToNamespace(name: string): Namespace {
   const dot = name.indexOf(".");
   return dot < 0 ? { db: name, collection: "" } : { db: name.slice(0, dot), collection: name.slice(dot + 1) };
@@ -70,14 +70,14 @@ export function nameToNamespace(name: string): Namespace {
 /** What a change stream is opened on. */
 export interface StreamTarget {
   readonly scope: "collection" | "database" | "cluster";
-  /** Where its commands are sent: `admin` for the cluster. */
+  /** The database that its commands are sent to: `admin` for the cluster. */
   readonly db: string;
   /** The collection, or 1. */
   readonly aggregate: string | 1;
 }
 
 /**
- * The least that has all bindings in it: what it leaves out costs the server nothing
+ * The narrowest target that covers all bindings, since the server scans all of it
  * (docs/decisions/009-one-change-stream-per-run.md).
  */
 export function streamTarget(bindings: readonly Binding[]): StreamTarget {
@@ -90,10 +90,10 @@ export function streamTarget(bindings: readonly Binding[]): StreamTarget {
 }
 
 /**
- * The `$match` stages that keep the events of the bindings, and always those that end a stream: a filter that hides
- * an invalidate makes the cursor just close (jstests/change_streams/collation.js says so of its own pipeline).
- * `ns.db` and `ns.coll` apart, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532). None where the
- * target of the stream has nothing else in it.
+ * The `$match` stage that keeps the events of the bindings, and always an invalidate: where a filter hides it, the cursor
+ * closes without a reason (jstests/change_streams/collation.js says so of its own pipeline). It matches `ns.db` and
+ * `ns.coll` separately, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532). No stage where the target
+ * of the stream holds nothing but the bindings.
  */
 export function matchStages(bindings: readonly Binding[]): Record<string, unknown>[] {
   const { scope, db: only } = streamTarget(bindings);
@@ -119,11 +119,11 @@ function namesByDatabase(bindings: readonly Binding[]): Map<string, Record<strin
     const own = bindings.filter((b) => b.db === db);
     const named = new Set(own.flatMap(({ collection }) => (collection === undefined ? [] : [collection])));
     const whole = own.filter(({ collection }) => collection === undefined);
-    // Left out is what every binding of the whole database leaves out, and nobody names.
+    // Excluded: what every binding of the whole database excludes and no binding names.
     const [first, ...rest] = whole.map(({ except = [] }) => except);
-    const left = (first ?? []).filter((name) => !named.has(name) && rest.every((except) => except.includes(name)));
+    const excluded = (first ?? []).filter((name) => !named.has(name) && rest.every((except) => except.includes(name)));
     if (first === undefined) byDatabase.set(db, { $in: [...named].toSorted() });
-    else byDatabase.set(db, left.length === 0 ? undefined : { $nin: left.toSorted() });
+    else byDatabase.set(db, excluded.length === 0 ? undefined : { $nin: excluded.toSorted() });
   }
   return byDatabase;
 }

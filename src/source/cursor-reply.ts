@@ -1,14 +1,18 @@
-/** Reads a raw cursor reply (the BSON of its `cursor` field) without decoding a single document. */
+/** Runs commands that reply with a cursor, and parses the reply without decoding a document. */
 
-import type { Timestamp } from "mongodb";
+import { type ClientSession, type MongoClient, Timestamp } from "mongodb";
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
+import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";
+import { type CommandReply, runCommand } from "../connect/run-command.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { clusterTimeOf, readClusterTime } from "./cluster-time.ts";
-import type { ClusterTime, Documents } from "./record.ts";
+import { type BsonDocuments, type ClusterTime, nameOf, type Namespace } from "./record.ts";
+import { ReplyDocuments, ReplyMemory } from "./reply-memory.ts";
 
 export interface CursorReply {
-  readonly documents: Documents;
+  readonly documents: BsonDocuments;
   /** 0 when the server has closed the cursor. */
   readonly id: bigint;
   /** The collection to name in getMore, `$cmd.aggregate` for a database. */
@@ -21,12 +25,6 @@ export interface CursorReply {
   readonly operationTime: ClusterTime | undefined;
 }
 
-/** What `db.command(…, {raw: true})` resolves to for commands that answer with a cursor. */
-export interface RawReply {
-  readonly cursor?: unknown;
-  readonly operationTime?: Timestamp;
-}
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const FIRST_BATCH = encoder.encode("firstBatch");
@@ -36,8 +34,32 @@ const NS = encoder.encode("ns");
 const TOKEN = encoder.encode("postBatchResumeToken");
 const AT_CLUSTER_TIME = encoder.encode("atClusterTime");
 
-/** The cursor's id, 0 when it has ended, and how many bytes the reply has; the documents in it are not looked at. */
-export function peekCursor(reply: RawReply): { readonly id: bigint; readonly bytes: number } {
+export interface ReadOptions {
+  readonly signal: AbortSignal;
+  readonly session?: ClientSession;
+}
+
+/**
+ * Runs a `find` or `getMore` on a collection and parses its reply.
+ * @throws MongotapError `connect`, `auth`, `data` and whatever else server-errors.ts makes of an error; the signal's
+ *   reason once the signal has aborted
+ */
+export async function readCursor(
+  client: MongoClient,
+  namespace: Namespace,
+  command: Readonly<Record<string, unknown>>,
+  options: ReadOptions,
+): Promise<CursorReply> {
+  try {
+    return parseCursorReply(await runCommand(client, namespace.db, command, { ...options, raw: true }));
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw toMongotapError(error, `cannot read ${nameOf(namespace)}`);
+  }
+}
+
+/** Finds the cursor's id (0 when the server has closed it) and the reply's size in bytes; does not parse the documents. */
+export function peekCursor(reply: CommandReply): { readonly id: bigint; readonly bytes: number } {
   const bytes = cursorOf(reply);
   const walker = new ElementWalker();
   walker.start(bytes, 0);
@@ -48,16 +70,16 @@ export function peekCursor(reply: RawReply): { readonly id: bigint; readonly byt
   return { id: 0n, bytes: bytes.length };
 }
 
-function cursorOf({ cursor }: RawReply): Uint8Array {
+function cursorOf({ cursor }: CommandReply): Uint8Array {
   if (!(cursor instanceof Uint8Array)) throw new MongotapError("data", "the server's reply holds no cursor");
   return cursor;
 }
 
 /** @throws MongotapError `data` when the reply is not a cursor or its lengths do not add up. */
-export function parseCursorReply(reply: RawReply): CursorReply {
+export function parseCursorReply(reply: CommandReply): CursorReply {
   const bytes = cursorOf(reply);
   const walker = new ElementWalker();
-  let documents: Documents | undefined;
+  let documents: BsonDocuments | undefined;
   let id = 0n;
   let collection = "";
   let postBatchResumeToken: Uint8Array | undefined;
@@ -74,12 +96,13 @@ export function parseCursorReply(reply: RawReply): CursorReply {
     else if (type === BSON.timestamp && walker.nameIs(AT_CLUSTER_TIME)) atClusterTime = readClusterTime(bytes, at);
   }
   if (!documents) throw new MongotapError("data", "the server's reply holds no batch");
-  const operationTime = reply.operationTime === undefined ? undefined : clusterTimeOf(reply.operationTime);
+  const { operationTime: time } = reply;
+  const operationTime = time instanceof Timestamp ? clusterTimeOf(time) : undefined;
   return { documents, id, collection, postBatchResumeToken, atClusterTime, operationTime };
 }
 
 /** The documents of a BSON array; elements that are no documents are refused. */
-function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
+function documentsOf(bytes: Uint8Array, at: number, end: number): BsonDocuments {
   const offsets: number[] = [];
   let next = at + 4;
   // An array's names are "0", "1", … "10", …: how long the next one is, is known.
@@ -100,7 +123,7 @@ function documentsOf(bytes: Uint8Array, at: number, end: number): Documents {
     offsets.push(next);
     next += length;
   }
-  return { bytes, offsets, ownsMemory: true };
+  return new ReplyDocuments(new ReplyMemory(bytes, copiesClusterTimeSignature()), offsets);
 }
 
 function collectionOf(ns: string): string {

@@ -3,6 +3,8 @@
  * sink and to the pump: the source returns it, the state saves it, and the next run gives it to the source.
  */
 
+import type { OutputKey } from "../lib/output-key.ts";
+
 export interface Namespace {
   readonly db: string;
   readonly collection: string;
@@ -84,26 +86,51 @@ function hex32(value: number): string {
   return (value >>> 0).toString(16).padStart(8, "0");
 }
 
-/** Documents as they came off the wire: views into one server reply, never copied and never decoded. */
-export interface Documents {
+/** The documents of one batch: BSON, or the lines that a worker has encoded. */
+export type Documents = BsonDocuments | EncodedDocuments;
+
+/** What both kinds of documents have. Sizes stay readable after `release`. */
+interface AnyDocuments {
+  /** Includes the documents that cannot be carried. */
+  readonly count: number;
+  /** The size of the BSON reply that the documents came in, in bytes. */
+  readonly byteLength: number;
+  /**
+   * Releases the memory of the bytes. Call it once, when nothing needs the bytes any more.
+   * @throws MongotapError `bug` on the second call
+   */
+  release(): void;
+}
+
+/**
+ * Documents as they came off the wire: views into one server reply, never copied and never decoded.
+ * `bytes` and `offsets` throw a MongotapError `bug` after `release` (reply-memory.ts).
+ */
+export interface BsonDocuments extends AnyDocuments {
+  readonly kind: "bson";
   readonly bytes: Uint8Array;
   /** Where in `bytes` each document begins; its length is its own first int32. */
   readonly offsets: readonly number[];
-  /** Nothing else refers to the memory of `bytes`: who has encoded them may give it back (lib/give-back.ts). */
-  readonly ownsMemory?: boolean;
-  /** Set where a worker has encoded the documents already: `bytes` and `offsets` are empty then. */
-  readonly encoded?: EncodedDocuments;
+  /** Returns the documents at these offsets. The result replaces this object and takes over its memory. */
+  only(offsets: readonly number[]): BsonDocuments;
+  /** Returns the documents from index `begin` to before `end`. Parts share the memory, so no part frees it. */
+  part(begin: number, end?: number): BsonDocuments;
 }
 
-/** Lines that a worker has made of documents, as its encoder (protocol/) describes them. */
-export interface EncodedDocuments {
-  /** Of documents, those included that could not be carried. */
+/** Lines that a worker has encoded. `lineBytes` throws a MongotapError `bug` after `release` (reply-memory.ts). */
+export interface EncodedDocuments extends AnyDocuments, Omit<EncodedLines, "lineBytes"> {
+  readonly kind: "encoded";
+  readonly lineBytes: Uint8Array;
+}
+
+/** Documents as lines: plain data, which a worker can send to another thread. */
+export interface EncodedLines {
   readonly count: number;
-  /** How many bytes of BSON they were. */
-  readonly bsonBytes: number;
-  readonly bytes: Uint8Array;
+  readonly byteLength: number;
+  /** Whole NDJSON lines. */
+  readonly lineBytes: Uint8Array;
   readonly segments: readonly {
-    readonly namespace: string;
+    readonly key: OutputKey;
     readonly begin: number;
     readonly end: number;
     readonly lines: number;
@@ -112,15 +139,17 @@ export interface EncodedDocuments {
   readonly invalidUtf8: number;
 }
 
-/** How many there are. */
-export function documentCount({ encoded, offsets }: Documents): number {
-  return encoded?.count ?? offsets.length;
-}
-
-/** How many bytes of BSON they take or took. */
-export function bsonBytes({ encoded, bytes }: Documents): number {
-  return encoded?.bsonBytes ?? bytes.length;
-}
+/** For batches that carry a position only. */
+export const NO_DOCUMENTS: BsonDocuments = {
+  kind: "bson",
+  count: 0,
+  byteLength: 0,
+  bytes: new Uint8Array(0),
+  offsets: [],
+  only: () => NO_DOCUMENTS,
+  part: () => NO_DOCUMENTS,
+  release: () => undefined,
+};
 
 /** Documents of one collection that a query returned. */
 export interface RowBatch {
@@ -133,17 +162,21 @@ export interface RowBatch {
   readonly at: ClusterTime;
   /** The position behind all of `documents`; undefined where a source cannot resume there. */
   readonly position: Position | undefined;
+  /** The first `count` documents, at least 1 and not all, with the position behind them. Set where there are several. */
+  readonly head?: (count: number) => RowBatch;
 }
 
 /** Change events of one reply of a change stream; without documents it is a heartbeat: news about the position. */
 export interface EventBatch {
   readonly kind: "events";
-  readonly documents: Documents;
+  readonly documents: BsonDocuments;
   /** One for each event, in ascending order. */
   readonly sortKeys: readonly SortKey[];
   /** The watched collections that ended with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
+  /** As for rows; set by sources, not by a stream, which has `split`. */
+  readonly head?: (count: number) => EventBatch;
 }
 
 /**
@@ -233,8 +266,8 @@ export interface Position {
 }
 
 /** One reply's worth of a range. */
-export interface Chunk {
-  readonly documents: Documents;
+export interface Chunk<D extends Documents = Documents> {
+  readonly documents: D;
   /** The time at which the documents are true; where not `exact`, a time that they are not older than. */
   readonly at: ClusterTime;
   /** No document is newer than `at`. */
@@ -261,7 +294,7 @@ export interface EventStream extends AsyncDisposable {
 }
 
 /**
- * Opens at `from` and yields one batch for each reply, until it is done, `limit` documents have come, or `signal`
- * aborts (then it throws the signal's reason).
+ * Opens at `from` and yields one batch for each reply until it is done; throws the reason of `signal` when that aborts.
+ * `wanted` is a hint for how much to read at once: the consumer takes at most that many documents.
  */
-export type Source = (from: Position | undefined, signal: AbortSignal, limit: number) => AsyncIterable<Batch>;
+export type Source = (from: Position | undefined, signal: AbortSignal, wanted: number) => AsyncIterable<Batch>;

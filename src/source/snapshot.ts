@@ -9,14 +9,24 @@
 
 import { Long, MaxKey, type MongoClient } from "mongodb";
 
-import { toMongotapError, serverCodeOf, SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE } from "../connect/server-errors.ts";
+import { runCommand } from "../connect/run-command.ts";
+import { ServerCode } from "../connect/server-codes.ts";
+import { serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { timestampOf } from "./cluster-time.ts";
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
-import { BEGINNING, type Chunk, type ClusterTime, type Documents, nameOf, type RangeProgress } from "./record.ts";
+import { type CursorReply, readCursor } from "./cursor-reply.ts";
+import {
+  BEGINNING,
+  type BsonDocuments,
+  type Chunk,
+  type ClusterTime,
+  type Documents,
+  nameOf,
+  type RangeProgress,
+} from "./record.ts";
 
 export interface SnapshotSettings {
   readonly client: MongoClient;
@@ -52,14 +62,14 @@ export async function* readRange(
   progress: RangeProgress,
   signal: AbortSignal,
   limit = Infinity,
-): AsyncGenerator<Chunk> {
+): AsyncGenerator<Chunk<BsonDocuments>> {
   let at = progress;
   // More than expected, because some may have come since they were counted.
   let size = settings.expected === undefined ? firstCount(settings.chunkBytes) : Math.ceil(settings.expected * 1.25);
   let left = limit;
   while (!at.done) {
     const chunk = await readChunk(settings, at, Math.min(size, left), signal);
-    left -= chunk.documents.offsets.length;
+    left -= chunk.documents.count;
     size = nextCount(chunk.documents, size, settings.chunkBytes);
     at = chunk.progress;
     yield chunk;
@@ -72,7 +82,7 @@ async function readChunk(
   at: RangeProgress,
   size: number,
   signal: AbortSignal,
-): Promise<Chunk> {
+): Promise<Chunk<BsonDocuments>> {
   const reply = await findBehind(settings, at, size, signal);
   const documents = firstOf(reply.documents, size);
   const { bytes, offsets } = documents;
@@ -84,7 +94,7 @@ async function readChunk(
   }
   if (at.to !== undefined) return toChunk(settings, reply, documents, { ...at, done: true });
   const final = await find(settings, { filter: { _id: new MaxKey() } }, signal);
-  const found = final.documents.offsets.length;
+  const found = final.documents.count;
   return toChunk(
     settings,
     final,
@@ -107,8 +117,7 @@ async function findBehind(
 ): Promise<Found> {
   const reply = await find(settings, rangeCommand(at, size), signal);
   const documents = withoutRepeated(reply.documents, at.last);
-  if (documents.offsets.length > 0 || reply.hasNoMore || reply.documents.offsets.length === 0)
-    return { ...reply, documents };
+  if (documents.count > 0 || reply.hasNoMore || reply.documents.count === 0) return { ...reply, documents };
   // Nothing but the repeated one: the end, or it left no room for the next in a reply of 16 MB. Keys have room.
   const keys = await find(settings, { ...rangeCommand(at, 1), projection: { _id: 1 } }, signal);
   const { bytes, offsets } = withoutRepeated(keys.documents, at.last);
@@ -120,9 +129,9 @@ async function findBehind(
 function toChunk(
   { notBefore }: SnapshotSettings,
   reply: CursorReply,
-  documents: Documents,
+  documents: BsonDocuments,
   progress: RangeProgress,
-): Chunk {
+): Chunk<BsonDocuments> {
   const at = reply.atClusterTime ?? notBefore ?? reply.operationTime ?? BEGINNING;
   return { documents, at, exact: reply.atClusterTime !== undefined, progress };
 }
@@ -139,22 +148,21 @@ export function countFor(chunkBytes: number, documentBytes: number): number {
 }
 
 /** Goes by what the last ones weighed. */
-export function nextCount({ bytes, offsets }: Documents, count: number, chunkBytes: number): number {
-  return offsets.length === 0 ? count : countFor(chunkBytes, bytes.length / offsets.length);
+export function nextCount({ count: read, byteLength }: Documents, count: number, chunkBytes: number): number {
+  return read === 0 ? count : countFor(chunkBytes, byteLength / read);
 }
 
 /** `min` includes: the document we stand at comes again, unless it was deleted meanwhile. */
-function withoutRepeated(documents: Documents, last: string | undefined): Documents {
+function withoutRepeated(documents: BsonDocuments, last: string | undefined): BsonDocuments {
   const { bytes, offsets } = documents;
   const first = offsets[0];
   if (last === undefined || first === undefined || !sameKey(keyOf(bytes, first), last)) return documents;
-  return { ...documents, offsets: offsets.slice(1) };
+  return documents.only(offsets.slice(1));
 }
 
 /** One more was asked for, in case the first is a repeated one. */
-function firstOf(documents: Documents, count: number): Documents {
-  const { offsets } = documents;
-  return offsets.length <= count ? documents : { ...documents, offsets: offsets.slice(0, count) };
+function firstOf(documents: BsonDocuments, count: number): BsonDocuments {
+  return documents.count <= count ? documents : documents.only(documents.offsets.slice(0, count));
 }
 
 function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> {
@@ -183,11 +191,9 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
   };
   let { at } = settings;
   for (let attempt = 1; ; attempt += 1) {
-    signal.throwIfAborted();
     try {
       const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : MAX_TIME) };
-      const db = client.db(info.namespace.db);
-      const reply = parseCursorReply(await db.command({ ...command, ...reading }, { raw: true, signal }));
+      const reply = await readCursor(client, info.namespace, { ...command, ...reading }, { signal });
       if (at === undefined && isOlder(settings, reply)) {
         at = settings.notBefore; // what the majority has is behind the stream: the server waits until it is not
         continue;
@@ -198,9 +204,9 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
     } catch (error) {
       signal.throwIfAborted();
       const code = serverCodeOf(error);
-      const again = code === SNAPSHOT_UNAVAILABLE || (code === SNAPSHOT_TOO_OLD && settings.at === undefined);
-      if (!again || attempt === SNAPSHOT_ATTEMPTS)
-        throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
+      const again =
+        code === ServerCode.SnapshotUnavailable || (code === ServerCode.SnapshotTooOld && settings.at === undefined);
+      if (!again || attempt === SNAPSHOT_ATTEMPTS) throw error;
       await sleep(attempt * 50, signal);
     }
   }
@@ -209,7 +215,7 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
 /** There was more in the range than expected: what is left is asked for anew, as after a crash. */
 function killCursor({ client, info }: SnapshotSettings, id: bigint): void {
   const { db, collection } = info.namespace;
-  const killed = client.db(db).command({ killCursors: collection, cursors: [Long.fromBigInt(id)] });
+  const killed = runCommand(client, db, { killCursors: collection, cursors: [Long.fromBigInt(id)] });
   killed.catch(() => undefined); // the server closes it by itself after a while
 }
 

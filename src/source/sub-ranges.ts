@@ -7,14 +7,7 @@
 import { inOrder, prefetch } from "../lib/async.ts";
 import { later } from "./cluster-time.ts";
 import { type SplitPoint, findSplitPoint } from "./split-points.ts";
-import {
-  bsonBytes,
-  type Chunk,
-  type ClusterTime,
-  documentCount,
-  type Namespace,
-  type RangeProgress,
-} from "./record.ts";
+import type { Chunk, ClusterTime, Namespace, RangeProgress } from "./record.ts";
 import { countFor, readRange, type SnapshotSettings } from "./snapshot.ts";
 
 /** A closed range, or the end of an open one, that is read at once. */
@@ -76,8 +69,8 @@ export async function* readInSubRanges(
   let plan: Plan | undefined;
   try {
     for await (const first of readRange(settings, progress, signal)) {
-      came = bsonBytes(first.documents);
-      if (!first.progress.done) plan = new Plan(settings, first); // now: its memory may be given back
+      came = first.documents.byteLength;
+      if (!first.progress.done) plan = new Plan(settings, first);
       yield first;
       break;
     }
@@ -97,7 +90,7 @@ async function* readRest({ reader }: SubRangeSettings, plan: Plan, signal: Abort
     let came = 0;
     try {
       for await (const chunk of prefetch(reader.read(planned.subRange, ended), 1)) {
-        came += bsonBytes(chunk.documents);
+        came += chunk.documents.byteLength;
         yield [planned, chunk];
       }
     } finally {
@@ -109,7 +102,7 @@ async function* readRest({ reader }: SubRangeSettings, plan: Plan, signal: Abort
     for await (const [{ isLast }, chunk] of inOrder(plan.subRanges(ended), reader.width, read)) {
       plan.weigh(chunk);
       const { last = at.last, done } = chunk.progress;
-      const rows = at.documents + documentCount(chunk.documents);
+      const rows = at.documents + chunk.documents.count;
       at = { ...at, documents: rows, done: isLast && done, ...(last === undefined ? {} : { last }) };
       yield { ...chunk, progress: at };
     }
@@ -143,8 +136,7 @@ class Plan {
   }
 
   weigh({ documents }: Chunk): void {
-    const count = documentCount(documents);
-    if (count > 0) this.#documentBytes = bsonBytes(documents) / count;
+    if (documents.count > 0) this.#documentBytes = documents.byteLength / documents.count;
   }
 
   async *subRanges(signal: AbortSignal): AsyncGenerator<Planned> {

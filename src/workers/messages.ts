@@ -5,7 +5,7 @@ import type { ProxyOptions } from "../connect/socks-proxy.ts";
 import type { Kind } from "../errors.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
 import type { SubRange } from "../source/sub-ranges.ts";
-import type { ClusterTime, EncodedDocuments, RangeProgress } from "../source/record.ts";
+import type { ClusterTime, EncodedLines, RangeProgress } from "../source/record.ts";
 
 /** What a worker is told when it is started. */
 export interface WorkerSettings {
@@ -32,7 +32,7 @@ export type FromWorker =
 
 /** A Chunk (source/record.ts) whose documents are lines. */
 export interface EncodedChunk {
-  readonly encoded: EncodedDocuments;
+  readonly encoded: EncodedLines;
   readonly at: ClusterTime;
   readonly exact: boolean;
   readonly progress: RangeProgress;

@@ -7,9 +7,8 @@ import { settledWithin } from "../lib/async.ts";
 import { whenGone } from "../lib/process.ts";
 import type { SubRange, SubRangeReader } from "../source/sub-ranges.ts";
 import type { Chunk } from "../source/record.ts";
+import { WorkerDocuments } from "../source/reply-memory.ts";
 import type { EncodedChunk, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
-
-const NO_BYTES = new Uint8Array(0);
 
 /** Each thread has one piece on the wire while it encodes another. */
 const SUB_RANGES_PER_THREAD = 2;
@@ -95,7 +94,7 @@ class Thread {
 }
 
 function chunkOf({ encoded, ...chunk }: EncodedChunk): Chunk {
-  return { ...chunk, documents: { bytes: NO_BYTES, offsets: [], encoded } };
+  return { ...chunk, documents: new WorkerDocuments(encoded) };
 }
 
 /** Messages about one piece, in order. */

@@ -9,7 +9,7 @@ import { type Connection, connect } from "../connect/client.ts";
 import { must, asMongotapError } from "../errors.ts";
 import { prefetch } from "../lib/async.ts";
 import { createLineEncoder } from "../protocol/line-encoder.ts";
-import { type Chunk, documentCount } from "../source/record.ts";
+import type { Chunk } from "../source/record.ts";
 import { localReader, type SubRange } from "../source/sub-ranges.ts";
 import type { EncodedChunk, Failure, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 
@@ -89,16 +89,14 @@ function encode(
   { documents, at, exact, progress }: Chunk,
 ): EncodedChunk {
   const before = encoder.omissions;
-  // Encoding gives the memory of the documents back.
-  const count = documentCount(documents);
-  const bsonBytes = documents.bytes.length;
   const rows = { kind: "rows", namespace, documents, at, position: undefined } as const;
   const { bytes, segments } = encoder.encode(partition === undefined ? rows : { ...rows, partition });
+  documents.release();
   const after = encoder.omissions;
   const encoded = {
-    count,
-    bsonBytes,
-    bytes: bytes.slice(),
+    count: documents.count,
+    byteLength: documents.byteLength,
+    lineBytes: bytes.slice(),
     segments,
     badDocuments: after.badDocuments - before.badDocuments,
     invalidUtf8: after.invalidUtf8 - before.invalidUtf8,
@@ -107,7 +105,7 @@ function encode(
 }
 
 function send(message: FromWorker): void {
-  const bytes = message.kind === "chunk" ? message.chunk.encoded.bytes : undefined;
+  const bytes = message.kind === "chunk" ? message.chunk.encoded.lineBytes : undefined;
   port.postMessage(message, bytes === undefined ? [] : [bytes.buffer as ArrayBuffer]);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { connectionStringOf } from "../../src/config/source.ts";
+import { connectionStringOf } from "../../src/config/server.ts";
 import { CANARY } from "../support/cli.ts";
 import { configOf } from "./configs.ts";
 

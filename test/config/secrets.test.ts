@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmod, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { connectionStringOf } from "../../src/config/source.ts";
+import { connectionStringOf } from "../../src/config/server.ts";
 import { CANARY } from "../support/cli.ts";
 import { type Config, configOf } from "./configs.ts";
 

@@ -1,4 +1,4 @@
-/** Faults D1, D3–D5, D8, D13 of docs/reliability.md: keys and collections of every kind, copied piece by piece. */
+/** Faults D1, D3–D5, D8, D13 of docs/reliability.md: keys and collections of every kind, copied chunk by chunk. */
 import { beforeAll, expect, test } from "bun:test";
 import { BSON, type Collection, type Document, Long } from "mongodb";
 import type { RangeReadable } from "../../src/pipeline/backfill.ts";
@@ -6,6 +6,7 @@ import type { RangeProgress } from "../../src/source/record.ts";
 import { documents, everyIdType, insertEveryIdType, randomOf } from "../support/documents.ts";
 import { batch, MOCK_NOW, startMockServer } from "../support/mock-server.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import { bsonOf } from "../support/reply.ts";
 import { faultsOf } from "./support/oracle.ts";
 import { captureOf, readableFrom } from "./support/pipeline.ts";
 import { CLUSTERED } from "../source/kinds.ts";
@@ -17,14 +18,14 @@ beforeAll(async () => {
   database = await testDatabase();
 });
 
-/** Reads one document, saves where it stands, forgets everything else, and goes on; as runs do that are killed each time. */
+/** Reads one document, saves the position, forgets all else and resumes, like runs that are killed after each document. */
 async function readOneByOne(collection: Collection): Promise<string[]> {
   const readable = await readableFrom(database.client, collection as never);
   const found: string[] = [];
   let progress: RangeProgress = { documents: 0, done: false };
   while (!progress.done) {
     for await (const chunk of readable.read(progress, new AbortController().signal, 1)) {
-      const { bytes, offsets } = chunk.documents;
+      const { bytes, offsets } = bsonOf(chunk);
       for (const offset of offsets)
         found.push(
           textOf(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { BSON, type Collection, type CommandStartedEvent, type Document, MongoClient } from "mongodb";
+import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream, type StreamSettings } from "../../src/source/change-stream.ts";
 import { must } from "../../src/errors.ts";
@@ -23,6 +24,7 @@ function settingsOf({ client, name }: TestDatabase, names: readonly string[] = [
     beforeImages: false,
     splitLargeEvents: false,
     sharded: false,
+    batchSize: new AdaptiveBatchSize(),
   };
 }
 
@@ -115,7 +117,11 @@ describe("ChangeStream", () => {
   test("has passed a time when all events up to it have been returned, not before", async () => {
     const database = await testDatabase();
     const collection = await collectionOf(database);
-    await using stream = await ChangeStream.open({ ...settingsOf(database), batchSize: 1 }, "now", never);
+    await using stream = await ChangeStream.open(
+      { ...settingsOf(database), batchSize: new AdaptiveBatchSize(1) },
+      "now",
+      never,
+    );
     await database.client.withSession((session) =>
       session.withTransaction(async () => {
         for (let _id = 0; _id < 3; _id += 1) await collection.insertOne({ _id }, { session });

@@ -7,6 +7,7 @@ import type { Chunk, RangeProgress } from "../../src/source/record.ts";
 import type { SnapshotSettings } from "../../src/source/snapshot.ts";
 import { everyIdType } from "../support/documents.ts";
 import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import { bsonOf } from "../support/reply.ts";
 
 export const never = new AbortController().signal;
 export const BEGIN: RangeProgress = { documents: 0, done: false };
@@ -57,7 +58,8 @@ export async function insertMixed(
 }
 
 /** The `_id` elements of a chunk, as they came, in hex. */
-export function idsOf({ documents: { bytes, offsets } }: Chunk): string[] {
+export function idsOf(chunk: Chunk): string[] {
+  const { bytes, offsets } = bsonOf(chunk);
   return offsets.map((offset) => {
     const { begin, end } = must(findId(bytes, offset), "_id");
     return Buffer.from(bytes.subarray(begin, end)).toString("hex");

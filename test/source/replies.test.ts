@@ -8,7 +8,7 @@ import { headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
 import { must } from "../../src/errors.ts";
 import {
   BEGINNING,
-  type Documents,
+  type BsonDocuments,
   type EventBatch,
   sortKey,
   sortKeyIncrement,
@@ -22,7 +22,7 @@ function replyOf(cursor: Document): ReturnType<typeof parseCursorReply> {
 }
 
 /** Documents as they lie in a reply. */
-function documentsOf(list: readonly Document[]): Documents {
+function documentsOf(list: readonly Document[]): BsonDocuments {
   return replyOf({ firstBatch: list, id: Long.ZERO, ns: "shop.c" }).documents;
 }
 

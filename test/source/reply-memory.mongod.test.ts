@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { type Binary, type CommandStartedEvent, MongoClient } from "mongodb";
-import { detach } from "../../src/lib/give-back.ts";
+import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream } from "../../src/source/change-stream.ts";
-import { bsonBytes, type Documents } from "../../src/source/record.ts";
+import type { BsonDocuments } from "../../src/source/record.ts";
 import { readRange } from "../../src/source/snapshot.ts";
 import { documents } from "../support/documents.ts";
 import { BEGIN, never, prepare } from "./kinds.ts";
@@ -12,7 +12,7 @@ import { BEGIN, never, prepare } from "./kinds.ts";
 const SIGNATURE_BYTES = 20;
 const SHAPE = { fullDocument: "default", beforeImages: false, splitLargeEvents: false, sharded: false } as const;
 
-test("what the driver tells the server of the cluster time outlives the replies that were given back", async () => {
+test("what the driver tells the server of the cluster time outlives the replies that were released", async () => {
   const { database, collection, settings } = await prepare({});
   await using client = await MongoClient.connect(database.uri, { monitorCommands: true });
   const signatures: number[] = [];
@@ -21,17 +21,21 @@ test("what the driver tells the server of the cluster time outlives the replies 
     if (hash !== undefined) signatures.push(hash.length());
   });
   let replies = 0;
-  const use = async (found: Documents): Promise<void> => {
-    if (bsonBytes(found) < 64 * 1024) return;
-    expect(found.ownsMemory).toBe(true);
-    detach(found.bytes);
-    expect(found.bytes.length).toBe(0);
+  const use = async (found: BsonDocuments): Promise<void> => {
+    if (found.byteLength < 64 * 1024) return;
+    const { bytes } = found;
+    found.release();
+    expect(bytes.length).toBe(0);
     replies += 1;
     await collection.updateOne({}, { $inc: { n: 1 } });
     await client.db("admin").command({ ping: 1 });
   };
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...SHAPE, client, bindings, batchSize: 500 }, "now", never);
+  await using stream = await ChangeStream.open(
+    { ...SHAPE, client, bindings, batchSize: new AdaptiveBatchSize(500) },
+    "now",
+    never,
+  );
   await collection.insertMany([...documents("typical", 3_000)]);
   for await (const chunk of readRange({ ...settings, client, chunkBytes: 200_000 }, BEGIN, never)) {
     await use(chunk.documents);
@@ -40,7 +44,7 @@ test("what the driver tells the server of the cluster time outlives the replies 
   expect(ofRows).toBeGreaterThan(5);
   for (let left = 3_000; left > 0;) {
     const batch = await stream.next(100);
-    left -= batch.documents.offsets.length;
+    left -= batch.documents.count;
     await use(batch.documents);
   }
   expect(replies - ofRows).toBeGreaterThan(4);
@@ -48,12 +52,20 @@ test("what the driver tells the server of the cluster time outlives the replies 
   expect(new Set(signatures)).toEqual(new Set([SIGNATURE_BYTES]));
 });
 
-test("the halves of a reply that was cut are not given back: they share its memory", async () => {
+test("the parts of a reply that was split share its memory, and none of them frees it", async () => {
   const { database, collection } = await prepare({});
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...SHAPE, client: database.client, bindings }, "now", never);
-  await collection.insertMany([...documents("typical", 10)]);
+  await using stream = await ChangeStream.open(
+    { ...SHAPE, client: database.client, bindings, batchSize: new AdaptiveBatchSize() },
+    "now",
+    never,
+  );
+  await collection.insertMany([...documents("typical", 500)]);
   const batch = await stream.next(1_000);
-  expect(batch.documents.ownsMemory).toBe(true);
-  for (const half of stream.split(batch, 4)) expect(half.documents.ownsMemory).toBeUndefined();
+  const { bytes, byteLength } = batch.documents;
+  expect(byteLength).toBeGreaterThan(64 * 1024);
+  for (const part of stream.split(batch, 4)) part.documents.release();
+  expect(bytes.length).toBe(byteLength);
+  batch.documents.release();
+  expect(bytes.length).toBe(0);
 });

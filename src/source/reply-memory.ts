@@ -1,0 +1,105 @@
+/**
+ * The memory of one server reply, and the documents in it. The pump (in a worker, the worker) releases it once its
+ * documents have been encoded; whatever reads it later fails with a `bug` instead of seeing empty bytes.
+ */
+
+import { MongotapError } from "../errors.ts";
+import { detach } from "../lib/buffers.ts";
+import type { BsonDocuments, EncodedDocuments, EncodedLines } from "./record.ts";
+
+export class ReplyMemory {
+  readonly #bytes: Uint8Array;
+  readonly #isOwned: boolean;
+  readonly #whole: ReplyMemory | undefined;
+  #isReleased = false;
+
+  /** With `isOwned` nothing else refers to the memory, so `release` frees it. `whole`: what these bytes are a share of. */
+  constructor(bytes: Uint8Array, isOwned: boolean, whole?: ReplyMemory) {
+    this.#bytes = bytes;
+    this.#isOwned = isOwned;
+    this.#whole = whole;
+  }
+
+  /** @throws MongotapError `bug` after `release`, of this memory or of what it is a share of */
+  get bytes(): Uint8Array {
+    if (this.#isReleased) throw new MongotapError("bug", "reply memory was used after its release");
+    return this.#whole === undefined ? this.#bytes : this.#whole.bytes;
+  }
+
+  /** Returns the same memory for one of several users; releasing it does not free the memory. */
+  share(): ReplyMemory {
+    return new ReplyMemory(this.bytes, false, this);
+  }
+
+  /** Frees the memory if it is owned. @throws MongotapError `bug` on the second call */
+  release(): void {
+    if (this.#isReleased) throw new MongotapError("bug", "reply memory was released twice");
+    this.#isReleased = true;
+    if (this.#isOwned) detach(this.#bytes);
+  }
+}
+
+/** Documents in the memory of a reply. */
+export class ReplyDocuments implements BsonDocuments {
+  readonly kind = "bson";
+  readonly count: number;
+  readonly byteLength: number;
+  readonly #memory: ReplyMemory;
+  readonly #offsets: readonly number[];
+
+  constructor(memory: ReplyMemory, offsets: readonly number[]) {
+    this.#memory = memory;
+    this.#offsets = offsets;
+    this.count = offsets.length;
+    this.byteLength = memory.bytes.length;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#memory.bytes;
+  }
+
+  get offsets(): readonly number[] {
+    void this.#memory.bytes; // throws after the release
+    return this.#offsets;
+  }
+
+  only(offsets: readonly number[]): BsonDocuments {
+    return new ReplyDocuments(this.#memory, offsets);
+  }
+
+  part(begin: number, end?: number): BsonDocuments {
+    return new ReplyDocuments(this.#memory.share(), this.#offsets.slice(begin, end));
+  }
+
+  release(): void {
+    this.#memory.release();
+  }
+}
+
+/** Lines of a worker, in memory that the worker has transferred to this thread. */
+export class WorkerDocuments implements EncodedDocuments {
+  readonly kind = "encoded";
+  readonly count: number;
+  readonly byteLength: number;
+  readonly segments: EncodedLines["segments"];
+  readonly badDocuments: number;
+  readonly invalidUtf8: number;
+  readonly #memory: ReplyMemory;
+
+  constructor({ count, byteLength, lineBytes, segments, badDocuments, invalidUtf8 }: EncodedLines) {
+    this.count = count;
+    this.byteLength = byteLength;
+    this.segments = segments;
+    this.badDocuments = badDocuments;
+    this.invalidUtf8 = invalidUtf8;
+    this.#memory = new ReplyMemory(lineBytes, true);
+  }
+
+  get lineBytes(): Uint8Array {
+    return this.#memory.bytes;
+  }
+
+  release(): void {
+    this.#memory.release();
+  }
+}

@@ -8,7 +8,15 @@ import { tempDir, type TempDir } from "../support/temp.ts";
 async function stateOf(fingerprint: Fingerprint): Promise<TempDir & { readonly state: string }> {
   const dir = await tempDir();
   const state = dir.join("state");
-  const outputs = [{ path: "/data/out", bytes: 1, lines: 1, tailCrc: 1, inode: 1, sealed: false }];
+  const mark = {
+    path: "/data/out",
+    key: { kind: "everything" },
+    bytes: 1,
+    lines: 1,
+    tailCrc: 1,
+    inode: 1,
+    finalized: false,
+  } as const;
   const source = { setName: "rs" };
   await saveCheckpoint(state, {
     formatVersion: 2,
@@ -16,7 +24,7 @@ async function stateOf(fingerprint: Fingerprint): Promise<TempDir & { readonly s
     source,
     fingerprint,
     position: { collections: {} },
-    outputs,
+    outputs: [mark],
   });
   return { ...dir, state };
 }

@@ -65,7 +65,8 @@ export const status: Command<StatusSettings> = async (invocation) => {
   return exitWith(log, problemOf(found, settings.warnAt));
 };
 
-function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
+/** `oplog` and `now` are undefined where the user may not read them. */
+export function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
   const at = saved.position.stream?.time;
   return {
     command: saved.fingerprint.command,

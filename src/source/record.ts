@@ -278,7 +278,7 @@ export interface Chunk<D extends Documents = Documents> {
 /** An open change stream. */
 export interface EventStream extends AsyncDisposable {
   readonly position: StreamPosition;
-  /** What has happened up to this time may not be told: copies that go with the stream must not be older. */
+  /** Events up to this time may be missing from the stream: what is copied beside it must not be older. */
   readonly startsAfter: ClusterTime;
   /** The server's own last operation at that time: ahead of the majority while other members lag or are gone. */
   readonly serverTime: ClusterTime;

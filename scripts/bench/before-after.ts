@@ -1,6 +1,6 @@
 /**
- * Compares two checkouts of mongotap: is a change as fast as what was there before it? Runs alternate, so that both
- * checkouts see the same neighbours on the machine, and both must write the same bytes.
+ * Compares the speed of two checkouts of mongotap. Runs alternate, so that both share the same load of the machine, and both
+ * must write the same bytes.
  *
  *   bun scripts/bench/before-after.ts --before DIR [--after DIR] [--rounds N] [--documents N] [--only LIST]
  *

@@ -13,18 +13,17 @@ interface Override {
 const PROCESS_MODULES = ["node:process", "node:console", "node:module"];
 
 /**
- * An import pattern sees the text of the import ("../lib/async.ts"), which depends on the folder of the importing file.
- * So there is one override for each depth of folders.
+ * An import pattern matches the text of the import ("../lib/async.ts"), which depends on the folder of the importing file.
+ * So there is one override for each folder of a layer.
  */
 function overridesOf(layer: Layer): Override[] {
-  const byDepth = Map.groupBy(layer.files, (entry) => entry.split("/").length - 1);
-  return [...byDepth.entries()].map(([depth, files]) => ({
+  const byFolder = Map.groupBy(layer.files, (entry) => entry.slice(0, entry.lastIndexOf("/") + 1));
+  return [...byFolder.entries()].map(([folder, files]) => ({
     files: files.map((entry) => (entry.endsWith("/") ? `src/${entry}**` : `src/${entry}`)),
     allowed: [
       ...nodeModules(layer),
-      ...(depth > 0 && layer.node !== "none" ? ["!./**"] : []),
-      ...(depth > 1 ? ["!../*.ts"] : []),
-      ...allowedFrom(layer, depth),
+      ...(folder !== "" && layer.node !== "none" ? ["!./**"] : []),
+      ...allowedFrom(layer, folder),
     ],
     message: messageOf(layer),
   }));
@@ -35,12 +34,12 @@ function nodeModules({ node }: Layer): string[] {
   return ["!node:*", "!node:*/*", ...(node === "all" ? [] : PROCESS_MODULES)];
 }
 
-function allowedFrom({ files, imports, types = [], node }: Layer, depth: number): string[] {
-  const own = depth === 0 && node !== "none" ? files : []; // files at the top of src/ have no folder of their own
+function allowedFrom({ files, imports, types = [], node }: Layer, folder: string): string[] {
+  const own = folder === "" && node !== "none" ? files : []; // files at the top of src/ have no folder of their own
   return [...own, ...imports, ...types].map((entry) => {
     if (!isPath(entry)) return `!${entry}`;
-    const path = posix.join("../".repeat(depth), entry);
-    return `!${path.startsWith("../") ? path : `./${path}`}${entry.endsWith("/") ? "**" : ""}`;
+    const path = posix.relative(`/src/${folder}`, posix.join("/src", entry));
+    return `!${path.startsWith("../") ? path : `./${path}`}${entry.endsWith("/") ? "/**" : ""}`;
   });
 }
 

@@ -2,12 +2,12 @@
 
 import type { MongoClient } from "mongodb";
 
-import { toMongotapError, serverCodeOf } from "../connect/server-errors.ts";
+import { runCommand } from "../connect/run-command.ts";
+import { ServerCode } from "../connect/server-codes.ts";
+import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { bindingText, streamTarget } from "../source/bindings.ts";
 import type { Binding } from "../source/record.ts";
 import { type Check, fail, type Finding, ok, warn } from "./finding.ts";
-
-const UNAUTHORIZED = 13;
 
 /** A command that is tried. */
 interface Attempt {
@@ -82,11 +82,11 @@ async function tryOne(
   bindings: readonly Binding[],
 ): Promise<Finding> {
   try {
-    await client.db(db).command(command);
+    await runCommand(client, db, command);
     return ok("allowed");
   } catch (error) {
     const known = toMongotapError(error, "refused");
-    if (serverCodeOf(error) === UNAUTHORIZED || known.kind === "auth") {
+    if (serverCodeOf(error) === ServerCode.Unauthorized || known.kind === "auth") {
       if (!needed) return warn(`not allowed: ${loss ?? "something is not shown"}`, roleFor(bindings));
       return fail("auth", "not allowed", roleFor(bindings));
     }

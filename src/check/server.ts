@@ -3,6 +3,7 @@
 import type { MongoClient } from "mongodb";
 
 import { isAtLeast, type ServerInfo } from "../connect/client.ts";
+import { runCommand } from "../connect/run-command.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { sizeOf } from "../observe/stats.ts";
@@ -55,7 +56,7 @@ function checkTls(client: MongoClient): Finding {
 
 async function checkLogin(client: MongoClient): Promise<Finding> {
   try {
-    const reply = await client.db("admin").command({ connectionStatus: 1 });
+    const reply = await runCommand(client, "admin", { connectionStatus: 1 });
     const info = reply["authInfo"] as { authenticatedUsers?: readonly { user: string; db: string }[] } | undefined;
     const [user] = info?.authenticatedUsers ?? [];
     return ok(user ? `as ${user.user}, known to ${user.db}` : "none: nobody has to log in, or nobody did");

@@ -1,7 +1,7 @@
 /** `mongotap backfill`: copies the documents of collections, then ends. */
 
 import { MongotapError } from "../errors.ts";
-import { partOf } from "../lib/part-name.ts";
+import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
@@ -45,13 +45,13 @@ async function allRanges(run: Run, invocation: Invocation<BackfillSettings>): Pr
   return new Map([...kept, ...added]);
 }
 
-/** The outputs of a collection, whose files are created at once: they exist even without a line. */
-function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
+/** Returns the outputs of a collection; their files are made at once, so that they are there even if no line comes. */
+function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): OutputKey[] {
   const name = nameOf(namespace);
   const own = ranges.get(name);
   return own === undefined
-    ? [name]
-    : own.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
+    ? [outputKeyOf(name)]
+    : own.flatMap(({ partition }) => (partition === undefined ? [] : [outputKeyOf(name, partition)]));
 }
 
 /** @throws MongotapError `usage` for --split without a folder, and for --ranges without --shard */
@@ -64,9 +64,9 @@ function checkSettings({ split, shard, ranges, out }: BackfillSettings): void {
   }
 }
 
-/** Every collection has been read, and every file has its final name. */
+/** Every collection has been read, and every output is finalized. */
 function isDone({ saved, collections }: Run): boolean {
-  if (!saved?.outputs.every((mark) => mark.sealed)) return false;
+  if (!saved?.outputs.every((mark) => mark.finalized)) return false;
   return collections.every((info) => {
     const state = saved.position.collections[nameOf(info.namespace)];
     return state?.phase === "copying" && isComplete(state);

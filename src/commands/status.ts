@@ -78,7 +78,7 @@ function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: Cluste
       namespace,
       ...collectionStatus(state),
     })),
-    outputs: saved.outputs.map(({ path, bytes, lines, sealed }) => ({ path, bytes, lines, sealed })),
+    outputs: saved.outputs.map(({ path, bytes, lines, finalized }) => ({ path, bytes, lines, sealed: finalized })),
   };
 }
 

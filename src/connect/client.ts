@@ -1,4 +1,4 @@
-/** Opens the one MongoClient of a run and says what kind of server is behind it. */
+/** Opens the MongoClient of a run and finds out what kind of server it is connected to. */
 
 import { MongoClient, type MongoClientOptions } from "mongodb";
 
@@ -6,46 +6,50 @@ import { MongotapError } from "../errors.ts";
 import type { ConnectionString } from "./connection-string.ts";
 import { patchDriver } from "./driver-patches.ts";
 import { settledWithin } from "../lib/async.ts";
+import { runCommand } from "./run-command.ts";
 import { toMongotapError } from "./server-errors.ts";
 import type { ProxyOptions } from "./socks-proxy.ts";
 
 export interface ServerInfo {
-  /** Such as `[6, 0, 5]`. */
+  /** Major, minor and patch, such as `[6, 0, 5]`. */
   readonly version: readonly number[];
   readonly topology: "replicaSet" | "sharded" | "standalone";
   /** The name of the replica set; empty for other topologies. */
   readonly setName: string;
-  /** The identity of the replica set, where the user may see it. */
+  /** The `replicaSetId`; undefined where the user may not read it. */
   readonly setId: string | undefined;
 }
 
 export interface Connection extends AsyncDisposable {
   readonly client: MongoClient;
   readonly server: ServerInfo;
-  /** How long the server takes to answer a question that costs it nothing (ms). */
+  /** How long a cheap command took, in ms. */
   readonly roundTripMs: number;
-  /** The door of the tunnel, where there is one: for others who connect to the same server. */
+  /** The SOCKS proxy of the tunnel, if there is one: other clients of the same server (worker threads) use it too. */
   readonly proxyOptions?: ProxyOptions;
 }
 
-/** How long the first connection may take: enough for an election, short enough for somebody who waits. */
+/** How long the first connection may take: enough for an election, short enough for a user who is waiting. */
 const SELECTION_MS = 10_000;
 /**
- * A last resort: the driver's monitor notices a dead or frozen server within half a minute and interrupts what waits for
- * it. Not shorter, because a stream that resumes far back may have to scan a large oplog before it answers at all.
+ * A last resort: the driver's monitor notices a dead or frozen server within half a minute and interrupts the commands that
+ * wait for it. Not shorter, because the server may scan a large oplog before it replies to a stream that resumes far back.
  */
 const SOCKET_MS = 900_000;
 
-/** The way to the server where it is not reached directly (tunnel.ts). */
+/** How to reach the server where there is no direct connection (tunnel.ts). */
 export interface ProxyRoute {
   readonly proxyOptions: ProxyOptions;
+  /** For messages; without secrets. */
   readonly shown: string;
+  /** Why the route failed last; undefined where it did not. */
   readonly failure: MongotapError | undefined;
+  /** Allows connections to these `host:port` and no others. */
   setAllowedHosts(addresses: Iterable<string>): void;
 }
 
 /**
- * Connects and asks the server what it is; by `way`, if there is one.
+ * Connects, through `route` if there is one, and asks the server for its version and topology.
  * @throws MongotapError `connect`, `auth` or `config`; messages name hosts, never credentials. The signal's reason when
  *   that aborts first.
  */
@@ -53,22 +57,22 @@ export async function connect(
   target: ConnectionString,
   appName: string,
   signal: AbortSignal,
-  way?: ProxyRoute,
+  route?: ProxyRoute,
 ): Promise<Connection> {
   signal.throwIfAborted();
-  const client = createClient(target, appName, way);
+  const client = createClient(target, appName, route);
   try {
     const answer = await settledWithin(askServer(client), signal, 0);
-    const door = way === undefined ? {} : { proxyOptions: way.proxyOptions };
-    return { client, ...answer, ...door, [Symbol.asyncDispose]: () => client.close() };
+    const proxy = route === undefined ? {} : { proxyOptions: route.proxyOptions };
+    return { client, ...answer, ...proxy, [Symbol.asyncDispose]: () => client.close() };
   } catch (error) {
     const closed = client.close();
-    closed.catch(() => undefined); // the first error is the news
-    // A client that still connects is closed when its attempt is over, and nobody waits for that.
+    closed.catch(() => undefined); // the first error is the one to report
+    // close() waits until a connection attempt is over; a run that was stopped does not wait for that.
     signal.throwIfAborted();
     await closed;
-    const why = way?.failure;
-    if (way !== undefined && why !== undefined) {
+    const why = route?.failure;
+    if (why !== undefined) {
       throw new MongotapError(why.kind, `cannot connect to ${target.shown}: ${why.message}`, {
         hint: why.hint,
         cause: error,
@@ -76,15 +80,15 @@ export async function connect(
     }
     throw toMongotapError(
       error,
-      `cannot connect to ${target.shown}${way === undefined ? "" : ` through ${way.shown}`}`,
+      `cannot connect to ${target.shown}${route === undefined ? "" : ` through ${route.shown}`}`,
     );
   }
 }
 
 async function askServer(client: MongoClient): Promise<Pick<Connection, "server" | "roundTripMs">> {
-  const hello = await client.db("admin").command({ hello: 1 });
+  const hello = await runCommand(client, "admin", { hello: 1 });
   const began = performance.now();
-  const build = await client.db("admin").command({ buildInfo: 1 });
+  const build = await runCommand(client, "admin", { buildInfo: 1 });
   const roundTripMs = performance.now() - began;
   const setName = typeof hello["setName"] === "string" ? hello["setName"] : "";
   const topology = hello["msg"] === "isdbgrid" ? "sharded" : setName === "" ? "standalone" : "replicaSet";
@@ -97,24 +101,24 @@ async function askServer(client: MongoClient): Promise<Pick<Connection, "server"
   return { server, roundTripMs };
 }
 
-function createClient(target: ConnectionString, appName: string, way: ProxyRoute | undefined): MongoClient {
+function createClient(target: ConnectionString, appName: string, route: ProxyRoute | undefined): MongoClient {
   const own = target.options;
-  if (way !== undefined && own.has("proxyhost")) {
+  if (route !== undefined && own.has("proxyhost")) {
     throw new MongotapError("config", "the connection string names a proxy, and there is a tunnel as well", {
       hint: "Leave proxyHost out of it, or go without --ssh and networkTunnel.",
     });
   }
-  const options: MongoClientOptions = { appName, maxPoolSize: 16, retryReads: false, ...way?.proxyOptions };
+  const options: MongoClientOptions = { appName, maxPoolSize: 16, retryReads: false, ...route?.proxyOptions };
   if (!own.has("serverselectiontimeoutms")) options.serverSelectionTimeoutMS = SELECTION_MS;
   if (!own.has("connecttimeoutms")) options.connectTimeoutMS = SELECTION_MS;
   if (!own.has("sockettimeoutms")) options.socketTimeoutMS = SOCKET_MS;
   patchDriver();
   try {
     const client = new MongoClient(target.uri, options);
-    // The seeds, then whom the server names; told before the first of them is connected to.
-    if (way !== undefined) {
+    // The driver emits the event before it connects: first with the seeds, then with the members that the server names.
+    if (route !== undefined) {
       client.on("topologyDescriptionChanged", ({ newDescription }) =>
-        way.setAllowedHosts(newDescription.servers.keys()),
+        route.setAllowedHosts(newDescription.servers.keys()),
       );
     }
     return client;
@@ -125,7 +129,7 @@ function createClient(target: ConnectionString, appName: string, way: ProxyRoute
   }
 }
 
-/** Driver messages about options name the option only; all others could quote the string itself. */
+/** Returns driver messages that name an option only; any other could quote the connection string. */
 function harmlessDetail(error: unknown): string {
   const message = error instanceof Error ? error.message : "";
   return /^options? [\w, ]+ (is|are) not supported$/i.test(message) || message.startsWith("ENOENT: no such file")
@@ -133,10 +137,10 @@ function harmlessDetail(error: unknown): string {
     : "";
 }
 
-/** A set that was rebuilt under the same name has another id. Not every user may ask: undefined then. */
+/** A replica set that was rebuilt under the same name has another id. Undefined where the user may not read it. */
 async function replicaSetId(client: MongoClient): Promise<string | undefined> {
   try {
-    const reply = await client.db("admin").command({ replSetGetConfig: 1 });
+    const reply = await runCommand(client, "admin", { replSetGetConfig: 1 });
     const settings: unknown = (reply["config"] as { settings?: unknown } | undefined)?.settings;
     const id = (settings as { replicaSetId?: { toHexString(): string } } | undefined)?.replicaSetId;
     return id?.toHexString();

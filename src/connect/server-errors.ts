@@ -1,102 +1,97 @@
 /**
- * From any thrown thing to a MongotapError. The only file that knows server codes and driver error classes.
+ * Turns anything thrown into a MongotapError: decides what server codes and driver error classes mean.
  *
- * The asymmetry that decides the doubtful cases: every retry starts from a position whose output is known, so a
- * retry too many costs time and nothing else, while treating a passing fault as final stops a capture for nothing.
- * Only what says that the position itself is gone, or that we may not or cannot, is final.
+ * The asymmetry that decides the doubtful cases: every retry starts from a position whose output is known, so a retry
+ * too many only costs time, while an error that is wrongly taken for permanent stops a capture for nothing. Permanent are
+ * only errors that say that the position is gone, that the user lacks a right, or that the server cannot do it.
  */
 
 import { MongoError, MongoNetworkError, MongoParseError, MongoServerError, MongoServerSelectionError } from "mongodb";
 
 import { messageOf, MongotapError } from "../errors.ts";
+import { ServerCode } from "./server-codes.ts";
 
-/** What the failing command was about, where that changes what its error means. */
+/** What the failed command was for, where that changes what its error means. */
 export interface ErrorContext {
-  /** The command carried our saved position. */
+  /** The command carried the saved position. */
   readonly open?: boolean;
-  /** Since when the changes were asked for, as it is told when they are gone. */
+  /** Where the requested changes begin, in words; for the message that they are gone. */
   readonly since?: string;
 }
 
-/** https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml (NonResumableChangeStreamError). */
-const HISTORY_LOST = new Set([
-  286, // ChangeStreamHistoryLost: the oplog no longer holds the position
-  280, // ChangeStreamFatalError: the event of the token is not there, or the filter hides it
-  464, // ShardRemovedError: part of the history went with its shard
+/** NonResumableChangeStreamError of error_codes.yml: the position is gone. */
+const HISTORY_LOST = new Set<number>([
+  ServerCode.ChangeStreamHistoryLost, // the oplog no longer holds the position
+  ServerCode.ChangeStreamFatalError, // the event of the token is not there, or the filter hides it
+  ServerCode.ShardRemovedError, // part of the history went with its shard
 ]);
 
-/** Codes that condemn the token itself, but only when they answer a command that carried it. */
-const BAD_TOKEN = new Set([
-  260, // InvalidResumeToken
-  9, // FailedToParse: "not a valid hex string"
-  15, // Overflow: it ends too early
-  207, // InvalidUUID
-  40646, // "invalid oversized resume token"
-  40647, // "Bad resume token"
-  40648,
-  40649, // "invalid empty resume token"
-  50793, // "does not contain txnOpIndex", and so on for each part
-  50795,
-  50796,
-  50810, // "KeyString format error", of several kinds
-  50811,
-  50816,
-  50870,
-  50872,
-  51055,
-  51057,
-  6189504, // "Invalid high water mark token"
+/** Mean that the token is bad, but only in reply to a command that carried one. */
+const BAD_TOKEN = new Set<number>([
+  ServerCode.InvalidResumeToken,
+  ServerCode.FailedToParse, // "not a valid hex string"
+  ServerCode.Overflow, // the token ends too early
+  ServerCode.InvalidUUID,
+  ServerCode.Location40646, // "invalid oversized resume token"
+  ServerCode.Location40647, // "Bad resume token"
+  ServerCode.Location40648,
+  ServerCode.Location40649, // "invalid empty resume token"
+  ServerCode.Location50793, // "does not contain txnOpIndex", and so on for each part
+  ServerCode.Location50795,
+  ServerCode.Location50796,
+  ServerCode.Location50810, // "KeyString format error", of several kinds
+  ServerCode.Location50811,
+  ServerCode.Location50816,
+  ServerCode.Location50870,
+  ServerCode.Location50872,
+  ServerCode.Location51055,
+  ServerCode.Location51057,
+  ServerCode.Location6189504, // "Invalid high water mark token"
 ]);
 
-const AUTH = new Set([
-  18, // AuthenticationFailed
-  13, // Unauthorized
-  8000, // AtlasError: bad auth
-  11, // UserNotFound
-  334, // MechanismUnavailable
+const AUTH = new Set<number>([
+  ServerCode.AuthenticationFailed,
+  ServerCode.Unauthorized,
+  ServerCode.AtlasError, // bad auth
+  ServerCode.UserNotFound,
+  ServerCode.MechanismUnavailable,
 ]);
 
-const UNSUPPORTED = new Set([
-  40573, // "The $changeStream stage is only supported on replica sets"
-  40324, // unrecognized pipeline stage
-  166, // CommandNotSupportedOnView
-  167, // OptionNotSupportedOnView
-  323, // APIStrictError
-  376, // ChangeStreamNotEnabled
-  115, // CommandNotSupported
-  59, // CommandNotFound
-  40415, // unknown field of a stage
+const UNSUPPORTED = new Set<number>([
+  ServerCode.Location40573, // "The $changeStream stage is only supported on replica sets"
+  ServerCode.Location40324, // unrecognized pipeline stage
+  ServerCode.CommandNotSupportedOnView,
+  ServerCode.OptionNotSupportedOnView,
+  ServerCode.APIStrictError,
+  ServerCode.ChangeStreamNotEnabled,
+  ServerCode.CommandNotSupported,
+  ServerCode.CommandNotFound,
+  ServerCode.Location40415, // unknown field of a stage
 ]);
 
-/** With what can be done about it. */
-const DATA = new Map([
+/** With the hint for each. */
+const DATA = new Map<number, string>([
   [
-    10334, // BSONObjectTooLarge
+    ServerCode.BSONObjectTooLarge,
     "This change is above 16 MB with all that was asked for. A server from 6.0.9 on splits it; else ask for less: --before none, or --full-document none as well.",
   ],
   [
-    47, // NoMatchingDocument
+    ServerCode.NoMatchingDocument,
     "The image of a document is gone, or its collection keeps none (changeStreamPreAndPostImages): go on with --full-document auto --accept-change.",
   ],
 ]);
 
 /** Of the category SystemOverloadedError; from 8.2 on the server also puts that label on them. */
-const OVERLOADED = new Set([
-  433, // AdmissionQueueOverflow
-  449, // RateLimitExceeded
-  450, // PooledConnectionAcquisitionRejected
-  462, // IngressRequestRateLimitExceeded
+const OVERLOADED = new Set<number>([
+  ServerCode.AdmissionQueueOverflow,
+  ServerCode.RateLimitExceeded,
+  ServerCode.PooledConnectionAcquisitionRejected,
+  ServerCode.IngressRequestRateLimitExceeded,
 ]);
 
-/** What a server that has too much to do may expect of us: once a second at most, or less often where it says so. */
-const OVERLOADED_MS = 1_000;
-const MOST_PATIENCE_MS = 60_000;
-
-/** What a chunk may be asked again for: the snapshot is not there (yet), or has left the server's window. */
-export const SNAPSHOT_UNAVAILABLE = 246;
-export const SNAPSHOT_TOO_OLD = 239;
-/** MaxTimeMSExpired: the server could not fill a reply within its time limit. */
-export const MAX_TIME_EXPIRED = 50;
+/** The least and the most that an overloaded server makes a retry wait; in between the server decides. */
+const MIN_OVERLOADED_MS = 1_000;
+const MAX_OVERLOADED_MS = 60_000;
 
 /** The server's code behind `error`, looking through causes; undefined where no server spoke. */
 export function serverCodeOf(error: unknown): number | undefined {
@@ -176,7 +171,7 @@ function fromServerError(error: MongoServerError, what: string, doing: ErrorCont
 /** https://github.com/mongodb/specifications/blob/master/source/client-backpressure/client-backpressure.md */
 function retryAfterOf({ errorResponse }: MongoServerError): number {
   const asked = Number(errorResponse["baseBackoffMS"] ?? 0);
-  return Number.isFinite(asked) ? Math.min(MOST_PATIENCE_MS, Math.max(OVERLOADED_MS, asked)) : OVERLOADED_MS;
+  return Number.isFinite(asked) ? Math.min(MAX_OVERLOADED_MS, Math.max(MIN_OVERLOADED_MS, asked)) : MIN_OVERLOADED_MS;
 }
 
 /** Without the command that the server quotes where a privilege is missing: long, and with a signature in it. */
@@ -185,7 +180,9 @@ function firstSentence(message: string): string {
 }
 
 function isNoReplicaSet(error: MongoServerError, code: number): boolean {
-  return code === 40573 || (code === 20 && /replica set/i.test(error.message));
+  return (
+    code === ServerCode.Location40573 || (code === ServerCode.IllegalOperation && /replica set/i.test(error.message))
+  );
 }
 
 /** The driver opens certificates when it first connects, and passes on what the file system says. */

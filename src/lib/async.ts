@@ -1,6 +1,6 @@
 /** Waiting with signals, and running several async tasks ahead of their consumer. */
 
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate, setTimeout as delay } from "node:timers/promises";
 
 /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -14,8 +14,17 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
+ * Resolves after one turn of the event loop: what has been sent is then on its way even if the caller now keeps the
+ * thread busy. The driver writes a command to its socket some promises after the call.
+ */
+export async function eventLoopTurn(): Promise<void> {
+  await setImmediate();
+}
+
+/**
  * Yields the items of `source` and reads up to `depth` of them ahead of the consumer. A rejection surfaces after the items
- * before it. Holds at most `depth` items besides the one that the consumer has.
+ * before it. Holds at most `depth` items besides the one that the consumer has. Before an item is yielded, the next one has
+ * been requested, and the event loop has had a turn to send that request.
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
@@ -31,6 +40,7 @@ export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): Asy
       const result = await next;
       if (result.done === true) return;
       pull();
+      await eventLoopTurn();
       yield result.value;
     }
   } finally {

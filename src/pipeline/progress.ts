@@ -1,4 +1,4 @@
-/** Small steps of a Position: what is saved when a chunk of a range has been written. */
+/** How a Position changes: new collections, ranges that have been read, states. */
 
 import { must } from "../errors.ts";
 import {

@@ -10,9 +10,6 @@ import { MongotapError } from "../errors.ts";
 
 export type BadDocumentPolicy = "fail" | "skip" | "quarantine";
 
-/** The namespace of segments that belong into the quarantine file; no collection can be called so. */
-export const QUARANTINE = "\0quarantine";
-
 export interface BadDocument {
   /** `db.collection` */
   readonly namespace: string;

@@ -8,9 +8,11 @@ import { connectionStringOf } from "../config/server.ts";
 import type { Connection } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
+import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
 import { countBatch, newStats } from "../observe/stats.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
+import { take } from "../pipeline/take.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
 import type { EnvelopeName } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
@@ -47,10 +49,10 @@ export interface RunPlan {
   /** The run ends by itself. If it is stopped before, its exit code says so. */
   readonly bounded: boolean;
   /**
-   * Resolves to what to read, and to the outputs whose files must exist even if they get no line: names of collections, or
-   * of their partitions. Resolves to undefined if an earlier run has read everything.
+   * Resolves to what to read, and to the outputs whose files must exist even if they get no line. Resolves to undefined if
+   * an earlier run has read everything.
    */
-  readonly sourceOf: (run: Run) => Promise<{ source: Source; outputs: readonly string[] } | undefined>;
+  readonly sourceOf: (run: Run) => Promise<{ source: Source; outputs: readonly OutputKey[] } | undefined>;
 }
 
 /** What is open during a run. */
@@ -128,10 +130,10 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
   await using sink = await openOutput({
     target,
     marks: store?.marks ?? [],
-    seals: plan.finalizes,
+    finalizes: plan.finalizes,
     replace: settings.fresh || (statePath === undefined && plan.finalizes),
     hasState: statePath !== undefined,
-    namespaces: wanted.outputs,
+    outputs: wanted.outputs,
     isComplete: plan.finalizes && shard === undefined,
     targets: invocation.targets,
     maxMemory: settings.maxMemory,
@@ -154,7 +156,7 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   const summary = { stats, omissions: encoder.omissions, envelope, output, quarantine: quarantineOf(settings) };
   try {
     const result = await pump({
-      source,
+      source: take(source, settings.limit ?? Infinity),
       from: store?.position,
       encoder,
       sink,
@@ -164,7 +166,6 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
           await store.save(position, marks);
           await sink.onStateSaved();
         }),
-      limit: settings.limit ?? Infinity,
       retryForMs: settings.retryFor,
       signal,
       onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),

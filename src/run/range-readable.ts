@@ -2,6 +2,7 @@
 
 import type { RangeReadable } from "../pipeline/backfill.ts";
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
+import { headOfChunk } from "../source/chunk-head.ts";
 import type { NonEmpty, RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
@@ -22,13 +23,14 @@ export function rangeReadableOf(
     uuid: info.uuid,
     resumable,
     ranges,
-    read(progress, signal, limit, notBefore) {
+    read(progress, signal, wanted, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
-      if (!resumable) return throttle.throttled(scanWhole(settings, signal, limit), signal);
-      // With a limit there is nothing to read ahead for.
-      if (Number.isFinite(limit)) return throttle.throttled(readRange(settings, progress, signal, limit), signal);
+      if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
+      // Under a limit nothing is read ahead, and no worker encodes: a chunk may have to be cut.
+      if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
       return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },
+    head: (chunk, count) => headOfChunk(chunk, count, resumable),
     currentUuid: () => collectionUuid(client, info.namespace),
   };
 }

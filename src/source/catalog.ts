@@ -2,6 +2,7 @@
 
 import type { MongoClient } from "mongodb";
 
+import { runCommand } from "../connect/run-command.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { nearest } from "../lib/nearest.ts";
@@ -25,13 +26,10 @@ const SERVER_DATABASES = new Set(["admin", "local", "config"]);
 
 /** Names of the databases that hold user data, sorted. Only those that the user may see. */
 export async function listDatabases(client: MongoClient): Promise<string[]> {
-  try {
-    const reply = await client.db("admin").command({ listDatabases: 1, nameOnly: true, authorizedDatabases: true });
-    const names = (reply["databases"] as { name: string }[]).map((d) => d.name);
-    return names.filter((name) => !SERVER_DATABASES.has(name)).toSorted();
-  } catch (error) {
-    throw toMongotapError(error, "cannot list the databases");
-  }
+  const command = { listDatabases: 1, nameOnly: true, authorizedDatabases: true };
+  const reply = await runCommand(client, "admin", command, { what: "cannot list the databases" });
+  const names = (reply["databases"] as { name: string }[]).map(({ name }) => name);
+  return names.filter((name) => !SERVER_DATABASES.has(name)).toSorted();
 }
 
 /** The collections of one database by name, without the server's own. */
@@ -129,9 +127,7 @@ export interface Measured {
 export async function measure(client: MongoClient, { namespace, type }: CollectionInfo): Promise<Measured> {
   if (type === "view") return { documents: null, bytes: null };
   try {
-    const stats = await client.db(namespace.db).command({ collStats: namespace.collection });
-    const count: unknown = stats["count"];
-    const size: unknown = stats["size"];
+    const { count, size } = await runCommand(client, namespace.db, { collStats: namespace.collection });
     return { documents: typeof count === "number" ? count : null, bytes: typeof size === "number" ? size : null };
   } catch {
     return { documents: null, bytes: null }; // the user may list it but not ask for its size

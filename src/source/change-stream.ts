@@ -7,7 +7,8 @@
 import type { MongoClient } from "mongodb";
 
 import { ChangeEvent } from "../codec/change-event.ts";
-import { MAX_TIME_EXPIRED, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
+import { ServerCode } from "../connect/server-codes.ts";
+import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
 import { streamTarget, type StreamTarget } from "./bindings.ts";
@@ -115,7 +116,7 @@ export class ChangeStream implements EventStream {
       return this.#toBatch(reply);
     } catch (error) {
       signal.throwIfAborted();
-      if (serverCodeOf(error) === MAX_TIME_EXPIRED) settings.batchSize.onTooSlow();
+      if (serverCodeOf(error) === ServerCode.MaxTimeMSExpired) settings.batchSize.onTooSlow();
       throw toMongotapError(error, "cannot read the change stream", { since: sinceOf(this.position) });
     }
   }

@@ -1,12 +1,14 @@
-/** Reads a raw cursor reply (the BSON of its `cursor` field) without decoding a single document. */
+/** Runs commands that reply with a cursor, and parses the reply without decoding a document. */
 
-import type { Timestamp } from "mongodb";
+import { type ClientSession, type MongoClient, Timestamp } from "mongodb";
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";
+import { type CommandReply, runCommand } from "../connect/run-command.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { clusterTimeOf, readClusterTime } from "./cluster-time.ts";
-import type { BsonDocuments, ClusterTime } from "./record.ts";
+import { type BsonDocuments, type ClusterTime, nameOf, type Namespace } from "./record.ts";
 import { ReplyDocuments, ReplyMemory } from "./reply-memory.ts";
 
 export interface CursorReply {
@@ -23,12 +25,6 @@ export interface CursorReply {
   readonly operationTime: ClusterTime | undefined;
 }
 
-/** What `db.command(…, {raw: true})` resolves to for commands that answer with a cursor. */
-export interface RawReply {
-  readonly cursor?: unknown;
-  readonly operationTime?: Timestamp;
-}
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const FIRST_BATCH = encoder.encode("firstBatch");
@@ -38,8 +34,32 @@ const NS = encoder.encode("ns");
 const TOKEN = encoder.encode("postBatchResumeToken");
 const AT_CLUSTER_TIME = encoder.encode("atClusterTime");
 
-/** The cursor's id, 0 when it has ended, and how many bytes the reply has; the documents in it are not looked at. */
-export function peekCursor(reply: RawReply): { readonly id: bigint; readonly bytes: number } {
+export interface ReadOptions {
+  readonly signal: AbortSignal;
+  readonly session?: ClientSession;
+}
+
+/**
+ * Runs a `find` or `getMore` on a collection and parses its reply.
+ * @throws MongotapError `connect`, `auth`, `data` and whatever else server-errors.ts makes of an error; the signal's
+ *   reason once the signal has aborted
+ */
+export async function readCursor(
+  client: MongoClient,
+  namespace: Namespace,
+  command: Readonly<Record<string, unknown>>,
+  options: ReadOptions,
+): Promise<CursorReply> {
+  try {
+    return parseCursorReply(await runCommand(client, namespace.db, command, { ...options, raw: true }));
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw toMongotapError(error, `cannot read ${nameOf(namespace)}`);
+  }
+}
+
+/** Finds the cursor's id (0 when the server has closed it) and the reply's size in bytes; does not parse the documents. */
+export function peekCursor(reply: CommandReply): { readonly id: bigint; readonly bytes: number } {
   const bytes = cursorOf(reply);
   const walker = new ElementWalker();
   walker.start(bytes, 0);
@@ -50,13 +70,13 @@ export function peekCursor(reply: RawReply): { readonly id: bigint; readonly byt
   return { id: 0n, bytes: bytes.length };
 }
 
-function cursorOf({ cursor }: RawReply): Uint8Array {
+function cursorOf({ cursor }: CommandReply): Uint8Array {
   if (!(cursor instanceof Uint8Array)) throw new MongotapError("data", "the server's reply holds no cursor");
   return cursor;
 }
 
 /** @throws MongotapError `data` when the reply is not a cursor or its lengths do not add up. */
-export function parseCursorReply(reply: RawReply): CursorReply {
+export function parseCursorReply(reply: CommandReply): CursorReply {
   const bytes = cursorOf(reply);
   const walker = new ElementWalker();
   let documents: BsonDocuments | undefined;
@@ -76,7 +96,8 @@ export function parseCursorReply(reply: RawReply): CursorReply {
     else if (type === BSON.timestamp && walker.nameIs(AT_CLUSTER_TIME)) atClusterTime = readClusterTime(bytes, at);
   }
   if (!documents) throw new MongotapError("data", "the server's reply holds no batch");
-  const operationTime = reply.operationTime === undefined ? undefined : clusterTimeOf(reply.operationTime);
+  const { operationTime: time } = reply;
+  const operationTime = time instanceof Timestamp ? clusterTimeOf(time) : undefined;
   return { documents, id, collection, postBatchResumeToken, atClusterTime, operationTime };
 }
 

@@ -3,6 +3,8 @@
  * sink and to the pump: the source returns it, the state saves it, and the next run gives it to the source.
  */
 
+import type { OutputKey } from "../lib/output-key.ts";
+
 export interface Namespace {
   readonly db: string;
   readonly collection: string;
@@ -128,7 +130,7 @@ export interface EncodedLines {
   /** Whole NDJSON lines. */
   readonly lineBytes: Uint8Array;
   readonly segments: readonly {
-    readonly namespace: string;
+    readonly key: OutputKey;
     readonly begin: number;
     readonly end: number;
     readonly lines: number;
@@ -160,6 +162,8 @@ export interface RowBatch {
   readonly at: ClusterTime;
   /** The position behind all of `documents`; undefined where a source cannot resume there. */
   readonly position: Position | undefined;
+  /** The first `count` documents, at least 1 and not all, with the position behind them. Set where there are several. */
+  readonly head?: (count: number) => RowBatch;
 }
 
 /** Change events of one reply of a change stream; without documents it is a heartbeat: news about the position. */
@@ -171,6 +175,8 @@ export interface EventBatch {
   /** The watched collections that ended with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
+  /** As for rows; set by sources, not by a stream, which has `split`. */
+  readonly head?: (count: number) => EventBatch;
 }
 
 /**
@@ -288,7 +294,7 @@ export interface EventStream extends AsyncDisposable {
 }
 
 /**
- * Opens at `from` and yields one batch for each reply, until it is done, `limit` documents have come, or `signal`
- * aborts (then it throws the signal's reason).
+ * Opens at `from` and yields one batch for each reply until it is done; throws the reason of `signal` when that aborts.
+ * `wanted` is a hint for how much to read at once: the consumer takes at most that many documents.
  */
-export type Source = (from: Position | undefined, signal: AbortSignal, limit: number) => AsyncIterable<Batch>;
+export type Source = (from: Position | undefined, signal: AbortSignal, wanted: number) => AsyncIterable<Batch>;

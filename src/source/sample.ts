@@ -8,7 +8,8 @@
 
 import type { MongoClient } from "mongodb";
 
-import { toMongotapError, serverCodeOf } from "../connect/server-errors.ts";
+import { ServerCode } from "../connect/server-codes.ts";
+import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import type { CollectionInfo, Measured } from "./catalog.ts";
 import { nameOf } from "./record.ts";
 
@@ -36,8 +37,6 @@ const SORTABLE_BYTES = 64 * 1024 * 1024;
 const SLACK = 5;
 /** Small, so that little is lost when the time runs out in the middle of a batch. */
 const BATCH_SIZE = 250;
-/** MaxTimeMSExpired */
-const TIME_IS_OVER = 50;
 
 type Stage = Readonly<Record<string, unknown>>;
 
@@ -129,7 +128,8 @@ async function read(
   } catch (error) {
     signal.throwIfAborted();
     const code = serverCodeOf(error);
-    if (code === TIME_IS_OVER || (code !== undefined && isTimeOver())) return { ...found, cut: "time", isEnd: false };
+    const isOver = code === ServerCode.MaxTimeMSExpired || (code !== undefined && isTimeOver());
+    if (isOver) return { ...found, cut: "time", isEnd: false };
     if (code !== undefined && isOptional) return { ...found, cut: null, isEnd: false };
     throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
   }

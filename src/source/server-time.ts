@@ -1,6 +1,8 @@
 /** The server's times: its last operation, its oplog window, the lag of its majority; and whether a saved position fits them. */
 
 import { type Document, type MongoClient, Timestamp } from "mongodb";
+import { runCommand } from "../connect/run-command.ts";
+import { ServerCode } from "../connect/server-codes.ts";
 import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { clusterTimeOf, isoOf, tickAfter } from "./cluster-time.ts";
 import { type ClusterTime, secondsOf, type StreamPosition } from "./record.ts";
@@ -14,7 +16,7 @@ import { tokenData, tokenTime } from "./resume-token.ts";
  */
 export async function majorityLagMs(client: MongoClient, signal: AbortSignal): Promise<number | undefined> {
   try {
-    const reply = await client.db("admin").command({ hello: 1 }, { signal });
+    const reply = await runCommand(client, "admin", { hello: 1 }, { signal });
     const { lastWriteDate, majorityWriteDate } = (reply["lastWrite"] ?? {}) as Readonly<Record<string, unknown>>;
     if (!(lastWriteDate instanceof Date) || !(majorityWriteDate instanceof Date)) return undefined;
     return lastWriteDate.getTime() - majorityWriteDate.getTime();
@@ -30,9 +32,6 @@ export interface OplogWindow {
   readonly last: ClusterTime;
 }
 
-/** Unauthorized, and what Atlas answers for commands on `local`. */
-const NOT_FOR_US = new Set([13, 8000]);
-
 /** Undefined where the user may not read `local.oplog.rs`, or there is none (mongos). @throws MongotapError `connect` */
 export async function readOplogWindow(client: MongoClient): Promise<OplogWindow | undefined> {
   try {
@@ -41,7 +40,7 @@ export async function readOplogWindow(client: MongoClient): Promise<OplogWindow 
     return first === undefined || last === undefined ? undefined : { first, last };
   } catch (error) {
     const code = serverCodeOf(error);
-    if (code !== undefined && NOT_FOR_US.has(code)) return undefined;
+    if (code === ServerCode.Unauthorized || code === ServerCode.AtlasError) return undefined;
     throw toMongotapError(error, "cannot read the oplog");
   }
 }
@@ -55,13 +54,9 @@ async function endOfOplog(client: MongoClient, direction: 1 | -1): Promise<Clust
 
 /** The time of the server's last operation. @throws MongotapError `connect` */
 export async function readServerTime(client: MongoClient): Promise<ClusterTime | undefined> {
-  try {
-    const reply = await client.db("admin").command({ ping: 1 });
-    const time: unknown = reply["operationTime"];
-    return time instanceof Timestamp ? clusterTimeOf(time) : undefined;
-  } catch (error) {
-    throw toMongotapError(error, "cannot ask the server for its time");
-  }
+  const reply = await runCommand(client, "admin", { ping: 1 }, { what: "cannot ask the server for its time" });
+  const time = reply["operationTime"];
+  return time instanceof Timestamp ? clusterTimeOf(time) : undefined;
 }
 
 /**

@@ -9,13 +9,15 @@
 
 import { Long, MaxKey, type MongoClient } from "mongodb";
 
-import { toMongotapError, serverCodeOf, SNAPSHOT_TOO_OLD, SNAPSHOT_UNAVAILABLE } from "../connect/server-errors.ts";
+import { runCommand } from "../connect/run-command.ts";
+import { ServerCode } from "../connect/server-codes.ts";
+import { serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { timestampOf } from "./cluster-time.ts";
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
+import { type CursorReply, readCursor } from "./cursor-reply.ts";
 import {
   BEGINNING,
   type BsonDocuments,
@@ -189,11 +191,9 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
   };
   let { at } = settings;
   for (let attempt = 1; ; attempt += 1) {
-    signal.throwIfAborted();
     try {
       const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : MAX_TIME) };
-      const db = client.db(info.namespace.db);
-      const reply = parseCursorReply(await db.command({ ...command, ...reading }, { raw: true, signal }));
+      const reply = await readCursor(client, info.namespace, { ...command, ...reading }, { signal });
       if (at === undefined && isOlder(settings, reply)) {
         at = settings.notBefore; // what the majority has is behind the stream: the server waits until it is not
         continue;
@@ -204,9 +204,9 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
     } catch (error) {
       signal.throwIfAborted();
       const code = serverCodeOf(error);
-      const again = code === SNAPSHOT_UNAVAILABLE || (code === SNAPSHOT_TOO_OLD && settings.at === undefined);
-      if (!again || attempt === SNAPSHOT_ATTEMPTS)
-        throw toMongotapError(error, `cannot read ${nameOf(info.namespace)}`);
+      const again =
+        code === ServerCode.SnapshotUnavailable || (code === ServerCode.SnapshotTooOld && settings.at === undefined);
+      if (!again || attempt === SNAPSHOT_ATTEMPTS) throw error;
       await sleep(attempt * 50, signal);
     }
   }
@@ -215,7 +215,7 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
 /** There was more in the range than expected: what is left is asked for anew, as after a crash. */
 function killCursor({ client, info }: SnapshotSettings, id: bigint): void {
   const { db, collection } = info.namespace;
-  const killed = client.db(db).command({ killCursors: collection, cursors: [Long.fromBigInt(id)] });
+  const killed = runCommand(client, db, { killCursors: collection, cursors: [Long.fromBigInt(id)] });
   killed.catch(() => undefined); // the server closes it by itself after a while
 }
 

@@ -2,9 +2,9 @@
 
 import type { MongoClient } from "mongodb";
 
-import { toMongotapError } from "../connect/server-errors.ts";
+import { runCommand } from "../connect/run-command.ts";
 import { keyOf } from "./bson-key.ts";
-import { type CursorReply, parseCursorReply } from "./cursor-reply.ts";
+import { readCursor } from "./cursor-reply.ts";
 import { type ClusterTime, nameOf, type Namespace, type RangeProgress } from "./record.ts";
 import { boundsOf } from "./snapshot.ts";
 
@@ -27,13 +27,16 @@ export async function findSplitPoint(
   count: number,
   signal: AbortSignal,
 ): Promise<SplitPoint> {
-  const reply = await run(client, namespace, signal, {
+  const find = {
+    find: namespace.collection,
     ...boundsOf(range),
     projection: { _id: 1 },
     skip: count,
     limit: 1,
     singleBatch: true,
-  });
+    comment: "mongotap",
+  };
+  const reply = await readCursor(client, namespace, find, { signal });
   const { bytes, offsets } = reply.documents;
   const [at] = offsets;
   return { key: at === undefined ? undefined : keyOf(bytes, at), operationTime: reply.operationTime };
@@ -65,26 +68,8 @@ export async function splitEvenly(
 }
 
 /** How many documents the server believes that there are: from metadata, without looking. */
-export async function documentsIn(client: MongoClient, { db, collection }: Namespace): Promise<number> {
-  try {
-    return Number((await client.db(db).command({ count: collection }))["n"]);
-  } catch (error) {
-    throw toMongotapError(error, `cannot count ${db}.${collection}`);
-  }
-}
-
-async function run(
-  client: MongoClient,
-  namespace: Namespace,
-  signal: AbortSignal,
-  query: Record<string, unknown>,
-): Promise<CursorReply> {
-  signal.throwIfAborted();
-  try {
-    const command = { find: namespace.collection, ...query, comment: "mongotap" };
-    return parseCursorReply(await client.db(namespace.db).command(command, { raw: true, signal }));
-  } catch (error) {
-    signal.throwIfAborted();
-    throw toMongotapError(error, `cannot read ${nameOf(namespace)}`);
-  }
+export async function documentsIn(client: MongoClient, namespace: Namespace): Promise<number> {
+  const { db, collection } = namespace;
+  const reply = await runCommand(client, db, { count: collection }, { what: `cannot count ${nameOf(namespace)}` });
+  return Number(reply["n"]);
 }

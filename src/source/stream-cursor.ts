@@ -1,10 +1,10 @@
 /** The replies of one change stream, as they come: how much is asked for, and when. */
 
-import { setImmediate } from "node:timers/promises";
-
 import { type ClientSession, Long, type MongoClient } from "mongodb";
 
-import { type CursorReply, parseCursorReply, peekCursor, type RawReply } from "./cursor-reply.ts";
+import { type CommandReply, runCommand } from "../connect/run-command.ts";
+import { eventLoopTurn } from "../lib/async.ts";
+import { type CursorReply, parseCursorReply, peekCursor } from "./cursor-reply.ts";
 import type { BsonDocuments } from "./record.ts";
 
 /** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
@@ -34,7 +34,7 @@ export class StreamCursor implements AsyncDisposable {
   /** How many events the next reply may hold. */
   #batchSize = FIRST_BATCH;
   /** The next reply, where it has been asked for before somebody wants it. */
-  #asked: Promise<RawReply> | undefined;
+  #asked: Promise<CommandReply> | undefined;
 
   constructor(settings: StreamCursorSettings) {
     this.#settings = settings;
@@ -67,7 +67,7 @@ export class StreamCursor implements AsyncDisposable {
     return reply;
   }
 
-  #ask(awaitMs: number): Promise<RawReply> {
+  #ask(awaitMs: number): Promise<CommandReply> {
     return this.#run({
       getMore: Long.fromBigInt(this.#id),
       collection: this.#collection,
@@ -80,7 +80,7 @@ export class StreamCursor implements AsyncDisposable {
   async #askAhead(awaitMs: number): Promise<void> {
     this.#asked = this.#ask(awaitMs);
     this.#asked.catch(() => undefined); // it is awaited by the next call, or nobody wants it any more
-    await setImmediate(); // it is on the wire when this thread has had a moment for that
+    await eventLoopTurn(); // the command is on the wire now
   }
 
   /** Goes by what the last events weighed. */
@@ -89,10 +89,9 @@ export class StreamCursor implements AsyncDisposable {
     this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * count) / byteLength));
   }
 
-  async #run(command: Readonly<Record<string, unknown>>): Promise<RawReply> {
+  #run(command: Readonly<Record<string, unknown>>): Promise<CommandReply> {
     const { client, db, signal } = this.#settings;
-    signal.throwIfAborted();
-    return await client.db(db).command(command, { session: this.#session, raw: true, signal });
+    return runCommand(client, db, command, { session: this.#session, raw: true, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,10 +99,7 @@ export class StreamCursor implements AsyncDisposable {
     if (!this.isClosed && !signal.aborted) {
       const killCursors = { killCursors: this.#collection, cursors: [Long.fromBigInt(this.#id)] };
       // Best effort: a cursor left behind costs the server ten minutes of a little memory.
-      await client
-        .db(db)
-        .command(killCursors, { session: this.#session })
-        .catch(() => undefined);
+      await runCommand(client, db, killCursors, { session: this.#session }).catch(() => undefined);
     }
     await this.#asked?.catch(() => undefined); // nobody wants it any more
     await this.#session.endSession();

@@ -56,16 +56,23 @@ const position = v.strictObject({
   collections: v.record(v.string(), collectionState),
 });
 
+const outputKey = v.variant("kind", [
+  v.strictObject({ kind: v.literal("collection"), namespace: v.string() }),
+  v.strictObject({ kind: v.literal("partition"), namespace: v.string(), partition: count }),
+  v.strictObject({ kind: v.literal("quarantine") }),
+  v.strictObject({ kind: v.literal("everything") }),
+]);
+
 /** Of the type OutputMark. */
 const output = v.strictObject({
   path: v.string(),
-  namespace: v.exactOptional(v.string()),
+  key: outputKey,
   partial: v.exactOptional(v.picklist(["new", "replacing"])),
   bytes: count,
   lines: count,
   tailCrc: count,
   inode: v.number(),
-  sealed: v.boolean(),
+  finalized: v.boolean(),
 });
 
 /** What the user asked for. With other values the position and the marks of the outputs mean nothing. */

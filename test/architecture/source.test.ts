@@ -41,6 +41,27 @@ test("src/ opens change streams by command, never with watch()", () => {
   expect(placesOf(/\.watch\(/, SOURCE, codeOf)).toEqual([]);
 });
 
+test("src/ runs commands of the server in connect/run-command.ts alone", () => {
+  const client = SOURCE.filter((path) => path !== "src/help.ts"); // `cli.command()` is of another library
+  expect(placesOf(/\.command\(/, client, codeOf).map((place) => place.split(":")[0])).toEqual([
+    "src/connect/run-command.ts",
+  ]);
+});
+
+test("src/ compares error codes of the server with the names in connect/server-codes.ts, never with numbers", () => {
+  const files = SOURCE.filter((path) => /\bserverCodeOf\b|\bServerCode\b|\bMongoServerError\b/.test(codeOf(path)));
+  expect(files.length).toBeGreaterThan(4);
+  const compared = /(?:\bserverCodeOf\([^)]*\)|\bcode) [!=]== (?!ServerCode\.|undefined\b|"|0\b)/;
+  expect(placesOf(compared, files, codeOf)).toEqual([]);
+  const collected = /\bnew (?:Set|Map)(?:<[^(]*>)?\(\[+ *\d|^ *\d+, *$/;
+  expect(placesOf(collected, files, codeOf)).toEqual([]);
+});
+
+test("what reads from the server gives the event loop its turns in lib/async.ts", () => {
+  const readers = SOURCE.filter((path) => /^src\/(connect|source|workers|pipeline|run)\//.test(path));
+  expect(placesOf(/\bsetImmediate\b/, readers, codeOf)).toEqual([]);
+});
+
 test("src/ turns bytes into JSON itself, never with EJSON or JSON.stringify of a document", () => {
   expect(placesOf(/\bEJSON\b/, SOURCE, codeOf)).toEqual([]);
 });

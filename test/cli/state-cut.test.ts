@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
+import { EVERYTHING } from "../../src/lib/output-key.ts";
 import { type Checkpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
 import { tempDir } from "../support/temp.ts";
 import { errorOf } from "./in-process.ts";
@@ -29,7 +30,7 @@ function checkpointOf(out: string): Checkpoint {
         },
       },
     },
-    outputs: [{ path: out, bytes: 6, lines: 1, tailCrc: 1, inode: 1, sealed: false }],
+    outputs: [{ path: out, key: EVERYTHING, bytes: 6, lines: 1, tailCrc: 1, inode: 1, finalized: false }],
   };
 }
 

@@ -12,7 +12,7 @@ function messageOf(length: number, seed: number): Buffer {
 }
 
 /** In memory of its own, as a socket hands it over. */
-function partOf(bytes: Uint8Array): Buffer {
+function socketPart(bytes: Uint8Array): Buffer {
   return Buffer.from(Uint8Array.from(bytes).buffer);
 }
 
@@ -41,7 +41,7 @@ test("messages come out as they were sent, however they were cut", () => {
       for (let at = 0, turn = 0; at < all.length; turn += 1) {
         const part = all.subarray(at, at + (cuts[turn % cuts.length] ?? 1) + Math.floor(turn / 40) * 10_000);
         at += part.length;
-        buffer.append(partOf(part));
+        buffer.append(socketPart(part));
         waiting += part.length;
         expect(buffer.length).toBe(waiting);
         const taken = takeAll(buffer);
@@ -75,7 +75,7 @@ test("the driver's connections put replies together so: the memory of each part 
   const came: Buffer[] = [];
   stream.on("data", (message: Buffer) => came.push(message));
   const sent = messageOf(1_000_000, 7);
-  const parts = [0, 400_000, 800_000].map((at) => partOf(sent.subarray(at, at + 400_000)));
+  const parts = [0, 400_000, 800_000].map((at) => socketPart(sent.subarray(at, at + 400_000)));
   for (const part of parts) stream.write(part);
   expect(parts.map(({ length }) => length)).toEqual([0, 0, 0]);
   expect(came.map((message) => message.equals(sent))).toEqual([true]);

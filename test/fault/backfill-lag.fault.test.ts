@@ -162,7 +162,7 @@ test("D7 a document that is deleted behind the chunk that holds it does not come
 test("D7 the same with chunks stamped with the time of their writing resurrects it", async () => {
   const collection = await newCollection();
   const right = await readableFrom(client, collection as never);
-  // Events first, rows when they come: what those do who stamp rows with the time of their writing.
+  // Events first, documents when they arrive: tools that stamp documents with the time of writing do this.
   const wrong: RangeReadable = {
     ...right,
     async *read(...asked) {

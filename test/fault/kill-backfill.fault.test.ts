@@ -42,9 +42,9 @@ test.each([
   ["a folder of files", "out/", [], []],
   ["one file by three workers", "out/all.ndjson", ["--workers", "3", "--max-memory", "1MB"], []],
   ["a folder of files for each collection", "out/", ["--max-memory", "1MB"], ["--split"]],
-  ["the files of one share", "out/", [], ["--shard", "1/3", "--ranges", "DIR/ranges"]],
+  ["the files of one shard", "out/", [], ["--shard", "1/3", "--ranges", "DIR/ranges"]],
 ] as const)(
-  "a backfill into %s that is killed -9 at any moment leaves, byte for byte, what an undisturbed one does",
+  "a backfill into %s that is killed -9 at any time leaves, byte for byte, what an undisturbed one does",
   async (_, target, throttle, parts) => {
     await using calm = await tempDir();
     const partsIn = (folder: string): string[] => parts.map((arg) => arg.replace("DIR", folder));

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 
 /**
- * The line without the document of an update: it is the one of the moment of the look-up, so it may differ from run
+ * The line without the document of an update: it is that of the time of the look-up, so it may differ from run
  * to run. What was changed stays.
  */
 function comparable(text: string): string {
@@ -33,7 +33,7 @@ function comparable(text: string): string {
 }
 
 test.each(["change", "raw"])(
-  "a tail (--envelope %s) that is killed -9 at any moment under load tells each event once, in order, as an undisturbed one does",
+  "a tail (--envelope %s) that is killed -9 at any time under load writes each event once, in order, as an undisturbed one does",
   async (envelope) => {
     const collection = database.db.collection<Item>(envelope);
     await collection.insertMany(Array.from({ length: KEYS }, (_, i) => ({ _id: i, v: -1, note: "" })));

@@ -11,7 +11,7 @@ import { sharedReplicaSet, testDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
-/** A network to the shared server that can be broken, and the URI that goes through it. */
+/** A breakable network to the shared server, and the URI through it. */
 async function brokenNetwork(): Promise<Awaited<ReturnType<typeof startProxy>> & { readonly uri: string }> {
   const { members } = await sharedReplicaSet();
   const proxy = await startProxy({ port: members[0].port });
@@ -56,7 +56,7 @@ test("a tail survives resets under load: each change once, in order", async () =
   expect((await linesIn(dir.join("out"))).map((line) => line._id)).toEqual(Array.from({ length: 1_000 }, (_, i) => i));
 });
 
-test("a server that is killed -9 and comes back is found again by a tail, which then tells all that was acknowledged", async () => {
+test("a tail reconnects to a server that was killed -9 and restarted, and writes all that was acknowledged", async () => {
   await using set = await startReplicaSet({ members: 1 });
   await using client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
   const collection = client.db("shop").collection<{ _id: number }>("c");

@@ -98,7 +98,7 @@ test("B5 a quiet collection survives any turnover of the oplog elsewhere, becaus
   await collection.insertOne({ _id: 2 });
   await trial.expect(0, CAUGHT_UP);
   expect((await trial.lines()).map(({ _id }) => _id)).toEqual([1, 2]);
-  // What happens to those who keep the position of the last event only.
+  // What happens to a client that keeps only the position of the last event.
   await trial.forge((saved) => ({ ...saved, position: first.position }));
   await trial.expect(6, [...CAUGHT_UP, "--on-history-lost", "fail"]);
 });

@@ -1,6 +1,7 @@
 /** Small stand-ins for the interfaces that the pipeline is given: a source, a sink, an encoder, a stream, a collection. */
 import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
+import { EVERYTHING, outputKeyOf } from "../../src/lib/output-key.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import {
   type BsonDocuments,
@@ -64,7 +65,7 @@ export const lineEncoder: Encoder = {
   omissions: { deletes: 0, missingDocuments: 0, invalidUtf8: 0 } as Encoder["omissions"],
   encode({ documents }) {
     const length = documents.count;
-    const segments = length === 0 ? [] : [{ namespace: "shop.c", begin: 0, end: length, lines: length }];
+    const segments = length === 0 ? [] : [{ key: outputKeyOf("shop.c"), begin: 0, end: length, lines: length }];
     return { bytes: new Uint8Array(length), segments, lines: length };
   },
 };
@@ -97,7 +98,8 @@ export class LoggingSink implements Sink {
 
   async flush(): Promise<readonly OutputMark[]> {
     this.#log.push(`flush ${this.#bytes}`);
-    return [{ path: "/out", bytes: this.#bytes, lines: this.#bytes, tailCrc: 0, inode: 0, sealed: false }];
+    const lines = this.#bytes;
+    return [{ path: "/out", key: EVERYTHING, bytes: lines, lines, tailCrc: 0, inode: 0, finalized: false }];
   }
 
   async onStateSaved(): Promise<void> {}
@@ -151,7 +153,10 @@ export class ScriptedStream implements EventStream {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** A collection of so many documents, read in chunks of two; the n-th chunk is true at the n-th of `moments`. */
+/**
+ * A collection of `count` documents, read in chunks of two, however many are wanted; the n-th chunk is true at the n-th of
+ * `moments`.
+ */
 export function collectionOf(
   name: string,
   count: number,
@@ -163,13 +168,15 @@ export function collectionOf(
     uuid,
     resumable: true,
     currentUuid: async () => uuid,
-    async *read(progress: RangeProgress, signal, limit): AsyncGenerator<Chunk> {
-      let left = limit;
-      for (let done = progress.documents, chunk = Math.ceil(done / 2); left > 0; chunk += 1) {
+    head({ documents, progress, ...rest }, size) {
+      const done = progress.documents - documents.count + size;
+      return { ...rest, documents: documentsOf(size), progress: { documents: done, last: String(done), done: false } };
+    },
+    async *read(progress: RangeProgress, signal): AsyncGenerator<Chunk> {
+      for (let done = progress.documents, chunk = Math.ceil(done / 2); ; chunk += 1) {
         signal.throwIfAborted();
-        const size = Math.min(2, left, count - done);
+        const size = Math.min(2, count - done);
         done += size;
-        left -= size;
         const next = { documents: done, last: String(done), done: size === 0 };
         yield {
           documents: documentsOf(size),

@@ -4,6 +4,7 @@
  */
 
 import { MongotapError } from "../../src/errors.ts";
+import { outputKeyOf } from "../../src/lib/output-key.ts";
 import { openFileSink } from "../../src/sink/files.ts";
 import type { OutputMark, Segment } from "../../src/sink/sink.ts";
 import { createWriteBehind } from "../../src/sink/write-behind.ts";
@@ -15,7 +16,7 @@ export const SCRIPT = import.meta.filename;
 
 export interface CrashJob {
   readonly kind: "file" | "directory";
-  readonly seals: boolean;
+  readonly finalizes: boolean;
   readonly out: string;
   readonly state: string;
   readonly batches: number;
@@ -39,10 +40,10 @@ async function run(job: CrashJob): Promise<void> {
   await using sink = await openFileSink({
     target: { kind: job.kind, path: job.out },
     marks: saved?.outputs ?? [],
-    seals: job.seals,
+    finalizes: job.finalizes,
     replace: false,
-    durable: true,
-    behind: job.isBehind ? createWriteBehind({ leastBytes: 0, startsBehind: 0 }) : undefined,
+    hasState: true,
+    behind: job.isBehind ? createWriteBehind({ minBytes: 0, startAfterBytes: 0 }) : undefined,
   });
   let seq = saved?.seq ?? 0;
   const save = async (sequence: number, outputs: readonly OutputMark[]): Promise<void> => {
@@ -60,7 +61,7 @@ async function run(job: CrashJob): Promise<void> {
     const segments: Segment[] = batch.map(([namespace, line]) => {
       const begin = end;
       end += line.length;
-      return { namespace, begin, end, lines: 1 };
+      return { key: outputKeyOf(namespace), begin, end, lines: 1 };
     });
     await sink.write(Buffer.from(batch.map(([, line]) => line).join("")), segments);
     if ((index + 1) % job.commitEvery === 0) await save(index + 1, await sink.flush());

@@ -17,10 +17,10 @@ const programs = programsOf(SCRIPT);
 afterAll(() => programs[Symbol.dispose]());
 
 const KINDS = [
-  { kind: "file", seals: true, isBehind: false },
-  { kind: "file", seals: false, isBehind: true },
-  { kind: "directory", seals: true, isBehind: true },
-  { kind: "directory", seals: false, isBehind: false },
+  { kind: "file", finalizes: true, isBehind: false },
+  { kind: "file", finalizes: false, isBehind: true },
+  { kind: "directory", finalizes: true, isBehind: true },
+  { kind: "directory", finalizes: false, isBehind: false },
 ] as const;
 /** For each kind of output. */
 const KILLS = { bun: 30, binary: 15, deno: 15 } as const;
@@ -67,11 +67,11 @@ test.if(runShell("strace true").status === 0)(
     using dir = scratch();
     const script = `
     import { openFileSink } from "${ROOT}/src/sink/files.ts";
-    const namespaces = Array.from({ length: 420 }, (_, i) => "app.c" + i);
+    const outputs = Array.from({ length: 420 }, (_, i) => ({ kind: "collection", namespace: "app.c" + i }));
     const target = { kind: "directory", path: "${dir.at("out")}" };
-    await using sink = await openFileSink({ target, namespaces, marks: [], seals: true, replace: true, durable: false });
-    for (const namespace of namespaces) await sink.write(Buffer.from("1\\n"), [{ namespace, begin: 0, end: 2, lines: 1 }]);
-    await sink.seal();`;
+    await using sink = await openFileSink({ target, outputs, marks: [], finalizes: true, replace: true, hasState: false });
+    for (const key of outputs) await sink.write(Buffer.from("1\\n"), [{ key, begin: 0, end: 2, lines: 1 }]);
+    await sink.finalize();`;
     writeFileSync(dir.at("script.ts"), script);
     const trace = `strace -f -qq -y -e trace=fdatasync -o '${dir.at("trace")}'`;
     expect(runShell(`${trace} '${process.execPath}' '${dir.at("script.ts")}'`)).toMatchObject({ status: 0 });
@@ -170,7 +170,7 @@ test.if(canMount())("saveCheckpoint() on a full disk leaves the state of before 
   using dir = scratch();
   using disk = smallDisk(dir.at("disk"), "64k");
   const paths = { out: dir.at("out"), state: dir.at("disk/state.json") };
-  const job: CrashJob = { kind: "file", seals: false, isBehind: false, ...paths, batches: 6, commitEvery: 3 };
+  const job: CrashJob = { kind: "file", finalizes: false, isBehind: false, ...paths, batches: 6, commitEvery: 3 };
   expect(runLimited(program, job, "unlimited")).toMatchObject({ status: 0 });
   const before = readFileSync(job.state, "utf8");
   disk.fill();

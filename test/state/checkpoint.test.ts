@@ -43,14 +43,32 @@ const CHECKPOINT: Checkpoint = {
   outputs: [
     {
       path: "/data/out/a.ndjson",
-      namespace: "app.a",
+      key: { kind: "collection", namespace: "app.a" },
       bytes: 12,
       lines: 3,
       tailCrc: 4294967295,
       inode: 5,
-      sealed: false,
+      finalized: false,
     },
-    { path: "/data/out/b.ndjson", partial: "new", bytes: 0, lines: 0, tailCrc: 0, inode: 2 ** 60, sealed: false },
+    {
+      path: "/data/out/b~0003.ndjson",
+      key: { kind: "partition", namespace: "app.b", partition: 3 },
+      partial: "new",
+      bytes: 0,
+      lines: 0,
+      tailCrc: 0,
+      inode: 2 ** 60,
+      finalized: false,
+    },
+    ...([{ kind: "quarantine" }, { kind: "everything" }] as const).map((key) => ({
+      path: `/data/${key.kind}.ndjson`,
+      key,
+      bytes: 1,
+      lines: 1,
+      tailCrc: 1,
+      inode: 1,
+      finalized: true,
+    })),
   ],
 };
 

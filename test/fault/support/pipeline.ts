@@ -6,6 +6,7 @@ import { backfillSource, type RangeReadable } from "../../../src/pipeline/backfi
 import { captureSource } from "../../../src/pipeline/capture.ts";
 import { createThrottle } from "../../../src/pipeline/throttle.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
+import { take } from "../../../src/pipeline/take.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
 import { AdaptiveBatchSize } from "../../../src/source/adaptive-batch.ts";
@@ -26,7 +27,7 @@ export interface Capture extends AsyncDisposable {
   readonly position: Position | undefined;
 }
 
-/** The collection as the server behind `client` tells it. */
+/** The collection as the server of `client` returns it. */
 export async function readableFrom(
   client: MongoClient,
   { dbName, collectionName }: Collection<never>,
@@ -67,7 +68,7 @@ export function captureOf(
   };
   const start = (): void => {
     done = pump({
-      source: command === "backfill" ? backfillSource(collections) : mergedSource(client, collections),
+      source: take(command === "backfill" ? backfillSource(collections) : mergedSource(client, collections), Infinity),
       from,
       encoder: createLineEncoder({
         envelope: "meta",
@@ -77,13 +78,12 @@ export function captureOf(
       }),
       sink,
       save: (saved) => Promise.resolve(void (position = saved)),
-      limit: Infinity,
       retryForMs: 60_000,
       signal: stopped.signal,
       onWritten: () => undefined,
       onRetry: (error) => void retries.push(error),
     });
-    done.catch(() => undefined); // told by `done`
+    done.catch(() => undefined); // awaited through `done`
   };
   return {
     start,

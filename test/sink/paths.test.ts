@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { partOf } from "../../src/lib/part-name.ts";
-import { filePathOf } from "../../src/sink/file-names.ts";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { outputKeyOf, QUARANTINE } from "../../src/lib/output-key.ts";
+import { filePathOf } from "../../src/sink/paths.ts";
 import type { OutputMark } from "../../src/sink/sink.ts";
-import { openDirectory, put, scratch } from "./sinks.ts";
+import { openDirectory, openFile, put, scratch } from "./sinks.ts";
 
 describe("filePathOf() stays below its directory, whatever the target", () => {
   test.each([
@@ -71,7 +71,7 @@ describe("a folder with targets", () => {
     await expect(openDirectory(dir.at("out"), { targets: moved, marks })).rejects.toThrow(
       `shop.orders is in ${path}, and its target is now ${dir.at("out/elsewhere/orders.ndjson")}; nothing was written`,
     );
-    // A collection that is no longer bound is nobody's business.
+    // A collection that is no longer bound is left as it is.
     await (await openDirectory(dir.at("out"), { targets: new Map([["shop.x", "x"]]), marks }))[Symbol.asyncDispose]();
   });
 
@@ -92,7 +92,7 @@ describe("a folder with targets", () => {
   test("refuses two collections whose parts would share a file", async () => {
     using dir = scratch();
     const sink = await openDirectory(dir.at("out"), { targets: new Map([["a.b", "c.d"]]) });
-    await expect(put(sink, [partOf("c.d", 2), "1\n"])).rejects.toThrow(
+    await expect(put(sink, [outputKeyOf("c.d", 2), "1\n"])).rejects.toThrow(
       "a.b and c.d would both be written to c.d.ndjson",
     );
     await sink[Symbol.asyncDispose]();
@@ -100,9 +100,9 @@ describe("a folder with targets", () => {
 
   test("has the parts of a collection under its target, and goes on with them", async () => {
     using dir = scratch();
-    const [first, second] = [partOf("shop.orders", 0), partOf("shop.orders", 1)];
+    const [first, second] = [outputKeyOf("shop.orders", 0), outputKeyOf("shop.orders", 1)];
     const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
-    await put(sink, [first, "1\n"], [second, "2\n"], [partOf("shop.other", 1), "3\n"]);
+    await put(sink, [first, "1\n"], [second, "2\n"], [outputKeyOf("shop.other", 1), "3\n"]);
     const marks = await sink.flush();
     await sink.onStateSaved();
     await sink[Symbol.asyncDispose]();
@@ -123,5 +123,49 @@ describe("a folder with targets", () => {
     const sink = await openDirectory(dir.at("out"), { targets: TARGETS });
     await expect(put(sink, ["shop.orders", "1\n"])).rejects.toThrow("exists and is not a regular file");
     await sink[Symbol.asyncDispose]();
+  });
+
+  test("goes on where the state has a mark for a file that is of no collection", async () => {
+    using dir = scratch();
+    const path = dir.at("out/bad.ndjson");
+    mkdirSync(dir.at("out"));
+    const target = { kind: "file", path, key: QUARANTINE } as const;
+    const quarantine = await openFile(path, { target });
+    await put(quarantine, [QUARANTINE, "?\n"]);
+    const marks = await quarantine.flush();
+    await quarantine.onStateSaved();
+    await quarantine[Symbol.asyncDispose]();
+    const sink = await openDirectory(dir.at("out"), { targets: TARGETS, marks });
+    await put(sink, ["shop.orders", "1\n"]);
+    expect((await sink.flush()).map(({ key }) => key)).toEqual([QUARANTINE, outputKeyOf("shop.orders")]);
+    await sink[Symbol.asyncDispose]();
+  });
+});
+
+describe("a complete backfill refuses files of other partitions of its collections", () => {
+  test.each([
+    ["x.y~0000.ndjson", false],
+    ["x.y~0001.ndjson", false],
+    ["x.y~0002.ndjson", true],
+    ["x.y~12345.ndjson", true],
+    ["x.y.ndjson", true],
+    ["x.z~0002.ndjson", false],
+    ["x.y~00.ndjson", false],
+    ["x.y~u8.ndjson", false],
+    ["x.y~0002.ndjson.partial", false],
+  ])("%s: %p", async (name, isRefused) => {
+    using dir = scratch();
+    writeFileSync(dir.at(name), "");
+    const outputs = [0, 1].map((partition) => outputKeyOf("x.y", partition));
+    const opening = openDirectory(dir.path, { outputs, isComplete: true, finalizes: true });
+    if (isRefused) await expect(opening).rejects.toThrow(`${dir.at(name)} is of an earlier backfill`);
+    else await (await opening)[Symbol.asyncDispose]();
+    if (isRefused) expect(filesIn(dir.path)).toEqual([name]);
+  });
+
+  test("and leaves them alone where another shard may write them", async () => {
+    using dir = scratch();
+    writeFileSync(dir.at("x.y~0002.ndjson"), "1\n");
+    await using _sink = await openDirectory(dir.path, { outputs: [outputKeyOf("x.y", 0)], finalizes: true });
   });
 });

@@ -89,7 +89,7 @@ describe("a command line that cannot be right ends with 2 and one line on stderr
   });
 });
 
-test("--log-format json tells what went wrong as one JSON object, with its kind and exit code", async () => {
+test("--log-format json prints a failure as one JSON object, with its kind and exit code", async () => {
   const { code, stderr } = await run(["tail", "a.b", "--log-format", "json", "--log-level", "error"], {
     env: { MONGOTAP_URI: "postgres://localhost" },
   });

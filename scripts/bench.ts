@@ -1,7 +1,6 @@
 /**
- * How fast mongotap is, against the server's own limit and against others, in one run on one machine. Starts a replica
- * set of one member, fills it, lets the contestants take turns, prints medians and ratios, and keeps them as JSON.
- * Nothing else is left behind.
+ * Measures mongotap against the limit of the server and against other programs, in one run on one machine. Starts a replica
+ * set of one member, fills it, runs the contestants in turn, prints medians and ratios, and saves them as JSON.
  */
 
 import { join } from "node:path";
@@ -15,10 +14,10 @@ import { type Group, loadResults, type Results, saveSection, type Section } from
 import { SECTIONS } from "./bench/sections.ts";
 import { SHAPES } from "./bench/shapes.ts";
 import { tableOf, toText } from "./bench/table.ts";
-import { openWorld, type WorldOptions } from "./bench/world.ts";
+import { openContext, type ContextOptions } from "./bench/context.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-/** `--check`: so many times as fast as the driver's cursor with EJSON.stringify. */
+/** `--check`: how many times as fast as the driver's cursor with EJSON.stringify mongotap must be. */
 const TIMES_THE_DRIVER = 5;
 
 const USAGE = `Measures mongotap against the bare drain of the server's replies, the driver, mongodump and mongoexport.
@@ -65,7 +64,7 @@ const QUICK = { documents: 50_000, events: 20_000, rounds: 3, latencySeconds: 3,
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
 
-function worldOptions(values: Values): WorldOptions {
+function contextOptions(values: Values): ContextOptions {
   const sizes = values.quick ? QUICK : FULL;
   const known = SHAPES.map(({ name }) => name);
   const growth = values.growth?.split(",").map((size) => wholeNumber("growth", size)) ?? sizes.growth;
@@ -105,7 +104,7 @@ function printGroup(group: Group): void {
       ? ""
       : `, ${group.documents.toLocaleString("en-US")} documents, ${(group.bytes / 1e6).toFixed(0)} MB of BSON`;
   console.log(`\n${group.title}${size}\n${toText(tableOf(group))}`);
-  if (group.kind === "race") for (const reason of group.absent) console.log(`left out: ${reason}`);
+  if (group.kind === "race") for (const reason of group.absent) console.log(`not measured: ${reason}`);
 }
 
 function printGoals(results: Results): void {
@@ -123,7 +122,7 @@ function isFastEnough(results: Results): boolean {
   return times >= TIMES_THE_DRIVER;
 }
 
-/** What another would type for the same measurement: without where things lie on this machine. */
+/** The command line that repeats the measurement, without the paths of this machine. */
 function commandLine(values: Values): string {
   const kept = ["only", "shapes", "documents", "events", "rounds", "growth", "latency-for"] as const;
   const given = kept.flatMap((name) => (values[name] === undefined ? [] : [`--${name} ${values[name]}`]));
@@ -131,19 +130,19 @@ function commandLine(values: Values): string {
 }
 
 interface Job {
-  readonly context: WorldOptions;
+  readonly context: ContextOptions;
   readonly sections: readonly string[];
   readonly command: string;
 }
 
 function jobOf(values: Values): Job {
   const sections = listOf("only", values.only, Object.keys(SECTIONS));
-  return { context: worldOptions(values), sections, command: commandLine(values) };
+  return { context: contextOptions(values), sections, command: commandLine(values) };
 }
 
 async function measure({ context: options, sections, command }: Job, path: string): Promise<Results> {
   const measured: Record<string, Section> = {};
-  await using context = await openWorld(options);
+  await using context = await openContext(options);
   const machine = machineOf(context);
   for (const name of sections) {
     const groups = (await SECTIONS[name]?.(context)) ?? [];
@@ -155,7 +154,7 @@ async function measure({ context: options, sections, command }: Job, path: strin
   return measured;
 }
 
-/** @throws TypeError of parseArgs, Error, with a line for whoever typed it */
+/** Throws an error with one line for the user. */
 function read(args: readonly string[]): { readonly values: Values; readonly job: Job } {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   return { values, job: jobOf(values) };

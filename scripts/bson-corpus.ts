@@ -1,5 +1,5 @@
 /**
- * Runs the codec against MongoDB's BSON corpus, fast walk and slow walk alike, and exits 1 on any failure:
+ * Runs the codec (the kernel and the walk) against MongoDB's BSON corpus. Exits 1 on any failure:
  *
  *   bun scripts/bson-corpus.ts DIR
  *
@@ -36,14 +36,14 @@ const makers: Readonly<Record<string, (options: TranscoderOptions) => Transcoder
   walk: (options) => new Walker(options),
 };
 
-/** JSON with nothing left to choose: no space, and each string as JSON.stringify writes it; numbers stay as they are. */
+/** JSON in one form: without whitespace, each string as JSON.stringify writes it, numbers unchanged. */
 function normalised(json: string): string {
   return json.replace(/"(?:[^"\\]|\\.)*"|\s+/g, (token) =>
     token.startsWith('"') ? JSON.stringify(JSON.parse(token)) : "",
   );
 }
 
-/** All documents of `hex`, one behind the other, as JSON. */
+/** The documents of `hex`, as JSON without separators. */
 function jsonOf(transcoder: Transcoder, hex: string): string {
   const bytes = Uint8Array.from(Buffer.from(hex, "hex"));
   const writer = new JsonWriter();
@@ -72,7 +72,7 @@ function expectJson(where: string, transcoder: Transcoder, hex: string, expected
   }
 }
 
-/** The formats that the corpus does not know must give one line of JSON at least. */
+/** For formats that the corpus does not have: the output must be one line of valid JSON. */
 function expectOneLine(where: string, transcoder: Transcoder, hex: string): void {
   try {
     const json = jsonOf(transcoder, hex);
@@ -122,11 +122,11 @@ for (const file of files.toSorted()) {
       expectError(where, make({ format: "relaxed", strict: true }), test.bson);
     }
   }
-  // These test readers of Extended JSON; we only write it.
+  // Tests of parsers of Extended JSON, which the codec does not have.
   counts.notOurs += corpus.parseErrors?.length ?? 0;
 }
 console.log(
-  `${files.length} files: ${counts.equal} outputs right, ${counts.refused} corrupt documents refused, ` +
-    `${counts.notOurs} cases for readers of JSON left out, ${counts.failed} failures`,
+  `${files.length} files: ${counts.equal} correct outputs, ${counts.refused} corrupt documents refused, ` +
+    `${counts.notOurs} cases for JSON parsers skipped, ${counts.failed} failures`,
 );
 process.exitCode = counts.failed > 0 || files.length === 0 ? 1 : 0;

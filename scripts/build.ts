@@ -1,6 +1,6 @@
 /**
- * Builds `dist/mongotap` for this machine and tries it; with `--all` also `dist/mongotap-<system>-<processor>` for every
- * machine that mongotap is meant for, and checks that each is what its name says.
+ * Builds `dist/mongotap` for this machine and tests it. With `--all` it also builds `dist/mongotap-<system>-<processor>` for
+ * every supported platform and checks the format of each.
  */
 
 import { mkdirSync, readFileSync, statSync } from "node:fs";

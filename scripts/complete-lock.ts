@@ -1,7 +1,7 @@
 /**
  * Completes package-lock.json after `npm install`: npm leaves out the optional packages of other platforms that it
- * could not look up, and `npm ci` then refuses the lock as out of step. Their exact versions stand in the packages
- * that want them, and their names tell the platform, so they can be written down without a look-up.
+ * could not look up, and `npm ci` then refuses the lock as out of sync. The packages that depend on them name their exact
+ * versions, and their names contain the platform, so no look-up is needed.
  * Run: bun scripts/complete-lock.ts
  */
 
@@ -26,7 +26,7 @@ const CPU = ["arm64", "x64", "ia32", "ppc64", "riscv64", "s390x", "arm"];
 export function lockedPlatformPackage(name: string, version: string, parent: LockedPackage): LockedPackage {
   const os = OS.find((word) => name.includes(word));
   const cpu = CPU.find((word) => name.includes(word));
-  if (os === undefined || cpu === undefined) throw new Error(`the name of ${name} does not tell its platform`);
+  if (os === undefined || cpu === undefined) throw new Error(`the name of ${name} does not contain its platform`);
   const musl = /musl/.test(name);
   const glibc = /glibc|gnu/.test(name);
   return {
@@ -59,5 +59,5 @@ if (import.meta.main) {
   const sorted = Object.keys(lock.packages).toSorted((left, right) => left.localeCompare(right, "en"));
   lock.packages = Object.fromEntries(sorted.map((key) => [key, lock.packages[key] as LockedPackage]));
   writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
-  console.log(`${added.length} packages of other platforms added`);
+  console.log(`${added.length} packages for other platforms added`);
 }

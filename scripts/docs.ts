@@ -1,6 +1,6 @@
 /**
- * Holds the documentation against the code. `bun scripts/docs.ts` fails where a made part of it is out of date, `--write`
- * makes it anew; `--examples` makes the lines of docs/envelopes.md anew, with a server of its own.
+ * Checks the generated parts of the documentation: `bun scripts/docs.ts` exits with 1 if one is out of date, `--write` writes
+ * them. `--examples` writes the lines of docs/envelopes.md, with a server of its own.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,7 +1,7 @@
 /**
- * Faults on both sides for as long as one likes: `bun scripts/soak.ts --minutes 30 --seed 1`. A replica set of three
- * behind proxies is stepped down, killed, suspended and cut off while writers write and a capture of two collections is
- * killed, stopped and suspended; now and then everything is let rest and an oracle decides. Exits 1 when a promise broke.
+ * Injects faults on both sides for a chosen time: `bun scripts/soak.ts --minutes 30 --seed 1`. Members of a replica set of
+ * three, behind proxies, step down or are killed, suspended and disconnected, while writers write and a capture of two
+ * collections is killed, stopped and suspended. After each round an oracle judges the output. Exits 1 if a promise broke.
  */
 
 import { existsSync } from "node:fs";
@@ -12,16 +12,16 @@ import { parseArgs } from "node:util";
 
 import { MongoClient } from "mongodb";
 
+import { Random, seedFrom } from "./lib/random.ts";
 import { type ReplicaSet, startReplicaSet } from "./mongod.ts";
 import { judge, type Verdict } from "./soak/oracle.ts";
-import { Random } from "./soak/random.ts";
-import { type FaultCounts, hurtServers, Network } from "./soak/server-faults.ts";
+import { type FaultCounts, injectServerFault, Network } from "./soak/server-faults.ts";
 import { Tap } from "./soak/tap.ts";
 import { type Numbered, startWriters, type Writers } from "./soak/writers.ts";
 
 const DB = "soak";
 const COLLECTIONS = ["orders", "items"] as const;
-/** Faults go on for so long between two judgements. */
+/** How long faults are injected before the output is judged. */
 const ROUND_MS = 120_000;
 
 interface Options {
@@ -30,7 +30,7 @@ interface Options {
   readonly command: readonly string[];
 }
 
-interface Scene {
+interface SoakRun {
   readonly set: ReplicaSet;
   readonly network: Network;
   readonly client: MongoClient;
@@ -43,11 +43,11 @@ interface Scene {
 
 async function main(): Promise<number> {
   const options = readOptions();
-  say(`${options.minutes} minutes, seed ${options.seed}, ${options.command.join(" ")}`);
+  log(`${options.minutes} minutes, seed ${options.seed}, ${options.command.join(" ")}`);
   const folder = await mkdtemp(join(tmpdir(), "mongotap-soak-"));
   await using network = new Network();
   await using set = await startReplicaSet({ members: 3, advertise: network.advertise });
-  const random = new Random(options.seed);
+  const randomFor = (name: string): Random => Random.for(options.seed, name);
   const client = new MongoClient(set.uri, {
     retryWrites: true,
     writeConcern: { w: "majority" },
@@ -63,17 +63,26 @@ async function main(): Promise<number> {
     "--state",
     `${folder}/state`,
   ];
-  const tap = new Tap({ command: options.command, args, random, say });
+  const tap = new Tap({ command: options.command, args, random: randomFor("faults of the capture"), log });
   const writers = new Map(
     COLLECTIONS.map((name) => [
       name,
-      startWriters(client.db(DB).collection<Numbered>(name), `${name[0] ?? ""}`, random),
+      startWriters(client.db(DB).collection<Numbered>(name), `${name[0] ?? ""}`, randomFor(`writes to ${name}`)),
     ]),
   );
   await pause(5_000); // something to copy
-  const scene: Scene = { set, network, client, writers, tap, folder, random, faults: {} };
+  const run: SoakRun = {
+    set,
+    network,
+    client,
+    writers,
+    tap,
+    folder,
+    random: randomFor("faults of the servers"),
+    faults: {},
+  };
   try {
-    return await soak(scene, options.minutes * 60_000);
+    return await soak(run, options.minutes * 60_000);
   } finally {
     await tap.stop();
     for (const each of writers.values()) await each.stop();
@@ -82,50 +91,50 @@ async function main(): Promise<number> {
   }
 }
 
-async function soak(scene: Scene, ms: number): Promise<number> {
+async function soak(run: SoakRun, ms: number): Promise<number> {
   const end = Date.now() + ms;
   let failed = 0;
-  scene.tap.start();
-  while (!existsSync(join(scene.folder, "state"))) await pause(20);
-  for (const each of scene.writers.values()) each.pinned();
+  run.tap.start();
+  while (!existsSync(join(run.folder, "state"))) await pause(20);
+  for (const each of run.writers.values()) each.pinned();
   for (let round = 1; Date.now() < end && failed === 0; round += 1) {
     const roundEnd = Math.min(end, Date.now() + ROUND_MS);
-    await Promise.all([hurtTap(scene, roundEnd), hurtSet(scene, roundEnd)]);
-    failed += await judgeRound(scene, round);
+    await Promise.all([injectTapFaults(run, roundEnd), injectSetFaults(run, roundEnd)]);
+    failed += await judgeRound(run, round);
   }
-  for (const text of scene.tap.unexpected) say(`UNEXPECTED ${text}`);
-  failed += scene.tap.unexpected.length;
-  say(`server faults: ${summaryOf(scene.faults)}`);
-  const { starts, kills, terms, pauses, ends } = scene.tap.counts;
-  say(
+  for (const text of run.tap.unexpected) log(`UNEXPECTED ${text}`);
+  failed += run.tap.unexpected.length;
+  log(`server faults: ${summaryOf(run.faults)}`);
+  const { starts, kills, terms, pauses, ends } = run.tap.counts;
+  log(
     `mongotap: ${starts} starts, ${kills} kills, ${terms} stops, ${pauses} suspensions; ends: ${summaryOf(Object.fromEntries(ends))}`,
   );
-  say(failed === 0 ? "every promise held" : `${failed} FAILED`);
+  log(failed === 0 ? "every promise held" : `${failed} FAILED`);
   return failed === 0 ? 0 : 1;
 }
 
-async function hurtTap({ tap, random }: Scene, end: number): Promise<void> {
+async function injectTapFaults({ tap }: SoakRun, end: number): Promise<void> {
   while (Date.now() < end) {
-    await pause(random.between(300, 9000));
-    await tap.hurt();
+    await pause(tap.random.between(300, 9000));
+    await tap.injectFault();
   }
 }
 
-async function hurtSet({ set, network, random, faults }: Scene, end: number): Promise<void> {
+async function injectSetFaults({ set, network, random, faults }: SoakRun, end: number): Promise<void> {
   while (Date.now() < end) {
     await pause(random.between(1000, 9000));
-    await hurtServers(set, network, random, faults);
+    await injectServerFault(set, network, random, faults);
   }
 }
 
-/** Lets everything rest, catches up, and compares. Returns the number of broken promises. */
-async function judgeRound({ set, tap, writers, client, folder }: Scene, round: number): Promise<number> {
+/** Pauses all writers, lets a capture catch up, and compares. Returns the number of broken promises. */
+async function judgeRound({ set, tap, writers, client, folder }: SoakRun, round: number): Promise<number> {
   for (const each of writers.values()) await each.pause();
   await set.primary();
   await tap.stop();
   const { end, stderr } = await tap.run(["--until", "caught-up"]);
   if (end !== "0") {
-    say(`round ${round}: catching up ended with ${end}: ${stderr}`);
+    log(`round ${round}: catching up ended with ${end}: ${stderr}`);
     return 1;
   }
   let failed = 0;
@@ -141,17 +150,17 @@ async function judgeRound({ set, tap, writers, client, folder }: Scene, round: n
 }
 
 function report(round: number, name: string, { lines, rows, events, missing, faults }: Verdict): void {
-  say(
+  log(
     `round ${round}, ${name}: ${lines} lines (${rows} rows, ${events} events, ${missing} without a document), ${faults.length} faults`,
   );
-  for (const fault of faults.slice(0, 10)) say(`  ${fault}`);
+  for (const fault of faults.slice(0, 10)) log(`  ${fault}`);
 }
 
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
       minutes: { type: "string", default: "30" },
-      seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      seed: { type: "string", default: String(seedFrom(process.env)) },
       command: { type: "string", default: `${process.execPath} ${join(import.meta.dirname, "..", "src", "main.ts")}` },
     },
   });
@@ -164,7 +173,7 @@ function summaryOf(counts: Readonly<Record<string, number>>): string {
     .join(", ");
 }
 
-function say(text: string): void {
+function log(text: string): void {
   console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
 }
 

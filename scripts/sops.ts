@@ -1,7 +1,7 @@
 /**
  * The real sops, for tests: built by `go install` at a pinned version into .cache, once.
- *   bun scripts/sops.ts            builds it, and says where it is
- *   bun scripts/sops.ts fixtures   makes test/config/fixtures anew
+ *   bun scripts/sops.ts            builds it, and prints its folder
+ *   bun scripts/sops.ts fixtures   writes test/config/fixtures
  */
 
 import { execFileSync } from "node:child_process";
@@ -19,13 +19,13 @@ export interface SopsTools {
   readonly ageKeygen: string;
 }
 
-/** The programs, where they have been built already. */
+/** The programs, if they are already built. */
 export function builtSops(): SopsTools | undefined {
   const tools = { folder: FOLDER, sops: join(FOLDER, "sops"), ageKeygen: join(FOLDER, "age-keygen") };
   return existsSync(tools.sops) && existsSync(tools.ageKeygen) ? tools : undefined;
 }
 
-/** Builds the programs where they are missing, which takes minutes; undefined, and loud, where that cannot be done. */
+/** The programs, which it builds if they are missing (this takes minutes). Prints a warning and returns undefined if that fails. */
 export function findSops(): SopsTools | undefined {
   const built = builtSops();
   if (built !== undefined) return built;
@@ -37,7 +37,7 @@ export function findSops(): SopsTools | undefined {
     }
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split("\n").at(-1) ?? "") : String(error);
-    console.warn(`── THE REAL SOPS IS MISSING (${reason}): files made by it are not tried, only the committed ones`);
+    console.warn(`── sops cannot be built (${reason}): only the committed files are tested, no new ones`);
   }
   return builtSops();
 }

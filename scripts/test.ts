@@ -1,6 +1,6 @@
 /**
- * Runs the tests: `bun scripts/test.ts [--unit | --versions] [--workers N] [pattern…]`. Ends with one line
- * `N passed, N failed`, and with exit code 1 where a test failed, a file ran no test, or a run died.
+ * Runs the tests: `bun scripts/test.ts [--unit | --versions] [--workers N] [--root FOLDER] [pattern…]`. Prints as its last
+ * line `N passed, N failed`, and exits with 1 if a test failed (flaky ones too), a file ran no test, or a process died.
  */
 
 import { spawn } from "node:child_process";
@@ -8,28 +8,44 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
+import { SEED_VARIABLE, seedFrom } from "./lib/random.ts";
 import { findMongod } from "./mongod/find.ts";
 import { findSops } from "./sops.ts";
-import { NOTHING, brokenFiles, countTests, plus, without } from "./test/junit.ts";
+import { NOTHING, brokenFiles, countTests, flakyFiles, plus } from "./test/junit.ts";
 import type { Counts, Outcome } from "./test/junit.ts";
 import { findTests, planAll, planUnit, planVersions } from "./test/plan.ts";
 import type { TestRun } from "./test/plan.ts";
 
+interface Options {
+  /** The folder with `test/` in it. */
+  readonly root: string;
+  /** Processes of `bun test` at the same time. */
+  readonly workers: number;
+  /** A folder for the reports. */
+  readonly scratch: string;
+}
+
 const ROOT = join(import.meta.dirname, "..");
+const SEED = seedFrom(process.env);
 const ENVIRONMENT = {
   ...process.env,
+  [SEED_VARIABLE]: String(SEED),
   PATH: `${ROOT}/node_modules/.bin${delimiter}${process.env["PATH"] ?? ""}`,
   DENO_NO_UPDATE_CHECK: "1",
 };
 
-/** Resolves with the exit code; -1 where a signal or the time limit ended the process. */
-function execute(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  limitMinutes: number,
-): Promise<number> {
+interface Execution {
+  readonly cwd: string;
+  /** Added to the environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** After this the process is killed. */
+  readonly limitMinutes: number;
+}
+
+/** Runs Bun with `args`. Resolves with the exit code; -1 where a signal or the time limit ended the process. */
+function execute(args: readonly string[], { cwd, env, limitMinutes }: Execution): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...ENVIRONMENT, ...env }, stdio: "inherit" });
+    const child = spawn(process.execPath, args, { cwd, env: { ...ENVIRONMENT, ...env }, stdio: "inherit" });
     const limit = setTimeout(() => {
       console.log(`── ended after ${limitMinutes} minutes: run the files one by one to find the one that hangs`);
       child.kill("SIGKILL");
@@ -42,18 +58,20 @@ function execute(
   });
 }
 
+const BUILD: Execution = { cwd: ROOT, env: {}, limitMinutes: 5 };
+
 /** Builds and fetches what the tests need, so that none of them spends its time on that. */
 async function prepare({ needs, files }: TestRun): Promise<void> {
-  if (files.some((file) => file.includes("/sops."))) findSops(); // builds for minutes, the first time
-  if (needs.binary === true && (await execute(["scripts/build.ts"], {}, 5)) !== 0) throw new Error("the build failed");
+  if (files.some((file) => file.includes("/sops."))) findSops(); // the first time this compiles for minutes
+  if (needs.binary === true && (await execute(["scripts/build.ts"], BUILD)) !== 0) throw new Error("the build failed");
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
 }
 
 /**
- * Runs the files of `run`. What fails beside others is run once more alone, because servers are started, killed and
- * waited for here: a fault of the program fails again, a busy machine does not. Either way it is said.
+ * Runs the files of `run` and counts their tests. A file that fails beside others runs once more alone, only to tell a
+ * flaky test from a broken one: the counts are those of the first run, so a flaky test fails the run too.
  */
-async function runTests(run: TestRun, workers: number, scratch: string): Promise<Counts> {
+async function runTests(run: TestRun, { root, workers, scratch }: Options): Promise<Counts> {
   const settings = Object.entries(run.env).map(([name, value]) => `${name}="${value}" `);
   console.log(`\n── ${run.name}: ${settings.join("")}bun test ${run.files.join(" ")}`);
   try {
@@ -63,40 +81,40 @@ async function runTests(run: TestRun, workers: number, scratch: string): Promise
     return { ...NOTHING, failed: run.files.length };
   }
   const started = performance.now();
-  const first = await runFiles(run, run.files, workers, scratch);
+  const first = await runFiles(run, run.files, { root, workers, scratch });
+  const counts = countTests(first);
   const broken = brokenFiles(first);
-  let counts = countTests(first);
-  if (broken.length > 0 && broken.length <= MOST_AGAIN) {
+  if (broken.length > 0 && broken.length <= MOST_RERUN) {
     console.log(`\n── ${run.name}: again, alone: ${broken.join(" ")}`);
-    const second = countTests(await runFiles(run, broken, 1, scratch));
-    if (second.failed === 0) console.log(`── ${run.name}: passed when run alone: ${broken.join(" ")}`);
-    counts = { ...plus(countTests(without(broken, first)), second), silent: second.silent };
+    const alone = await runFiles(run, broken, { root, workers: 1, scratch });
+    for (const file of flakyFiles(first, alone))
+      console.log(`── ${run.name}: flaky: failed beside others, passed alone: ${file}`);
   }
   for (const file of counts.silent) console.log(`── ${run.name}: ${file} ran no test`);
   console.log(`── ${run.name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return counts;
 }
 
-/** More broken files than this are no accident of a busy machine. */
-const MOST_AGAIN = 5;
+/** More broken files than this have one cause, which a second run does not find. */
+const MOST_RERUN = 5;
 
-async function runFiles(run: TestRun, chosen: readonly string[], workers: number, scratch: string): Promise<Outcome> {
+async function runFiles(
+  run: TestRun,
+  chosen: readonly string[],
+  { root, workers, scratch }: Options,
+): Promise<Outcome> {
   const report = join(scratch, "report.xml");
   rmSync(report, { force: true });
-  // One process runs file after file, so that they share the server it started. It forgets what test/setup.ts said of
-  // time after the first one.
-  // The time limit of test/setup.ts holds for the first file of a process only.
-  const flags = [
-    "--no-orphans",
-    "--only-failures",
-    "--timeout=60000",
-    `--parallel=${workers}`,
-    "--no-isolate",
-    "--timeout=60000",
-  ];
+  // --no-isolate: a process runs file after file, so that they share the server it started. The time limit that
+  // test/setup.ts sets holds for the first file of a process only, hence --timeout.
+  const flags = ["--no-orphans", "--only-failures", "--timeout=60000", `--parallel=${workers}`, "--no-isolate"];
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const files = chosen.map((file) => `./${file}`);
-  const exitCode = await execute(["test", ...flags, ...reporter, ...files], run.env, run.limitMinutes);
+  const exitCode = await execute(["test", ...flags, ...reporter, ...files], {
+    cwd: root,
+    env: run.env,
+    limitMinutes: run.limitMinutes,
+  });
   return { report: readIfThere(report), exitCode, files: chosen };
 }
 
@@ -109,7 +127,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return undefined; // The run died before it could write: counted by the caller.
+    return undefined; // The process died before it wrote the report; countTests() counts that.
   }
 }
 
@@ -119,10 +137,12 @@ async function main(): Promise<number> {
       unit: { type: "boolean", default: false },
       versions: { type: "boolean", default: false },
       workers: { type: "string", default: "2" },
+      root: { type: "string", default: ROOT },
     },
     allowPositionals: true,
   });
-  const files = findTests(ROOT, positionals);
+  console.log(`${SEED_VARIABLE}=${SEED}`);
+  const files = findTests(values.root, positionals);
   const runs = values.unit
     ? planUnit(files)
     : values.versions
@@ -133,7 +153,7 @@ async function main(): Promise<number> {
   let total = NOTHING;
   try {
     for (const run of runs) {
-      const counts = await runTests(run, Number(values.workers), scratch);
+      const counts = await runTests(run, { root: values.root, workers: Number(values.workers), scratch });
       total = plus(total, counts);
       results.push(summary(run.name, counts));
     }

@@ -1,14 +1,14 @@
 /**
- * The one error class and the one table that hangs exit code, retry and remedy on the kind of an error.
- * A thrower says what happened and where; this table says what follows from it. Nothing else maps errors.
+ * The error class of mongotap, and the table that maps each kind of error to its exit code, retry policy and hint. The
+ * thrower chooses the kind; the table decides what follows from it.
  */
 
 export interface Policy {
-  /** The exit code of a run that ends with this kind (documented in README.md, stable). */
+  /** The exit code of a run that ends with this kind; stable, documented in README.md. */
   readonly exit: number;
-  /** Whether the pump may re-open the source at the last written position and go on. */
+  /** Whether the pump may reopen the source at the written position and continue. */
   readonly retry: boolean;
-  /** What the user can do about it, unless the thrower knows better. */
+  /** What the user can do; the default of `MongotapError.hint`. */
   readonly hint: string;
 }
 
@@ -32,12 +32,12 @@ export const POLICY = {
 
 export type Kind = keyof typeof POLICY;
 
-/** Any failure that mongotap can name. `message` is one line without secrets, fit to be shown to a user. */
+/** An error with a kind. `message` is one line without secrets, for the user. */
 export class MongotapError extends Error {
   override readonly name = "MongotapError";
   readonly kind: Kind;
   readonly hint: string;
-  /** Not to be tried again sooner than after so many ms: the server has asked for patience. */
+  /** The least time before a retry, in ms: what the server asked for, else 0. */
   readonly retryAfterMs: number;
 
   constructor(kind: Kind, message: string, options: { hint?: string; cause?: unknown; retryAfterMs?: number } = {}) {
@@ -56,18 +56,18 @@ export class MongotapError extends Error {
   }
 }
 
-/** Returns `value`, or throws a `bug` that names `what`: for what cannot be missing unless mongotap is wrong. */
+/** Returns `value`; throws MongotapError("bug"), which names `what`, if it is missing. For what only a bug can omit. */
 export function must<T>(value: T | null | undefined, what: string): T {
   if (value === null || value === undefined) throw new MongotapError("bug", `${what} is missing`);
   return value;
 }
 
-/** What anything thrown says of itself. */
+/** The message of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Anything thrown as an error of ours: what is not expected is a bug. */
+/** Anything thrown as a MongotapError: an error of another class is a `bug`. */
 export function asMongotapError(error: unknown): MongotapError {
   return error instanceof MongotapError ? error : new MongotapError("bug", messageOf(error), { cause: error });
 }

@@ -1,6 +1,6 @@
 /**
  * The flags and namespaces of a command line, by the table of options. Values are read by `node:util` parseArgs, because
- * cac turns `00123` into a number and lets unknown commands pass in silence (docs/decisions/002-cli.md).
+ * cac turns `00123` into a number and lets unknown commands pass in silence (docs/decisions/002-command-line-parsing.md).
  */
 
 import { parseArgs } from "node:util";

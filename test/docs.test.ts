@@ -15,6 +15,8 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 
 const DOCUMENTS = [
   "README.md",
+  "CONTRIBUTING.md",
+  "wasm/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name.replaceAll("\\", "/")}`),
@@ -84,14 +86,26 @@ test("every link to a file leads to one", () => {
   expect(links.filter(([path, link]) => !existsSync(join(ROOT, dirname(path), link)))).toEqual([]);
 });
 
-test("every decision that the code speaks of exists", () => {
-  const files = ["src", "scripts", "test"].flatMap((folder) =>
+test("every path in the documentation that begins at the root exists", () => {
+  const paths = found(/`((?:src|test|scripts|docs|wasm|\.ci)\/[\w./-]*)`/g);
+  expect(paths.filter(([, path]) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test("every npm script that the documentation names exists", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const names = found(/\bnpm run ([a-z:]+)/g).filter(([, name]) => scripts[name] === undefined);
+  expect(names).toEqual([]);
+});
+
+test("every decision that the code names exists", () => {
+  const files = ["src", "scripts", "test", "wasm"].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
-      .map((name) => `${folder}/${name}`),
+      .map((name) => `${folder}/${name.replaceAll("\\", "/")}`),
   );
-  const named = found(/\b(docs\/decisions\/0[\w/-]+\.md)\b/g, files);
-  expect(named.filter(([, path]) => !existsSync(join(ROOT, path)))).toEqual([]);
+  const named = found(/\bdecisions\/(\d{3}[\w-]*(?:\.md)?)/g, files);
+  expect(named.filter(([, name]) => !existsSync(join(ROOT, "docs/decisions", name)))).toEqual([]);
+  expect(named.length).toBeGreaterThan(10);
 });
 
 test("docs/architecture.md says what each folder of src/ is for", () => {
@@ -100,12 +114,34 @@ test("docs/architecture.md says what each folder of src/ is for", () => {
   expect(folders.map(({ name }) => `\`${name}/\``).filter((name) => !text.includes(name))).toEqual([]);
 });
 
-test("a decision has its context, what was measured, the choice and its cost, on half a page", () => {
-  const decisions = DOCUMENTS.filter((path) => /^docs\/decisions\/0\d\d-[\w-]+\.md$/.test(path));
+/** More than half a page is two decisions. */
+const LINES_OF_A_DECISION = 28;
+
+/** `number title date status` of a decision as its own file says it; a file of another form has none. */
+function headOf(path: string): string {
+  const [, ...parts] =
+    /^# (\d{3}): (.+)\n\n(\d{4}-\d\d-\d\d) · (accepted|superseded by \d{3})\n\n/.exec(read(path)) ?? [];
+  return parts.join(" | ");
+}
+
+const DECISIONS = DOCUMENTS.filter((path) => /^docs\/decisions\/(?!README)/.test(path)).toSorted();
+
+test("a decision has a number, a title, a date, a status and four parts (and what was not chosen), on half a page", () => {
   const partsOf = (path: string): unknown[] => [...read(path).matchAll(/^\*\*(\w+)/gm)].map(([, part]) => part);
-  const parts = decisions.map((path) => [path, new Set(partsOf(path))]);
-  expect(parts).toEqual(decisions.map((path) => [path, new Set(["Choice", "Context", "Cost", "Measured"])]));
-  expect(decisions.filter((path) => read(path).split("\n").length > 25)).toEqual([]);
+  const parts = DECISIONS.map((path) => [path, new Set(partsOf(path).filter((part) => part !== "Not"))]);
+  expect(parts).toEqual(DECISIONS.map((path) => [path, new Set(["Choice", "Context", "Cost", "Measured"])]));
+  expect(DECISIONS.filter((path) => read(path).split("\n").length > LINES_OF_A_DECISION)).toEqual([]);
+  expect(DECISIONS.filter((path) => !path.startsWith(`docs/decisions/${headOf(path).slice(0, 3)}-`))).toEqual([]);
+  expect(new Set(DECISIONS.map((path) => headOf(path).slice(0, 3))).size).toBe(DECISIONS.length);
+});
+
+test("the index of the decisions lists each of them as its own file does", () => {
+  const rows = [...read("docs/decisions/README.md").matchAll(/^\| (\d{3}) \| \[(.+)\]\((.+)\) \| (.+) \| (.+) \|$/gm)];
+  const listed = rows.map(([, number, title, file, date, status]) => [
+    `docs/decisions/${file}`,
+    [number, title, date, status].join(" | "),
+  ]);
+  expect(listed).toEqual(DECISIONS.map((path) => [path, headOf(path)]));
 });
 
 test("docs/envelopes.md has a block for each envelope", () => {

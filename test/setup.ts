@@ -2,6 +2,8 @@
 
 import { setDefaultTimeout } from "bun:test";
 import { patchDriver } from "../src/connect/driver-patches.ts";
+import { setUpRandom } from "./support/random.ts";
 
 setDefaultTimeout(60_000);
+setUpRandom();
 patchDriver(); // for the tests' own clients too: they write to servers that are killed

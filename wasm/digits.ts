@@ -1,9 +1,9 @@
-/** Integers and hex as ASCII. Every function writes at `to` and returns where it stopped; up to 16 bytes behind are scratch. */
+/** Integers and hex as ASCII. Every function writes to `to` and returns where it stopped; up to 16 bytes after that are overwritten. */
 
 export const ASCII_ZEROS: u64 = 0x3030303030303030;
 
-/** Eight digits, the highest in the lowest byte, each 0 … 9 in its byte. */
-@inline
+/** Eight digits, one in each byte (0 … 9), the highest digit in the lowest byte. */
+// @inline
 export function eight(value: u32): u64 {
   const high = value / 10000;
   const merged = (high as u64) | (((value - high * 10000) as u64) << 32);
@@ -13,24 +13,24 @@ export function eight(value: u32): u64 {
   return tens + ((pairs - 10 * tens) << 8);
 }
 
-@inline
+// @inline
 export function writeEight(to: usize, value: u32): usize {
   store<u64>(to, eight(value) | ASCII_ZEROS);
   return to + 8;
 }
 
 /** A number below 10^8. */
-@inline
+// @inline
 function writeShort(to: usize, value: u32): usize {
   const digits = eight(value);
-  // At least the last digit is written, also where it is 0.
+  // Writes at least the last digit, for 0 too.
   const leading = ctz<u64>(digits | 0x0100000000000000) & 56;
   store<u64>(to, (digits | ASCII_ZEROS) >> leading);
   return to + 8 - ((leading >> 3) as usize);
 }
 
-/** The high half of a product of 64 bits by 64 bits. */
-@inline
+/** The high 64 bits of the product of two 64-bit numbers. */
+// @inline
 export function multiplyHigh(a: u64, b: u64): u64 {
   const a0 = a & 0xffffffff;
   const a1 = a >> 32;
@@ -50,7 +50,7 @@ export function writeUint64(to: usize, value: u64): usize {
   return writeEight(writeEight(writeShort(to, first as u32), middle), back);
 }
 
-@inline
+// @inline
 export function writeInt32(to: usize, value: i32): usize {
   if (value >= 0 && value < 100000000) return writeShort(to, value as u32);
   return writeInt64(to, value as i64);
@@ -63,14 +63,14 @@ export function writeInt64(to: usize, value: i64): usize {
 }
 
 /** Exactly two digits: 0 … 99. */
-@inline
+// @inline
 export function writeTwo(to: usize, value: u32): void {
   const tens = (value * 103) >> 10;
   store<u16>(to, (((value - tens * 10) << 8) | tens | 0x3030) as u16);
 }
 
 /** The first 12 of 16 bytes as 24 lower-case hex digits. */
-@inline
+// @inline
 export function writeHex12(to: usize, bytes: v128): usize {
   const hex = i8x16(0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x61, 0x62, 0x63, 0x64, 0x65, 0x66);
   const high = i8x16.swizzle(hex, i8x16.shr_u(bytes, 4));
@@ -81,7 +81,7 @@ export function writeHex12(to: usize, bytes: v128): usize {
 }
 
 /** One byte as two lower-case hex digits. */
-@inline
+// @inline
 export function writeHex1(to: usize, byte: u32): usize {
   const high = byte >> 4;
   const low = byte & 15;

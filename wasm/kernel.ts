@@ -1,96 +1,133 @@
 /**
- * The fast walk: one BSON document in, JSON out, both in this memory. It writes what is usual and gives up on all else:
- * a document that is corrupt, nested deeper than its stack, not UTF-8, or holds a type that nobody writes any more is
- * written, or refused, by src/codec/walk.ts. Whatever this file accepts must come out byte for byte as it does there.
+ * The fast walk: reads one BSON document and writes JSON, both in this memory. It writes the usual documents and gives up
+ * on the rest: a document that is corrupt, is nested deeper than its stack, is not UTF-8, or holds a deprecated type.
+ * src/codec/walk.ts then writes that document, or refuses it. What this file does write equals, byte for byte, what
+ * walk.ts writes.
  *
- * 64 bytes in front of the input and behind it must be readable, 64 behind `room` writable.
+ * 64 bytes before the input and 64 after it must be readable, and 64 after `room` writable.
  */
 
-import { writeDecimal128 } from "./decimal";
-import { writeHex12, writeInt32, writeInt64, writeUint64 } from "./digits";
-import { POWERS, prepareDoubles } from "./double";
-import { ARRAY, ARRAYS_AS_STRINGS, BARE, CANONICAL, DOCUMENTS_AS_STRINGS, FIELD, ONE_TYPE, PLAIN } from "./flags";
-import { putBinary, putDate, putDouble } from "./scalars";
-import { prepareText, quote, stops, writeText } from "./text";
-import { DECIMAL, INT, LONG, MAX_KEY, MIN_KEY, OID, put, TIMESTAMP, UNDEFINED } from "./wrappers";
+import { ARRAY, ARRAYS_AS_STRINGS, BARE, DOCUMENTS_AS_STRINGS, FIELD, ONE_TYPE } from "./flags.ts";
+import { POWERS, prepareDoubles } from "./double.ts";
+import {
+  putBinary,
+  putBoolean,
+  putDate,
+  putDecimal128,
+  putDouble,
+  putInt32,
+  putInt64,
+  putNull,
+  putObjectId,
+  putTimestamp,
+} from "./scalars.ts";
+import { prepareText, quote, stops, writeText } from "./text.ts";
+import * as Type from "./types.ts";
+import { MAX_KEY, MIN_KEY, put, UNDEFINED } from "./wrappers.ts";
 
-/** The document is for the slow walk. */
+/** Result: walk.ts must write this document. */
 const GIVE_UP: i32 = -1;
-/** The document needs more room than there is: try again with twice of it. */
+/** Result: the output is too small; call again with more. */
 const NO_ROOM: i32 = -2;
 
-/** One open container: where it ends, its kind, the type of its elements, whether it becomes a string. */
+/** The stack of open containers. A frame is 16 bytes: end, is array, type of the elements, becomes a string. */
 const FRAME: usize = 16;
 const DEPTH: usize = 1024;
 const STACK = memory.data(1024 * 16);
 
-/** More than any scalar needs, beside text. */
+/** More bytes than any scalar but text and binary needs. */
 const SCALAR_ROOM: usize = 128;
 
-/** To be called once, before anything else; returns where the powers of ten belong, see double.ts. */
+/** Fills the tables. Call it once, before anything else. Returns where the powers of ten belong (double.ts). */
 export function prepare(): usize {
   prepareText();
   prepareDoubles();
   return POWERS;
 }
 
-/** Where the memory that belongs to this module ends. */
+/** Returns where the memory of this module ends. */
 export function staticEnd(): usize {
   return __heap_base;
 }
 
+/** Opens a frame: saves the container that the walk is in. */
+// @inline
+function save(frame: usize, end: usize, isArray: bool, elementType: u32, isString: bool): usize {
+  store<u32>(frame, end as u32);
+  store<u32>(frame, isArray ? 1 : 0, 4);
+  store<u32>(frame, elementType, 8);
+  store<u32>(frame, isString ? 1 : 0, 12);
+  return frame + FRAME;
+}
+
+/** Whether an embedded document or array of `count` bytes can begin at `at`, with `left` bytes until its parent ends. */
+// @inline
+function isContainer(at: usize, count: i32, left: i32): bool {
+  return count >= 5 && count <= left && load<u8>(at + (count as usize) - 1) === 0;
+}
+
+/** Whether the length of a binary fits, the inner one of subtype 2 included. */
+// @inline
+function isBinary(at: usize, count: i32, left: i32): bool {
+  if (count < 0 || count > left - 5) return false;
+  return load<u8>(at, 4) !== 2 || (count >= 4 && load<i32>(at, 5) === count - 4);
+}
+
 /**
- * Writes the document of `length` bytes at `document` to `to` and returns where it stopped: at `room` or before.
- * GIVE_UP or NO_ROOM when it is not written; what is behind `to` is scratch then.
+ * Writes the document of `length` bytes at `document` to `to`. Returns where the output ends, at most `room`; or GIVE_UP
+ * or NO_ROOM, and the bytes after `to` are undefined then.
+ *
+ * It is one long function because its state is eight local variables and a function of AssemblyScript returns one value:
+ * a part with a function of its own would have to keep the rest in memory. What needs `to` alone is in scalars.ts.
  */
 export function transcode(document: usize, length: i32, to: usize, room: usize, flags: u32): i32 {
   const start = to;
   let at = document + 4;
   let end = document + (length as usize) - 1;
-  if (length < 5 || load<i32>(document) != length || load<u8>(end) != 0) return GIVE_UP;
+  if (length < 5 || load<i32>(document) !== length || load<u8>(end) !== 0) return GIVE_UP;
   if (to + SCALAR_ROOM > room) return NO_ROOM;
   let frame: usize = STACK;
-  let isArray = (flags & ARRAY) != 0;
+  let isArray = (flags & ARRAY) !== 0;
   let elementType: u32 = 0;
-  // Where the text began that becomes a string; 0: nothing does.
+  // Where the container that becomes a string begins in the output; 0 if there is none.
   let stringFrom: usize = 0;
   let isString = false;
   if (flags & FIELD && flags & (isArray ? ARRAYS_AS_STRINGS : DOCUMENTS_AS_STRINGS)) {
     stringFrom = to;
     isString = true;
   }
-  if (!(flags & BARE)) store<u8>(to++, isArray ? 0x5b : 0x7b);
+  if (!(flags & BARE)) store<u8>(to++, isArray ? 0x5b : 0x7b); // [ or {
 
   while (true) {
-    if (at == end) {
-      // Behind each value stands a comma; the closing bracket takes the place of the last one.
-      if (to > start && load<u8>(to - 1) == 0x2c) to--;
-      if (frame == STACK && flags & BARE) return to as i32;
+    if (at === end) {
+      // Each value ends with a comma; the closing bracket overwrites the last one.
+      if (to > start && load<u8>(to - 1) === 0x2c) to--;
+      if (frame === STACK && flags & BARE) return to as i32;
       if (to + SCALAR_ROOM > room) return NO_ROOM;
-      store<u8>(to++, isArray ? 0x5d : 0x7d);
+      store<u8>(to++, isArray ? 0x5d : 0x7d); // ] or }
       if (isString) {
         if (to + (to - stringFrom) + SCALAR_ROOM > room) return NO_ROOM;
         to = quote(stringFrom, to);
         stringFrom = 0;
       }
-      if (frame == STACK) return to as i32;
+      if (frame === STACK) return to as i32;
       frame -= FRAME;
       end = load<u32>(frame);
-      isArray = load<u32>(frame, 4) != 0;
+      isArray = load<u32>(frame, 4) !== 0;
       elementType = load<u32>(frame, 8);
-      isString = load<u32>(frame, 12) != 0;
+      isString = load<u32>(frame, 12) !== 0;
       at++;
-      store<u8>(to++, 0x2c);
+      store<u8>(to++, 0x2c); // ,
       continue;
     }
 
     const type = load<u8>(at++) as u32;
     if (to + SCALAR_ROOM > room) return NO_ROOM;
     if (isArray) {
-      while (load<u8>(at) != 0) at++;
-      if (flags & ONE_TYPE && type != 0x0a && stringFrom == 0) {
-        if (elementType == 0) elementType = type;
-        else if (elementType != type) return GIVE_UP;
+      while (load<u8>(at) !== 0) at++;
+      if (flags & ONE_TYPE && type !== Type.NULL && stringFrom === 0) {
+        if (elementType === 0) elementType = type;
+        else if (elementType !== type) return GIVE_UP;
       }
     } else {
       store<u8>(to, 0x22);
@@ -98,23 +135,23 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
       v128.store(to, name, 1);
       let stop = stops(name);
       let count: usize = 0;
-      if (stop == 0) {
+      if (stop === 0) {
         name = v128.load(at, 16);
         v128.store(to, name, 17);
         stop = stops(name);
         count = 16;
       }
       count += ctz<i32>(stop) as usize;
-      if (stop != 0 && load<u8>(at + count) == 0) {
+      if (stop !== 0 && load<u8>(at + count) === 0) {
         at += count;
         to += count + 1;
       } else {
-        // The NUL at `end` is behind every name.
+        // This loop stops at `end` at the latest: a NUL is there.
         let nameEnd = at;
-        while (load<u8>(nameEnd) != 0) nameEnd++;
+        while (load<u8>(nameEnd) !== 0) nameEnd++;
         if (to + (nameEnd - at) * 6 + SCALAR_ROOM > room) return NO_ROOM;
         to = writeText(to + 1, at, nameEnd);
-        if (to == 0) return GIVE_UP;
+        if (to === 0) return GIVE_UP;
         at = nameEnd;
       }
       store<u16>(to, 0x3a22); // ":
@@ -125,158 +162,115 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
     const left = (end - at) as i32;
 
     switch (type) {
-      case 0x02: {
+      case Type.STRING: {
         if (left < 5) return GIVE_UP;
         const count = load<i32>(at);
         if (count < 1 || count > left - 4) return GIVE_UP;
         at += 4;
         const last = at + (count as usize) - 1;
-        if (load<u8>(last) != 0) return GIVE_UP;
+        if (load<u8>(last) !== 0) return GIVE_UP;
         if (to + (count as usize) * 6 + SCALAR_ROOM > room) return NO_ROOM;
         store<u8>(to++, 0x22);
         const text = v128.load(at);
-        if (count <= 17 && (stops(text) & ((1 << (count - 1)) - 1)) == 0) {
+        if (count <= 17 && (stops(text) & ((1 << (count - 1)) - 1)) === 0) {
           v128.store(to, text);
           to += (count as usize) - 1;
         } else {
           to = writeText(to, at, last);
-          if (to == 0) return GIVE_UP;
+          if (to === 0) return GIVE_UP;
         }
         store<u8>(to++, 0x22);
         at = last + 1;
         break;
       }
-      case 0x10: {
+      case Type.INT32: {
         if (left < 4) return GIVE_UP;
-        const value = load<i32>(at);
-        if (flags & CANONICAL) {
-          to = writeInt32(put(to, INT, 15), value);
-          store<u16>(to, 0x7d22); // "}
-          to += 2;
-        } else {
-          to = writeInt32(to, value);
-        }
+        to = putInt32(to, load<i32>(at), flags);
         at += 4;
         break;
       }
-      case 0x01: {
+      case Type.DOUBLE: {
         if (left < 8) return GIVE_UP;
         to = putDouble(to, load<f64>(at), flags);
         at += 8;
         break;
       }
-      case 0x12: {
+      case Type.INT64: {
         if (left < 8) return GIVE_UP;
-        const value = load<i64>(at);
-        if (flags & CANONICAL) {
-          to = writeInt64(put(to, LONG, 16), value);
-          store<u16>(to, 0x7d22); // "}
-          to += 2;
-        } else {
-          to = writeInt64(to, value);
-        }
+        to = putInt64(to, load<i64>(at), flags);
         at += 8;
         break;
       }
-      case 0x07: {
+      case Type.OBJECT_ID: {
         if (left < 12) return GIVE_UP;
-        const bytes = v128.load(at);
-        if (flags & PLAIN) {
-          store<u8>(to, 0x22);
-          to = writeHex12(to + 1, bytes);
-          store<u8>(to++, 0x22);
-        } else {
-          to = writeHex12(put(to, OID, 9), bytes);
-          store<u16>(to, 0x7d22); // "}
-          to += 2;
-        }
+        to = putObjectId(to, v128.load(at), flags);
         at += 12;
         break;
       }
-      case 0x09: {
+      case Type.DATE: {
         if (left < 8) return GIVE_UP;
         to = putDate(to, load<i64>(at), flags);
-        if (to == 0) return GIVE_UP;
+        if (to === 0) return GIVE_UP;
         at += 8;
         break;
       }
-      case 0x08: {
+      case Type.BOOLEAN: {
         if (left < 1) return GIVE_UP;
         const value = load<u8>(at++);
         if (value > 1) return GIVE_UP;
-        store<u64>(to, value ? 0x65757274 : 0x65736c6166); // true, false
-        to += value ? 4 : 5;
+        to = putBoolean(to, value);
         break;
       }
-      case 0x0a: {
-        store<u32>(to, 0x6c6c756e); // null
-        to += 4;
+      case Type.NULL: {
+        to = putNull(to);
         break;
       }
-      case 0x03:
-      case 0x04: {
+      case Type.DOCUMENT:
+      case Type.ARRAY: {
         if (left < 5) return GIVE_UP;
         const count = load<i32>(at);
-        if (count < 5 || count > left || load<u8>(at + (count as usize) - 1) != 0) return GIVE_UP;
-        if (frame == STACK + DEPTH * FRAME) return GIVE_UP;
-        store<u32>(frame, end as u32);
-        store<u32>(frame, isArray ? 1 : 0, 4);
-        store<u32>(frame, elementType, 8);
-        store<u32>(frame, isString ? 1 : 0, 12);
-        frame += FRAME;
+        if (!isContainer(at, count, left)) return GIVE_UP;
+        if (frame === STACK + DEPTH * FRAME) return GIVE_UP;
+        frame = save(frame, end, isArray, elementType, isString);
         end = at + (count as usize) - 1;
         at += 4;
-        isArray = type == 0x04;
+        isArray = type === Type.ARRAY;
         elementType = 0;
-        isString = stringFrom == 0 && (flags & (isArray ? ARRAYS_AS_STRINGS : DOCUMENTS_AS_STRINGS)) != 0;
+        isString = stringFrom === 0 && (flags & (isArray ? ARRAYS_AS_STRINGS : DOCUMENTS_AS_STRINGS)) !== 0;
         if (isString) stringFrom = to;
         store<u8>(to++, isArray ? 0x5b : 0x7b);
         continue;
       }
-      case 0x05: {
+      case Type.BINARY: {
         if (left < 5) return GIVE_UP;
         const count = load<i32>(at);
-        if (count < 0 || count > left - 5) return GIVE_UP;
-        if (load<u8>(at, 4) == 2 && (count < 4 || load<i32>(at, 5) != count - 4)) return GIVE_UP;
+        if (!isBinary(at, count, left)) return GIVE_UP;
         if (to + (count as usize) * 2 + SCALAR_ROOM > room) return NO_ROOM;
         to = putBinary(to, at + 4, count as usize, flags);
         at += (count as usize) + 5;
         break;
       }
-      case 0x13: {
+      case Type.DECIMAL128: {
         if (left < 16) return GIVE_UP;
-        if (flags & PLAIN) {
-          store<u8>(to, 0x22);
-          to = writeDecimal128(to + 1, at);
-          store<u8>(to++, 0x22);
-        } else {
-          to = writeDecimal128(put(to, DECIMAL, 19), at);
-          store<u16>(to, 0x7d22); // "}
-          to += 2;
-        }
+        to = putDecimal128(to, at, flags);
         at += 16;
         break;
       }
-      case 0x11: {
+      case Type.TIMESTAMP: {
         if (left < 8) return GIVE_UP;
-        to = writeUint64(put(to, TIMESTAMP, 19), load<u32>(at, 4));
-        store<u32>(to, 0x2269222c); // ,"i"
-        store<u8>(to, 0x3a, 4);
-        to = writeUint64(to + 5, load<u32>(at));
-        store<u16>(to, 0x7d7d); // }}
-        to += 2;
+        to = putTimestamp(to, load<u32>(at, 4), load<u32>(at));
         at += 8;
         break;
       }
-      case 0x06: {
+      case Type.UNDEFINED: {
         to = put(to, UNDEFINED, 19);
         break;
       }
-      case 0xff: {
+      case Type.MIN_KEY: {
         to = put(to, MIN_KEY, 13);
         break;
       }
-      case 0x7f: {
+      case Type.MAX_KEY: {
         to = put(to, MAX_KEY, 13);
         break;
       }
@@ -284,6 +278,6 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
         return GIVE_UP;
     }
     if (at > end) return GIVE_UP;
-    store<u8>(to++, 0x2c);
+    store<u8>(to++, 0x2c); // ,
   }
 }

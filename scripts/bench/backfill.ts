@@ -11,29 +11,29 @@ import { absentFrom } from "./programs.ts";
 import type { Race } from "./results.ts";
 import { type Contestant, takeTurns } from "./rounds.ts";
 import { SHAPES, type Shape } from "./shapes.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
 /**
- * A virtual machine may give the memory of a deleted file back to its host, some two seconds later, and gets it again at
- * many times the price: who writes a file right after another's would be spared that, and nobody is.
+ * A virtual machine may return the memory of a deleted file to its host after about two seconds, and gets it back at a much
+ * higher cost. A rest before each run makes every contestant pay it, not only those that did not follow a deletion.
  */
 const REST_MS = 3_000;
 
 /** Of typical documents: with all contestants, and where the server keeps up, with many documents. */
-export function measureBackfill(context: World): Promise<Race[]> {
+export function measureBackfill(context: BenchContext): Promise<Race[]> {
   return race(context, ({ name }) => name === "typical");
 }
 
-/** Of all other shapes. */
-export function measureShapes(context: World): Promise<Race[]> {
+/** All other shapes. */
+export function measureShapes(context: BenchContext): Promise<Race[]> {
   return race(context, ({ name }) => name !== "typical");
 }
 
-async function race(context: World, isMeant: (shape: Shape) => boolean): Promise<Race[]> {
+async function race(context: BenchContext, isMeant: (shape: Shape) => boolean): Promise<Race[]> {
   const races: Race[] = [];
   for (const shape of SHAPES.filter(isMeant)) {
     if (!context.shapes.includes(shape.name)) continue;
-    context.tell(`${shape.name}: loading`);
+    context.log(`${shape.name}: loading`);
     const loaded = await loadCollection(
       context.client,
       shape.name,
@@ -41,7 +41,7 @@ async function race(context: World, isMeant: (shape: Shape) => boolean): Promise
       shape.make,
     );
     const contestants = contestantsFor(context, shape, loaded);
-    await contestants[0]?.run(); // the server has seen it all once
+    await contestants[0]?.run(); // so that the cache of the server is warm
     const rows = await takeTurns(context, shape.name, contestants, { restMs: REST_MS });
     await context.client.db(loaded.database).dropCollection(loaded.collection);
     const { documents, bytes } = loaded;
@@ -58,7 +58,7 @@ async function race(context: World, isMeant: (shape: Shape) => boolean): Promise
   return races;
 }
 
-function contestantsFor(context: World, shape: Shape, loaded: Loaded): Contestant[] {
+function contestantsFor(context: BenchContext, shape: Shape, loaded: Loaded): Contestant[] {
   const { programs, folder } = context;
   const { database, collection, documents } = loaded;
   const file = join(folder, "output");
@@ -89,8 +89,8 @@ function contestantsFor(context: World, shape: Shape, loaded: Loaded): Contestan
   return contestants;
 }
 
-/** A command line of mongotap that says nothing but errors. */
-export function mongotapCommand(context: World, command: string, { database, collection }: Loaded): string[] {
+/** A command line of mongotap that logs only errors. */
+export function mongotapCommand(context: BenchContext, command: string, { database, collection }: Loaded): string[] {
   const { mongotap } = context.programs;
   return [mongotap, command, `${database}.${collection}`, "--uri", context.uri, "--log-level", "error"];
 }
@@ -99,14 +99,14 @@ function ofChecker(checker: LineChecker, file: string, command: readonly string[
   return () => writeFile(command, file, checker);
 }
 
-/** For what prints how many documents it has read and thrown away. */
+/** For a contestant that discards documents and prints their number. */
 export async function drain(command: readonly string[], documents: number): Promise<Outcome> {
   const finished = await runProcess({ command });
   if (finished.stdout !== `${documents}\n`) throw new Error(`${finished.stdout.trim()} documents, not ${documents}`);
   return { finished, bytes: 0 };
 }
 
-/** For what writes lines into `file`. */
+/** For a contestant that writes lines into `file`. */
 export async function writeFile(command: readonly string[], file: string, checker: LineChecker): Promise<Outcome> {
   const finished = await runProcess({ command });
   const bytes = checker.check(file);

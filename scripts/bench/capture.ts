@@ -1,4 +1,4 @@
-/** Capture of an idle collection against a backfill of the same: what the merge with the stream costs. */
+/** A capture of an idle collection against a backfill of it: the cost of the merge with the stream. */
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,10 +10,10 @@ import { type Outcome, runProcess } from "./process.ts";
 import type { Race } from "./results.ts";
 import { takeTurns } from "./rounds.ts";
 import { typicalDocument } from "../../test/support/documents.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
-export async function measureCapture(context: World): Promise<Race[]> {
-  context.tell("capture: loading");
+export async function measureCapture(context: BenchContext): Promise<Race[]> {
+  context.log("capture: loading");
   const loaded = await loadCollection(context.client, "captured", context.documents, typicalDocument);
   const { database, collection, documents, bytes } = loaded;
   const checker = new LineChecker({ documents, make: typicalDocument });

@@ -1,23 +1,23 @@
 /**
- * What mongotap is measured against, as a program of its own: the server's replies thrown away (the limit), and what
- * users of the driver do. Compiled with the same flags as mongotap, so that all start alike.
+ * A program that mongotap is measured against: it discards the replies of the server (the limit), or does what users of the
+ * driver do. Compiled with the same flags as mongotap, so that both start equally fast.
  *
  *   client drain|drain-by-id|driver     URI DATABASE COLLECTION [FILE]
  *   client drain-stream|driver-stream   URI DATABASE COLLECTION SECONDS COUNT [FILE]
  *   client driver-live                  URI DATABASE COLLECTION
- *   client sip                          FIFO BYTES-PER-SECOND
+ *   client slow-reader                  FIFO BYTES-PER-SECOND
  */
 
 import { type Collection, MongoClient } from "mongodb";
 import { drainCollection, drainStream } from "./client/drain.ts";
 import { exportCollection, exportLive, exportStream } from "./client/driver.ts";
-import { sip } from "./client/sip.ts";
+import { readSlowly } from "./client/slow-reader.ts";
 
 const [work = "", first = "", second = "", ...rest] = process.argv.slice(2);
 const [third = "", fourth = "", fifth = "", sixth = ""] = rest;
 const by = { sort: { _id: 1 }, hint: { _id: 1 } };
 
-/** Each resolves to what is printed at the end. */
+/** Each resolves with what the program prints at its end. */
 const WORK: Readonly<Record<string, (collection: Collection, client: MongoClient) => Promise<number>>> = {
   drain: (collection, client) => drainCollection(client, collection, {}),
   "drain-by-id": (collection, client) => drainCollection(client, collection, by),
@@ -27,8 +27,8 @@ const WORK: Readonly<Record<string, (collection: Collection, client: MongoClient
   "driver-live": exportLive,
 };
 
-if (work === "sip") {
-  const { lines, bytes } = await sip(first, Number(second));
+if (work === "slow-reader") {
+  const { lines, bytes } = await readSlowly(first, Number(second));
   console.log(lines, bytes);
 } else {
   const chosen = WORK[work];

@@ -13,16 +13,16 @@ export interface Debezium {
   readonly version: string;
   /** Reads the whole collection into a file. */
   snapshot(uri: string, loaded: Loaded): Promise<Outcome>;
-  /** Opens a stream on a collection, so that what is returned can read the events from here on, as often as it is called. */
+  /** Opens a stream on a collection. The returned function reads the events from there on, each time it is called. */
   openStream(uri: string, collection: Collection<TestDocument>): Promise<(events: number) => Promise<Outcome>>;
 }
 
 const SOURCE = join(import.meta.dirname, "debezium");
 const PATIENCE_MS = 120_000;
-/** What stands in every `_id` of `objectIdOf`, and in no marker. */
+/** A part of every `_id` of `objectIdOf`, and of no marker. */
 const COUNTED = "feedc0de5a";
 
-/** Throws when Maven cannot build it. */
+/** Throws if Maven cannot build it. */
 export async function buildDebezium(folder: string): Promise<Debezium> {
   const place = join(folder, "debezium");
   await cp(SOURCE, place, { recursive: true });
@@ -54,7 +54,7 @@ async function run(place: string, command: readonly string[], offsets?: string):
     const own = join(work, "offsets");
     if (offsets !== undefined) await cp(offsets, own);
     const finished = await runProcess({ command: [...command, file, own] });
-    // It takes seconds to start, which would say more about Java than about reading.
+    // Without its start of several seconds, which measures Java.
     const seconds = Number(finished.stdout.trim().split(" ")[1]);
     return { finished: { ...finished, seconds }, bytes: Bun.file(file).size };
   } finally {
@@ -62,7 +62,7 @@ async function run(place: string, command: readonly string[], offsets?: string):
   }
 }
 
-/** Runs until it has seen one event, and so has a position in the stream. It does not say when it has opened it. */
+/** Runs until it has seen one event, and so has a position in the stream. It does not report when the stream is open. */
 async function findPosition(command: readonly string[], collection: Collection<TestDocument>): Promise<void> {
   const child = Bun.spawn(
     command.map((word) => (word.startsWith("-Dcounted=") ? "-Dcounted=" : word)),

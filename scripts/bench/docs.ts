@@ -1,4 +1,4 @@
-/** Writes docs/benchmarks.md and its plots of the results, and of nothing else: every number was printed by a run. */
+/** Generates docs/benchmarks.md and its plots from the results alone: every number was measured by a run. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ const TITLES: Readonly<Record<string, string>> = {
   growth: "Growing collections",
 };
 
-/** What has to be known to read a table. */
+/** What a reader of a table must know. */
 const REMARKS: Readonly<Record<string, string>> = {
   backfill: `The **bare drain** reads the server's raw replies and throws them away: nothing can be faster over one
 connection. mongodump writes BSON as it comes, without making JSON of it. The output of every run is examined: each
@@ -38,7 +38,7 @@ run let a virtual machine give freed memory back to its host, so that nobody wri
 caught up.`,
   tail: `The server makes the events in one thread, which is the limit here. mongotap writes the documents with \`_meta\`, the
 driver whole events; Debezium is timed from its first event on, without its start. One collection is read here; several of
-one database share a stream that the server has to filter ([what that costs](decisions/009-one-stream.md)).`,
+one database share a stream that the server has to filter ([what that costs](decisions/009-one-change-stream-per-run.md)).`,
   latency: `From the moment at which the writer has its acknowledgement to the moment at which the reader of the pipe has the
 line. The server, the writer, the reader and mongotap share the machine.`,
   startup: "Median of 20 runs; memory is the highest of all runs.",
@@ -84,7 +84,7 @@ the ratios of each round. MB are 10⁶ bytes of BSON.`,
     toMarkdown({ head: ["figure", "goal", "measured", ""], rows }),
     `What weighs on what is not met: a run starts, and its hot code is compiled, in some tenths of a second, which a collection of
 a second or two feels (the growing ones from 10⁴ documents on, and some shapes); and the bare drain itself is hardly faster
-than 12 × mongoexport here. [What was tried](decisions/210-goals.md).`,
+than 12 × mongoexport here. [What was tried](decisions/210-unmet-performance-goals.md).`,
   ].join("\n\n");
 }
 
@@ -119,7 +119,7 @@ function racePlot(race: Race): string {
     const seconds = median(runs.map((run) => run.seconds));
     const rate = race.bytes / 1e6 / seconds;
     const text = `${rate.toFixed(0)} MB/s, ${timeText(seconds)}`;
-    return { label: name, value: rate, text, ownsMemory: name.startsWith(MONGOTAP) };
+    return { label: name, value: rate, text, isMongotap: name.startsWith(MONGOTAP) };
   });
   return barPlot(`${race.title}: MB of BSON per second`, bars);
 }

@@ -1,4 +1,4 @@
-/** What mongotap wants to be, as numbers, and what was measured. */
+/** The goals as numbers, and what was measured. */
 
 import { ALMOST_NONE } from "./growth.ts";
 import { BACKFILL, BY_ID, CAPTURE, DEBEZIUM, DUMP, EXPORT, MONGOTAP, STREAM } from "./names.ts";
@@ -10,7 +10,7 @@ import { halves } from "./table.ts";
 export interface Goal {
   readonly figure: string;
   readonly goal: string;
-  /** Undefined where it has not been measured. */
+  /** Undefined if it has not been measured. */
   readonly measured: string | undefined;
   readonly isMet: boolean | undefined;
 }
@@ -38,7 +38,7 @@ export function goalsOf(results: Results): Goal[] {
   ];
 }
 
-/** `own` is so many times as fast as `other`. */
+/** The goal that `own` is at least `least` times as fast as `other`. */
 function times(figure: string, race: Race | undefined, other: string, least: number, own = MONGOTAP): Goal {
   const ratio = timesOf(race, other, own);
   return judge(
@@ -125,7 +125,7 @@ function memoryGoals(results: Results): Goal[] {
   ];
 }
 
-/** Without what a run costs before it reads anything. */
+/** Without the time of a run over one document. */
 export function microsecondsPerDocument(results: Results, name: string): { documents: number; microseconds: number }[] {
   const races = Object.values(results)
     .flatMap(({ groups }) => groups)
@@ -165,7 +165,7 @@ function ratioOfExtremes(values: readonly number[]): number | undefined {
   return values.length === 0 ? undefined : Math.max(...values) / Math.min(...values);
 }
 
-/** How many times as large as the least value before it a value is, at most. */
+/** The largest ratio of a value to the smallest value before it. */
 function mostRise(values: readonly number[]): number | undefined {
   const rises = values.slice(1).map((value, index) => value / Math.min(...values.slice(0, index + 1)));
   return rises.length === 0 ? undefined : Math.max(...rises);

@@ -9,16 +9,16 @@ import { BY_ID, MONGOTAP } from "./names.ts";
 import { type Outcome, runProcess } from "./process.ts";
 import type { Race } from "./results.ts";
 import { type Contestant, takeTurns } from "./rounds.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
-/** One document: what a run costs before it has read anything. */
+/** One document: the fixed cost of a run. */
 export const ALMOST_NONE = 1;
 
-export async function measureGrowth(context: World): Promise<Race[]> {
+export async function measureGrowth(context: BenchContext): Promise<Race[]> {
   const sizes = [ALMOST_NONE, ...context.growth];
   const loaded: Loaded[] = [];
   for (const size of sizes) {
-    context.tell(`growth: loading ${size}`);
+    context.log(`growth: loading ${size}`);
     loaded.push(await loadCollection(context.client, `growth${size}`, size, smallDocument));
   }
   // All sizes in one race, so that they are measured at the same time.
@@ -40,7 +40,7 @@ export async function measureGrowth(context: World): Promise<Race[]> {
   });
 }
 
-async function toFile(context: World, loaded: Loaded): Promise<Outcome> {
+async function toFile(context: BenchContext, loaded: Loaded): Promise<Outcome> {
   const file = join(context.folder, "output");
   const finished = await runProcess({ command: [...mongotapCommand(context, "backfill", loaded), "--out", file] });
   const { size } = Bun.file(file);

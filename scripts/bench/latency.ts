@@ -1,4 +1,4 @@
-/** How long after its acknowledgement a write stands in the pipe, at a steady rate of writes. */
+/** The time from the acknowledgement of a write to its line in the pipe, at a steady rate of writes. */
 
 import { execFileSync } from "node:child_process";
 import { createReadStream } from "node:fs";
@@ -12,17 +12,17 @@ import { mongotapCommand } from "./backfill.ts";
 import { DRIVER, MONGOTAP } from "./names.ts";
 import type { Delay, Latency } from "./results.ts";
 import { quantile } from "./statistics.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
 const PER_SECOND = 1_000;
-/** Writes of the first moments: programs are still warming up. */
+/** The first writes, while programs warm up; not measured. */
 const WARM_UP = PER_SECOND;
 /** How long the first and the last line may take. */
 const PATIENCE_MS = 20_000;
 const DATABASE = "bench";
 const COLLECTION = "latency";
 
-export async function measureLatency(context: World): Promise<Latency[]> {
+export async function measureLatency(context: BenchContext): Promise<Latency[]> {
   const loaded = { database: DATABASE, collection: COLLECTION, documents: 0, bytes: 0 };
   const contestants = [
     { name: MONGOTAP, command: mongotapCommand(context, "tail", loaded) },
@@ -33,13 +33,13 @@ export async function measureLatency(context: World): Promise<Latency[]> {
     for (const [index, { name, command }] of contestants.entries()) {
       const delay = await measureOnce(context, command);
       rows[index]?.runs.push(delay);
-      context.tell(`latency, round ${round}: ${name}: p50 ${delay.p50.toFixed(1)} ms, p99 ${delay.p99.toFixed(1)} ms`);
+      context.log(`latency, round ${round}: ${name}: p50 ${delay.p50.toFixed(1)} ms, p99 ${delay.p99.toFixed(1)} ms`);
     }
   }
   return [{ kind: "latency", id: "latency", title: `${PER_SECOND} acknowledged inserts a second`, rows }];
 }
 
-async function measureOnce(context: World, command: readonly string[]): Promise<Delay> {
+async function measureOnce(context: BenchContext, command: readonly string[]): Promise<Delay> {
   const collection = context.client.db(DATABASE).collection<TestDocument>(COLLECTION);
   await collection.drop().catch(() => undefined);
   await collection.insertOne({ _id: objectIdOf(0) });
@@ -68,7 +68,7 @@ interface Arrivals {
   readonly ended: Promise<void>;
 }
 
-/** Notes when lines come. Documents are known by the `_id` that `objectIdOf` gave them. */
+/** Records when lines arrive. `objectIdOf` made the `_id` of each document from its number. */
 function readArrivals(path: string): Arrivals {
   const times = new Map<number, number>();
   const read = async (): Promise<void> => {
@@ -87,7 +87,7 @@ function readArrivals(path: string): Arrivals {
   return { times, ended: read() };
 }
 
-/** Writes now and then until the first line comes; resolves to the first number that is not used yet. */
+/** Writes until the first line arrives. Resolves with the first unused number. */
 async function untilListening(collection: Collection<TestDocument>, times: Arrivals["times"]): Promise<number> {
   let number = 1;
   const deadline = performance.now() + PATIENCE_MS;
@@ -100,7 +100,7 @@ async function untilListening(collection: Collection<TestDocument>, times: Arriv
   return number;
 }
 
-/** Inserts `count` documents, each when its time has come; resolves to when each was acknowledged. */
+/** Inserts `count` documents on schedule. Resolves with the time of each acknowledgement. */
 async function writeSteadily(
   collection: Collection<TestDocument>,
   first: number,

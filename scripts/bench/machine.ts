@@ -1,13 +1,13 @@
-/** On what was measured: the size of the machine and the versions of the programs, and nothing that names it. */
+/** The size of the machine and the versions of the programs, without anything that identifies the machine. */
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Machine } from "./results.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
-export function machineOf({ serverVersion, programs }: World): Machine {
+export function machineOf({ serverVersion, programs }: BenchContext): Machine {
   const { mongotap, mongodump, mongoexport } = programs;
   const driver = join(import.meta.dirname, "../../node_modules/mongodb/package.json");
   const { version } = JSON.parse(readFileSync(driver, "utf8")) as { version: string };
@@ -22,7 +22,7 @@ export function machineOf({ serverVersion, programs }: World): Machine {
   return { cores: availableParallelism(), memoryGB: Math.round(totalmem() / 2 ** 30), versions };
 }
 
-/** What a program says after `--version`: the first word that looks like one. */
+/** The first word of the output of `--version` that looks like a version. */
 function versionOf(program: string): string {
   const said = execFileSync(program, ["--version"], { encoding: "utf8" });
   return /\b(\d+\.\d+[\w.-]*)/.exec(said)?.[1] ?? "built from source";

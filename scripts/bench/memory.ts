@@ -8,19 +8,19 @@ import { withReader } from "./pipe.ts";
 import { type Finished, runProcess } from "./process.ts";
 import type { Memory, MemoryPoint } from "./results.ts";
 import { SHAPES } from "./shapes.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
 const SAMPLE_MS = 50;
-/** What the slow consumer takes for all of it, at a steady rate. */
+/** How long the slow consumer takes to read everything, at a steady rate. */
 const SLOW_SECONDS = 30;
 /** As many points as a plot can show. */
 const POINTS = 150;
 
-export async function measureMemory(context: World): Promise<Memory[]> {
+export async function measureMemory(context: BenchContext): Promise<Memory[]> {
   const groups: Memory[] = [];
   for (const shape of SHAPES) {
     if (shape.name !== "typical" && shape.name !== "large") continue;
-    context.tell(`memory: loading ${shape.name}`);
+    context.log(`memory: loading ${shape.name}`);
     const loaded = await loadCollection(
       context.client,
       shape.name,
@@ -32,14 +32,14 @@ export async function measureMemory(context: World): Promise<Memory[]> {
     const fast = await watched({ command: [...command, "--out", file] });
     await rm(file);
     const rate = Math.ceil(loaded.bytes / SLOW_SECONDS);
-    const reader = (path: string): string[] => [context.programs.client, "sip", path, String(rate)];
+    const reader = (path: string): string[] => [context.programs.client, "slow-reader", path, String(rate)];
     const { result: slow, lines } = await withReader(context.folder, (stdout) => watched({ command, stdout }), reader);
     if (lines !== loaded.documents) throw new Error(`${lines} lines, not ${loaded.documents}`);
     const rows = [
       { name: "to a file", ...fast },
       { name: `to a reader that takes ${SLOW_SECONDS} s`, ...slow },
     ];
-    for (const { name, peakMB } of rows) context.tell(`memory: ${shape.name}, ${name}: ${peakMB.toFixed(0)} MB`);
+    for (const { name, peakMB } of rows) context.log(`memory: ${shape.name}, ${name}: ${peakMB.toFixed(0)} MB`);
     await context.client.db(loaded.database).dropCollection(loaded.collection);
     groups.push({ kind: "memory", id: `memory-${shape.name}`, title: shape.text, rows });
   }

@@ -1,4 +1,4 @@
-/** How the contestants are called, in every table: goals look them up by these. */
+/** The names of the contestants in tables; goals find rows by them. */
 
 export const BY_ID = "bare drain, by _id";
 export const NATURAL = "bare drain, natural order";

@@ -1,4 +1,4 @@
-/** Whether what a contestant wrote is right: a wrong run that is fast must not win. */
+/** Checks the output of a contestant: a fast run with wrong output must not win. */
 
 import { closeSync, openSync, readSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
@@ -18,12 +18,12 @@ interface Examined {
 
 const PIECE = 8 * 1024 * 1024;
 const NEWLINE = 10;
-/** About so many documents are compared with the ones that were inserted, field by field. */
+/** About this many documents are compared field by field with the inserted ones. */
 const COMPARED = 500;
 const ID_BEGIN = '{"_id":{"$oid":"';
 const ID_LENGTH = 24;
 
-/** Reads NDJSON through once: each document exactly once, a sample of them compared in full. Throws on the first fault. */
+/** Checks NDJSON in one pass: each document exactly once, and a sample of them in full. Throws at the first fault. */
 function examineLines(path: string, expected: Expected): Examined {
   const seen = new Uint8Array(expected.documents);
   const step = Math.max(1, Math.floor(expected.documents / COMPARED));

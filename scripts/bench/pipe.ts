@@ -1,4 +1,4 @@
-/** A pipe between two processes: what stands before `|` in a shell, and `wc` behind it. */
+/** A pipe from a contestant to `wc`, as `|` in a shell. */
 
 import { execFileSync } from "node:child_process";
 import { open, rm } from "node:fs/promises";
@@ -11,8 +11,8 @@ interface Piped<T> {
 }
 
 /**
- * Gives `write` the writing end; resolves when the reader has counted all that came. The reader is given the path of
- * the pipe and prints lines and bytes; wc does that as fast as cat reads.
+ * Calls `write` with the writing end. Resolves when the reader has counted everything. The reader gets the path of the pipe
+ * and prints lines and bytes; wc is as fast as cat.
  */
 export async function withReader<T>(
   folder: string,

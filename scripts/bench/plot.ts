@@ -3,10 +3,10 @@
 export interface Bar {
   readonly label: string;
   readonly value: number;
-  /** What stands at its end. */
+  /** The label at its end. */
   readonly text: string;
-  /** Ours stands out. */
-  readonly ownsMemory: boolean;
+  /** Drawn in another colour. */
+  readonly isMongotap: boolean;
 }
 
 export interface Line {
@@ -46,13 +46,13 @@ text { fill: #e6edf3 } .faint { fill: #8d96a0 } .bar { fill: #57606a } .grid { s
 export function barPlot(title: string, bars: readonly Bar[]): string {
   const longest = Math.max(...bars.map(({ value }) => value));
   const room = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
-  const rows = bars.map(({ label, value, text, ownsMemory }, index) => {
+  const rows = bars.map(({ label, value, text, isMongotap }, index) => {
     const y = TOP + index * BAR_STEP;
     const width = Math.max(1, (value / longest) * room);
     const base = y + BAR_HEIGHT - 5;
     return [
       `<text x="${LABEL_WIDTH - 8}" y="${base}" text-anchor="end">${escaped(label)}</text>`,
-      `<rect x="${LABEL_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="${BAR_HEIGHT}" class="${ownsMemory ? "own" : "bar"}"/>`,
+      `<rect x="${LABEL_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="${BAR_HEIGHT}" class="${isMongotap ? "own" : "bar"}"/>`,
       `<text x="${(LABEL_WIDTH + width + 6).toFixed(1)}" y="${base}">${escaped(text)}</text>`,
     ].join("\n");
   });

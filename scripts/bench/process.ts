@@ -1,4 +1,4 @@
-/** Runs a program from its start to its end, as a user would, and says what it took. Linux only: it reads /proc. */
+/** Runs a program to its end and measures time and memory. Linux only: it reads /proc. */
 
 import { readFileSync } from "node:fs";
 import type { MemoryPoint } from "./results.ts";
@@ -7,9 +7,9 @@ export interface ProcessOptions {
   readonly command: readonly string[];
   /** A descriptor for standard output; default: it is kept and returned. */
   readonly stdout?: number;
-  /** How often memory is looked at; default 20 ms. */
+  /** Interval between two readings of memory; default 20 ms. */
   readonly sampleMs?: number;
-  /** Called with each look at the memory. */
+  /** Called with each reading of memory. */
   readonly onSample?: (point: MemoryPoint) => void;
 }
 
@@ -28,7 +28,7 @@ export interface Outcome {
   readonly bytes: number;
 }
 
-/** Resolves when the program has ended with 0; rejects with what it said on standard error otherwise. */
+/** Resolves when the program has exited with 0. Otherwise rejects with its standard error. */
 export async function runProcess({ command, stdout, sampleMs = 20, onSample }: ProcessOptions): Promise<Finished> {
   const began = performance.now();
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: stdout ?? "pipe", stderr: "pipe" });
@@ -40,14 +40,15 @@ export async function runProcess({ command, stdout, sampleMs = 20, onSample }: P
     onSample?.({ seconds: (performance.now() - began) / 1000, megabytes: memory.residentMB });
   };
   const timer = setInterval(look, sampleMs);
-  const said = typeof child.stdout === "number" || child.stdout === undefined ? "" : new Response(child.stdout).text();
-  const complaint = new Response(child.stderr).text();
+  const output =
+    typeof child.stdout === "number" || child.stdout === undefined ? "" : new Response(child.stdout).text();
+  const stderr = new Response(child.stderr).text();
   const exitCode = await child.exited;
   const seconds = (performance.now() - began) / 1000;
   clearInterval(timer);
-  if (exitCode !== 0) throw new Error(`${shown(command)} ended with ${exitCode}: ${(await complaint).trim()}`);
+  if (exitCode !== 0) throw new Error(`${shown(command)} ended with ${exitCode}: ${(await stderr).trim()}`);
   const microseconds = child.resourceUsage()?.cpuTime.total ?? 0n;
-  return { seconds, cpuSeconds: Number(microseconds) / 1e6, peakMB, stdout: await said };
+  return { seconds, cpuSeconds: Number(microseconds) / 1e6, peakMB, stdout: await output };
 }
 
 /** Resident memory of a process now and at most, in 10^6 bytes; undefined when it has ended. */
@@ -63,7 +64,7 @@ function statusOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/status`, "utf8");
   } catch {
-    return ""; // it has ended and has been collected
+    return ""; // it has exited and was reaped
   }
 }
 

@@ -1,4 +1,4 @@
-/** The programs that are measured, and where they are found. */
+/** Finds or builds the programs to measure. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ export interface Programs {
   readonly source: readonly string[] | undefined;
   /** See client.ts. */
   readonly client: string;
-  /** Absent where there is none. */
+  /** Absent if there is none. */
   readonly mongodump: string | undefined;
   readonly mongoexport: string | undefined;
   readonly debezium: Debezium | undefined;
@@ -41,7 +41,7 @@ export async function gatherPrograms(
   };
 }
 
-/** From the source as it is now: a binary that lies around could be of another one. */
+/** Built from the current source: an existing binary could be older. */
 async function buildMongotap(outfile: string): Promise<string> {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { dependencies: object };
   await bundle({ root: ROOT, outfile, dependencies: Object.keys(dependencies) });
@@ -67,11 +67,9 @@ function found(name: string): string | undefined {
   return process.env[name.toUpperCase()] ?? Bun.which(name) ?? undefined;
 }
 
-/** The programs that could not be measured, and how they could. */
+/** The programs that cannot be measured, and what they need. */
 export function absentFrom({ mongodump, mongoexport, debezium }: Programs): string[] {
   const tools = Object.entries({ mongodump, mongoexport }).filter(([, path]) => path === undefined);
-  const absent = tools.map(([name]) => `${name}: neither on PATH nor named by ${name.toUpperCase()}`);
-  return debezium === undefined
-    ? [...absent, "Debezium: needs java and mvn, and takes no part in a quick run"]
-    : absent;
+  const absent = tools.map(([name]) => `${name}: neither on PATH nor in ${name.toUpperCase()}`);
+  return debezium === undefined ? [...absent, "Debezium: needs java and mvn, and is not part of a quick run"] : absent;
 }

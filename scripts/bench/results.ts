@@ -1,4 +1,4 @@
-/** What a run of the benchmark found, as it is kept in a file: the tables and plots are made of it and of nothing else. */
+/** The file with the results of the benchmark; tables and plots are generated from it alone. */
 
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -8,7 +8,7 @@ export interface Measured {
   readonly seconds: number;
   /** User and system time of all its threads. */
   readonly cpuSeconds: number;
-  /** What the server spent meanwhile. */
+  /** Processor time of the server during the run. */
   readonly serverCpuSeconds: number;
   readonly peakMB: number;
 }
@@ -29,7 +29,7 @@ export interface Race {
   /** Of BSON. */
   readonly bytes: number;
   readonly rows: readonly Row[];
-  /** Which contestants could not take part, and why. */
+  /** The contestants that were not measured, and why. */
   readonly absent: readonly string[];
 }
 
@@ -70,12 +70,12 @@ export interface Machine {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** One subject; each can be run by itself, and remembers where. */
+/** One subject. Each can be run separately, and records its machine. */
 export interface Section {
   readonly groups: readonly Group[];
   readonly machine: Machine;
   readonly rounds: number;
-  /** What was asked for on the command line. */
+  /** The command line. */
   readonly command: string;
 }
 
@@ -84,7 +84,7 @@ export type Results = Readonly<Record<string, Section>>;
 
 const FORMAT_VERSION = 1;
 
-/** Empty where there is no file yet. */
+/** Empty if there is no file. */
 export function loadResults(path: string): Results {
   if (!existsSync(path)) return {};
   const results: Record<string, Section> = {};

@@ -1,25 +1,25 @@
-/** Contestants take turns: A B C, A B C, …, so that all of them see the same neighbours on the machine. */
+/** Contestants take turns: A B C, A B C, …, so that all share the same load of the machine. */
 
 import type { Outcome } from "./process.ts";
 import type { Measured, Row } from "./results.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
 export interface Contestant {
   readonly name: string;
-  /** Runs once; rejects when its output is not what it should be. */
+  /** Runs once. Rejects if its output is wrong. */
   run(): Promise<Outcome>;
 }
 
 export interface Turns {
-  /** Default: as the world says. */
+  /** Default: that of the context. */
   readonly rounds?: number;
-  /** Nothing happens for so long before each run. */
+  /** Pause before each run. */
   readonly restMs?: number;
 }
 
-/** Each contestant runs `rounds` times. `what` is told together with each run. */
+/** Runs each contestant `rounds` times. Each run is logged with `what`. */
 export async function takeTurns(
-  context: World,
+  context: BenchContext,
   what: string,
   all: readonly Contestant[],
   { rounds = context.rounds, restMs = 0 }: Turns = {},
@@ -36,7 +36,7 @@ export async function takeTurns(
       const { seconds, cpuSeconds, peakMB } = finished;
       row.runs.push({ seconds, cpuSeconds, peakMB, serverCpuSeconds: context.serverCpuSeconds() - serverBefore });
       row.bytes = bytes;
-      context.tell(`${what}, round ${round}: ${contestant.name}: ${seconds.toFixed(3)} s`);
+      context.log(`${what}, round ${round}: ${contestant.name}: ${seconds.toFixed(3)} s`);
     }
   }
   return rows;

@@ -8,9 +8,9 @@ import { measureMemory } from "./memory.ts";
 import type { Group } from "./results.ts";
 import { measureStartup } from "./startup.ts";
 import { measureTail } from "./tail.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
-export const SECTIONS: Readonly<Record<string, (context: World) => Promise<readonly Group[]>>> = {
+export const SECTIONS: Readonly<Record<string, (context: BenchContext) => Promise<readonly Group[]>>> = {
   backfill: measureBackfill,
   shapes: measureShapes,
   capture: measureCapture,

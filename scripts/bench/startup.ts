@@ -1,14 +1,14 @@
-/** What it costs to start: time and memory of `--help` and `--version`. */
+/** Time and memory of `--help` and `--version`. */
 
 import { FROM_SOURCE, MONGOTAP } from "./names.ts";
 import { memoryOf, type Outcome } from "./process.ts";
 import type { Race } from "./results.ts";
 import { type Contestant, takeTurns } from "./rounds.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
 const RUNS = 20;
 
-export async function measureStartup(context: World): Promise<Race[]> {
+export async function measureStartup(context: BenchContext): Promise<Race[]> {
   const { mongotap, source } = context.programs;
   const contestants: Contestant[] = [
     { name: `${MONGOTAP} --help`, run: () => start([mongotap, "--help"]) },
@@ -20,7 +20,7 @@ export async function measureStartup(context: World): Promise<Race[]> {
   return [{ kind: "race", id: "startup", title: "start-up", documents: 0, bytes: 0, rows, absent: [] }];
 }
 
-/** Twice: for the time with nothing else going on, and for the memory with nothing else to do than to look at it. */
+/** Runs it twice: undisturbed for the time, and with constant readings for the memory. */
 async function start(command: string[]): Promise<Outcome> {
   const began = performance.now();
   const { exitCode, resourceUsage } = Bun.spawnSync(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
@@ -33,7 +33,7 @@ async function start(command: string[]): Promise<Outcome> {
 async function peakOf(command: string[]): Promise<number> {
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   let peakMB = 0;
-  // It has ended, and waits to be collected below, when it has no memory any more.
+  // it has exited and is a zombie, which has no memory
   for (let memory = memoryOf(child.pid); memory !== undefined; memory = memoryOf(child.pid)) peakMB = memory.peakMB;
   await child.exited;
   return peakMB;

@@ -1,4 +1,4 @@
-/** What a table says of several runs of the same thing. */
+/** Statistics of several runs. */
 
 export interface Summary {
   readonly median: number;
@@ -6,7 +6,7 @@ export interface Summary {
   readonly max: number;
 }
 
-/** Throws where there is no number at all. */
+/** Throws if there are no numbers. */
 export function summarize(numbers: readonly number[]): Summary {
   const sorted = numbers.toSorted((a, b) => a - b);
   const [min] = sorted;

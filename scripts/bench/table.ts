@@ -45,7 +45,7 @@ function referenceOf(race: Race): string {
 function raceTable(race: Race): Table {
   const reference = referenceOf(race);
   const head = ["", "time", "min–max", "MB/s", "documents/s", "CPU", "CPU of server", "memory", `time ÷ ${reference}`];
-  // Of start-up there are no documents.
+  // start-up has no documents
   const hasDocuments = race.documents > 1;
   const keep = (_: string, column: number): boolean => hasDocuments || (column !== 3 && column !== 4 && column !== 6);
   const rows = race.rows.map(({ name, runs }) => {

@@ -11,13 +11,13 @@ import { LineChecker } from "./output.ts";
 import type { Outcome } from "./process.ts";
 import type { Race } from "./results.ts";
 import { type Contestant, takeTurns } from "./rounds.ts";
-import type { World } from "./world.ts";
+import type { BenchContext } from "./context.ts";
 
 const COLLECTION = "events";
 
-export async function measureTail(context: World): Promise<Race[]> {
+export async function measureTail(context: BenchContext): Promise<Race[]> {
   const { client, events, folder, programs, uri } = context;
-  context.tell("tail: loading");
+  context.log("tail: loading");
   const debezium = await programs.debezium?.openStream(context.uri, client.db("bench").collection(COLLECTION));
   const seconds = await nextSecond();
   const loaded = await loadCollection(client, COLLECTION, events, typicalDocument);
@@ -40,14 +40,14 @@ export async function measureTail(context: World): Promise<Race[]> {
   return [{ kind: "race", id: "tail", title, documents, bytes, rows, absent: [] }];
 }
 
-/** Resolves to a second that has just begun, and in which nothing has been written yet. */
+/** Resolves with a second that has just begun and has no writes yet. */
 async function nextSecond(): Promise<number> {
   const seconds = Math.floor(Date.now() / 1000) + 1;
   await sleep(seconds * 1000 - Date.now() + 5);
   return seconds;
 }
 
-/** The driver's events are not bare documents: only their number is looked at. */
+/** The driver's events are not bare documents: only their number is checked. */
 async function ofDriver(command: readonly string[], file: string, events: number): Promise<Outcome> {
   const outcome = await drain(command, events);
   const { size } = Bun.file(file);

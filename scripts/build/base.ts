@@ -1,6 +1,6 @@
 /**
- * Fetches Bun for another machine, as the base of a binary. Bun would download one itself, from a place that few build
- * machines may reach; the same files are npm packages, and package-lock.json knows their digests.
+ * Fetches Bun for another platform, as the base of a binary. Bun would download it from a host that few build machines
+ * can reach; the same files are npm packages, with their digests in package-lock.json.
  */
 
 import { execFileSync } from "node:child_process";
@@ -16,7 +16,7 @@ interface Lock {
 export function baseBinary(root: string, name: string): string {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as Lock;
   const locked = lock.packages[`node_modules/${name}`];
-  if (locked?.integrity === undefined) throw new Error(`package-lock.json does not know ${name}`);
+  if (locked?.integrity === undefined) throw new Error(`package-lock.json has no ${name}`);
   const cache = join(root, ".cache/bun");
   const place = join(cache, `${name.slice(name.indexOf("/") + 1)}-${locked.version}`);
   const executable = join(place, "bin", name.includes("windows") ? "bun.exe" : "bun");
@@ -32,7 +32,7 @@ export function baseBinary(root: string, name: string): string {
     });
     const archive = join(scratch, `${name.slice(1).replace("/", "-")}-${locked.version}.tgz`);
     const digest = `sha512-${createHash("sha512").update(readFileSync(archive)).digest("base64")}`;
-    if (digest !== locked.integrity) throw new Error(`${wanted} is not what package-lock.json says`);
+    if (digest !== locked.integrity) throw new Error(`${wanted} has another digest than in package-lock.json`);
     execFileSync("tar", ["-xzf", archive, "-C", scratch]);
     rmSync(place, { recursive: true, force: true });
     renameSync(join(scratch, "package"), place);

@@ -1,18 +1,18 @@
 /**
- * Makes one binary of the sources. What it promises: nothing is loaded at run time from the folder in which the binary
- * is started: no .env, no bunfig.toml, no package from a node_modules that happens to be there.
+ * Builds one binary from the sources. It never loads a file from its working directory: no .env, no bunfig.toml, no
+ * package from node_modules.
  */
 
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type { Target } from "./targets.ts";
 
-/** The program, and its workers: each is a file that the binary can start by itself. */
+/** The program and its worker threads: each file that the binary starts. */
 const ENTRYPOINTS = ["src/main.ts", "src/workers/worker.ts", "src/sink/write-behind-thread.ts"];
 
 /**
- * Packages that our dependencies try to load, and that a binary does not have. They are native or heavy, and their
- * absence is expected: ssh2 goes on without, mongodb says which feature is missing when a URI asks for it.
+ * Packages that our dependencies try to load and that the binary does not contain: they are native or heavy. ssh2 works
+ * without them, and mongodb names the missing feature when a URI needs it.
  */
 const ABSENT = [
   "cpu-features",
@@ -28,7 +28,7 @@ const ABSENT = [
 export interface BundleOptions {
   readonly root: string;
   readonly outfile: string;
-  /** The names of the packages in `dependencies` of package.json: an optional package becomes real by standing there. */
+  /** The names of the packages in `dependencies` of package.json: those are bundled even if ABSENT has them. */
   readonly dependencies: readonly string[];
   /** Default: this machine. */
   readonly target?: Target;
@@ -36,23 +36,23 @@ export interface BundleOptions {
   readonly executablePath?: string;
 }
 
-/** Builds one binary; throws with the messages of the bundler where that fails. */
+/** Builds one binary. Throws with the messages of the bundler if that fails. */
 export async function bundle(options: BundleOptions): Promise<void> {
   const result = await Bun.build({
     entrypoints: ENTRYPOINTS.map((path) => join(options.root, path)),
     root: join(options.root, "src"),
     target: "bun",
-    // Both need the format: bytecode because main.ts awaits at its top level, splitting so that `--help` loads no driver.
+    // esm, because main.ts has a top-level await (bytecode), and so that `--help` loads no driver (splitting).
     format: "esm",
     bytecode: true,
     splitting: true,
-    // Identifiers stay: Bun's renaming has broken programs (oven-sh/bun#28742).
+    // Bun's renaming of identifiers has broken programs (oven-sh/bun#28742).
     minify: { whitespace: true, syntax: true, identifiers: false },
     // All files in one folder, where chunks lie too: `new URL("./worker.ts", import.meta.url)` then names the same file
     // in a chunk of the binary as in the source beside it.
     naming: { entry: "[name].[ext]" },
     plugins: [withoutOptionalPackages(options.dependencies)],
-    // A name that is computed, or that nothing stands for, would be looked up in the folder of the user.
+    // An import that is not resolved now would be looked up in the working directory of the user.
     allowUnresolved: [],
     external: [],
     metafile: true,
@@ -69,7 +69,7 @@ export async function bundle(options: BundleOptions): Promise<void> {
   });
   if (!result.success) throw new Error(result.logs.map(String).join("\n"));
   const left = externalImports(result.metafile);
-  if (left.length > 0) throw new Error(`left to be found at run time: ${left.join(", ")}`);
+  if (left.length > 0) throw new Error(`unresolved imports: ${left.join(", ")}`);
 }
 
 /** Puts a module that throws "Cannot find module" in the place of every optional package and every native addon. */
@@ -88,7 +88,7 @@ function withoutOptionalPackages(dependencies: readonly string[]): Bun.BunPlugin
   };
 }
 
-/** What the bundle imports that neither stands in it nor comes with the runtime. */
+/** What the bundle imports and neither contains nor finds in the runtime. */
 function externalImports(metafile: Bun.BuildMetafile | undefined): string[] {
   const imports = Object.values(metafile?.inputs ?? {}).flatMap((input) => input.imports);
   const left = imports.filter(

@@ -1,15 +1,15 @@
-/** Tries a built binary the way a stranger starts it, in a folder that wants to do harm. */
+/** Runs a built binary in a folder with hostile settings and packages. */
 
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** What `--help` may cost at most: the best of several runs, since the machine may be busy. */
+/** The most that `--help` may take: the best time of several runs, since the machine may be busy. */
 const START_LIMIT_MS = 20;
 const MEMORY_LIMIT_MB = 50;
 const RUNS = 20;
 
-/** Packages that something in the binary asks for, or would if it were built wrongly; not taken from the build itself. */
+/** Packages that the binary loads, or would if it were built wrongly. Not imported from bundle.ts, which is under test. */
 const PLANTED = [
   "cpu-features",
   "kerberos",
@@ -27,22 +27,22 @@ const PLANTED = [
   "picocolors",
 ];
 
-/** A server that is not there. */
-const NOWHERE = "mongodb://nobody:nothing@127.0.0.1:1/?serverSelectionTimeoutMS=200";
+/** A URI without a server. */
+const UNREACHABLE = "mongodb://nobody:nothing@127.0.0.1:1/?serverSelectionTimeoutMS=200";
 
 /** Command lines, and the exit code that each must have. */
 const TRIALS: readonly (readonly [exitCode: number, ...args: string[]])[] = [
   [0, "--version"],
   [0, "--help"],
   [2, "no-such-command"],
-  // Ends with 2 where the planted .env is read, and loads what mongodb asks for at its start.
-  [4, "discover", "--uri", NOWHERE],
+  // Exits with 2 if the planted .env is read. Loads what mongodb loads when it starts.
+  [4, "discover", "--uri", UNREACHABLE],
   // Loads ssh2, which looks for its native parts.
   [4, "discover", "--ssh", "ssh://nobody@127.0.0.1:1", "--ssh-host-key", `SHA256:${"A".repeat(43)}`],
-  // What optional packages would bring is refused, and not looked for in the current folder.
-  [10, "discover", "--uri", `${NOWHERE}&compressors=snappy`],
-  [4, "discover", "--uri", NOWHERE, "--compressors", "zstd,zlib"],
-  [10, "discover", "--uri", `${NOWHERE}&authMechanism=GSSAPI&authSource=$external`],
+  // Features of optional packages are refused; the packages are not loaded from the working directory.
+  [10, "discover", "--uri", `${UNREACHABLE}&compressors=snappy`],
+  [4, "discover", "--uri", UNREACHABLE, "--compressors", "zstd,zlib"],
+  [10, "discover", "--uri", `${UNREACHABLE}&authMechanism=GSSAPI&authSource=$external`],
 ];
 
 export interface Smoke {
@@ -50,7 +50,7 @@ export interface Smoke {
   readonly memoryMB: number;
 }
 
-/** Runs `binary` in several ways and returns what `--help` costs; throws with all that was wrong. */
+/** Runs `binary` in several ways and resolves with what `--help` takes. Throws with everything that was wrong. */
 export async function smokeTest(binary: string, version: string): Promise<Smoke> {
   const folder = mkdtempSync(join(tmpdir(), "mongotap-smoke-"));
   try {
@@ -62,7 +62,7 @@ export async function smokeTest(binary: string, version: string): Promise<Smoke>
         : [`${args.join(" ")}: exit code ${run.exitCode}, not ${exitCode}: ${run.stderr.toString().trim()}`];
     });
     const said = start(binary, ["--version"], folder).stdout.toString();
-    if (!said.includes(version)) wrong.push(`--version says ${JSON.stringify(said)}, not ${version}`);
+    if (!said.includes(version)) wrong.push(`--version prints ${JSON.stringify(said)}, not ${version}`);
     const loaded = readdirSync(folder).filter((name) => name.startsWith("loaded-"));
     if (loaded.length > 0) wrong.push(`code from the current folder ran: ${loaded.join(", ")}`);
     const cost = await measure(binary, folder);
@@ -80,7 +80,7 @@ function start(binary: string, args: readonly string[], cwd: string): Bun.SyncSu
   return Bun.spawnSync([binary, ...args], { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
 }
 
-/** Settings and packages that leave a file `loaded-…` behind when something of them is used. */
+/** Writes settings and packages, each of which creates a file `loaded-…` when it is used. */
 function plant(folder: string): void {
   const trap = (name: string): string => {
     const mark = JSON.stringify(join(folder, `loaded-${name.replaceAll(/[^\w-]/g, "-")}`));
@@ -105,7 +105,7 @@ async function measure(binary: string, folder: string): Promise<Smoke> {
   for (let run = 0; run < RUNS; run++) {
     const began = performance.now();
     const { resourceUsage } = start(binary, ["--help"], folder);
-    // On a busy machine the clock tells of others; the processor time tells of this program only.
+    // On a busy machine the elapsed time includes other programs; the processor time does not.
     startMs = Math.min(startMs, performance.now() - began, Number(resourceUsage.cpuTime.total) / 1000);
     memoryMB = Math.max(memoryMB, await peakMemory(binary, folder));
   }
@@ -113,8 +113,8 @@ async function measure(binary: string, folder: string): Promise<Smoke> {
 }
 
 /**
- * The most memory that `--help` holds, in MB; 0 where there is no /proc. The usage that the system reports for a child
- * would not do: on Linux it begins with the memory of the parent that started it.
+ * The peak resident memory of `--help` in MB; 0 without /proc. The usage that Linux reports for a child does not help: it
+ * includes the memory of the parent that forked it.
  */
 async function peakMemory(binary: string, folder: string): Promise<number> {
   if (process.platform !== "linux") return 0;
@@ -123,7 +123,7 @@ async function peakMemory(binary: string, folder: string): Promise<number> {
   for (;;) {
     const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
     const kilobytes = /^VmHWM:\s*(\d+) kB/m.exec(status)?.[1];
-    if (kilobytes === undefined) break; // It has ended, and waits to be collected below.
+    if (kilobytes === undefined) break; // it has exited and is a zombie
     if (/^Name:\s*mongotap/m.test(status)) peak = Math.max(peak, Number(kilobytes) / 1000);
   }
   await child.exited;

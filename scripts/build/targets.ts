@@ -1,21 +1,21 @@
-/** The machines that a binary is built for. */
+/** The platforms that a binary is built for. */
 
 import { readFileSync } from "node:fs";
 
-/** What must be seen in the head of a built file. */
+/** What the header of a binary contains. */
 export interface Format {
   readonly container: "ELF" | "Mach-O" | "PE";
   readonly cpu: "x64" | "arm64";
-  /** Of ELF files: the C library whose loader starts them. */
+  /** ELF only: the C library that its loader belongs to. */
   readonly libc?: "glibc" | "musl";
 }
 
 export interface Target {
   /** As in the name of the file: `mongotap-linux-x64`. */
   readonly name: string;
-  /** What Bun calls it. */
+  /** Bun's name for it. */
   readonly bun: Bun.Build.CompileTarget;
-  /** The npm package that holds Bun itself for this machine: the base of the binary. */
+  /** The npm package with Bun for this platform: the base of the binary. */
   readonly base: string;
   readonly format: Format;
 }
@@ -55,7 +55,7 @@ function linux(cpu: "x64" | "arm64", libc: "glibc" | "musl"): Target {
   };
 }
 
-/** Reads from the first bytes of a file what it is; throws where it is none of the three containers. */
+/** Reads the format of an executable from its header. Throws if it is none of the three containers. */
 export function formatOf(path: string): Format {
   const bytes = readFileSync(path).subarray(0, 4096);
   if (bytes.toString("latin1", 0, 4) === "\x7fELF") {
@@ -75,7 +75,7 @@ export function formatOf(path: string): Format {
       return { container: "PE", cpu: cpuOf(bytes.readUInt16LE(header + 4), 0x8664, 0xaa64) };
     }
   }
-  throw new Error(`${path} is no executable`);
+  throw new Error(`${path} is not an executable`);
 }
 
 function cpuOf(code: number, x64: number, arm64: number): "x64" | "arm64" {

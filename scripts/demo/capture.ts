@@ -1,26 +1,28 @@
-/** One run of the program after the other, on the same output and state; and what the state says when one was killed. */
+/** Runs of the program, one after another, with the same output and state; and what state and file hold in between. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { documentsCopied } from "../../src/pipeline/progress.ts";
+import type { CollectionState } from "../../src/source/record.ts";
 import type { Checkpoint } from "../../src/state/checkpoint.ts";
 import { guardProcess } from "../mongod/watchdog.ts";
 
-/** Longer than anything here takes. */
-const PATIENCE_MS = 180_000;
+/** Longer than any step takes. */
+const TIMEOUT_MS = 180_000;
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
 
-/** Where a file and a state are, or were when a run was killed. */
-export interface Standing {
-  /** Grows with each save. */
+/** What the state covers, and how long the file is. */
+export interface CaptureStatus {
+  /** The number of the save. */
   readonly seq: number;
   readonly phase: string;
-  /** Documents that the state knows as copied. */
+  /** Documents that the state counts as copied. */
   readonly rows: number;
-  /** How far the state vouches for the file. */
+  /** How many bytes of the file the state covers. */
   readonly committedBytes: number;
   readonly committedLines: number;
-  /** How long the file is. */
+  /** The size of the file. */
   readonly fileBytes: number;
 }
 
@@ -31,8 +33,8 @@ export class Capture {
   readonly state: string;
   #child: ChildProcess | undefined;
   #exit: Promise<number | string> = Promise.resolve(0);
-  /** What the program said in its last run. */
-  said = "";
+  /** The standard error of the last run. */
+  stderr = "";
 
   constructor(uri: string, namespace: string, folder: string) {
     this.#uri = uri;
@@ -42,7 +44,7 @@ export class Capture {
   }
 
   get arguments(): string[] {
-    // Slowly, so that it is killed in the middle of the copy, with documents committed.
+    // Slow enough that a kill comes in the middle of the copy.
     const throttle = ["--rate-limit", "10MB"];
     return ["capture", this.#namespace, "--format", "canonical", ...throttle, "--out", this.out, "--state", this.state];
   }
@@ -53,8 +55,8 @@ export class Capture {
       stdio: ["ignore", "ignore", "pipe"],
     });
     const release = child.pid === undefined ? () => undefined : guardProcess(child.pid);
-    this.said = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (this.said += text));
+    this.stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
     this.#child = child;
     this.#exit = new Promise((resolve, reject) => {
       child.once("error", reject);
@@ -64,7 +66,7 @@ export class Capture {
         resolve(code ?? signal ?? "");
       });
     });
-    this.#exit.catch(() => undefined); // told by whoever waits for it
+    this.#exit.catch(() => undefined); // ended() throws it
   }
 
   /** Resolves with the exit code, or with the name of the signal that ended the run. */
@@ -78,20 +80,20 @@ export class Capture {
     await this.#exit;
   }
 
-  /** Resolves as soon as `isSo`; rejects when the program ends before that, or when it takes minutes. */
-  async until(isSo: (standing: Standing) => boolean): Promise<Standing> {
-    const deadline = performance.now() + PATIENCE_MS;
+  /** Resolves as soon as `isSo` holds; rejects when the program ends before, or after TIMEOUT_MS. */
+  async until(isSo: (status: CaptureStatus) => boolean): Promise<CaptureStatus> {
+    const deadline = performance.now() + TIMEOUT_MS;
     for (;;) {
-      const standing = await this.standing();
-      if (standing && isSo(standing)) return standing;
-      if (!this.#child) throw new Error(`the capture ended by itself (${await this.#exit}): ${this.said.trim()}`);
-      if (performance.now() > deadline) throw new Error(`the capture makes no progress: ${this.said.trim()}`);
+      const status = await this.status();
+      if (status && isSo(status)) return status;
+      if (!this.#child) throw new Error(`the capture ended by itself (${await this.#exit}): ${this.stderr.trim()}`);
+      if (performance.now() > deadline) throw new Error(`the capture makes no progress: ${this.stderr.trim()}`);
       await new Promise((resolve) => setTimeout(resolve, 3));
     }
   }
 
-  /** Undefined while there is no state yet. */
-  async standing(): Promise<Standing | undefined> {
+  /** Resolves to undefined while there is no state file. */
+  async status(): Promise<CaptureStatus | undefined> {
     const text = await readFile(this.state, "utf8").catch(() => undefined);
     if (text === undefined) return undefined;
     const { seq, position, outputs } = JSON.parse(text) as Checkpoint;
@@ -100,14 +102,14 @@ export class Capture {
     return {
       seq,
       phase: collection?.phase ?? "unknown",
-      rows: collection?.ranges.reduce((sum, range) => sum + range.documents, 0) ?? 0,
+      rows: copiedDocuments(collection),
       committedBytes,
       committedLines,
       fileBytes: await this.#fileBytes(),
     };
   }
 
-  /** Until a state knows the file it is called `.partial`. */
+  /** Until the first commit the file has the suffix `.partial`. */
   async #fileBytes(): Promise<number> {
     for (const path of [this.out, `${this.out}.partial`]) {
       const found = await stat(path).catch(() => undefined);
@@ -115,4 +117,9 @@ export class Capture {
     }
     return 0;
   }
+}
+
+function copiedDocuments(state: CollectionState | undefined): number {
+  if (state?.phase === "live") return state.copied.documents;
+  return state?.phase === "copying" ? documentsCopied(state.ranges) : 0;
 }

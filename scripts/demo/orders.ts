@@ -1,6 +1,7 @@
-/** Orders of a shop that does not exist: what the demo fills the collection with, and how they change. */
+/** Made-up orders of a shop, and how they change. */
 
 import { Decimal128, Double, ObjectId } from "mongodb";
+import type { Random } from "../lib/random.ts";
 
 export interface Order {
   readonly _id: ObjectId;
@@ -28,37 +29,32 @@ const CITIES = ["Oslo", "Köln", "Lyon", "Αθήνα", "Москва", "大阪",
 const STATES = ["new", "paid", "packed", "shipped", "returned"] as const;
 const NOTES = [null, null, "leave it at the door", 'says "ring twice"', "tab\tand\nnewline", "🎁 gift wrap, please"];
 
-export function pick<T>(list: readonly [T, ...T[]] | readonly T[]): T {
-  return list[whole(list.length)] as T;
-}
-
-/** A whole number from 0 to `below` - 1. */
-export function whole(below: number): number {
-  return Math.floor(Math.random() * below);
-}
-
-export function newOrder(number: number, _id = new ObjectId()): Order {
-  const lines = Array.from({ length: 1 + whole(4) }, () => ({
-    sku: `SKU-${100_000 + whole(900_000)}`,
-    quantity: 1 + whole(5),
-    cents: 100 + whole(20_000),
+export function newOrder(random: Random, number: number, _id = new ObjectId()): Order {
+  const lines = Array.from({ length: 1 + random.whole(4) }, () => ({
+    sku: `SKU-${100_000 + random.whole(900_000)}`,
+    quantity: 1 + random.whole(5),
+    cents: 100 + random.whole(20_000),
   }));
   const total = lines.reduce((sum, { quantity, cents }) => sum + quantity * cents, 0);
   return {
     _id,
     number,
     status: "new",
-    placed: new Date(Date.now() - whole(90 * 86_400_000)),
-    customer: { name: pick(NAMES), email: `customer${whole(50_000)}@example.com`, city: pick(CITIES) },
+    placed: new Date(Date.now() - random.whole(90 * 86_400_000)),
+    customer: {
+      name: random.pick(NAMES),
+      email: `customer${random.whole(50_000)}@example.com`,
+      city: random.pick(CITIES),
+    },
     lines,
     total: Decimal128.fromString((total / 100).toFixed(2)),
-    weight: new Double(Math.round(Math.random() * 20_000) / 1000),
-    note: pick(NOTES),
+    weight: new Double(random.whole(20_000) / 1000),
+    note: random.pick(NOTES),
     revision: 0,
   };
 }
 
-/** Changes the order in any case, so that the server tells of it. */
-export function randomUpdate(): object {
-  return { $set: { status: pick(STATES), changed: new Date() }, $inc: { revision: 1 } };
+/** An update that changes the order in any case, so that the change stream has an event for it. */
+export function randomUpdate(random: Random): object {
+  return { $set: { status: random.pick(STATES), changed: new Date() }, $inc: { revision: 1 } };
 }

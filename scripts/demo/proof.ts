@@ -1,24 +1,24 @@
 /**
- * Holds the output file against two witnesses that know nothing of mongotap: the writer's ledger of acknowledged writes,
- * and the collection itself.
+ * Compares the output file with two witnesses that are independent of mongotap: the writer's ledger of acknowledged
+ * writes, and the collection itself.
  */
 
 import { createHash } from "node:crypto";
-import type { Standing } from "./capture.ts";
+import type { CaptureStatus } from "./capture.ts";
 
-/** Who says what the file must hold. */
+/** What the file is compared with. */
 export interface Witnesses {
   /** `order key → letters of its acknowledged writes`, in the order of the writes. */
   readonly ledger: ReadonlyMap<string, string>;
   /** Order key → canonical Extended JSON of the document, as the collection holds it now. */
   readonly collection: ReadonlyMap<string, string>;
-  /** What the state says of the file. */
-  readonly state: Pick<Standing, "committedBytes" | "committedLines" | "rows">;
+  /** How much of the file the state covers. */
+  readonly state: Pick<CaptureStatus, "committedBytes" | "committedLines" | "rows">;
 }
 
 export interface Claim {
   readonly text: string;
-  /** The first few ways in which it is wrong; none where it holds. */
+  /** Each contradiction that was found; empty if the claim holds. */
   readonly faults: readonly string[];
 }
 
@@ -42,8 +42,8 @@ interface Meta {
 const META = ',"_meta":{';
 const count = (n: number): string => n.toLocaleString("en-US");
 
-/** What the lines of the file say of each order. */
-class Reading {
+/** The lines of the file, by order. */
+class FileContent {
   lines = 0;
   bytes = 0;
   rows = 0;
@@ -53,7 +53,7 @@ class Reading {
   readonly counts: Record<string, number> = { c: 0, u: 0, d: 0 };
   /** The newest document; deleted orders are not in here. */
   readonly fold = new Map<string, string>();
-  readonly torn: string[] = [];
+  readonly broken: string[] = [];
   readonly twice: string[] = [];
   readonly disorder: string[] = [];
   readonly #copied = new Set<string>();
@@ -64,7 +64,7 @@ class Reading {
     const at = line.lastIndexOf(META);
     const parsed = parse(line);
     if (!parsed || at < 0) {
-      this.torn.push(`line ${count(this.lines)}: ${line.slice(0, 60)}…`);
+      this.broken.push(`line ${count(this.lines)}: ${line.slice(0, 60)}…`);
       return;
     }
     const key = parsed._id.$oid;
@@ -94,48 +94,48 @@ function parse(line: string): { _id: { $oid: string }; _meta: Meta } | undefined
   try {
     return JSON.parse(line) as { _id: { $oid: string }; _meta: Meta };
   } catch {
-    return undefined; // torn: counted by the caller
+    return undefined; // the caller counts it as broken
   }
 }
 
 /** `text`: the whole output file. */
 export function examine(text: Uint8Array, { ledger, collection, state }: Witnesses): Verdict {
-  const reading = new Reading();
+  const content = new FileContent();
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let begin = 0;
   for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10, begin)) {
-    reading.read(decoder.decode(text.subarray(begin, end)));
+    content.read(decoder.decode(text.subarray(begin, end)));
     begin = end + 1;
   }
-  if (begin < text.length) reading.torn.push(`the last ${count(text.length - begin)} bytes have no newline`);
-  const events = [...reading.events.values()].reduce((sum, letters) => sum + letters.length, 0);
-  const expected = reading.rows + events;
+  if (begin < text.length) content.broken.push(`the last ${count(text.length - begin)} bytes have no newline`);
+  const events = [...content.events.values()].reduce((sum, letters) => sum + letters.length, 0);
+  const expected = content.rows + events;
   return {
-    lines: reading.lines,
-    rows: reading.rows,
-    events: reading.counts,
-    missing: reading.missing,
+    lines: content.lines,
+    rows: content.rows,
+    events: content.counts,
+    missing: content.missing,
     claims: [
-      { text: `${count(reading.lines)} lines, each whole and valid JSON`, faults: reading.torn },
+      { text: `${count(content.lines)} lines, each whole and valid JSON`, faults: content.broken },
       {
-        text: `${count(reading.rows)} copied documents, none twice`,
-        faults: [...reading.twice, ...difference("copied documents", state.rows, reading.rows)],
+        text: `${count(content.rows)} copied documents, none twice`,
+        faults: [...content.twice, ...difference("copied documents", state.rows, content.rows)],
       },
       {
         text: `${count(events)} changes: each acknowledged write exactly once, for each order in the order of the writes`,
-        faults: differences(ledger, reading.events),
+        faults: differences(ledger, content.events),
       },
-      { text: "for each order, `_meta.order` only grows", faults: reading.disorder },
+      { text: "for each order, `_meta.order` only grows", faults: content.disorder },
       {
-        text: `folded by key the file gives ${count(reading.fold.size)} orders, byte for byte those of the collection\n(sha256 of the file's ${digest(reading.fold)}, of the collection's ${digest(collection)})`,
-        faults: differences(collection, reading.fold),
+        text: `folded by key the file gives ${count(content.fold.size)} orders, byte for byte those of the collection\n(sha256 of the file's ${digest(content.fold)}, of the collection's ${digest(collection)})`,
+        faults: differences(collection, content.fold),
       },
       {
-        text: `the state vouches for ${count(state.committedBytes)} bytes and ${count(state.committedLines)} lines: the whole file`,
+        text: `the state covers ${count(state.committedBytes)} bytes and ${count(state.committedLines)} lines: the whole file`,
         faults: [
           ...difference("bytes", text.length, state.committedBytes),
-          ...difference("lines", reading.lines, state.committedLines),
-          ...difference("lines of copied documents and changes", expected, reading.lines),
+          ...difference("lines", content.lines, state.committedLines),
+          ...difference("lines of copied documents and changes", expected, content.lines),
         ],
       },
     ],
@@ -146,7 +146,7 @@ function difference(what: string, expected: number, found: number): string[] {
   return expected === found ? [] : [`${what}: expected ${count(expected)}, found ${count(found)}`];
 }
 
-/** What one map has and the other has not, or has otherwise. */
+/** The keys whose values differ, or that only one map has. */
 function differences(expected: ReadonlyMap<string, string>, found: ReadonlyMap<string, string>): string[] {
   const faults: string[] = [];
   for (const key of new Set([...expected.keys(), ...found.keys()])) {

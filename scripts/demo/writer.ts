@@ -1,10 +1,11 @@
 /**
- * A shop at work: inserts, updates and deletes orders until it is stopped, and keeps a ledger of every write that a
- * majority of the servers has acknowledged.
+ * Inserts, updates, replaces and deletes orders until it is stopped, and keeps a ledger of every write that the majority
+ * of the members has acknowledged.
  */
 
 import type { Collection, ObjectId } from "mongodb";
-import { newOrder, type Order, pick, randomUpdate, whole } from "./orders.ts";
+import { Random } from "../lib/random.ts";
+import { newOrder, type Order, randomUpdate } from "./orders.ts";
 
 /** Insert, update, delete: the letters of `_meta.op`. */
 export type Operation = "c" | "u" | "d";
@@ -27,13 +28,13 @@ export interface Writer {
   stop(): Promise<void>;
 }
 
-/** Clerks write at the same time; each order belongs to one of them, who makes one write after the other. */
+/** Clerks write concurrently. Each order belongs to one clerk, which makes one write after another. */
 const CLERKS = 16;
-/** Between two writes of a clerk, so that the demo runs on a small machine. */
+/** Pause between two writes of a clerk, so that the demo runs on a small machine. */
 const PAUSE_MS = 2;
 
 /** `orders` writes with majority write concern and holds the documents `keys`. */
-export function startWriter(orders: Collection<Order>, keys: readonly ObjectId[]): Writer {
+export function startWriter(orders: Collection<Order>, keys: readonly ObjectId[], seed: number): Writer {
   const ledger = new Ledger();
   const state = { stopped: false, nextNumber: keys.length };
   const clerks = Array.from({ length: CLERKS }, (_, clerk) =>
@@ -42,10 +43,11 @@ export function startWriter(orders: Collection<Order>, keys: readonly ObjectId[]
       keys.filter((_key, i) => i % CLERKS === clerk),
       ledger,
       state,
+      Random.for(seed, `clerk ${clerk}`),
     ),
   );
   const all = Promise.all(clerks);
-  all.catch(() => undefined); // told by stop()
+  all.catch(() => undefined); // stop() throws it
   return {
     ledger,
     async stop() {
@@ -60,17 +62,19 @@ async function work(
   live: ObjectId[],
   ledger: Ledger,
   state: { stopped: boolean; nextNumber: number },
+  random: Random,
 ): Promise<void> {
   const deleted: ObjectId[] = [];
   while (!state.stopped) {
-    const chance = Math.random();
-    if (chance < 0.5) await update(orders, pick(live), ledger);
-    else if (chance < 0.7) live.push(await insert(orders, newOrder((state.nextNumber += 1)), ledger));
-    else if (chance < 0.75) await replace(orders, pick(live), ledger, (state.nextNumber += 1));
-    else if (chance < 0.95) deleted.push(await remove(orders, takeFrom(live), ledger));
+    const chance = random.next();
+    const next = (): number => (state.nextNumber += 1);
+    if (chance < 0.5) await update(orders, random.pick(live), random, ledger);
+    else if (chance < 0.7) live.push(await insert(orders, newOrder(random, next()), ledger));
+    else if (chance < 0.75) await replace(orders, newOrder(random, next(), random.pick(live)), ledger);
+    else if (chance < 0.95) deleted.push(await remove(orders, takeFrom(live, random), ledger));
     else if (deleted.length > 0) {
-      // A deleted order that is placed again under its old key.
-      live.push(await insert(orders, newOrder((state.nextNumber += 1), takeFrom(deleted)), ledger));
+      // An order that was deleted is inserted again with its old key.
+      live.push(await insert(orders, newOrder(random, next(), takeFrom(deleted, random)), ledger));
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
@@ -82,17 +86,16 @@ async function insert(orders: Collection<Order>, order: Order, ledger: Ledger): 
   return order._id;
 }
 
-async function update(orders: Collection<Order>, key: ObjectId, ledger: Ledger): Promise<void> {
-  const { modifiedCount } = await orders.updateOne({ _id: key }, randomUpdate());
+async function update(orders: Collection<Order>, key: ObjectId, random: Random, ledger: Ledger): Promise<void> {
+  const { modifiedCount } = await orders.updateOne({ _id: key }, randomUpdate(random));
   expectOne(modifiedCount);
   ledger.note(key, "u");
 }
 
-async function replace(orders: Collection<Order>, key: ObjectId, ledger: Ledger, number: number): Promise<void> {
-  const { _id, ...order } = newOrder(number, key);
+async function replace(orders: Collection<Order>, { _id, ...order }: Order, ledger: Ledger): Promise<void> {
   const { modifiedCount } = await orders.replaceOne({ _id }, order);
   expectOne(modifiedCount);
-  ledger.note(key, "u");
+  ledger.note(_id, "u");
 }
 
 async function remove(orders: Collection<Order>, key: ObjectId, ledger: Ledger): Promise<ObjectId> {
@@ -103,8 +106,8 @@ async function remove(orders: Collection<Order>, key: ObjectId, ledger: Ledger):
 }
 
 /** Removes a random key from the list and returns it; its order does not matter. */
-function takeFrom(keys: ObjectId[]): ObjectId {
-  const at = whole(keys.length);
+function takeFrom(keys: ObjectId[], random: Random): ObjectId {
+  const at = random.whole(keys.length);
   const key = keys[at];
   const last = keys.pop();
   if (key === undefined || last === undefined) throw new Error("a clerk has no orders left");

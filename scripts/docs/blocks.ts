@@ -1,4 +1,4 @@
-/** Parts of the documentation that are made, not written: what stands between `<!-- name -->` and `<!-- /name -->`. */
+/** The generated parts of the documentation: the text between `<!-- name -->` and `<!-- /name -->`. */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { commandTable, exitCodeTable, optionTable } from "./tables.ts";
 
 export const ROOT = join(import.meta.dirname, "../..");
 
-/** A document, and for each of its blocks what must stand in it. */
+/** By document and block: the function that generates its text. */
 export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   "README.md": {
     commands: commandTable,
@@ -31,7 +31,7 @@ export function withBlock(path: string, text: string, name: string, content: str
   return `${text.slice(0, begin + open.length)}${content}\n${text.slice(end)}`;
 }
 
-/** What stands in a block now. */
+/** The text of a block in a document. */
 export function blockIn(path: string, name: string): string {
   const text = readFileSync(join(ROOT, path), "utf8");
   return text.split(`<!-- ${name} -->\n`, 2)[1]?.split(`<!-- /${name} -->`, 1)[0] ?? "";

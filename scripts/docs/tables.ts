@@ -5,7 +5,7 @@ import { envNameOf, OPTIONS } from "../../src/config/options.ts";
 import type { Group, OptionRow } from "../../src/config/option-row.ts";
 import { type Kind, POLICY } from "../../src/errors.ts";
 
-/** What a kind of failure is, for somebody who has only the exit code. */
+/** What an exit code means to a user. */
 const MEANING: Readonly<Record<Kind, string>> = {
   bug: "something unexpected: a fault in mongotap",
   usage: "the command line cannot be understood",
@@ -24,7 +24,7 @@ const MEANING: Readonly<Record<Kind, string>> = {
   pipe: "the reader of standard output is gone, as in `| head -1`; nothing is printed",
 };
 
-/** Where the program says more than its one hint for all cases. */
+/** Where the README says more than the hint of the program. */
 const REMEDY: Readonly<Partial<Record<Kind, string>>> = {
   "history-lost":
     "`capture`: run again, it backfills first (`--on-history-lost`). `tail`: start over with `--fresh`. A larger oplog avoids both.",
@@ -62,12 +62,12 @@ export function optionTable(): string {
   return markdown(["option", "variable", "default", "commands", "meaning"], rows);
 }
 
-/** The commands that know an option; empty where none does yet. */
+/** The commands that have an option; empty if none has it. */
 function commandsWith(option: string): string {
-  const knows = ([, { options }]: (typeof all)[number]): boolean => options.some((known) => known === option);
+  const has = ([, { options }]: (typeof all)[number]): boolean => options.some((known) => known === option);
   const all = Object.entries(COMMANDS);
-  const those = all.filter(knows).map(([name]) => name);
-  const others = all.filter((row) => !knows(row)).map(([name]) => name);
+  const those = all.filter(has).map(([name]) => name);
+  const others = all.filter((row) => !has(row)).map(([name]) => name);
   if (others.length === 0) return "all";
   return others.length === 1 ? `all but ${others[0]}` : those.join(", ");
 }
@@ -83,7 +83,7 @@ export function exitCodeTable(): string {
   );
 }
 
-/** 128+n stands before what is above 128. */
+/** The sort key of an exit code: 128+n sorts as 128. */
 function rank(exit: number | string): number {
   return typeof exit === "number" ? exit : 128;
 }

@@ -1,4 +1,4 @@
-/** Certificates for a test server, made with the `openssl` program: an own authority, and a server certificate. */
+/** Certificates for a test server, made with the `openssl` program: a CA, and a server certificate. */
 import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,9 +11,9 @@ const LOOPBACK = "DNS:localhost,IP:127.0.0.1,IP:::1";
 const ELSEWHERE = "DNS:elsewhere.example";
 
 export interface Certificates {
-  /** The certificate of the authority: what a client must trust. */
+  /** The CA certificate, which a client must trust. */
   readonly caFile: string;
-  /** Key and certificate of the server in one file, as mongod wants them. */
+  /** Key and certificate of the server in one file, as mongod requires. */
   readonly serverFile: string;
 }
 

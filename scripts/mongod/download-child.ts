@@ -1,19 +1,19 @@
 /**
  * Downloads one mongod with `mongodb-memory-server-core` and prints its path. A process of its own, because the
- * package has no time limit: `download.ts` watches the bytes arrive and ends this process when none do.
+ * package has no time limit: `download.ts` kills this process when no more bytes arrive.
  */
 import { MongoBinary } from "mongodb-memory-server-core";
 
 const [version, folder] = process.argv.slice(2);
 if (version === undefined || folder === undefined) throw new Error("usage: download-child.ts VERSION FOLDER");
-// So many attempts in all, whatever the name says: 0 never asks the network.
+// The number of attempts, despite the name: with 0 there is no request.
 process.env["MONGOMS_MAX_RETRIES"] = "1";
 process.env["MONGOMS_RUNTIME_DOWNLOAD"] = "true";
 delete process.env["MONGOMS_SYSTEM_BINARY"];
 try {
   console.log(await MongoBinary.getPath({ version, downloadDir: folder }));
 } catch (error) {
-  // The first line holds the address, which says nothing to the reader, and the second the reason.
+  // The first line has the URL, which does not help, the second the reason.
   const message = error instanceof Error ? error.message : String(error);
   console.error(message.replace(/ for url "[^"]*", Details:/, ":").replaceAll("\n", " "));
   process.exit(1);

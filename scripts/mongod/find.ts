@@ -1,11 +1,11 @@
-/** Finds a real mongod: the one that the user names, one on PATH, one fetched earlier, or one fetched now. */
+/** Finds a mongod: the one in MONGOTAP_MONGOD, on PATH, in the cache, or a new download. */
 import { constants } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { FETCHERS, type Fetcher, cachedPath, fetchMongod } from "./fetch.ts";
 import { type Mongod, exists, reasonOf, verify, verifyFetched } from "./verify.ts";
 
 export interface FindOptions {
-  /** Exactly this version; default: `MONGOTAP_MONGOD_VERSION`, else any that can be tested against. */
+  /** Exactly this version; default: `MONGOTAP_MONGOD_VERSION`, else any supported one. */
   readonly version?: string | undefined;
   /** For tests of the order. Default: `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
@@ -39,13 +39,13 @@ async function search({ version, environment = process.env, fetchers = FETCHERS 
   for (const { name, find } of placesToLook(environment, cache, wanted, fetchers)) {
     try {
       const mongod = await find();
-      const complaint = mongod === undefined ? "none" : complaintAbout(mongod.version, wanted);
-      if (mongod !== undefined && complaint === undefined) return mongod;
-      tried.push(`${name}: ${complaint}`);
+      const reason = mongod === undefined ? "none" : reasonAgainst(mongod.version, wanted);
+      if (mongod !== undefined && reason === undefined) return mongod;
+      tried.push(`${name}: ${reason}`);
     } catch (error) {
       tried.push(`${name}: ${reasonOf(error)}`);
     }
-    // What the user named is never replaced in silence, unless another version was asked for.
+    // MONGOTAP_MONGOD is never replaced silently, unless another version is wanted.
     if (name === "MONGOTAP_MONGOD" && wanted === undefined) throw new Error(`No usable mongod at ${tried.join()}`);
   }
 
@@ -63,7 +63,7 @@ async function search({ version, environment = process.env, fetchers = FETCHERS 
 
 interface Place {
   readonly name: string;
-  /** Resolves with `undefined` when nothing is there. */
+  /** Resolves with `undefined` if there is none. */
   readonly find: () => Promise<Mongod | undefined>;
 }
 
@@ -95,7 +95,7 @@ function* placesToLook(
   }
 }
 
-function complaintAbout(version: string, wanted: string | undefined): string | undefined {
+function reasonAgainst(version: string, wanted: string | undefined): string | undefined {
   if (wanted !== undefined) return version === wanted ? undefined : `is ${version}`;
   return Number.parseInt(version, 10) >= OLDEST_MAJOR ? undefined : `is ${version}, too old`;
 }

@@ -1,4 +1,4 @@
-/** One mongod process: started, killed, suspended and started again by pid, always with the same port and data. */
+/** One mongod process, which can be killed, suspended and restarted, always with the same port and data. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -42,7 +42,7 @@ export class Member {
     this.logpath = join(options.folder, "mongod.log");
   }
 
-  /** `host:port`, where this very process listens. */
+  /** `host:port` of this process itself, not of a proxy. */
   get address(): string {
     return `${this.host}:${this.port}`;
   }
@@ -72,7 +72,7 @@ export class Member {
     const child = spawn(mongod.path, [...own, ...args], {
       env: { ...process.env, ...mongod.env },
       stdio: "ignore",
-      // Out of the terminal's process group: a Ctrl-C is for us, and we stop the servers.
+      // Its own process group: Ctrl-C at the terminal ends this process, which then stops the servers.
       detached: true,
     });
     const pid = child.pid;
@@ -118,14 +118,14 @@ export class Member {
       await this.#exit;
       return;
     }
-    // A suspended server only sees the signal when it goes on.
+    // A suspended server handles the signal only after SIGCONT.
     if (signal === "SIGTERM" || signal === "SIGINT") {
       process.kill(this.pid, "SIGCONT");
       await this.#exit;
     }
   }
 
-  /** A clean shutdown (SIGTERM). The data stays: `restart()` brings the server back. */
+  /** Shuts down cleanly (SIGTERM). The data stays for `restart()`. */
   async stop(): Promise<void> {
     await this.kill("SIGTERM");
   }
@@ -136,12 +136,12 @@ export class Member {
     await this.start();
   }
 
-  /** Freezes the process: its sockets stay open and nobody answers. */
+  /** Freezes the process (SIGSTOP): its sockets stay open and get no answer. */
   suspend(): void {
     process.kill(this.pid, "SIGSTOP");
   }
 
-  /** Lets a suspended process go on. */
+  /** Resumes a suspended process (SIGCONT). */
   resume(): void {
     process.kill(this.pid, "SIGCONT");
   }

@@ -1,13 +1,13 @@
 /** Free ports on loopback. */
 import { createServer } from "node:net";
 
-// Below the range from which the kernel takes ports for outgoing connections (32768 up): a port that a server gives up
-// for its restart must not be taken by a client meanwhile.
+// Below the range from which the kernel takes ports for outgoing connections (32768 up): no client takes the
+// port of a server that restarts.
 const FIRST = 20_000;
 const LAST = 32_000;
 const handedOut = new Set<number>();
 
-/** Resolves with a port that nobody listened on a moment ago, never the same one twice. */
+/** Resolves with a port that was free a moment ago, never the same one twice. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = FIRST + Math.floor(Math.random() * (LAST - FIRST));

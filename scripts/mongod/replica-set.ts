@@ -1,4 +1,4 @@
-/** Real replica sets of 1 or 3 members on loopback, and standalone servers: what scripts and tests start. */
+/** Starts replica sets of 1 or 3 members on loopback, and standalone servers. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Document, MongoServerError } from "mongodb";
 import type { Member } from "./member.ts";
@@ -11,28 +11,28 @@ export interface ReplicaSetOptions extends ServerOptions {
   /** Default: 5 % of the disk (the server's own). 1 for a history that is lost within seconds: see `syncdelay`. */
   readonly oplogSizeMB?: number | undefined;
   /**
-   * The port under which a member is known to clients and to the others, given its real one. With a proxy at that port
-   * a network can be cut between them all.
+   * Resolves with the port that a member has in the configuration of the set, given its real one. With a proxy at that
+   * port the network to clients and between members can be cut.
    */
   readonly advertise?: ((port: number) => Promise<number>) | undefined;
 }
 
 /** A running server, or several. */
 export interface Standalone extends AsyncDisposable {
-  /** For clients, with credentials and authority where there are any. */
+  /** For clients, with credentials and the path of the CA certificate if the server uses them. */
   readonly uri: string;
   readonly uriWithoutCredentials: string;
   readonly members: readonly [Member, ...Member[]];
-  /** What the server says of itself, for instance `6.0.5`. */
+  /** Of the server, for instance `6.0.5`. */
   readonly version: string;
-  /** With TLS: the certificate that clients must trust. */
+  /** With TLS: the CA certificate that clients must trust. */
   readonly caFile: string | undefined;
   /** Kills every member and removes all their files. Safe to call twice. */
   stop(): Promise<void>;
 }
 
 export interface ReplicaSet extends Standalone {
-  /** Resolves with the member that is primary, as soon as one is and takes writes. */
+  /** Resolves with the primary, as soon as there is one that accepts writes. */
   primary(): Promise<Member>;
   /** Makes the primary step down; resolves when there is a primary again: another one, or in a set of one the same. */
   stepDown(): Promise<void>;
@@ -68,7 +68,7 @@ export async function startReplicaSet(options: ReplicaSetOptions): Promise<Repli
   };
 }
 
-/** Starts a server that is no member of a replica set: no change streams, no snapshots. */
+/** Starts a server without a replica set: it has no change streams and no snapshot reads. */
 export async function startStandalone(options: ServerOptions = {}): Promise<Standalone> {
   const servers = await startServers(options, 1, []);
   try {
@@ -109,10 +109,10 @@ async function primaryOf(servers: Servers): Promise<Member> {
   return primary;
 }
 
-/** Saves the election timeout, during which a new set waits for a primary that cannot be there. */
+/** Makes the first member primary at once, without waiting for the election timeout of a new set. */
 async function stepUp(servers: Servers): Promise<void> {
   if (servers.members.length === 1) return;
-  // The others vote as soon as the configuration has reached them. Should they not, the set elects by itself.
+  // The others vote once they have the configuration. If that fails, the set elects after its timeout.
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const vote = servers.command(firstOf(servers), { replSetStepUp: 1, skipDryRun: true });
     const isElected = await vote.then(
@@ -138,7 +138,7 @@ async function stepDown(servers: Servers): Promise<void> {
 }
 
 /** `ExceededTimeLimit`: no secondary has caught up yet, as after another election, or on a busy machine. */
-const NOBODY_CAUGHT_UP = 262;
+const NO_SECONDARY_CAUGHT_UP = 262;
 
 async function steppedDown(servers: Servers, primary: Member, command: Document): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
@@ -146,7 +146,7 @@ async function steppedDown(servers: Servers, primary: Member, command: Document)
       await servers.command(primary, command);
       return;
     } catch (error) {
-      if (attempt === 30 || !(error instanceof MongoServerError && error.code === NOBODY_CAUGHT_UP)) throw error;
+      if (attempt === 30 || !(error instanceof MongoServerError && error.code === NO_SECONDARY_CAUGHT_UP)) throw error;
       await sleep(500);
     }
   }

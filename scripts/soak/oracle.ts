@@ -1,4 +1,4 @@
-/** Holds the output of a capture against what the writers know and what the collection holds. */
+/** Compares the output of a capture with the acknowledged writes and with the collection. */
 
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
@@ -31,13 +31,13 @@ export interface Verdict {
   readonly lines: number;
   readonly rows: number;
   readonly events: number;
-  /** Updates whose document was gone when it was looked up: no document to compare. */
+  /** Updates whose document was deleted before the server looked it up: there is no document to compare. */
   readonly missing: number;
-  /** Empty where every promise holds. */
+  /** Empty if every promise holds. */
   readonly faults: readonly string[];
 }
 
-/** `path`: the output file of a capture in the envelope `meta`, caught up while nobody writes. */
+/** `path`: the output file of a capture in the envelope `meta`, caught up after the last write. */
 export async function judge(path: string, history: History, collection: Collection<Numbered>): Promise<Verdict> {
   const faults: string[] = [];
   const folded = new Map<string, Folded>();
@@ -75,14 +75,14 @@ function parse(text: string, number: number, faults: string[]): Line | undefined
   try {
     return JSON.parse(text) as Line;
   } catch {
-    faults.push(`line ${number} is torn: ${text.slice(0, 80)}`);
+    faults.push(`line ${number} is not valid JSON: ${text.slice(0, 80)}`);
     return undefined;
   }
 }
 
 /**
- * Every acknowledged write of a key must be there, in its order. Writes from before the position was pinned are in the
- * row instead; there is none where the key did not exist then, or was deleted before its chunk was read.
+ * Every acknowledged write of a key must have its event, in order. Writes from before the position was pinned are in the
+ * copied row instead. There is no row if the key did not exist then, or was deleted before its chunk was read.
  */
 function compareWithHistory(folded: ReadonlyMap<string, Folded>, history: History, faults: string[]): void {
   for (const [key, { acknowledged, unknown, early }] of history) {
@@ -93,7 +93,7 @@ function compareWithHistory(folded: ReadonlyMap<string, Folded>, history: Histor
     }
     if (found.rows > 1) faults.push(`${key}: copied ${found.rows} times`);
   }
-  for (const key of folded.keys()) if (!history.has(key)) faults.push(`${key}: nobody wrote it`);
+  for (const key of folded.keys()) if (!history.has(key)) faults.push(`${key}: no writer wrote it`);
 }
 
 function isComplete(letters: string, found: { letters: string; rows: number }, early: boolean): boolean {

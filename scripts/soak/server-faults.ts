@@ -1,14 +1,14 @@
-/** Faults of the servers and of the network between them and everybody. */
+/** Faults of the servers, and of the network between them and between them and their clients. */
 
 import type { Member, ReplicaSet } from "../mongod.ts";
 import { type Proxy, startProxy } from "../../test/support/proxy.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../lib/random.ts";
 
-/** A proxy before each member, for clients and for the members among themselves. */
+/** A proxy in front of each member, for clients and for the other members. */
 export class Network implements AsyncDisposable {
   readonly proxies: Proxy[] = [];
 
-  /** To be given to startReplicaSet as `advertise`. */
+  /** The option `advertise` of startReplicaSet. */
   readonly advertise = async (port: number): Promise<number> => {
     const proxy = await startProxy({ port });
     this.proxies.push(proxy);
@@ -22,8 +22,8 @@ export class Network implements AsyncDisposable {
 
 export type FaultCounts = Record<string, number>;
 
-/** One fault, by chance; resolves when its cause is over (not: when the set has recovered). */
-export async function hurtServers(
+/** Injects one random fault. Resolves when its cause is over, which may be before the set has recovered. */
+export async function injectServerFault(
   set: ReplicaSet,
   network: Network,
   random: Random,

@@ -1,15 +1,15 @@
-/** A mongotap capture that is started again whenever it ends, and hurt in every way a process can be hurt. */
+/** A mongotap capture that is restarted whenever it ends, and is killed, stopped or suspended at random. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 
-import type { Random } from "./random.ts";
+import type { Random } from "../lib/random.ts";
 
 export interface TapOptions {
   /** Program and leading arguments. */
   readonly command: readonly string[];
   readonly args: readonly string[];
   readonly random: Random;
-  readonly say: (text: string) => void;
+  readonly log: (text: string) => void;
 }
 
 export interface TapCounts {
@@ -17,23 +17,26 @@ export interface TapCounts {
   kills: number;
   terms: number;
   pauses: number;
-  /** How often it ended with which code. */
+  /** By exit code or signal: how often the program ended with it. */
   readonly ends: Map<string, number>;
 }
 
-/** Ends that a fault may cause: killed, stopped when asked, no server for the moment. Anything else is a failure. */
+/** Signals and exit codes that a fault may cause: killed, stopped by SIGTERM, no server. Any other one is a failure. */
 const EXPECTED = new Set(["SIGKILL", "SIGTERM", "0", "4", "143"]);
 
 export class Tap {
   readonly counts: TapCounts = { starts: 0, kills: 0, terms: 0, pauses: 0, ends: new Map() };
   readonly unexpected: string[] = [];
   readonly #options: TapOptions;
+  /** Chooses the faults of the program and the pauses between them. */
+  readonly random: Random;
   #child: ChildProcess | undefined;
   #running = false;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(options: TapOptions) {
     this.#options = options;
+    this.random = options.random;
   }
 
   start(): void {
@@ -49,7 +52,7 @@ export class Tap {
     }
   }
 
-  /** Runs once to its end, with more arguments. */
+  /** Runs the program once to its end, with `more` arguments. */
   async run(more: readonly string[]): Promise<{ end: string; stderr: string }> {
     const [program = "", ...leading] = this.#options.command;
     const child = spawn(program, [...leading, ...this.#options.args, ...more], { stdio: ["ignore", "ignore", "pipe"] });
@@ -66,11 +69,11 @@ export class Tap {
     return { end, stderr };
   }
 
-  /** One fault, by chance. */
-  async hurt(): Promise<void> {
+  /** Injects one random fault. */
+  async injectFault(): Promise<void> {
     const child = this.#child;
     if (!child || child.exitCode !== null) return;
-    const chance = this.#options.random.next();
+    const chance = this.random.next();
     if (chance < 0.6) {
       this.counts.kills += 1;
       child.kill("SIGKILL");
@@ -80,7 +83,7 @@ export class Tap {
     } else {
       this.counts.pauses += 1;
       child.kill("SIGSTOP");
-      await pause(this.#options.random.between(200, 4000));
+      await pause(this.random.between(200, 4000));
       child.kill("SIGCONT");
     }
   }

@@ -1,10 +1,10 @@
 /**
- * Writers that know what the server has acknowledged. Each write of a key carries the next number of that key, in the
- * field `v`; a key whose write failed in an unknown way is left alone from then on, and either outcome is accepted.
+ * Writers that record every acknowledged write. Each write of a key carries the next number of that key in the field `v`.
+ * After a write whose outcome is unknown its key is not written again, and either outcome is accepted.
  */
 
 import type { Collection } from "mongodb";
-import type { Random } from "./random.ts";
+import type { Random } from "../lib/random.ts";
 
 export interface Numbered {
   readonly _id: string;
@@ -12,13 +12,13 @@ export interface Numbered {
   readonly text: string;
 }
 
-/** What is known of one key. */
+/** The writes of one key. */
 export interface KeyHistory {
   /** Letters of the acknowledged writes: c, u, d, in their order. */
   acknowledged: string;
-  /** The letter of a write whose outcome is not known; nothing was written after it. */
+  /** The letter of the last write if its outcome is unknown. */
   unknown: string | undefined;
-  /** First written before there was a capture. */
+  /** Whether it was first written before the capture had pinned its position. */
   readonly early: boolean;
   /** The number of the last write. */
   v: number;
@@ -29,7 +29,7 @@ export type History = Map<string, KeyHistory>;
 
 export interface Writers {
   readonly history: History;
-  /** From now on keys are no longer early: a capture has saved its position. */
+  /** Call it when the capture has pinned its position: keys from now on are not `early`. */
   pinned(): void;
   pause(): Promise<void>;
   resume(): void;
@@ -51,8 +51,8 @@ export function startWriters(collection: Collection<Numbered>, prefix: string, r
   const history: History = new Map();
   const gate: Gate = { paused: false, stopped: false, idle: 0, early: true };
   const all = Array.from({ length: WRITERS }, (_, i) => work(collection, `${prefix}${i}-`, history, gate, random));
-  const everybody = Promise.all(all);
-  everybody.catch(() => undefined); // told by stop()
+  const done = Promise.all(all);
+  done.catch(() => undefined); // stop() throws it
   return {
     history,
     pinned() {
@@ -60,14 +60,14 @@ export function startWriters(collection: Collection<Numbered>, prefix: string, r
     },
     async pause() {
       gate.paused = true;
-      while (gate.idle < WRITERS) await rest(5);
+      while (gate.idle < WRITERS) await sleep(5);
     },
     resume() {
       gate.paused = false;
     },
     async stop() {
       gate.stopped = true;
-      await everybody;
+      await done;
     },
   };
 }
@@ -84,7 +84,7 @@ async function work(
   while (!gate.stopped) {
     if (gate.paused) {
       gate.idle += 1;
-      while (gate.paused && !gate.stopped) await rest(5);
+      while (gate.paused && !gate.stopped) await sleep(5);
       gate.idle -= 1;
       continue;
     }
@@ -95,7 +95,7 @@ async function work(
     }
     await writeOnce(collection, key, history.get(key) as KeyHistory, random);
     if (history.get(key)?.unknown !== undefined) keys.splice(keys.indexOf(key), 1);
-    await rest(random.whole(4));
+    await sleep(random.whole(4));
   }
 }
 
@@ -115,12 +115,12 @@ async function writeOnce(
     known.v = v;
     known.alive = letter !== "d";
   } catch {
-    known.unknown = letter; // a retried write may have happened or not: the key is left alone
+    known.unknown = letter; // a retried write may or may not have happened
     known.v = v;
   }
 }
 
-function rest(ms: number): Promise<void> {
+function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });

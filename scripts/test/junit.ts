@@ -1,6 +1,6 @@
-/** Counts what a `bun test` run did, from the report that it wrote: nothing else survives a run that crashed. */
+/** Counts the tests of a `bun test` run from the JUnit report that it wrote. */
 
-/** How many tests of one run ended how. */
+/** The numbers of tests of one run, by how they ended. */
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
@@ -18,16 +18,18 @@ export function plus(left: Counts, right: Counts): Counts {
   };
 }
 
-/** What is known of a run: its report (undefined where it wrote none), its exit code, and the files it was given. */
+/** What one `bun test` process left behind. */
 export interface Outcome {
+  /** The text of its JUnit report; undefined if it wrote none. */
   readonly report: string | undefined;
   readonly exitCode: number;
+  /** The test files it was given. */
   readonly files: readonly string[];
 }
 
 /**
- * Counts the tests of a run, and one failure for each file that ran none (it threw when it was loaded, the process
- * died, or somebody emptied it). A run that failed without a failed test counts as one failure.
+ * Counts the tests of a run, and one failure for each file that ran none (`silent`: it threw when it was loaded, the
+ * process died before it, or it has no tests). A run that failed without a failed test counts as one failure.
  */
 export function countTests({ report = "", exitCode, files }: Outcome): Counts & { readonly silent: readonly string[] } {
   const ran = new Set<string>();
@@ -54,11 +56,11 @@ export function brokenFiles({ report = "", files }: Outcome): readonly string[] 
   });
 }
 
-/** What a run did besides `files`. */
-export function without(files: readonly string[], { report = "", files: all }: Outcome): Outcome {
-  const kept = all.filter((file) => !files.includes(file));
-  const tests = kept.flatMap((file) => testsOf(report, file));
-  return { report: tests.map((test) => `<testcase ${test}`).join(""), exitCode: 0, files: kept };
+/** The files that were broken in the run `together` and passed in the run `alone`. */
+export function flakyFiles(together: Outcome, alone: Outcome): readonly string[] {
+  const brokenAlone = brokenFiles(alone);
+  if (alone.exitCode !== 0 && brokenAlone.length === 0) return []; // it failed outside of a test: no file has passed
+  return brokenFiles(together).filter((file) => alone.files.includes(file) && !brokenAlone.includes(file));
 }
 
 function testsOf(report: string, file: string): string[] {

@@ -1,4 +1,4 @@
-/** Which test files there are, of which kind each is, and in which runs they go. */
+/** Finds test files and groups them into runs by their kind. */
 
 import { readdirSync } from "node:fs";
 
@@ -9,16 +9,16 @@ export interface TestRun {
   readonly name: string;
   readonly files: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** When it is ended: a loop that never yields is out of reach of a test's own time limit. */
+  /** After this the process is killed: a loop that never yields is out of reach of a test's own time limit. */
   readonly limitMinutes: number;
-  /** What must be there before it starts: the built program, a mongod (`any`, or of this version). */
+  /** What it needs: the built program, a mongod (`any`, or of this version). */
   readonly needs: { readonly binary?: true; readonly mongod?: string };
 }
 
-/** The oldest and newest servers that the product is tried on here. */
+/** The servers that the product is tested with. */
 const SERVER_VERSIONS = ["5.0.32", "6.0.5", "6.0.27"] as const;
 
-/** The three ways in which one source runs. */
+/** The three ways to run the program. */
 const PROGRAMS = [
   { name: "bun", command: "bun src/main.ts" },
   { name: "deno", command: "deno run -A src/main.ts" },
@@ -32,7 +32,7 @@ function kindOf(path: string): TestKind | undefined {
   return kind === undefined ? "unit" : (kind as TestKind);
 }
 
-/** All test files below `root`/test whose path holds one of `patterns` (all where there is none), sorted. */
+/** The test files in `root`/test whose path contains one of `patterns` (all if there are none), sorted. */
 export function findTests(root: string, patterns: readonly string[]): string[] {
   return readdirSync(`${root}/test`, { recursive: true, encoding: "utf8" })
     .map((name) => `test/${name.replaceAll("\\", "/")}`)
@@ -41,7 +41,7 @@ export function findTests(root: string, patterns: readonly string[]): string[] {
     .toSorted();
 }
 
-/** Everything, quick things first; the black-box suite once for each way to run, or as `program` says. */
+/** All runs, quick ones first; the black-box suite once for each of PROGRAMS, or once with `program`. */
 export function planAll(files: readonly string[], program: string | undefined): TestRun[] {
   const of = (kind: TestKind): string[] => files.filter((file) => kindOf(file) === kind);
   const cli = of("cli");

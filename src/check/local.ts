@@ -1,11 +1,11 @@
-/** Checks of this machine: the state file and the folders that a run would write to. */
+/** Checks of this machine: the state file, and the folder of the output. */
 
 import { access, constants, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 import { MongotapError } from "../errors.ts";
 import { loadCheckpoint } from "../state/checkpoint.ts";
-import { type Check, fail, type Finding, ok } from "./check.ts";
+import { type Check, fail, type Finding, ok } from "./finding.ts";
 
 export interface LocalPaths {
   readonly state: string | undefined;
@@ -13,6 +13,7 @@ export interface LocalPaths {
   readonly output: string | undefined;
 }
 
+/** The checks of both paths, none for an undefined one. They write nothing. */
 export function localChecks({ state, output }: LocalPaths): readonly Check[] {
   return [
     ...(state === undefined ? [] : [{ name: "state", run: () => checkState(state) }]),
@@ -26,9 +27,7 @@ async function checkState(path: string): Promise<Finding> {
     const folder = await checkFolder(path);
     if (folder.verdict !== "ok") return folder;
     return ok(
-      saved
-        ? `${path}: saved ${saved.seq} times by ${saved.pipeline["command"] ?? "a run"}`
-        : `${path}: none yet, can be made`,
+      saved ? `${path}: saved ${saved.seq} times by ${saved.fingerprint.command}` : `${path}: none yet, can be made`,
     );
   } catch (error) {
     if (error instanceof MongotapError) return fail(error.kind, error.message, error.hint);
@@ -36,7 +35,7 @@ async function checkState(path: string): Promise<Finding> {
   }
 }
 
-/** Whether a file can be made at `path`, or, where it is a folder, in it. */
+/** Checks that a file can be created at `path`, or inside it if it is a folder. */
 async function checkFolder(path: string): Promise<Finding> {
   const isFolder = await stat(path).then(
     (found) => found.isDirectory(),

@@ -1,22 +1,26 @@
-/** Whether the user may do what a run does: each thing is tried, because roles can grant it in many ways. */
+/** Checks of privileges. Each command of a run is tried, because roles can grant a privilege in many ways. */
 
 import type { MongoClient } from "mongodb";
 
 import { runCommand } from "../connect/run-command.ts";
 import { ServerCode } from "../connect/server-codes.ts";
 import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
-import { type Binding, bindingText, streamTarget } from "../source/bindings.ts";
-import { type Check, fail, type Finding, ok, warn } from "./check.ts";
+import { bindingText, streamTarget } from "../source/bindings.ts";
+import type { Binding } from "../source/record.ts";
+import { type Check, fail, type Finding, ok, warn } from "./finding.ts";
 
-/** Needed: without it no run works. Useful: something is not shown or not warned of. */
+/** A command that is tried. */
 interface Attempt {
   readonly name: string;
+  /** No run works without it. */
   readonly needed: boolean;
   readonly command: Record<string, unknown>;
   readonly db: string;
+  /** What is lost without it, for the warning. */
   readonly loss?: string;
 }
 
+/** The checks of the privileges for a run that reads `bindings`. They change nothing on the server. */
 export function privilegeChecks(client: MongoClient, bindings: readonly Binding[]): readonly Check[] {
   return attemptsFor(bindings).map((attempt) => ({
     name: attempt.name,
@@ -86,14 +90,15 @@ async function tryOne(
       if (!needed) return warn(`not allowed: ${loss ?? "something is not shown"}`, roleFor(bindings));
       return fail("auth", "not allowed", roleFor(bindings));
     }
-    // Not there, or not of this server: other checks say so in better words.
+    // The collection or command is missing: other checks report that better.
     return needed ? fail(known.kind, known.message, known.hint) : warn(known.message, known.hint);
   }
 }
 
 /**
- * A role with just what is needed, ready to paste into mongosh; on Atlas the built-in roles do the same. A stream on a
- * database, which several collections of it share, needs `find` and `changeStream` on all of it.
+ * A role with the needed privileges, ready to paste into mongosh. A change stream on a database needs `find` and
+ * `changeStream` on all of its collections.
+ * https://www.mongodb.com/docs/manual/changeStreams/#access-control
  */
 function roleFor(bindings: readonly Binding[]): string {
   const privileges = [...new Set(bindings.map((binding) => binding.db))].map(

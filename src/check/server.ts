@@ -1,20 +1,35 @@
-/** Checks of the server: version, topology, what can be streamed, and how far back its history reaches. */
+/** Checks of the connection (encryption, login) and of the server (version, topology, collections, oplog window). */
 
 import type { MongoClient } from "mongodb";
 
 import { isAtLeast, type ServerInfo } from "../connect/client.ts";
+import { runCommand } from "../connect/run-command.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { sizeOf } from "../observe/stats.ts";
-import type { Binding } from "../source/bindings.ts";
+import type { Binding } from "../source/record.ts";
 import { type CollectionInfo, measure, resolveBindings } from "../source/catalog.ts";
 import { readOplogWindow, secondsBetween } from "../source/server-time.ts";
 import { nameOf } from "../source/record.ts";
-import { type Check, fail, type Finding, ok, warn } from "./check.ts";
+import { type Check, fail, type Finding, ok, warn } from "./finding.ts";
 
-/** What a backfill reaches at least on small machines and slow networks; only used to warn. */
+/** The speed of a backfill on a small machine and a slow network; for a warning only. */
 const SLOW_BYTES_PER_SECOND = 20_000_000;
-/** A backfill that takes more than half of the window leaves no room for a bad day. */
-const SAFE_SHARE = 0.5;
+/** Warn of a backfill that takes more than this share of the oplog window. */
+const SAFE_WINDOW_SHARE = 0.5;
+/** An oplog younger than this does not yet show its full window. */
+const YOUNG_OPLOG_SECONDS = 3600;
+const LOCAL_HOSTS = /^(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|.*\.sock)$/;
+
+/** The checks of a connection; `client` must be connected. */
+export function connectionChecks(client: MongoClient): readonly Check[] {
+  return [
+    { name: "TLS", run: () => Promise.resolve(checkTls(client)) },
+    { name: "login", run: () => checkLogin(client) },
+  ];
+}
+
+/** The checks of the server for a run that reads `bindings`. */
 
 export function serverChecks(client: MongoClient, server: ServerInfo, bindings: readonly Binding[]): readonly Check[] {
   return [
@@ -24,6 +39,31 @@ export function serverChecks(client: MongoClient, server: ServerInfo, bindings: 
     { name: "images", run: () => checkImages(client, server, bindings) },
     { name: "oplog window", run: () => checkWindow(client, bindings) },
   ];
+}
+
+function checkTls(client: MongoClient): Finding {
+  const { tls, rejectUnauthorized, hosts } = client.options;
+  if (tls && rejectUnauthorized === false) {
+    return warn(
+      "on, but nothing is verified",
+      "Leave out tlsInsecure and tlsAllow…; name your authority with tlsCAFile=FILE.",
+    );
+  }
+  if (tls) return ok("on, certificate and host name verified");
+  if (hosts.every((host) => LOCAL_HOSTS.test(host.host ?? ""))) return ok("off, on this machine only");
+  return warn("off: documents and login travel in the clear", "Add tls=true to the connection string, or use --ssh.");
+}
+
+async function checkLogin(client: MongoClient): Promise<Finding> {
+  try {
+    const reply = await runCommand(client, "admin", { connectionStatus: 1 });
+    const info = reply["authInfo"] as { authenticatedUsers?: readonly { user: string; db: string }[] } | undefined;
+    const [user] = info?.authenticatedUsers ?? [];
+    return ok(user ? `as ${user.user}, known to ${user.db}` : "none: nobody has to log in, or nobody did");
+  } catch (error) {
+    const { kind, message, hint } = toMongotapError(error, "cannot ask who is logged in");
+    return fail(kind, message, hint);
+  }
 }
 
 function checkVersion(server: ServerInfo): Finding {
@@ -87,15 +127,12 @@ async function checkWindow(client: MongoClient, bindings: readonly Binding[]): P
   const bytes = await totalBytes(client, await resolveBindings(client, bindings, () => true));
   const needed = Math.ceil(bytes / SLOW_BYTES_PER_SECOND);
   const text = `${durationOf(seconds)} of history; ${sizeOf(bytes)} to copy, at most about ${durationOf(needed)}`;
-  if (needed <= Math.max(seconds * SAFE_SHARE, 1) || seconds < YOUNG_SECONDS) return ok(text);
+  if (needed <= Math.max(seconds * SAFE_WINDOW_SHARE, 1) || seconds < YOUNG_OPLOG_SECONDS) return ok(text);
   return warn(
     text,
     "The stream goes on during a backfill, but a run that is down for longer than the history must copy again: enlarge the oplog (replSetResizeOplog).",
   );
 }
-
-/** An oplog this young has not shown yet how far back it will reach. */
-const YOUNG_SECONDS = 3600;
 
 async function totalBytes(client: MongoClient, collections: readonly CollectionInfo[]): Promise<number> {
   let total = 0;

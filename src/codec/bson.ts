@@ -1,6 +1,6 @@
 /**
  * The layout of BSON: type bytes, lengths, and a walk over elements that allocates nothing.
- * Source: https://bsonspec.org/spec.html
+ * https://bsonspec.org/spec.html
  */
 
 import { MongotapError } from "../errors.ts";
@@ -29,7 +29,7 @@ export const BSON = {
   maxKey: 0x7f,
 } as const;
 
-/** The name of a type byte as MongoDB's `$type` spells it in prose, for messages. */
+/** The name of a type byte for messages: its key in BSON, or `type 0x…`. */
 export function nameOfType(type: number): string {
   for (const [name, code] of Object.entries(BSON)) if (code === type) return name;
   return `type 0x${type.toString(16).padStart(2, "0")}`;
@@ -48,12 +48,12 @@ export function readUint32(bytes: Uint8Array, at: number): number {
   return readInt32(bytes, at) >>> 0;
 }
 
-/** A corrupt byte at `offset`, counted from the begin of the document (or of the buffer, where no document is known). */
+/** The error for a corrupt byte at `offset` of the document (of the buffer, where the document is unknown). */
 export function corrupt(reason: string, offset: number): MongotapError {
   return new MongotapError("data", `corrupt BSON at byte ${offset}: ${reason}`);
 }
 
-/** Bytes of a value whose type has one length only; -1 for the others and for unknown types. */
+/** Byte length of the types of fixed length; -1 for the others and for unknown types. */
 function fixedLength(type: number): number {
   switch (type) {
     case BSON.double:
@@ -80,9 +80,9 @@ function fixedLength(type: number): number {
 }
 
 /**
- * Byte length of a value of `type` at `at`. `origin` is where its document begins: offsets in messages count from there.
- * Throws MongotapError("data") with the offset when it does not fit before `limit`, or when its own frame is wrong
- * (unknown type, impossible length, missing NUL); what is inside an embedded document is not looked at.
+ * Byte length of the value of `type` at `at`. `origin` is the begin of its document: offsets in messages count from there.
+ * Throws MongotapError("data") if the value does not end by `limit`, or on an unknown type, an impossible length or a
+ * missing NUL. Does not check what is inside an embedded document.
  */
 export function valueLength(bytes: Uint8Array, type: number, at: number, limit: number, origin = 0): number {
   const length = fixedLength(type);
@@ -113,13 +113,13 @@ function variableEnd(bytes: Uint8Array, type: number, at: number, limit: number,
   }
 }
 
-/** Index of the NUL that ends the text beginning at `at`; throws MongotapError("data") when there is none before `limit`. */
+/** Index of the NUL that ends the cstring at `at`; throws MongotapError("data") if there is none before `limit`. */
 export function nameEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
   for (let i = at; i < limit; i++) if (bytes[i] === 0) return i;
   throw corrupt("text without an end", at - origin);
 }
 
-/** Where the length-prefixed string at `at` ends, its NUL included. */
+/** Index behind the string at `at` (an int32 length, the text, a NUL). */
 function stringEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
   if (at + 5 > limit) throw corrupt("string does not fit its document", at - origin);
   const length = readInt32(bytes, at);
@@ -129,7 +129,10 @@ function stringEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): nu
   return end;
 }
 
-/** Where the document or array at `at` ends, its NUL included. */
+/**
+ * Index behind the document or array at `at`. Throws MongotapError("data") if its length is impossible, if it does not end
+ * by `limit`, or if its last byte is not NUL.
+ */
 export function documentEnd(bytes: Uint8Array, at: number, limit: number, origin = 0): number {
   if (at + 5 > limit) throw corrupt("document is cut short", at - origin);
   const length = readInt32(bytes, at);
@@ -163,11 +166,11 @@ function codeWithScopeEnd(bytes: Uint8Array, at: number, limit: number, origin: 
   return end;
 }
 
-/** Walks the elements of one document without allocating. */
+/** Walks the elements of one document. Its fields describe the current element, and `start` makes it reusable. */
 export class ElementWalker {
   type = 0;
   nameBegin = 0;
-  /** Exclusive: points at the NUL. */
+  /** Index of the NUL. */
   nameEnd = 0;
   valueBegin = 0;
   valueEnd = 0;
@@ -176,10 +179,7 @@ export class ElementWalker {
   #end = 0;
   #next = 0;
 
-  /**
-   * Begins with the document at `at`, which has to end at or before `limit`.
-   * Throws MongotapError("data") on an impossible length.
-   */
+  /** Begins the document at `at`. Throws as documentEnd does. */
   start(bytes: Uint8Array, at: number, limit = bytes.length): void {
     this.#bytes = bytes;
     this.#origin = at;
@@ -187,7 +187,7 @@ export class ElementWalker {
     this.#next = at + 4;
   }
 
-  /** Moves to the next element; false at the end of the document. Throws MongotapError("data") on a corrupt element. */
+  /** Moves to the next element; returns false at the end. Throws MongotapError("data") on a corrupt element. */
   next(): boolean {
     const bytes = this.#bytes;
     const at = this.#next;
@@ -201,11 +201,36 @@ export class ElementWalker {
     return true;
   }
 
-  /** Whether the current name equals these bytes. */
+  /** Whether the name of the element is `name`, in UTF-8. */
   nameIs(name: Uint8Array): boolean {
     const begin = this.nameBegin;
     if (this.nameEnd - begin !== name.length) return false;
     for (let i = 0; i < name.length; i++) if (this.#bytes[begin + i] !== name[i]) return false;
     return true;
   }
+}
+
+const elements = new ElementWalker();
+
+/**
+ * Whether the elements of the array at `at` have different types, null aside. int32, int64 and double are three types,
+ * because a column of a table has one of them. Throws MongotapError("data") if the array is corrupt.
+ */
+export function hasMixedTypes(bytes: Uint8Array, at: number): boolean {
+  let first: number = BSON.null;
+  elements.start(bytes, at);
+  while (elements.next()) {
+    if (elements.type === BSON.null || elements.type === first) continue;
+    if (first !== BSON.null) return true;
+    first = elements.type;
+  }
+  return false;
+}
+
+/** The distinct types of the elements of the array at `at`, in order of appearance. Throws as hasMixedTypes does. */
+export function elementTypes(bytes: Uint8Array, at: number): number[] {
+  const types = new Set<number>();
+  elements.start(bytes, at);
+  while (elements.next()) types.add(elements.type);
+  return [...types];
 }

@@ -1,6 +1,6 @@
 /**
- * Where the parts of a change event stand in its bytes; nothing is decoded but the operation type.
- * Event format: https://www.mongodb.com/docs/manual/reference/change-events/
+ * Finds the fields of a change event in its bytes; decodes the operation type, and the namespaces on demand.
+ * https://www.mongodb.com/docs/manual/reference/change-events/
  */
 
 import { MongotapError } from "../errors.ts";
@@ -9,7 +9,7 @@ import { BSON, ElementWalker, readUint32 } from "./bson.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A BSON value inside `bytes`; `type` is 0 where the event has no such field. */
+/** The place of a field in the bytes of an event: its BSON type and bounds; `type` is 0 if the event lacks it. */
 export class Slot {
   type = 0;
   begin = 0;
@@ -41,21 +41,21 @@ const FIELDS = [
 
 type Field = (typeof FIELDS)[number];
 
-const NAMES: readonly (readonly [Uint8Array, Field])[] = FIELDS.map((field) => [encoder.encode(field), field]);
-/** What happens to collections and databases, and so to the stream, not to a document. */
+const FIELD_NAMES: readonly (readonly [Uint8Array, Field])[] = FIELDS.map((field) => [encoder.encode(field), field]);
+/** Operations on a collection, a database or the stream, not on a document; they may end the stream. */
 export const TERMINAL_OPERATIONS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
-const OPERATIONS = ["insert", "update", "replace", "delete", ...TERMINAL_OPERATIONS].map(
+const KNOWN_OPERATIONS = ["insert", "update", "replace", "delete", ...TERMINAL_OPERATIONS].map(
   (name) => [encoder.encode(name), name] as const,
 );
-const DB = encoder.encode("db");
-const COLL = encoder.encode("coll");
+const DB_NAME = encoder.encode("db");
+const COLL_NAME = encoder.encode("coll");
 
-/** One event at a time: `read` moves the view to another event, so nothing is allocated for each. */
+/** A view of one event; `read` moves it to the next one, without allocating. */
 export class ChangeEvent {
   bytes: Uint8Array = new Uint8Array(0);
-  /** Where the event begins in `bytes`. */
+  /** The begin of the event in `bytes`. */
   begin = 0;
-  /** `insert`, `update`, …; any string a future server may send. */
+  /** `insert`, `update`, …, or any other string that a server sends. */
   operation = "";
   readonly slots: Readonly<Record<Field, Slot>>;
   readonly #walker = new ElementWalker();
@@ -65,7 +65,7 @@ export class ChangeEvent {
     this.slots = Object.fromEntries(FIELDS.map((field) => [field, new Slot()])) as Record<Field, Slot>;
   }
 
-  /** @throws MongotapError `data` when the event is malformed or lacks what every event has. */
+  /** Throws MongotapError("data") if the event at `at` is malformed, or lacks its operation type or resume token. */
   read(bytes: Uint8Array, at: number): void {
     this.bytes = bytes;
     this.begin = at;
@@ -73,7 +73,7 @@ export class ChangeEvent {
     const walker = this.#walker;
     walker.start(bytes, at);
     while (walker.next()) {
-      for (const [name, field] of NAMES) {
+      for (const [name, field] of FIELD_NAMES) {
         if (walker.nameIs(name)) {
           this.slots[field].set(walker);
           break;
@@ -87,17 +87,17 @@ export class ChangeEvent {
     this.operation = operationOf(bytes, operationType);
   }
 
-  /** `db.collection` of the event, `db` alone for events about a database, empty for an invalidate. */
+  /** `db.collection` of the event; `db` for an event on a database, empty for an invalidate. */
   get namespace(): string {
     return this.slots.ns.isDocument ? this.#namespaces.nameOf(this.bytes, this.slots.ns) : "";
   }
 
-  /** `db.collection` that a rename leads to. */
+  /** The new `db.collection` of a rename; empty for other events. */
   get renamedTo(): string {
     return this.slots.to.isDocument ? this.#namespaces.nameOf(this.bytes, this.slots.to) : "";
   }
 
-  /** Milliseconds since 1970: the server's clock where it says so (6.0), else the seconds of the cluster time. */
+  /** Milliseconds since 1970: `wallTime` (from MongoDB 6.0 on), else the seconds of the cluster time, else 0. */
   get wallTimeMs(): number {
     const { wallTime, clusterTime } = this.slots;
     if (wallTime.type === BSON.date) {
@@ -111,7 +111,7 @@ export class ChangeEvent {
 function operationOf(bytes: Uint8Array, slot: Slot): string {
   const begin = slot.begin + 4;
   const length = slot.end - 1 - begin;
-  for (const [name, operation] of OPERATIONS) {
+  for (const [name, operation] of KNOWN_OPERATIONS) {
     if (name.length === length && startsWith(bytes, begin, name)) return operation;
   }
   return decoder.decode(bytes.subarray(begin, begin + length));
@@ -122,20 +122,22 @@ function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean 
   return true;
 }
 
-/** Events come in runs of the same few namespaces: remembers the bytes of each with its name, the last hit first. */
+const MAX_CACHED_NAMESPACES = 64;
+
+/** Names of the latest namespaces by their bytes, the last hit first: consecutive events tend to share a namespace. */
 class NamespaceCache {
-  readonly #known: { bytes: Uint8Array; name: string }[] = [];
+  readonly #entries: { bytes: Uint8Array; name: string }[] = [];
 
   nameOf(bytes: Uint8Array, slot: Slot): string {
-    for (const [i, entry] of this.#known.entries()) {
+    for (const [i, entry] of this.#entries.entries()) {
       if (entry.bytes.length === slot.end - slot.begin && startsWith(bytes, slot.begin, entry.bytes)) {
-        if (i > 0) this.#known.unshift(...this.#known.splice(i, 1));
+        if (i > 0) this.#entries.unshift(...this.#entries.splice(i, 1));
         return entry.name;
       }
     }
     const entry = { bytes: bytes.slice(slot.begin, slot.end), name: decodeNamespace(bytes, slot.begin) };
-    this.#known.unshift(entry);
-    if (this.#known.length > 64) this.#known.pop();
+    this.#entries.unshift(entry);
+    if (this.#entries.length > MAX_CACHED_NAMESPACES) this.#entries.pop();
     return entry.name;
   }
 }
@@ -148,8 +150,8 @@ function decodeNamespace(bytes: Uint8Array, at: number): string {
   while (walker.next()) {
     if (walker.type !== BSON.string) continue;
     const text = decoder.decode(bytes.subarray(walker.valueBegin + 4, walker.valueEnd - 1));
-    if (walker.nameIs(DB)) db = text;
-    else if (walker.nameIs(COLL)) collection = text;
+    if (walker.nameIs(DB_NAME)) db = text;
+    else if (walker.nameIs(COLL_NAME)) collection = text;
   }
   return collection === undefined ? db : `${db}.${collection}`;
 }

@@ -1,40 +1,51 @@
-/** Why a document could not be written, and where: a second walk, after the first one has given up. */
+/** Finds out why a document cannot be carried, and where: a second walk over a document on which the first one failed. */
 
 import { MongotapError } from "../errors.ts";
-import { elementTypes, isMixed } from "./arrays.ts";
-import { BSON, corrupt, documentEnd, nameEnd, nameOfType, readInt32, valueLength } from "./bson.ts";
+import {
+  BSON,
+  corrupt,
+  documentEnd,
+  elementTypes,
+  hasMixedTypes,
+  nameEnd,
+  nameOfType,
+  readInt32,
+  valueLength,
+} from "./bson.ts";
 import { isUtf8 } from "./text.ts";
 
-/** What is an error beyond the layout of BSON. */
+/** What is an error besides corrupt BSON. */
 export interface DiagnosisRules {
   /** Invalid UTF-8 is an error. */
   readonly strict: boolean;
-  /** Elements of one array must be of one type, unless the array is inside something that becomes a string. */
+  /** Elements of an array must have one type, unless the array is inside a container that becomes a string. */
   readonly oneType: boolean;
-  /** Nested documents become strings. */
   readonly documentsAsStrings: boolean;
 }
 
-/** An open container on the way to the flaw. */
+/** An open container on the path to the error. */
 interface Step {
   readonly isArray: boolean;
-  /** Where its NUL is. */
+  /** Index of its NUL. */
   readonly end: number;
-  /** Whether it, or what it is in, becomes a string. */
+  /** It, or a container around it, becomes a string. */
   readonly isInString: boolean;
-  /** The element that is being looked at: its name, and its number in an array. */
+  /** The current element: the bounds of its name, and its index from 0. */
   nameBegin: number;
   nameEnd: number;
   index: number;
 }
 
-/** Characters of a path or an _id in a message. */
-const SHOWN = 200;
+/** Longer paths and _ids are cut in messages. */
+const MAX_SHOWN_CHARACTERS = 200;
 const MIXED_HINT = "Use --arrays string, or leave --arrays out.";
 const STRICT_HINT =
   "Repair the document in the source, or run without --strict: the bytes are then replaced by U+FFFD.";
 
-/** The error for the document at `at`; undefined if nothing is wrong with it. `idOf` tells its _id, or nothing. */
+/**
+ * The error for the document at `at`, with the path and the _id in its message; undefined if there is none. `idOf` returns
+ * the _id as JSON, or an empty string.
+ */
 export function diagnoseDocument(
   bytes: Uint8Array,
   at: number,
@@ -53,7 +64,7 @@ export function diagnoseDocument(
   }
 }
 
-/** The error for the single value of `type` at `at` … `end`; undefined if nothing is wrong with it. */
+/** The error for the value of `type` at `at` … `end`, with the path in its message; undefined if there is none. */
 export function diagnoseValue(
   bytes: Uint8Array,
   type: number,
@@ -76,12 +87,12 @@ export function diagnoseValue(
   }
 }
 
-/** Where the elements of the container value at `at` begin. */
+/** Index of the first element of the container at `at`: a document, an array, or the scope of code. */
 export function firstElement(bytes: Uint8Array, type: number, at: number): number {
   return type === BSON.codeWithScope ? at + 8 + readInt32(bytes, at + 4) + 4 : at + 4;
 }
 
-/** Looks at all elements from `begin` on, up to the end of the outermost step; throws at the first flaw. */
+/** Checks all elements from `begin` to the end of the outermost step; throws at the first error, with `steps` as its path. */
 function inspect(bytes: Uint8Array, origin: number, begin: number, rules: DiagnosisRules, steps: Step[]): void {
   let at = begin;
   for (let step = steps.at(-1); step !== undefined; step = steps.at(-1)) {
@@ -108,11 +119,11 @@ interface Value {
   readonly type: number;
   readonly at: number;
   readonly end: number;
-  /** Where the document begins. */
+  /** The begin of the document. */
   readonly origin: number;
 }
 
-/** Throws if the value is wrong; returns the step into it if it is a container. */
+/** Checks one value and throws if it is wrong; returns the step into it if it is a container. */
 function inspectValue(bytes: Uint8Array, value: Value, rules: DiagnosisRules, isInString: boolean): Step | undefined {
   const { type, at, end, origin } = value;
   switch (type) {
@@ -154,21 +165,20 @@ function checkText(bytes: Uint8Array, begin: number, end: number, origin: number
 }
 
 function checkTypes(bytes: Uint8Array, at: number, origin: number): void {
-  // An array that is corrupt is found out when its elements are looked at.
-  let isWrong = false;
+  let isMixed = false;
   try {
-    isWrong = isMixed(bytes, at);
+    isMixed = hasMixedTypes(bytes, at);
   } catch {
-    return;
+    return; // corrupt: the walk over its elements reports where
   }
-  if (!isWrong) return;
+  if (!isMixed) return;
   const types = elementTypes(bytes, at).map(nameOfType).join(", ");
   throw new MongotapError("data", `array at byte ${at - origin} with elements of different types: ${types}`, {
     hint: MIXED_HINT,
   });
 }
 
-/** The error with the path to it, and with the _id of its document, as far as they can be told. */
+/** `error` with the path and the _id in its message, as far as they are known. Throws anything but a MongotapError. */
 function located(error: unknown, bytes: Uint8Array, steps: readonly Step[], id: string): MongotapError {
   if (!(error instanceof MongotapError)) throw error;
   const path = steps.map((step) => (step.isArray ? String(step.index) : nameAt(bytes, step))).join(".");
@@ -181,14 +191,16 @@ function located(error: unknown, bytes: Uint8Array, steps: readonly Step[], id: 
 }
 
 function shortened(text: string): string {
-  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+  return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
 }
 
 function nameAt(bytes: Uint8Array, step: Step): string {
-  return new TextDecoder().decode(bytes.subarray(step.nameBegin, Math.min(step.nameEnd, step.nameBegin + SHOWN)));
+  return new TextDecoder().decode(
+    bytes.subarray(step.nameBegin, Math.min(step.nameEnd, step.nameBegin + MAX_SHOWN_CHARACTERS)),
+  );
 }
 
-/** A JSON string without anything that a terminal or a log could take for more than text. */
+/** `text` as a JSON string without control characters or line separators, safe for a terminal and a log. */
 function printable(text: string): string {
   return JSON.stringify(text).replace(
     /[\u007f-\u009f\u2028\u2029]/g,

@@ -1,33 +1,30 @@
-/**
- * One growable byte buffer for JSON. It is made once and kept: `reset` empties it, its capacity stays.
- * `reserve` makes room, and only then may `bytes` be written to directly from `length` on.
- */
+/** A growable byte buffer for JSON, used again after `reset`. Write into `bytes` directly only after `reserve`. */
 
 import { MongotapError } from "../errors.ts";
-import { TEXT_GROWTH, writeText } from "./text.ts";
+import { MAX_TEXT_GROWTH, writeText } from "./text.ts";
 
-/** Where the bytes of a writer live. */
+/** Allocates the bytes of a writer. */
 export interface WriterMemory {
   /**
-   * Returns at least `need` bytes that begin with `bytes[0..length)`; `bytes` must not be used any more.
-   * Throws MongotapError("data") when there is no room of that size.
+   * Returns at least `need` bytes that begin with `bytes[0..length)`, and invalidates `bytes`.
+   * Throws MongotapError("data") if `need` bytes cannot be had.
    */
   grow(bytes: Uint8Array, length: number, need: number): Uint8Array;
 }
 
-/** More than any batch needs: two gigabytes, the reach of a positive int32. */
-export const MOST_BYTES = 2 ** 31 - 2 ** 16;
+/** The largest buffer: the reach of a positive int32, less a page. */
+export const MAX_WRITER_BYTES = 2 ** 31 - 2 ** 16;
 
 /** The error for a batch of `need` bytes, which no buffer can hold. */
-export function tooLarge(need: number): MongotapError {
+export function batchTooLarge(need: number): MongotapError {
   return new MongotapError("data", `a batch of ${need} bytes of JSON is too large`);
 }
 
-/** Ordinary memory, doubled as needed. */
-const heap: WriterMemory = {
+/** Memory of the JavaScript heap; doubles. */
+const heapMemory: WriterMemory = {
   grow(bytes, length, need) {
-    if (need > MOST_BYTES) throw tooLarge(need);
-    const grown = new Uint8Array(Math.min(MOST_BYTES, Math.max(need, bytes.length * 2)));
+    if (need > MAX_WRITER_BYTES) throw batchTooLarge(need);
+    const grown = new Uint8Array(Math.min(MAX_WRITER_BYTES, Math.max(need, bytes.length * 2)));
     grown.set(bytes.subarray(0, length));
     return grown;
   },
@@ -36,35 +33,35 @@ const heap: WriterMemory = {
 const encoder = new TextEncoder();
 
 export class JsonWriter {
-  /** Replaced when it grows: never keep it over a call that may write. */
+  /** Replaced on growth: do not keep it across a call that may write. */
   bytes: Uint8Array;
   length = 0;
-  #room: WriterMemory = heap;
+  #memory: WriterMemory = heapMemory;
 
-  /** Begins with room for `capacity` bytes. */
+  /** `capacity` in bytes. */
   constructor(capacity = 64 * 1024) {
     this.bytes = new Uint8Array(capacity);
   }
 
-  get room(): WriterMemory {
-    return this.#room;
+  get memory(): WriterMemory {
+    return this.#memory;
   }
 
-  /** Moves what was written to another kind of memory, and grows there from now on. */
-  moveTo(room: WriterMemory): void {
-    this.bytes = room.grow(this.bytes, this.length, this.bytes.length);
-    this.#room = room;
+  /** Moves the bytes to `memory`, and grows there from now on. */
+  moveTo(memory: WriterMemory): void {
+    this.bytes = memory.grow(this.bytes, this.length, this.bytes.length);
+    this.#memory = memory;
   }
 
-  /** Forgets what was written and keeps the room. */
+  /** Empties the buffer and keeps its capacity. */
   reset(): void {
     this.length = 0;
   }
 
-  /** Makes room for `extra` more bytes; throws MongotapError("data") when there is none. */
+  /** Grows so that `extra` bytes fit behind `length`; throws MongotapError("data") if they cannot be had. */
   reserve(extra: number): void {
     const need = this.length + extra;
-    if (need > this.bytes.length) this.bytes = this.#room.grow(this.bytes, this.length, need);
+    if (need > this.bytes.length) this.bytes = this.#memory.grow(this.bytes, this.length, need);
   }
 
   writeByte(byte: number): void {
@@ -72,7 +69,7 @@ export class JsonWriter {
     this.bytes[this.length++] = byte;
   }
 
-  /** Appends ASCII as it is, without quotes and without escaping. */
+  /** Appends ASCII, neither quoted nor escaped. */
   writeAscii(text: string): void {
     this.reserve(text.length);
     const bytes = this.bytes;
@@ -81,28 +78,28 @@ export class JsonWriter {
     this.length = to;
   }
 
-  /** Appends a JSON string: quoted and escaped; a lone surrogate becomes U+FFFD. */
+  /** Appends `text` as a JSON string; a lone surrogate becomes U+FFFD. */
   writeString(text: string): void {
     const utf8 = encoder.encode(text);
     this.writeText(utf8, 0, utf8.length);
   }
 
-  /** Appends the UTF-8 `bytes[begin..end)` as a JSON string: quoted and escaped; what is invalid becomes U+FFFD. */
+  /** Appends the UTF-8 `bytes[begin..end)` as a JSON string; invalid sequences become U+FFFD. */
   writeText(bytes: Uint8Array, begin: number, end: number): void {
-    this.reserve((end - begin) * TEXT_GROWTH + 2);
+    this.reserve((end - begin) * MAX_TEXT_GROWTH + 2);
     this.bytes[this.length] = 0x22;
     this.length = writeText(this.bytes, this.length + 1, bytes, begin, end);
     this.bytes[this.length++] = 0x22;
   }
 
-  /** Appends `bytes[begin..end)` as they are. */
+  /** Copies `bytes[begin..end)`. */
   writeBytes(bytes: Uint8Array, begin: number, end: number): void {
     this.reserve(end - begin);
     this.bytes.set(bytes.subarray(begin, end), this.length);
     this.length += end - begin;
   }
 
-  /** What was written, as a view that is valid until the next write; its buffer cannot be transferred. */
+  /** A view of what was written, valid until the next write. Its buffer may be a WebAssembly memory: not transferable. */
   view(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }

@@ -1,14 +1,14 @@
 /**
- * The fast walk: WebAssembly that reads BSON and writes JSON inside one memory (sources in wasm/, reasons in
- * docs/decisions/101-kernel.md). It gives up on what is unusual or corrupt, and the slow walk (walk.ts) takes over.
+ * The kernel: WebAssembly that reads BSON and writes JSON in one memory (sources in wasm/, reasons in
+ * docs/decisions/101-webassembly-kernel.md). It gives up on what is rare or corrupt; walk.ts writes that.
  */
 
 import { Buffer } from "node:buffer";
 import { readInt32 } from "./bson.ts";
 import { MODULE } from "./kernel-module.ts";
-import { JsonWriter, MOST_BYTES, type WriterMemory, tooLarge } from "./json-writer.ts";
+import { batchTooLarge, JsonWriter, MAX_WRITER_BYTES, type WriterMemory } from "./json-writer.ts";
 
-/** What the kernel is told with each document; the bits are those of wasm/flags.ts. */
+/** Options of one call of the kernel; the bits are those of wasm/flags.ts. */
 export const FLAG = {
   canonical: 1,
   plain: 2,
@@ -23,141 +23,142 @@ export const FLAG = {
   field: 128,
 } as const;
 
-/** Answers of the kernel that are no positions. */
+/** Result of `transcode` for a document that it does not write; -2: the output is full; else the end of the output. */
 const GIVE_UP = -1;
 
-const PAGE = 65_536;
-/** Readable behind the input and writable behind the output, as the kernel wants it. */
-const MARGIN = 64;
-/** What is taken over at once from bytes that do not change: small enough to stay in the cache until it is read. */
-const WINDOW = 256 * 1024;
+const WASM_PAGE_BYTES = 65_536;
+/** The kernel may read this far behind its input, and write this far behind its output. */
+const MARGIN_BYTES = 64;
+/** Copied at once from loaded bytes: small enough to stay in the processor's cache until the kernel reads it. */
+const INPUT_WINDOW_BYTES = 256 * 1024;
 
 interface Exports {
   readonly prepare: () => number;
   readonly staticEnd: () => number;
-  readonly transcode: (document: number, length: number, to: number, room: number, flags: number) => number;
+  readonly transcode: (document: number, length: number, to: number, limit: number, flags: number) => number;
 }
 
-/** Bytes that were promised not to change: the same object with the same number is the same promise. */
-export interface Loaded {
+/** Bytes that do not change while this object is in use (Transcoder.load); compared by identity. */
+export interface LoadedBytes {
   readonly bytes: Uint8Array;
 }
 
-/**
- * One kernel and the bytes of one writer, in one memory: first what belongs to the kernel, then the input window, then
- * the output.
- */
+/** One kernel and the bytes of one writer in one memory: the kernel's static data, the input window, the output. */
 export class Kernel implements WriterMemory {
   readonly #writer: JsonWriter;
   readonly #memory: WebAssembly.Memory;
   readonly #transcode: Exports["transcode"];
   readonly #window: number;
-  #windowSize = WINDOW;
-  /** The whole memory. */
+  #windowSize = INPUT_WINDOW_BYTES;
+  /** A view of the whole memory. */
   #all: Uint8Array;
-  /** What the window holds of what was loaded. */
-  #loaded: Loaded | undefined;
-  #begin = 0;
-  #end = 0;
+  /** The window holds `#windowBegin` … `#windowEnd` of these bytes. */
+  #loaded: LoadedBytes | undefined;
+  #windowBegin = 0;
+  #windowEnd = 0;
 
-  /** Moves `writer` into a memory of its own. */
+  /** Moves `writer` into a new memory. Throws what WebAssembly throws if it cannot be allocated. */
   constructor(writer: JsonWriter, module: WebAssembly.Module) {
     this.#writer = writer;
-    this.#memory = new WebAssembly.Memory({ initial: 2, maximum: Math.floor(MOST_BYTES / PAGE) });
+    this.#memory = new WebAssembly.Memory({ initial: 2, maximum: Math.floor(MAX_WRITER_BYTES / WASM_PAGE_BYTES) });
     const instance = new WebAssembly.Instance(module, { env: { memory: this.#memory } });
     const kernel = instance.exports as unknown as Exports;
     this.#transcode = kernel.transcode;
     this.#all = new Uint8Array(this.#memory.buffer);
     this.#all.set(powersOfTen(), kernel.prepare());
-    this.#window = (kernel.staticEnd() + MARGIN + 15) & ~15;
+    this.#window = (kernel.staticEnd() + MARGIN_BYTES + 15) & ~15;
     writer.moveTo(this);
   }
 
-  /** Where the output begins. */
+  /** Address of the output. */
   get #output(): number {
-    return this.#window + this.#windowSize + MARGIN;
+    return this.#window + this.#windowSize + MARGIN_BYTES;
   }
 
   grow(bytes: Uint8Array, length: number, need: number): Uint8Array {
-    const isHere = bytes.buffer === this.#memory.buffer;
-    const had = isHere ? bytes.length : 0;
-    this.#reach(this.#output + need + MARGIN, this.#output + had * 2 + MARGIN);
-    const grown = this.#all.subarray(this.#output, this.#all.length - MARGIN);
-    if (!isHere) grown.set(bytes.subarray(0, length));
+    const isInMemory = bytes.buffer === this.#memory.buffer;
+    const capacity = isInMemory ? bytes.length : 0;
+    this.#ensure(this.#output + need + MARGIN_BYTES, this.#output + capacity * 2 + MARGIN_BYTES);
+    const grown = this.#all.subarray(this.#output, this.#all.length - MARGIN_BYTES);
+    if (!isInMemory) grown.set(bytes.subarray(0, length));
     return grown;
   }
 
   /**
-   * Appends the document at `at`, or the array if `flags` say so, and returns true; false, and nothing is appended, if
-   * that is work for the slow walk. `loaded` is what was promised not to change.
+   * Appends the document at `at`, or the array if `flags` say so, and returns true. Returns false and appends nothing if the
+   * kernel gives up. `loaded` is what Transcoder.load received last.
    */
-  write(bytes: Uint8Array, at: number, limit: number, flags: number, loaded: Loaded | undefined): boolean {
+  write(bytes: Uint8Array, at: number, limit: number, flags: number, loaded: LoadedBytes | undefined): boolean {
     const most = (limit < bytes.length ? limit : bytes.length) - at;
     if (most < 5) return false;
     const length = readInt32(bytes, at);
     if (length < 5 || length > most) return false;
-    const from = this.#place(bytes, at, length, loaded);
+    const from = this.#copyToWindow(bytes, at, length, loaded);
     const writer = this.#writer;
     for (;;) {
       const output = this.#output;
-      const room = output + writer.bytes.length;
-      const end = this.#transcode(from, length, output + writer.length, room, flags);
+      const outputEnd = output + writer.bytes.length;
+      const end = this.#transcode(from, length, output + writer.length, outputEnd, flags);
       if (end >= 0) {
         writer.length = end - output;
         return true;
       }
       if (end === GIVE_UP) return false;
-      writer.reserve(writer.bytes.length - writer.length + length + WINDOW);
+      writer.reserve(writer.bytes.length - writer.length + length + INPUT_WINDOW_BYTES);
     }
   }
 
-  /** Takes `length` bytes at `at` over into the window, if they are not there yet, and returns where they are. */
-  #place(bytes: Uint8Array, at: number, length: number, loaded: Loaded | undefined): number {
+  /** Copies `length` bytes at `at` into the window, unless they are there, and returns their address. */
+  #copyToWindow(bytes: Uint8Array, at: number, length: number, loaded: LoadedBytes | undefined): number {
     const isLoaded = loaded !== undefined && loaded.bytes === bytes;
-    if (isLoaded && loaded === this.#loaded && at >= this.#begin && at + length <= this.#end) {
-      return this.#window + at - this.#begin;
+    if (isLoaded && loaded === this.#loaded && at >= this.#windowBegin && at + length <= this.#windowEnd) {
+      return this.#window + at - this.#windowBegin;
     }
-    const count = isLoaded ? Math.max(length, Math.min(WINDOW, bytes.length - at)) : length;
-    if (count > this.#windowSize) this.#widen(count);
+    const count = isLoaded ? Math.max(length, Math.min(INPUT_WINDOW_BYTES, bytes.length - at)) : length;
+    if (count > this.#windowSize) this.#enlargeWindow(count);
     this.#all.set(bytes.subarray(at, at + count), this.#window);
     this.#loaded = isLoaded ? loaded : undefined;
-    this.#begin = at;
-    this.#end = at + count;
+    this.#windowBegin = at;
+    this.#windowEnd = at + count;
     return this.#window;
   }
 
-  /** Makes the window `size` bytes wide; the output moves up. */
-  #widen(size: number): void {
+  /** Enlarges the window to `size` bytes and moves the output up. */
+  #enlargeWindow(size: number): void {
     const writer = this.#writer;
     const output = this.#output;
     const capacity = writer.bytes.length;
-    this.#windowSize = (size + PAGE) & ~15;
-    this.#reach(this.#output + capacity + MARGIN, 0);
+    this.#windowSize = (size + WASM_PAGE_BYTES) & ~15;
+    this.#ensure(this.#output + capacity + MARGIN_BYTES, 0);
     this.#all.copyWithin(this.#output, output, output + writer.length);
-    writer.bytes = this.#all.subarray(this.#output, this.#all.length - MARGIN);
+    writer.bytes = this.#all.subarray(this.#output, this.#all.length - MARGIN_BYTES);
   }
 
-  /** Grows the memory to `need` bytes, and to `wish` if there is so much. */
-  #reach(need: number, wish: number): void {
-    if (need > MOST_BYTES) throw tooLarge(need);
-    if (need > this.#all.length && !this.#growTo(Math.min(MOST_BYTES, Math.max(need, wish))) && !this.#growTo(need)) {
-      throw tooLarge(need);
+  /** Grows the memory to at least `need` bytes, to `wanted` if possible. Throws MongotapError("data") otherwise. */
+  #ensure(need: number, wanted: number): void {
+    if (need > MAX_WRITER_BYTES) throw batchTooLarge(need);
+    if (
+      need > this.#all.length &&
+      !this.#growTo(Math.min(MAX_WRITER_BYTES, Math.max(need, wanted))) &&
+      !this.#growTo(need)
+    ) {
+      throw batchTooLarge(need);
     }
   }
 
   #growTo(size: number): boolean {
     try {
-      this.#memory.grow(Math.ceil((size - this.#all.length) / PAGE));
+      this.#memory.grow(Math.ceil((size - this.#all.length) / WASM_PAGE_BYTES));
     } catch {
       return false;
     }
-    // Growing leaves all views of the memory empty.
+    // Growth detaches all views of the memory.
     this.#all = new Uint8Array(this.#memory.buffer);
     return true;
   }
 }
 
-/** A kernel with a writer that lives in its memory. */
+/** The kernel of all small writers, with a writer in its memory. */
 export interface SharedKernel {
   readonly kernel: Kernel;
   readonly writer: JsonWriter;
@@ -166,9 +167,9 @@ export interface SharedKernel {
 let shared: SharedKernel | undefined | null = null;
 
 /**
- * A kernel for writers that hold little: they stay where they are, and what is written is copied over. A memory of
- * its own for each writer would cost JavaScriptCore a garbage collection each. Undefined where there is no kernel:
- * no WebAssembly with SIMD (JavaScriptCore without AVX), or no address space for a memory.
+ * The kernel for small writers: its output is copied into their heap memory, because in JavaScriptCore each WebAssembly
+ * memory costs a garbage collection. Returns undefined without WebAssembly SIMD (JavaScriptCore without AVX) or without
+ * address space for a memory.
  */
 export function sharedKernel(): SharedKernel | undefined {
   if (shared !== null) return shared;
@@ -178,19 +179,18 @@ export function sharedKernel(): SharedKernel | undefined {
   return shared;
 }
 
-/** Moves `writer` into the memory of a kernel of its own; undefined, and nothing is changed, where there is none. */
+/** Moves `writer` into the memory of a new kernel; returns undefined, with `writer` unchanged, if there can be none. */
 export function moveToKernel(writer: JsonWriter): Kernel | undefined {
   try {
     return new Kernel(writer, kernelModule());
   } catch {
-    // The slow walk writes the same bytes.
-    return undefined;
+    return undefined; // the walk writes the same bytes
   }
 }
 
 let compiled: WebAssembly.Module | undefined;
 
-/** The compiled kernel. Throws what WebAssembly throws where it cannot be compiled. */
+/** The compiled kernel. Throws what WebAssembly throws if it cannot be compiled. */
 export function kernelModule(): WebAssembly.Module {
   compiled ??= new WebAssembly.Module(Buffer.from(MODULE, "base64"));
   return compiled;
@@ -198,7 +198,7 @@ export function kernelModule(): WebAssembly.Module {
 
 let powers: Uint8Array | undefined;
 
-/** 10^-292 … 10^324 as their upper 128 bits each, rounded up, little-endian: the table of wasm/double.ts. */
+/** The upper 128 bits of 10^-292 … 10^324, rounded up, little-endian: the table of wasm/double.ts. */
 export function powersOfTen(): Uint8Array {
   if (powers !== undefined) return powers;
   const table = new BigUint64Array(617 * 2);

@@ -1,24 +1,43 @@
-/** How each BSON value that holds no other values looks in each format. docs/json.md shows all of them. */
+/** BSON values that hold no other values, as JSON in each format. docs/json.md has an example of each. */
 
 import { BSON, corrupt, nameEnd, readInt32, readUint32 } from "./bson.ts";
-import { DATE_BYTES, isIsoDate, writeDate } from "./date.ts";
-import { DECIMAL128_BYTES, writeDecimal128 } from "./decimal128.ts";
-import { DOUBLE_BYTES, readDouble, writeDouble } from "./double.ts";
+import { MAX_DATE_BYTES, isIsoDate, writeDate } from "./date.ts";
 import type { JsonWriter } from "./json-writer.ts";
-import { writeBase64, writeHex, writeInt64, writeUint } from "./numbers.ts";
+import {
+  MAX_DECIMAL128_BYTES,
+  MAX_DOUBLE_BYTES,
+  readDouble,
+  writeDecimal128,
+  writeDouble,
+  writeInt64,
+  writeUint,
+} from "./numbers.ts";
 import type { Format } from "./transcoder.ts";
 
-/** Appends the value of `type` at `at`, whose frame valueLength has found right. Throws MongotapError("data") if it is not. */
+/**
+ * Appends the value of `type` at `at`, whose length valueLength has checked. Throws MongotapError("data") on an unknown type
+ * and on a boolean other than 0 and 1.
+ */
 export function writeScalar(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, format: Format): void {
   switch (type) {
     case BSON.string:
-      return writePrefixed(writer, bytes, at);
+      return writeStringValue(writer, bytes, at);
     case BSON.int32:
-      return writeLong(writer, readInt32(bytes, at), readInt32(bytes, at) >> 31, format === "canonical" ? INT : "");
+      return writeInteger(
+        writer,
+        readInt32(bytes, at),
+        readInt32(bytes, at) >> 31,
+        format === "canonical" ? NUMBER_INT : "",
+      );
     case BSON.int64:
-      return writeLong(writer, readInt32(bytes, at), readInt32(bytes, at + 4), format === "canonical" ? LONG : "");
+      return writeInteger(
+        writer,
+        readInt32(bytes, at),
+        readInt32(bytes, at + 4),
+        format === "canonical" ? NUMBER_LONG : "",
+      );
     case BSON.double:
-      return writeNumber(writer, readDouble(bytes, at), format);
+      return writeDoubleValue(writer, readDouble(bytes, at), format);
     case BSON.boolean:
       if ((bytes[at] as number) > 1) throw corrupt("boolean that is neither 0 nor 1", at);
       return writer.writeAscii(bytes[at] === 1 ? "true" : "false");
@@ -27,7 +46,7 @@ export function writeScalar(writer: JsonWriter, bytes: Uint8Array, type: number,
     case BSON.objectId:
       return writeObjectId(writer, bytes, at, format);
     case BSON.date:
-      return writeMoment(writer, bytes, at, format);
+      return writeDateValue(writer, bytes, at, format);
     case BSON.decimal128:
       return writeDecimal(writer, bytes, at, format);
     case BSON.binary:
@@ -35,23 +54,23 @@ export function writeScalar(writer: JsonWriter, bytes: Uint8Array, type: number,
     case BSON.timestamp:
       return writeTimestamp(writer, bytes, at);
     default:
-      return writeRare(writer, bytes, type, at, format);
+      return writeRareType(writer, bytes, type, at, format);
   }
 }
 
-/** The types that hardly any document holds. */
-function writeRare(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, format: Format): void {
+/** The types that few documents hold. */
+function writeRareType(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, format: Format): void {
   switch (type) {
     case BSON.regex:
       return writeRegex(writer, bytes, at);
     case BSON.code:
     case BSON.symbol:
       writer.writeAscii(type === BSON.code ? '{"$code":' : '{"$symbol":');
-      writePrefixed(writer, bytes, at);
+      writeStringValue(writer, bytes, at);
       return writer.writeByte(0x7d);
     case BSON.dbPointer:
       writer.writeAscii('{"$dbPointer":{"$ref":');
-      writePrefixed(writer, bytes, at);
+      writeStringValue(writer, bytes, at);
       writer.writeAscii(',"$id":');
       writeObjectId(writer, bytes, at + 4 + readInt32(bytes, at), format);
       return writer.writeAscii("}}");
@@ -66,28 +85,32 @@ function writeRare(writer: JsonWriter, bytes: Uint8Array, type: number, at: numb
   }
 }
 
-const INT = '{"$numberInt":"';
-const LONG = '{"$numberLong":"';
+const NUMBER_INT = '{"$numberInt":"';
+const NUMBER_LONG = '{"$numberLong":"';
+const HEX_DIGITS = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
+const BASE64_DIGITS = Uint8Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", (digit) =>
+  digit.charCodeAt(0),
+);
 
-/** A string with its length in front. */
-function writePrefixed(writer: JsonWriter, bytes: Uint8Array, at: number): void {
+/** Writes a BSON string: an int32 length, then the text. */
+function writeStringValue(writer: JsonWriter, bytes: Uint8Array, at: number): void {
   writer.writeText(bytes, at + 4, at + 3 + readInt32(bytes, at));
 }
 
-/** An integer, inside `wrapper` if there is one. */
-function writeLong(writer: JsonWriter, low: number, high: number, wrapper: string): void {
+/** Writes an int64 from its halves; `wrapper` is the text before it, or empty. */
+function writeInteger(writer: JsonWriter, low: number, high: number, wrapper: string): void {
   writer.writeAscii(wrapper);
   writer.reserve(20);
   writer.length = writeInt64(writer.bytes, writer.length, low, high);
   if (wrapper !== "") writer.writeAscii('"}');
 }
 
-function writeNumber(writer: JsonWriter, value: number, format: Format): void {
+function writeDoubleValue(writer: JsonWriter, value: number, format: Format): void {
   const isFinite = Number.isFinite(value);
   const isWrapped = format === "canonical" || (format === "relaxed" && !isFinite);
   if (isWrapped) writer.writeAscii('{"$numberDouble":"');
   else if (!isFinite) writer.writeByte(0x22);
-  writer.reserve(DOUBLE_BYTES);
+  writer.reserve(MAX_DOUBLE_BYTES);
   if (isFinite) writer.length = writeDouble(writer.bytes, writer.length, value);
   else writer.writeAscii(String(value));
   if (isWrapped) writer.writeAscii('"}');
@@ -101,28 +124,28 @@ function writeObjectId(writer: JsonWriter, bytes: Uint8Array, at: number, format
   writer.writeAscii(format === "plain" ? '"' : '"}');
 }
 
-function writeMoment(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
+function writeDateValue(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
   const isPlain = format === "plain";
   if (!isPlain && !(format === "relaxed" && isIsoDate(bytes, at))) {
-    writeLong(writer, readInt32(bytes, at), readInt32(bytes, at + 4), '{"$date":{"$numberLong":"');
+    writeInteger(writer, readInt32(bytes, at), readInt32(bytes, at + 4), '{"$date":{"$numberLong":"');
     return writer.writeByte(0x7d);
   }
   writer.writeAscii(isPlain ? '"' : '{"$date":"');
-  writer.reserve(DATE_BYTES);
+  writer.reserve(MAX_DATE_BYTES);
   writer.length = writeDate(writer.bytes, writer.length, bytes, at, isPlain);
   writer.writeAscii(isPlain ? '"' : '"}');
 }
 
 function writeDecimal(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
   writer.writeAscii(format === "plain" ? '"' : '{"$numberDecimal":"');
-  writer.reserve(DECIMAL128_BYTES);
+  writer.reserve(MAX_DECIMAL128_BYTES);
   writer.length = writeDecimal128(writer.bytes, writer.length, bytes, at);
   writer.writeAscii(format === "plain" ? '"' : '"}');
 }
 
 function writeBinary(writer: JsonWriter, bytes: Uint8Array, at: number, format: Format): void {
   const end = at + 5 + readInt32(bytes, at);
-  // The old subtype 2 repeats the length inside; it is no part of the data.
+  // Subtype 2 repeats the length before the data.
   const begin = bytes[at + 4] === 2 ? at + 9 : at + 5;
   writer.writeAscii(format === "plain" ? '"' : '{"$binary":{"base64":"');
   writer.reserve((end - begin) * 2 + 4);
@@ -149,7 +172,7 @@ function writeRegex(writer: JsonWriter, bytes: Uint8Array, at: number): void {
   writer.writeAscii('{"$regularExpression":{"pattern":');
   writer.writeText(bytes, at, pattern);
   writer.writeAscii(',"options":');
-  // Extended JSON wants the options in alphabetical order.
+  // Extended JSON lists the options in alphabetical order.
   const options = bytes.subarray(pattern + 1, nameEnd(bytes, pattern + 1, bytes.length));
   writer.writeString(
     Array.from(new TextDecoder("utf-8", { ignoreBOM: true }).decode(options))
@@ -157,4 +180,33 @@ function writeRegex(writer: JsonWriter, bytes: Uint8Array, at: number): void {
       .join(""),
   );
   writer.writeAscii("}}");
+}
+
+/** Writes `bytes[begin..end)` as lower-case hex. */
+function writeHex(out: Uint8Array, to: number, bytes: Uint8Array, begin: number, end: number): number {
+  for (let at = begin; at < end; at++) {
+    const byte = bytes[at] as number;
+    out[to++] = HEX_DIGITS[byte >> 4] as number;
+    out[to++] = HEX_DIGITS[byte & 15] as number;
+  }
+  return to;
+}
+
+/** Writes `bytes[begin..end)` as standard base64 with padding. */
+function writeBase64(out: Uint8Array, to: number, bytes: Uint8Array, begin: number, end: number): number {
+  let at = begin;
+  for (; at + 2 < end; at += 3) {
+    const bits = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+    out[to++] = BASE64_DIGITS[bits >> 18] as number;
+    out[to++] = BASE64_DIGITS[(bits >> 12) & 63] as number;
+    out[to++] = BASE64_DIGITS[(bits >> 6) & 63] as number;
+    out[to++] = BASE64_DIGITS[bits & 63] as number;
+  }
+  if (at === end) return to;
+  const bits = ((bytes[at] as number) << 16) | (at + 1 < end ? (bytes[at + 1] as number) << 8 : 0);
+  out[to++] = BASE64_DIGITS[bits >> 18] as number;
+  out[to++] = BASE64_DIGITS[(bits >> 12) & 63] as number;
+  out[to++] = at + 1 < end ? (BASE64_DIGITS[(bits >> 6) & 63] as number) : 0x3d;
+  out[to++] = 0x3d;
+  return to;
 }

@@ -1,15 +1,15 @@
 /**
- * UTF-8 from BSON as the inside of a JSON string: escaped so that one record is one line whatever it contains,
- * and valid even where the input is not.
+ * UTF-8 from BSON as the inside of a JSON string: always valid, always without a line break, so that one record is one line.
  *
- * Escaped are `"`, `\`, C0, DEL, and what some readers take for the end of a line: U+0085, U+2028, U+2029.
+ * Escaped are `"`, `\`, C0, DEL, and the characters that some readers take for a line break: U+0085, U+2028, U+2029.
  */
 
-/** The most bytes of JSON that one byte of text becomes (`\u0000`). */
-export const TEXT_GROWTH = 6;
+/** The most bytes of JSON for one byte of text (`\u0000`). */
+export const MAX_TEXT_GROWTH = 6;
 
-const HEX = "0123456789abcdef";
-const SHORT = new Map([
+const HEX_DIGITS = "0123456789abcdef";
+/** Bytes that have an escape of two characters, and its second one. */
+const SHORT_ESCAPES = new Map([
   [0x22, '"'],
   [0x5c, "\\"],
   [0x08, "b"],
@@ -19,23 +19,23 @@ const SHORT = new Map([
   [0x0d, "r"],
 ]);
 
-/** For each byte: 0 written as it is, 1 `\u00xx`, 2 begins a sequence of bytes, else the letter behind the backslash. */
-const CLASS = new Uint8Array(256).map((_, byte) => {
+/** For each byte: 0 is copied, 1 becomes `\u00xx`, 2 begins a sequence; else the character behind the backslash. */
+const BYTE_CLASS = new Uint8Array(256).map((_, byte) => {
   if (byte >= 0x80) return 2;
-  const letter = SHORT.get(byte);
+  const letter = SHORT_ESCAPES.get(byte);
   if (letter !== undefined) return letter.charCodeAt(0);
   return byte < 0x20 || byte === 0x7f ? 1 : 0;
 });
 
 /**
- * Writes `bytes[begin..end)` to `out` from `to` on and returns where it stopped. The caller has made room for
- * TEXT_GROWTH bytes for each byte. Invalid sequences become U+FFFD, as many as the Encoding standard says.
+ * Writes `bytes[begin..end)` to `out` at `to` and returns the index behind it. The caller has reserved MAX_TEXT_GROWTH bytes
+ * per byte. Invalid sequences become U+FFFD, as often as the Encoding standard demands.
  */
 export function writeText(out: Uint8Array, to: number, bytes: Uint8Array, begin: number, end: number): number {
   let at = begin;
   while (at < end) {
     const byte = bytes[at] as number;
-    const kind = CLASS[byte] as number;
+    const kind = BYTE_CLASS[byte] as number;
     if (kind === 0) {
       out[to++] = byte;
       at++;
@@ -65,7 +65,7 @@ export function writeText(out: Uint8Array, to: number, bytes: Uint8Array, begin:
 function writeUnicodeEscape(out: Uint8Array, to: number, code: number): number {
   out[to++] = 0x5c;
   out[to++] = 0x75;
-  for (let shift = 12; shift >= 0; shift -= 4) out[to++] = HEX.charCodeAt((code >> shift) & 15);
+  for (let shift = 12; shift >= 0; shift -= 4) out[to++] = HEX_DIGITS.charCodeAt((code >> shift) & 15);
   return to;
 }
 
@@ -80,8 +80,9 @@ function writeSequence(out: Uint8Array, to: number, bytes: Uint8Array, at: numbe
 }
 
 /**
- * Bytes of the UTF-8 sequence at `at`, whose first byte is 0x80 or more; where it is invalid, minus the bytes that one
- * U+FFFD stands for (https://encoding.spec.whatwg.org/#utf-8-decoder: the longest begin of a valid sequence, or one).
+ * Byte length of the UTF-8 sequence at `at`, whose first byte is 0x80 or more. If it is invalid, the negated number of
+ * bytes that one U+FFFD replaces: the longest prefix of a valid sequence, at least 1.
+ * https://encoding.spec.whatwg.org/#utf-8-decoder
  */
 function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
   const first = bytes[at] as number;

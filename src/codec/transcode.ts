@@ -1,28 +1,27 @@
-/** BSON bytes to JSON bytes, without a JavaScript object for any document: the fast walk first, then the slow one. */
+/** Makes the transcoder: the kernel for each document, the walk for those on which the kernel gives up. */
 
 import { BSON, readInt32 } from "./bson.ts";
-import { FLAG, Kernel, type Loaded, moveToKernel, sharedKernel, type SharedKernel } from "./kernel.ts";
+import { FLAG, Kernel, type LoadedBytes, moveToKernel, sharedKernel, type SharedKernel } from "./kernel.ts";
 import type { JsonWriter } from "./json-writer.ts";
 import type { Transcoder, TranscoderOptions } from "./transcoder.ts";
 import { Walker } from "./walk.ts";
 
 export type { Format, Transcoder, TranscoderOptions } from "./transcoder.ts";
 
-/** Makes a transcoder for `options`. */
+/** Returns a transcoder for `options`: with the kernel where the runtime has WebAssembly SIMD, else the walk alone. */
 export function createTranscoder(options: TranscoderOptions): Transcoder {
   const shared = sharedKernel();
-  return shared === undefined ? new Walker(options) : new FastTranscoder(options, shared);
+  return shared === undefined ? new Walker(options) : new KernelTranscoder(options, shared);
 }
 
-/** A writer that holds more bytes than this, or is about to, gets a kernel of its own. */
-const MUCH = 64 * 1024;
+/** A writer that holds more, or is about to, gets a kernel and memory of its own. */
+const OWN_MEMORY_BYTES = 64 * 1024;
 
-/** Hands each document to the kernel, and to the walker what the kernel gives up on. */
-class FastTranscoder implements Transcoder {
+class KernelTranscoder implements Transcoder {
   readonly #walker: Walker;
   readonly #shared: SharedKernel;
   readonly #flags: number;
-  #loaded: Loaded | undefined;
+  #loaded: LoadedBytes | undefined;
 
   constructor(options: TranscoderOptions, shared: SharedKernel) {
     this.#walker = new Walker(options);
@@ -52,15 +51,15 @@ class FastTranscoder implements Transcoder {
     const isArray = type === BSON.array;
     if (isArray || type === BSON.document) {
       const flags = this.#flags | FLAG.field | (isArray ? FLAG.array : 0);
-      const isWhole = end <= bytes.length && readInt32(bytes, at) === end - at;
-      if (isWhole && this.#write(writer, bytes, at, end, flags)) return;
+      const isLengthRight = end <= bytes.length && readInt32(bytes, at) === end - at;
+      if (isLengthRight && this.#write(writer, bytes, at, end, flags)) return;
     }
     this.#walker.writeValue(writer, bytes, type, at, end);
   }
 
-  /** Appends the document at `at` unless the kernel gives up on it; then returns false. */
+  /** Appends the document at `at`; returns false, with nothing appended, if the kernel gives up. */
   #write(writer: JsonWriter, bytes: Uint8Array, at: number, limit: number, flags: number): boolean {
-    const own = writer.room instanceof Kernel ? writer.room : this.#ownKernel(writer, bytes, at, limit);
+    const own = writer.memory instanceof Kernel ? writer.memory : this.#ownKernel(writer, bytes, at, limit);
     if (own !== undefined) return own.write(bytes, at, limit, flags, this.#loaded);
     const shared = this.#shared;
     shared.writer.reset();
@@ -69,9 +68,10 @@ class FastTranscoder implements Transcoder {
     return true;
   }
 
-  /** A kernel of its own for a writer that holds much, or is about to; undefined: the shared one will do. */
+  /** Moves a large writer to a kernel of its own; returns undefined for a small one, which uses the shared kernel. */
   #ownKernel(writer: JsonWriter, bytes: Uint8Array, at: number, limit: number): Kernel | undefined {
-    const isLarge = writer.length > MUCH || (limit - at > MUCH && readInt32(bytes, at) > MUCH);
+    const isLarge =
+      writer.length > OWN_MEMORY_BYTES || (limit - at > OWN_MEMORY_BYTES && readInt32(bytes, at) > OWN_MEMORY_BYTES);
     return isLarge ? moveToKernel(writer) : undefined;
   }
 }

@@ -1,40 +1,43 @@
-/** What turns BSON bytes into JSON bytes, in the language of promises. */
+/** The contract of a transcoder, which turns BSON bytes into JSON bytes without a JavaScript object per document. */
 
 import type { JsonWriter } from "./json-writer.ts";
 
-/** `relaxed` and `canonical` are MongoDB Extended JSON v2; `plain` has no wrappers where JSON has a natural form. */
+/**
+ * `relaxed` and `canonical` are MongoDB Extended JSON v2; `plain` has no wrappers where JSON has a natural form.
+ * https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md
+ */
 export type Format = "relaxed" | "canonical" | "plain";
 
 export interface TranscoderOptions {
-  /** How a value looks; docs/json.md has every type in every format. */
+  /** docs/json.md has every type in every format. */
   readonly format: Format;
-  /** Arrays as JSON arrays whose elements must be of one type, or as strings that hold their JSON; absent: as they are. */
+  /** `array`: elements of different types are an error. `string`: arrays as strings that hold their JSON. Absent: as they are. */
   readonly arrays?: "array" | "string";
-  /** Nested documents as JSON objects (the default), or as strings that hold their JSON. */
+  /** `string`: nested documents as strings that hold their JSON. Default: JSON objects. */
   readonly documents?: "document" | "string";
-  /** Invalid UTF-8 is an error instead of U+FFFD. */
+  /** Invalid UTF-8 is an error; otherwise it becomes U+FFFD. */
   readonly strict?: boolean;
 }
 
-/** Writes documents of one format. Not reentrant: one for each loop. */
+/** Writes documents in one format. Not reentrant: each loop has its own. */
 export interface Transcoder {
-  /** How many texts (names and strings) held invalid UTF-8 that was replaced by U+FFFD. */
+  /** `invalidUtf8`: names and strings in which invalid UTF-8 was replaced by U+FFFD. */
   readonly counts: { readonly invalidUtf8: number };
   /**
-   * Promises that `bytes` will not change before the next `load`: documents inside them are then written faster,
-   * because they are taken over in large pieces. Nobody has to call it.
+   * The caller promises that `bytes` do not change before the next `load`. Optional: documents inside `bytes` are then
+   * written faster, because the kernel copies them in large blocks.
    */
   load(bytes: Uint8Array): void;
   /**
-   * Appends `{…}` for the document at `at`, which has to end at or before `limit` (default: the end of `bytes`).
-   * Throws MongotapError("data") on a corrupt document, with the writer as it was before the call.
+   * Appends `{…}` for the document at `at`, which must end by `limit` (default: the end of `bytes`).
+   * Throws MongotapError("data"), with `writer` as it was, on a document that is corrupt or that the options forbid.
    */
   writeDocument(writer: JsonWriter, bytes: Uint8Array, at: number, limit?: number): void;
   /**
-   * Appends `"a":1,"b":2` without braces and returns whether anything was written: for envelopes that add fields of
-   * their own to a document. Throws as writeDocument does.
+   * Appends `"a":1,"b":2`, without braces, for envelopes that add their own fields. Returns false for an empty document.
+   * Throws as writeDocument does.
    */
   writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit?: number): boolean;
-  /** Appends one value of `type` at `at` … `end` as the value of a field. Throws as writeDocument does. */
+  /** Appends the value of `type` at `at` … `end`, as the value of a field. Throws as writeDocument does. */
   writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void;
 }

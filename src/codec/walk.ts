@@ -1,36 +1,34 @@
 /**
- * The slow walk: BSON bytes to JSON bytes for every document there can be, iterative, one value after the other.
- * The kernel (kernel.ts) writes what is usual; this file writes the rest, and says what is wrong with what is corrupt.
+ * The walk: BSON bytes to JSON bytes for every document, iterative, one value after the other. kernel.ts is faster and
+ * writes the same bytes; the walk writes what the kernel gives up on, and names the error in what is corrupt.
  */
 
 import { MongotapError } from "../errors.ts";
-import { isMixed } from "./arrays.ts";
-import { BSON, documentEnd, ElementWalker, nameEnd, valueLength } from "./bson.ts";
+import { BSON, documentEnd, ElementWalker, hasMixedTypes, nameEnd, valueLength } from "./bson.ts";
 import { diagnoseDocument, diagnoseValue, firstElement, type DiagnosisRules } from "./diagnose.ts";
 import { JsonWriter } from "./json-writer.ts";
 import { writeScalar } from "./scalars.ts";
 import { isUtf8 } from "./text.ts";
 import type { Format, Transcoder, TranscoderOptions } from "./transcoder.ts";
 
-/** A container that is open. */
+/** An open container. */
 interface Frame {
-  /** Where its NUL is. */
+  /** Index of its NUL. */
   readonly end: number;
   readonly isArray: boolean;
-  /** What is written behind its last element. */
+  /** Text behind its last element. */
   readonly close: string;
-  /** Where its text begins in the writer, if it becomes a string; else -1. */
+  /** Begin of its text in the writer if it becomes a string; else -1. */
   readonly stringFrom: number;
 }
 
-/** A transcoder that knows the slow walk only. */
 export class Walker implements Transcoder {
   readonly counts = { invalidUtf8: 0 };
   readonly #format: Format;
   readonly #arraysAsStrings: boolean;
   readonly #documentsAsStrings: boolean;
   readonly #rules: DiagnosisRules;
-  /** Whether a container that is open becomes a string: what is inside it stays plain JSON. */
+  /** An open container becomes a string: the containers inside it stay JSON. */
   #isInString = false;
 
   constructor(options: TranscoderOptions) {
@@ -47,7 +45,7 @@ export class Walker implements Transcoder {
   load(): void {}
 
   writeDocument(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): void {
-    this.#orExplain(
+    this.#orDiagnose(
       writer,
       () => {
         const end = documentEnd(bytes, at, limit, at) - 1;
@@ -60,7 +58,7 @@ export class Walker implements Transcoder {
 
   writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): boolean {
     const start = writer.length;
-    this.#orExplain(
+    this.#orDiagnose(
       writer,
       () => {
         const end = documentEnd(bytes, at, limit, at) - 1;
@@ -72,7 +70,7 @@ export class Walker implements Transcoder {
   }
 
   writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void {
-    this.#orExplain(
+    this.#orDiagnose(
       writer,
       () => {
         const length = valueLength(bytes, type, at, end, at);
@@ -84,22 +82,22 @@ export class Walker implements Transcoder {
     );
   }
 
-  /** Runs `write`; when it throws MongotapError("data"), all is as it was before, and what `explain` returns is thrown. */
-  #orExplain(writer: JsonWriter, write: () => void, explain: () => MongotapError | undefined): void {
+  /** Runs `write`. If it throws MongotapError("data"), restores writer and counts and throws what `diagnose` returns. */
+  #orDiagnose(writer: JsonWriter, write: () => void, diagnose: () => MongotapError | undefined): void {
     const start = writer.length;
-    const flaws = this.counts.invalidUtf8;
+    const invalidBefore = this.counts.invalidUtf8;
     this.#isInString = false;
     try {
       write();
     } catch (error) {
       writer.length = start;
-      this.counts.invalidUtf8 = flaws;
+      this.counts.invalidUtf8 = invalidBefore;
       if (!(error instanceof MongotapError) || error.kind !== "data") throw error;
-      throw explain() ?? error;
+      throw diagnose() ?? error;
     }
   }
 
-  /** Writes the elements from `begin` on and all inside them, up to the end of `root`. */
+  /** Writes the elements from `begin` to the end of `root`, nested ones included. */
   #writeElements(writer: JsonWriter, bytes: Uint8Array, begin: number, root: Frame): void {
     const stack: Frame[] = [];
     let frame = root;
@@ -135,7 +133,7 @@ export class Walker implements Transcoder {
     }
   }
 
-  /** Writes a value, or begins it and returns the frame whose elements come next. */
+  /** Writes a scalar, or the begin of a container; returns the frame of the container. */
   #beginValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): Frame | undefined {
     switch (type) {
       case BSON.document:
@@ -158,7 +156,7 @@ export class Walker implements Transcoder {
   #beginContainer(writer: JsonWriter, bytes: Uint8Array, isArray: boolean, at: number, end: number): Frame {
     let stringFrom = -1;
     if (!this.#isInString) {
-      if (isArray && this.#rules.oneType && isMixed(bytes, at)) throw new MongotapError("data", "mixed array");
+      if (isArray && this.#rules.oneType && hasMixedTypes(bytes, at)) throw new MongotapError("data", "mixed array");
       if (isArray ? this.#arraysAsStrings : this.#documentsAsStrings) {
         stringFrom = writer.length;
         this.#isInString = true;
@@ -169,28 +167,28 @@ export class Walker implements Transcoder {
   }
 
   #writeText(writer: JsonWriter, bytes: Uint8Array, begin: number, end: number): void {
-    this.#countFlaws(bytes, begin, end);
+    this.#countInvalid(bytes, begin, end);
     writer.writeText(bytes, begin, end);
   }
 
-  /** Counts the flaws in the texts of a scalar. */
+  /** Counts invalid UTF-8 in the texts of a scalar. */
   #checkText(bytes: Uint8Array, type: number, at: number, end: number): void {
-    if (type === BSON.string || type === BSON.code || type === BSON.symbol) this.#countFlaws(bytes, at + 4, end - 1);
-    else if (type === BSON.dbPointer) this.#countFlaws(bytes, at + 4, end - 13);
+    if (type === BSON.string || type === BSON.code || type === BSON.symbol) this.#countInvalid(bytes, at + 4, end - 1);
+    else if (type === BSON.dbPointer) this.#countInvalid(bytes, at + 4, end - 13);
     else if (type === BSON.regex) {
       const pattern = nameEnd(bytes, at, end);
-      this.#countFlaws(bytes, at, pattern);
-      this.#countFlaws(bytes, pattern + 1, end - 1);
+      this.#countInvalid(bytes, at, pattern);
+      this.#countInvalid(bytes, pattern + 1, end - 1);
     }
   }
 
-  #countFlaws(bytes: Uint8Array, begin: number, end: number): void {
+  #countInvalid(bytes: Uint8Array, begin: number, end: number): void {
     if (isUtf8(bytes, begin, end)) return;
     if (this.#rules.strict) throw new MongotapError("data", "invalid UTF-8");
     this.counts.invalidUtf8++;
   }
 
-  /** Turns the JSON that was written since `from` into a JSON string that holds it: in place, from the back. */
+  /** Turns the JSON written since `from` into a JSON string that holds it: in place, from the back. */
   #endString(writer: JsonWriter, from: number): void {
     this.#isInString = false;
     let extra = 2;
@@ -213,21 +211,21 @@ export class Walker implements Transcoder {
   }
 }
 
-const ID = new TextEncoder().encode("_id");
+const ID_NAME = new TextEncoder().encode("_id");
 
-/** The _id of the document at `at` as JSON; empty where there is none, or none that can be read. */
+/** The _id of the document at `at` as relaxed JSON; empty if it has none or a corrupt one. */
 function idOf(bytes: Uint8Array, at: number, limit: number): string {
   const element = new ElementWalker();
   const writer = new JsonWriter(256);
   try {
     element.start(bytes, at, limit);
     while (element.next()) {
-      if (!element.nameIs(ID)) continue;
+      if (!element.nameIs(ID_NAME)) continue;
       new Walker({ format: "relaxed" }).writeValue(writer, bytes, element.type, element.valueBegin, element.valueEnd);
       return new TextDecoder().decode(writer.view());
     }
   } catch (error) {
-    // What is wrong with the document is being told already.
+    // The caller reports what is wrong with the document.
     if (!(error instanceof MongotapError)) throw error;
   }
   return "";

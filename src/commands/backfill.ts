@@ -1,10 +1,10 @@
-/** `mongotap backfill`: what is there now, then ends. */
+/** `mongotap backfill`: the documents that exist now; then the run ends. */
 
 import { type OpenRun, runCopy } from "../run/copy.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/progress.ts";
 import { MongotapError } from "../errors.ts";
-import { partOf } from "../lib/part-name.ts";
+import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Invocation } from "../run/invocation.ts";
@@ -14,7 +14,7 @@ import { targetOf } from "../run/output.ts";
 import { rangeReadableOf } from "../run/range-readable.ts";
 
 export const backfill: Command = async (invocation) => {
-  checkParts(invocation);
+  validateOptions(invocation);
   return await runCopy({
     invocation,
     defaultEnvelope: "none",
@@ -30,29 +30,31 @@ export const backfill: Command = async (invocation) => {
   });
 };
 
-/** As they stand in the state; of what that does not know, as it is cut now. */
+/** The ranges of the state; a collection that is not in it is split now. */
 async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Ranges> {
-  const { shard, split } = invocation.settings;
-  if (!shard && !split) return new Map();
+  const { settings } = invocation;
+  if (!settings.shard && !settings.split) return new Map();
   const { collections, saved } = opened;
   const known = saved?.position.collections ?? {};
   const unknown = collections.filter(({ namespace }) => !(nameOf(namespace) in known));
-  const kept = Object.entries(known).map(([name, { ranges }]) => [name, ranges] as const);
-  const cut = saved && unknown.length === 0 ? [] : await rangesOf(opened, unknown, invocation);
-  return new Map([...kept, ...cut]);
+  const kept = Object.entries(known).flatMap(([name, state]) =>
+    state.phase === "copying" ? [[name, state.ranges] as const] : [],
+  );
+  const split = saved && unknown.length === 0 ? [] : await rangesOf(opened, unknown, invocation);
+  return new Map([...kept, ...split]);
 }
 
-/** Whose files are made at once, so that they are there even if no line comes. */
-function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): string[] {
+/** Returns the outputs of a collection; their files are made at once, so that they are there even if no line comes. */
+function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): OutputKey[] {
   const name = nameOf(namespace);
-  const cut = ranges.get(name);
-  return cut === undefined
-    ? [name]
-    : cut.flatMap(({ partition }) => (partition === undefined ? [] : [partOf(name, partition)]));
+  const own = ranges.get(name);
+  return own === undefined
+    ? [outputKeyOf(name)]
+    : own.flatMap(({ partition }) => (partition === undefined ? [] : [outputKeyOf(name, partition)]));
 }
 
-/** --split and --shard are about files and processes of one backfill. */
-function checkParts({ settings }: Invocation): void {
+/** @throws MongotapError `usage` for options that do not fit --split and --shard */
+function validateOptions({ settings }: Invocation): void {
   const { split, shard, ranges, out } = settings;
   if (split && targetOf(out).kind !== "directory") {
     throw new MongotapError("usage", "--split needs a folder to write files into: --out DIR/");
@@ -62,11 +64,11 @@ function checkParts({ settings }: Invocation): void {
   }
 }
 
-/** Every collection has been read, and every file has its final name. */
+/** Every collection has been read, and every output is finalized. */
 function isDone({ saved, collections }: OpenRun): boolean {
-  if (!saved?.outputs.every((mark) => mark.sealed)) return false;
+  if (!saved?.outputs.every((mark) => mark.finalized)) return false;
   return collections.every((info) => {
-    const progress = saved.position.collections[nameOf(info.namespace)];
-    return progress !== undefined && isComplete(progress);
+    const state = saved.position.collections[nameOf(info.namespace)];
+    return state?.phase === "copying" && isComplete(state);
   });
 }

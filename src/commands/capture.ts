@@ -1,7 +1,7 @@
-/** `mongotap capture`: what is there, then what changes, merged by time; resumable at every step. */
+/** `mongotap capture`: the documents that exist now and the changes from here on, merged by time; resumable. */
 
 import { captureSource } from "../pipeline/capture.ts";
-import { isBound, isBoundByName, parseBinding } from "../source/bindings.ts";
+import { isBound, isBoundByName } from "../source/bindings.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
@@ -37,14 +37,13 @@ export const capture: Command = (invocation) => {
 };
 
 /**
- * A collection that came into a database bound as a whole after the position was pinned is in the stream from its
- * first document on: copying it as well would repeat it. Not so one that the earlier run did not read, because only
- * some collections were named or this one was excluded. Views and time series of such a database have no changes.
+ * A collection that was created in a database bound as a whole, after the position was pinned, is in the stream from its
+ * first document on: a copy would repeat it. One that was not bound in the earlier run is to be copied. Views and time
+ * series have no change stream.
  */
 function isToBeCopied({ bindings, saved }: OpenRun, info: CollectionInfo): boolean {
   if (info.type !== "collection") return false;
   const name = nameOf(info.namespace);
   if (saved === undefined || name in saved.position.collections || isBoundByName(bindings, name)) return true;
-  const before = (JSON.parse(saved.pipeline["namespaces"] ?? "[]") as string[]).map(parseBinding);
-  return !isBound(before, info.namespace);
+  return !isBound(saved.fingerprint.namespaces, info.namespace);
 }

@@ -1,10 +1,9 @@
 /** `mongotap check`: everything that a run needs, tried one by one, each with what to do about it. */
 
-import type { Check, NamedFinding } from "../check/check.ts";
-import { connectionChecks } from "../check/connection.ts";
+import type { Check, NamedFinding } from "../check/finding.ts";
 import { localChecks } from "../check/local.ts";
 import { privilegeChecks } from "../check/privileges.ts";
-import { serverChecks } from "../check/server.ts";
+import { connectionChecks, serverChecks } from "../check/server.ts";
 import { connectionStringOf } from "../config/source.ts";
 import { connect } from "../connect/client.ts";
 import { effectiveOptions } from "../connect/connection-string.ts";

@@ -2,14 +2,14 @@
 
 import type { Connection } from "../connect/client.ts";
 import { serverCodeOf } from "../connect/server-errors.ts";
-import { type CatalogEntry, type SampledStructure, streamObstacle } from "../discover/collection.ts";
-import type { KnownCatalog } from "../discover/earlier.ts";
-import { Folder } from "../discover/fold.ts";
+import { type CatalogEntry, type SampledStructure, streamObstacle } from "../discover/catalog.ts";
+import type { KnownCatalog } from "../discover/as-json.ts";
+import { StructureBuilder } from "../discover/structure.ts";
 import { MongotapError } from "../errors.ts";
-import { type Binding, bindingText, isBound, parseBinding } from "../source/bindings.ts";
+import { bindingText, isBound, parseBinding } from "../source/bindings.ts";
 import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
 import { optionsJson } from "../source/options-json.ts";
-import { type Namespace, nameOf } from "../source/record.ts";
+import { type Binding, type Namespace, nameOf } from "../source/record.ts";
 import { readSample, type SampleLimits } from "../source/sample.ts";
 import { selectBindings } from "../run/selection.ts";
 import type { Invocation } from "../run/invocation.ts";
@@ -104,10 +104,10 @@ async function sampleOf(
   const documents = sample ?? (isList ? 0 : USUAL_SAMPLE);
   if (documents === 0) return undefined;
   const limits: SampleLimits = { documents, bytes: MOST_SAMPLE_BYTES, timeMs: sampleTime };
-  const folder = new Folder(examples);
-  const onDocument = (bytes: Uint8Array): void => folder.add(bytes);
+  const builder = new StructureBuilder(examples);
+  const onDocument = (bytes: Uint8Array): void => builder.add(bytes);
   const found = await readSample(client, { info, measured, limits, onDocument }, context.signal);
-  return { ...found, structure: folder.finish() };
+  return { ...found, structure: builder.finish() };
 }
 
 /** The results in the order of the items, whichever comes first. */

@@ -4,17 +4,15 @@ import { readFile } from "node:fs/promises";
 import { connectionStringOf } from "../config/source.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { asTable } from "../discover/as-table.ts";
-import type { Catalog } from "../discover/collection.ts";
+import type { Catalog } from "../discover/catalog.ts";
 import type { Invocation } from "../run/invocation.ts";
 import type { Command } from "./command.ts";
 import { readEntries, type Scope, scopeFor, scopeOf } from "./discover-read.ts";
 import { print } from "./print.ts";
 import { openConnection } from "../run/connection.ts";
 import type { Settings } from "../config/options.ts";
-import { diffJson, diffTable } from "../discover/as-diff.ts";
-import { asJson } from "../discover/as-json.ts";
-import { changesBetween } from "../discover/diff.ts";
-import { type KnownCatalog, parseCatalog } from "../discover/earlier.ts";
+import { asJson, type KnownCatalog, parseCatalog } from "../discover/as-json.ts";
+import { changesBetween, diffJson, diffTable } from "../discover/diff.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
 
@@ -45,7 +43,7 @@ async function textOf(catalog: Catalog, { settings, log }: Invocation, uri: Conn
     case "table":
       return asTable(catalog);
     case "json":
-      return (await import("../discover/as-json.ts")).asJson(catalog);
+      return asJson(catalog);
     case "jsonschema":
       return (await import("../discover/as-jsonschema.ts")).asJsonSchema(catalog, settings.format);
     case "flow": {

@@ -1,8 +1,8 @@
-/** `mongotap status`: a state file against the server: phases, rows, lag, and how near the position is to being lost. */
+/** `mongotap status`: a state file compared with the server: phases, lag, and how near the position is to being lost. */
 
 import { connectionStringOf } from "../config/source.ts";
 import { MongotapError } from "../errors.ts";
-import { tableOf } from "../observe/table.ts";
+import { tableOf } from "../observe/stats.ts";
 import { isoOf } from "../source/cluster-time.ts";
 import {
   type OplogWindow,
@@ -12,18 +12,19 @@ import {
   shareOfWindow,
 } from "../source/server-time.ts";
 import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
-import type { ClusterTime } from "../source/record.ts";
+import { documentsCopied, isComplete } from "../pipeline/progress.ts";
+import type { ClusterTime, CollectionState } from "../source/record.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
 import { openConnection } from "../run/connection.ts";
 
-/** What is said, as it is printed with `--as json`. Times are ISO; null where it cannot be known. */
+/** What `--as json` prints. Times are ISO 8601; null where the server does not say. */
 interface Status {
-  readonly command: string | null;
+  readonly command: string;
   readonly position: string | null;
   readonly lagSeconds: number | null;
   readonly oplog: { readonly from: string; readonly to: string } | null;
-  /** 0 is fresh, 1 is about to be lost, above 1 is lost. */
+  /** The age of the position in the oplog window: 0 is now, 1 is about to be lost, more than 1 is lost. */
   readonly windowUsed: number | null;
   readonly losses: number;
   readonly collections: readonly CollectionStatus[];
@@ -63,24 +64,48 @@ export const status: Command = async (invocation) => {
 function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
   const at = saved.position.stream?.time;
   return {
-    command: saved.pipeline["command"] ?? null,
+    command: saved.fingerprint.command,
     position: at === undefined ? null : isoOf(at),
     lagSeconds: at === undefined || now === undefined ? null : Math.max(0, secondsBetween(at, now)),
     oplog: oplog === undefined ? null : { from: isoOf(oplog.first), to: isoOf(oplog.last) },
     windowUsed: at === undefined || oplog === undefined ? null : Math.round(shareOfWindow(at, oplog) * 1000) / 1000,
     losses: saved.position.losses ?? 0,
-    collections: Object.entries(saved.position.collections).map(([namespace, { phase, ranges }]) => ({
+    collections: Object.entries(saved.position.collections).map(([namespace, state]) => ({
       namespace,
-      phase: saved.pipeline["command"] === "backfill" && ranges.every((r) => r.done) ? "done" : phase,
-      rows: ranges.reduce((sum, range) => sum + range.documents, 0),
-      rangesDone: ranges.filter((range) => range.done).length,
-      ranges: ranges.length,
+      ...collectionStatus(state),
     })),
-    outputs: saved.outputs.map(({ path, bytes, lines, sealed }) => ({ path, bytes, lines, sealed })),
+    outputs: saved.outputs.map(({ path, bytes, lines, finalized }) => ({ path, bytes, lines, sealed: finalized })),
   };
 }
 
-/** 0, or 11 when the position has used up more of the window than `warnAt` percent. @throws MongotapError `history-lost` */
+function collectionStatus(state: CollectionState): Omit<CollectionStatus, "namespace"> {
+  const { phase } = state;
+  switch (phase) {
+    case "pinned":
+      return { phase, rows: 0, rangesDone: 0, ranges: 1 };
+    case "copying": {
+      const { ranges } = state;
+      return {
+        phase: isComplete(state) ? "done" : phase, // of a backfill: a capture makes it live
+        rows: documentsCopied(ranges),
+        rangesDone: ranges.filter((range) => range.done).length,
+        ranges: ranges.length,
+      };
+    }
+    case "live": {
+      const { documents, ranges } = state.copied;
+      return { phase, rows: documents, rangesDone: ranges, ranges };
+    }
+    case "stale":
+      return { phase, rows: 0, rangesDone: 0, ranges: 0 };
+  }
+}
+
+/**
+ * The exit code 0.
+ * @throws MongotapError `threshold` when the position has used up `warnAt` percent of the window, `history-lost` when it
+ *   is out of the window
+ */
 function verdict({ windowUsed, position }: Status, warnAt: number | undefined): number {
   if (windowUsed === null) return 0;
   if (windowUsed > 1) {

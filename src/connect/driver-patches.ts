@@ -1,6 +1,6 @@
 /**
  * Patches the driver (7.9) in files that are not part of its API. Why, and what happened without the patches:
- * docs/decisions/209-driver-mends.md.
+ * docs/decisions/209-driver-patches.md.
  */
 
 import { Binary, BSON, Long, MongoNetworkError, Timestamp } from "mongodb";

@@ -1,17 +1,16 @@
 /**
- * The catalog as Airbyte's protocol has it: one CATALOG message.
+ * `--as airbyte`: the catalog as one CATALOG message of Airbyte's protocol.
  * https://docs.airbyte.com/understanding-airbyte/airbyte-protocol#airbytecatalog
  */
 
 import { nameOf } from "../source/record.ts";
-import type { Catalog, CatalogEntry } from "./collection.ts";
-import { columnsOf, type ColumnRules, hasKey } from "./column-schema.ts";
-import { streamNames } from "./stream-names.ts";
-import type { Schema } from "./wrappers.ts";
+import type { Catalog, CatalogEntry } from "./catalog.ts";
+import { columnsOf, type ColumnRules, hasKey, streamNames } from "./streams.ts";
+import type { Schema } from "./value-schema.ts";
 
-const RULES: ColumnRules = { moment: { format: "date-time", airbyte_type: "timestamp_with_timezone" } };
+const AIRBYTE_RULES: ColumnRules = { dateTime: { format: "date-time", airbyte_type: "timestamp_with_timezone" } };
 
-/** What a record says of the change that made it, under the names that Airbyte's own database sources use. */
+/** Columns about the change behind a record, under the names of Airbyte's own database sources. */
 const CHANGE_COLUMNS: Readonly<Record<string, Schema>> = {
   _ab_cdc_cursor: { type: "integer" },
   _ab_cdc_deleted_at: { type: ["null", "string"] },
@@ -19,7 +18,7 @@ const CHANGE_COLUMNS: Readonly<Record<string, Schema>> = {
 };
 
 export function asAirbyte({ entries }: Catalog): string {
-  // The database belongs to the name: some clients leave the namespace aside, and mix what is called the same.
+  // The name includes the database: some clients ignore the namespace and merge streams of one name.
   const names = streamNames(
     entries.map(({ info }) => info.namespace),
     nameOf,
@@ -30,7 +29,7 @@ export function asAirbyte({ entries }: Catalog): string {
 
 function streamOf(entry: CatalogEntry, name: string): unknown {
   const { noStream, info } = entry;
-  const columns = columnsOf(entry, RULES);
+  const columns = columnsOf(entry, AIRBYTE_RULES);
   const canStream = noStream === null;
   const properties = canStream ? { ...columns, ...CHANGE_COLUMNS } : columns;
   return {
@@ -39,7 +38,7 @@ function streamOf(entry: CatalogEntry, name: string): unknown {
     supported_sync_modes: canStream ? ["full_refresh", "incremental"] : ["full_refresh"],
     ...(canStream ? { source_defined_cursor: true, default_cursor_field: ["_ab_cdc_cursor"] } : {}),
     ...(hasKey(info) ? { source_defined_primary_key: [["_id"]] } : {}),
-    // A view or a time series has nothing to go on from.
+    // Views and time series have no position to resume from.
     is_resumable: info.type === "collection",
   };
 }

@@ -1,6 +1,6 @@
 /**
- * A Flow catalog: one capture of all that can be streamed, and the collections that it fills. `mongotap capture --config`
- * runs it as it is; so does Estuary's own connector. The schemas describe what that connector prints: values as in
+ * `--as flow`: a Flow catalog with one capture of all collections that have a change stream. Both `mongotap capture
+ * --config` and Estuary's connector run it. The schemas describe the output of that connector: values as in
  * `--format plain`, `_id` as a string, `_meta` beside the fields.
  * https://docs.estuary.dev/concepts/captures/
  */
@@ -8,29 +8,31 @@
 import { stringify } from "yaml";
 
 import { nameOf } from "../source/record.ts";
-import type { Catalog, CatalogEntry } from "./collection.ts";
-import { streamNames } from "./stream-names.ts";
-import { SchemaMaker } from "./value-schema.ts";
-import type { Schema } from "./wrappers.ts";
+import type { Catalog, CatalogEntry } from "./catalog.ts";
+import { streamNames } from "./streams.ts";
+import { type Schema, SchemaMaker } from "./value-schema.ts";
 
-/** Where to connect to; never the password. */
+/** The server without its password. */
 export interface FlowServer {
   readonly address: string;
   readonly user: string | undefined;
   readonly hasPassword: boolean;
-  /** `ssh://user@host:port`, where the server is reached through one. */
+  /** `ssh://user@host:port` of the tunnel, if there is one. */
   readonly sshEndpoint?: string | undefined;
 }
 
-/** Takes a connection string apart as an endpoint config wants it: the login stands beside the address. */
+/**
+ * Splits a connection string into the address and the login of an endpoint config. `shown` is `uri` with its secrets
+ * masked as `***`.
+ */
 export function flowServerOf({ uri, shown }: { readonly uri: string; readonly shown: string }): FlowServer {
   const [, login = ""] = /^[^:]+:\/\/([^@/?]*)@/.exec(uri) ?? [];
   const [user = "", password = ""] = login.split(":");
   const [, server = shown, database = "", query = ""] = /^([^:]+:\/\/[^/?]*)\/?([^?]*)\??(.*)$/.exec(shown) ?? [];
-  // What is masked is of no use, and the database at the end of a connection string counts for the login only.
+  // Drop masked options. The database of a connection string matters for the login only, as authSource.
   const options = query.split("&").filter((option) => option !== "" && !option.endsWith("=***"));
-  const saysWhere = options.some((option) => /^authSource=/i.test(option));
-  if (database !== "" && user !== "" && !saysWhere) options.push(`authSource=${database}`);
+  const hasAuthSource = options.some((option) => /^authSource=/i.test(option));
+  if (database !== "" && user !== "" && !hasAuthSource) options.push(`authSource=${database}`);
   return {
     address: options.length === 0 ? server : `${server}/?${options.join("&")}`,
     user: user === "" ? undefined : decodeURIComponent(user),
@@ -38,15 +40,16 @@ export function flowServerOf({ uri, shown }: { readonly uri: string; readonly sh
   };
 }
 
-/** Read alike by readers of YAML 1.1 and 1.2. */
-const YAML = { lineWidth: 0, aliasDuplicateObjects: false, compat: "yaml-1.1" } as const;
+/** Makes text that YAML 1.1 and 1.2 parse alike. */
+const YAML_OPTIONS = { lineWidth: 0, aliasDuplicateObjects: false, compat: "yaml-1.1" } as const;
 
-const IMAGE = "ghcr.io/estuary/source-mongodb:v3";
-/** Stands for the tenant, as in Estuary's examples. */
-const PREFIX = "${PREFIX}";
-const PASSWORD = "${MONGOTAP_PASSWORD}";
-const PRIVATE_KEY = "${SSH_PRIVATE_KEY}";
+const CONNECTOR_IMAGE = "ghcr.io/estuary/source-mongodb:v3";
+/** The tenant, as in Estuary's examples. */
+const PREFIX_VARIABLE = "${PREFIX}";
+const PASSWORD_VARIABLE = "${MONGOTAP_PASSWORD}";
+const PRIVATE_KEY_VARIABLE = "${SSH_PRIVATE_KEY}";
 
+/** The catalog as YAML. Collections without a change stream are named in a comment at its top. */
 export function asFlow({ entries }: Catalog, server: FlowServer): string {
   const { address, user, hasPassword, sshEndpoint } = server;
   const streamed = entries.filter(({ noStream }) => noStream === null);
@@ -56,15 +59,15 @@ export function asFlow({ entries }: Catalog, server: FlowServer): string {
   const capture = {
     endpoint: {
       connector: {
-        image: IMAGE,
+        image: CONNECTOR_IMAGE,
         config: {
           address,
           ...(databases.length === 0 ? {} : { database: databases.join(",") }),
           ...(user === undefined ? {} : { user }),
-          ...(hasPassword ? { password: PASSWORD } : {}),
+          ...(hasPassword ? { password: PASSWORD_VARIABLE } : {}),
           ...(sshEndpoint === undefined
             ? {}
-            : { networkTunnel: { sshForwarding: { sshEndpoint, privateKey: PRIVATE_KEY } } }),
+            : { networkTunnel: { sshForwarding: { sshEndpoint, privateKey: PRIVATE_KEY_VARIABLE } } }),
         },
       },
     },
@@ -76,13 +79,13 @@ export function asFlow({ entries }: Catalog, server: FlowServer): string {
   const name =
     databases.length === 1 && database !== undefined ? `${flowName(database)}/source-mongodb` : "source-mongodb";
   const catalog = {
-    captures: { [`${PREFIX}/${name}`]: capture },
+    captures: { [`${PREFIX_VARIABLE}/${name}`]: capture },
     collections: Object.fromEntries(
       streamed.map((entry): [string, unknown] => [targets.get(entry) ?? "", collectionSpec(entry)]),
     ),
   };
   const omitted = entries.filter(({ noStream }) => noStream !== null);
-  return `${commentOf(omitted, hasPassword || sshEndpoint !== undefined)}${stringify(catalog, YAML)}`;
+  return `${commentOf(omitted, hasPassword || sshEndpoint !== undefined)}${stringify(catalog, YAML_OPTIONS)}`;
 }
 
 function targetsOf(entries: readonly CatalogEntry[]): ReadonlyMap<CatalogEntry, string> {
@@ -90,33 +93,33 @@ function targetsOf(entries: readonly CatalogEntry[]): ReadonlyMap<CatalogEntry, 
     entries.map(({ info }) => info.namespace),
     ({ db, collection }) => `${flowName(db)}/${flowName(collection)}`,
   );
-  return new Map(entries.map((entry) => [entry, `${PREFIX}/${names.get(entry.info.namespace) ?? ""}`]));
+  return new Map(entries.map((entry) => [entry, `${PREFIX_VARIABLE}/${names.get(entry.info.namespace) ?? ""}`]));
 }
 
-/** Flow takes letters, digits, and `-`, `_`, `.` in a part of a name. */
+/** A part of a name in Flow: letters, digits, `-`, `_` and `.`. */
 function flowName(name: string): string {
   return name.replaceAll(/[^\p{L}\p{N}\-_.]/gu, "_");
 }
 
 function commentOf(omitted: readonly CatalogEntry[], hasSecrets: boolean): string {
   const lines = [
-    `${PREFIX} stands for your tenant: put its name there for Flow; mongotap reads it from the environment.`,
+    `${PREFIX_VARIABLE} stands for your tenant: put its name there for Flow; mongotap reads it from the environment.`,
     ...(hasSecrets ? ["Secrets come from the environment; for Flow, put them in, encrypted by sops."] : []),
     ...omitted.map(({ info, noStream }) => `Left out: ${JSON.stringify(nameOf(info.namespace))}, ${noStream ?? ""}.`),
   ];
   return lines.map((line) => `# ${line}\n`).join("");
 }
 
-/** What is written may be anything with a key, so that no document stops the capture; what is read has the fields. */
+/** Any document with a key may be written, so that none stops the capture; the read schema has the sampled fields. */
 function collectionSpec({ sampled }: CatalogEntry): unknown {
   return {
     key: ["/_id"],
-    writeSchema: { ...DOCUMENT, "x-infer-schema": true },
-    readSchema: sampled === undefined ? DOCUMENT : readSchema(sampled.structure.root),
+    writeSchema: { ...DOCUMENT_SCHEMA, "x-infer-schema": true },
+    readSchema: sampled === undefined ? DOCUMENT_SCHEMA : readSchema(sampled.structure.root),
   };
 }
 
-const META: Schema = {
+const META_SCHEMA: Schema = {
   type: "object",
   properties: {
     op: { enum: ["c", "u", "d"], description: "created, updated or deleted" },
@@ -130,25 +133,25 @@ const META: Schema = {
   required: ["op", "source"],
 };
 
-const DOCUMENT: Schema = {
+const DOCUMENT_SCHEMA: Schema = {
   type: "object",
-  properties: { _id: { type: "string" }, _meta: META },
+  properties: { _id: { type: "string" }, _meta: META_SCHEMA },
   required: ["_id"],
-  // A deletion keeps what is known of the document downstream, and marks it as gone.
+  // Flow merges a deletion into the document downstream, and marks it as deleted.
   if: { properties: { _meta: { properties: { op: { const: "d" } }, required: ["op"] } }, required: ["_meta"] },
-  // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema, in an object that nobody awaits
+  // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema, in an object that is never awaited
   then: { reduce: { strategy: "merge", delete: true } },
 };
 
-/** Only the key is required: a deletion has nothing else. */
+/** Requires only the key: a deletion has no other field. */
 function readSchema(root: Parameters<SchemaMaker["objectSchema"]>[0]): Schema {
   const maker = new SchemaMaker("plain");
   const { required: _, properties, ...rest } = maker.objectSchema(root);
   const definitions = maker.definitions();
   return {
-    ...DOCUMENT,
+    ...DOCUMENT_SCHEMA,
     ...rest,
     ...(Object.keys(definitions).length === 0 ? {} : { $defs: definitions }),
-    properties: { ...(properties as Schema), _id: { type: "string" }, _meta: META },
+    properties: { ...(properties as Schema), _id: { type: "string" }, _meta: META_SCHEMA },
   };
 }

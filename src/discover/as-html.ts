@@ -1,22 +1,22 @@
-/** The catalog as one page that needs nothing else: no server, no network, no fonts. For every field a bar of its types. */
+/** `--as html`: the catalog as one page without a server, network or fonts. A bar shows the types of each field. */
 
 import { createHash } from "node:crypto";
 
 import { countOf, sizeOf } from "../observe/stats.ts";
 import { nameOf } from "../source/record.ts";
 import { notesOf, percentOf, rowNotes } from "./as-table.ts";
-import { type Catalog, type CatalogEntry, sampleText } from "./collection.ts";
+import { type Catalog, type CatalogEntry, sampleText } from "./catalog.ts";
 import type { BsonType } from "./field.ts";
+import { type FieldRow, fieldRowsOf, printable } from "./field-rows.ts";
 import { SCRIPT, STYLE } from "./html-assets.ts";
-import { printable } from "./paths.ts";
-import { type FieldRow, rowsOf } from "./rows.ts";
 
-/** More rows of one collection make a page that no browser likes. */
-const MOST_ROWS = 2_000;
-/** With more collections, each is closed until somebody wants to see it. */
-const MOST_OPEN = 12;
+/** More rows per collection make the page slow. */
+const MAX_ROWS_PER_COLLECTION = 2_000;
+/** With more collections, all sections are closed at first. */
+const MAX_OPEN_SECTIONS = 12;
 
-const KINDS = {
+/** Types by the color of their bar; the first text is the label in the legend. */
+const TYPE_KINDS = {
   id: ["ids", "objectId", "uuid"],
   text: ["text", "string", "symbol"],
   number: ["numbers", "int", "long", "double", "decimal"],
@@ -28,11 +28,11 @@ const KINDS = {
   rare: ["others", "regex", "javascript", "javascriptWithScope", "dbPointer", "minKey", "maxKey"],
 } as const satisfies Record<string, readonly [label: string, ...types: BsonType[]]>;
 
-const KIND_OF: ReadonlyMap<BsonType, string> = new Map(
-  Object.entries(KINDS).flatMap(([kind, [, ...types]]) => types.map((type): [BsonType, string] => [type, kind])),
+const KIND_BY_TYPE: ReadonlyMap<BsonType, string> = new Map(
+  Object.entries(TYPE_KINDS).flatMap(([kind, [, ...types]]) => types.map((type): [BsonType, string] => [type, kind])),
 );
 
-/** `server` is shown as it is: without user and password. */
+/** `server` is shown on the page: it must not contain secrets. */
 export function asHtml(catalog: Catalog, server: string): string {
   const { entries, at, version } = catalog;
   const digest = createHash("sha256").update(SCRIPT).digest("base64");
@@ -58,7 +58,7 @@ export function asHtml(catalog: Catalog, server: string): string {
 ${navigation(entries)}
 <main>
 ${legend()}
-${entries.map((entry, i) => section(entry, i, entries.length <= MOST_OPEN)).join("\n")}
+${entries.map((entry, i) => section(entry, i, entries.length <= MAX_OPEN_SECTIONS)).join("\n")}
 </main>
 </div>
 <footer>Made by mongotap ${escaped(version)} on ${escaped(at.slice(0, 16).replace("T", " "))} UTC, from samples of the documents.</footer>
@@ -81,7 +81,7 @@ function navigation(entries: readonly CatalogEntry[]): string {
 }
 
 function legend(): string {
-  const kinds = Object.entries(KINDS).map(([kind, [label]]) => `<span><i class="k-${kind}"></i>${label}</span>`);
+  const kinds = Object.entries(TYPE_KINDS).map(([kind, [label]]) => `<span><i class="k-${kind}"></i>${label}</span>`);
   return `<p class="legend">${kinds.join("")}<span><i class="k-none"></i>absent</span></p>`;
 }
 
@@ -108,10 +108,10 @@ ${fieldTable(entry)}${created}
 }
 
 function fieldTable({ sampled }: CatalogEntry): string {
-  const rows = sampled === undefined ? [] : rowsOf(sampled.structure);
+  const rows = sampled === undefined ? [] : fieldRowsOf(sampled.structure);
   if (rows.length === 0) return "";
   const hasExamples = rows.some(({ examples }) => examples.length > 0);
-  const shown = rows.slice(0, MOST_ROWS).map((row) => fieldRow(row, hasExamples));
+  const shown = rows.slice(0, MAX_ROWS_PER_COLLECTION).map((row) => fieldRow(row, hasExamples));
   const rest = rows.length - shown.length;
   const more = rest === 0 ? "" : `<p class="note">${countOf(rest, "more field")}: see --as json.</p>`;
   return `<div class="scroll"><table>
@@ -124,11 +124,11 @@ ${shown.join("\n")}
 function fieldRow(row: FieldRow, hasExamples: boolean): string {
   const { path, label, depth, presence, types, examples } = row;
   const width = presence ?? 1;
-  const kinds = types.map(({ type }) => KIND_OF.get(type) ?? "rare");
+  const kinds = types.map(({ type }) => KIND_BY_TYPE.get(type) ?? "rare");
   const segments = types.map(({ type, share }, i) => {
     const percent = Math.round(share * width * 10_000) / 100;
     const kind = kinds[i] ?? "rare";
-    // A second type of a kind is told from the first by a lighter shade.
+    // The second type of a kind has a lighter shade.
     const shade = kinds.indexOf(kind) < i ? " more" : "";
     return `<i class="k-${kind}${shade}" style="width:${percent}%" title="${type} ${percentOf(share)}"></i>`;
   });
@@ -147,7 +147,7 @@ function fieldRow(row: FieldRow, hasExamples: boolean): string {
   return `<tr data-path="${escaped(path)}" style="--d:${depth}">${cells.join("")}</tr>`;
 }
 
-/** Text for between tags and inside quotes. Whatever a server says, it is neither markup nor a way to hide something. */
+/** `text` escaped for content and attribute values, with control characters made visible; `hasLines` keeps line breaks. */
 function escaped(text: string, hasLines = false): string {
   const lines = hasLines ? text.split("\n").map(printable).join("\n") : printable(text);
   return lines

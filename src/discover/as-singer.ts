@@ -1,15 +1,14 @@
 /**
- * The catalog as Singer taps print it with `--discover`.
+ * `--as singer`: the catalog as Singer taps print it with `--discover`.
  * https://github.com/singer-io/getting-started/blob/master/docs/DISCOVERY_MODE.md
  */
 
 import type { Namespace } from "../source/record.ts";
-import type { Catalog, CatalogEntry } from "./collection.ts";
-import { columnsOf, type ColumnRules, hasKey } from "./column-schema.ts";
-import { streamNames } from "./stream-names.ts";
-import type { Schema } from "./wrappers.ts";
+import type { Catalog, CatalogEntry } from "./catalog.ts";
+import { columnsOf, type ColumnRules, hasKey, streamNames } from "./streams.ts";
+import type { Schema } from "./value-schema.ts";
 
-const RULES: ColumnRules = { moment: { format: "date-time" } };
+const SINGER_RULES: ColumnRules = { dateTime: { format: "date-time" } };
 
 interface Metadata {
   readonly breadcrumb: readonly string[];
@@ -25,13 +24,13 @@ export function asSinger({ entries }: Catalog): string {
   return `${JSON.stringify({ streams }, undefined, 2)}\n`;
 }
 
-/** Without dots and other marks, which Meltano's `select` would want escaped. */
+/** Without dots and other punctuation, which Meltano's `select` requires to be escaped. */
 function streamId({ db, collection }: Namespace): string {
   return `${db}-${collection}`.replaceAll(/[^\p{L}\p{N}_]+/gu, "-");
 }
 
 function streamOf(entry: CatalogEntry, id: string): unknown {
-  const properties = columnsOf(entry, RULES);
+  const properties = columnsOf(entry, SINGER_RULES);
   return {
     tap_stream_id: id,
     stream: id,
@@ -62,7 +61,7 @@ function streamMetadata(entry: CatalogEntry): Metadata {
   };
 }
 
-/** One entry for every property: Meltano makes those up that are missing, and not well. */
+/** One entry for every property, at every depth: Meltano would invent missing ones. */
 function* propertyMetadata(
   properties: Readonly<Record<string, Schema>>,
   parent: readonly string[],

@@ -1,13 +1,11 @@
-/** The catalog as tables for people. */
+/** `--as table`: the catalog as tables for people. */
 
-import { countOf, sizeOf } from "../observe/stats.ts";
-import { tableOf } from "../observe/table.ts";
+import { countOf, sizeOf, tableOf } from "../observe/stats.ts";
 import { nameOf } from "../source/record.ts";
-import { type Catalog, type CatalogEntry, sampleText } from "./collection.ts";
-import { printable } from "./paths.ts";
-import { type FieldRow, rowsOf } from "./rows.ts";
+import { type Catalog, type CatalogEntry, sampleText } from "./catalog.ts";
+import { type FieldRow, fieldRowsOf, printable } from "./field-rows.ts";
 
-/** The list of collections, and behind it the fields of those that were sampled. */
+/** The list of collections, then the fields of each sampled one. */
 export function asTable({ entries }: Catalog): string {
   const fields = entries.filter(({ sampled, failure }) => sampled !== undefined || failure !== null);
   return [`${listOf(entries)}\n${countOf(entries.length, "collection")}\n`, ...fields.map(fieldsOf)].join("\n");
@@ -28,7 +26,7 @@ function listOf(entries: readonly CatalogEntry[]): string {
   return tableOf(["NAMESPACE", "TYPE", "DOCUMENTS", "SIZE", "STREAM", "NOTES"], rows, [2, 3]);
 }
 
-/** What is special about a collection. */
+/** The unusual properties of a collection, for its NOTES. */
 export function notesOf({ info, options, noStream }: CatalogEntry): string[] {
   return [
     noStream ?? "",
@@ -42,7 +40,7 @@ export function notesOf({ info, options, noStream }: CatalogEntry): string[] {
 function fieldsOf(entry: CatalogEntry): string {
   const title = `${printable(nameOf(entry.info.namespace))}: ${printable(sampleText(entry))}`;
   if (entry.sampled === undefined) return `${title}\n`;
-  const rows = rowsOf(entry.sampled.structure);
+  const rows = fieldRowsOf(entry.sampled.structure);
   if (rows.length === 0) return `${title}\n`;
   const withExamples = rows.some(({ examples }) => examples.length > 0);
   const header = ["FIELD", "IN", "TYPES", ...(withExamples ? ["EXAMPLES"] : [])];
@@ -63,13 +61,13 @@ function cellsOf(row: FieldRow): string[] {
   ];
 }
 
-/** What has to be said of a row that is no plain field; empty for all others. */
-export function rowNotes({ keys, isCut }: FieldRow): string {
+/** The notes on a row: the number of dynamic keys, and whether it is incomplete; empty if there is nothing to note. */
+export function rowNotes({ keys, isTruncated }: FieldRow): string {
   const many = keys === undefined ? "" : `${keys.more ? "more than " : ""}${countOf(keys.count, "different key")}`;
-  return [many, isCut ? "not told in full" : ""].filter((note) => note !== "").join(", ");
+  return [many, isTruncated ? "not told in full" : ""].filter((note) => note !== "").join(", ");
 }
 
-/** `100 %` means all and `0 %` none: what only comes near is told apart. */
+/** A share in percent. Only 1 is `100 %` and only 0 is `0 %`; near them it is `>99 %` and `<1 %`. */
 export function percentOf(share: number): string {
   if (share === 0 || share === 1) return `${share * 100} %`;
   if (share < 0.01) return "<1 %";

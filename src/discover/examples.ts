@@ -1,15 +1,15 @@
-/** Values as short text for people. Masked, they show what values look like without showing them. */
+/** Examples of values as short text. A masked example shows the form of a value and hides its content. */
 
 import { BSON, readInt32 } from "../codec/bson.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder, type Transcoder } from "../codec/transcode.ts";
 
-/** What is longer is cut, and ends in `…`. */
-const MOST_CHARACTERS = 48;
-/** So many bytes of UTF-8 hold at least MOST_CHARACTERS and one more. */
-const ENOUGH_BYTES = (MOST_CHARACTERS + 1) * 4;
+/** A longer example is cut and ends in `…`. */
+const MAX_CHARACTERS = 48;
+/** UTF-8 of this length has more than MAX_CHARACTERS. */
+const MAX_TEXT_BYTES = (MAX_CHARACTERS + 1) * 4;
 
-/** Writes examples of values that hold no other values. */
+/** Turns values that hold no other values into examples. */
 export class ExampleWriter {
   readonly #isMasked: boolean;
   readonly #transcoder: Transcoder = createTranscoder({ format: "plain" });
@@ -20,16 +20,16 @@ export class ExampleWriter {
     this.#isMasked = isMasked;
   }
 
-  /** The value of `type` at `at` … `end`; undefined for types whose values say nothing. */
+  /** The example for the value of `type` at `at` … `end`; undefined if its type or length makes it meaningless. */
   textOf(bytes: Uint8Array, type: number, at: number, end: number): string | undefined {
-    const text = this.#whole(bytes, type, at, end);
+    const text = this.#fullText(bytes, type, at, end);
     if (text === undefined) return undefined;
-    const characters = Array.from(text.slice(0, 2 * (MOST_CHARACTERS + 1)));
-    const cut = characters.length > MOST_CHARACTERS ? `${characters.slice(0, MOST_CHARACTERS).join("")}…` : text;
+    const characters = Array.from(text.slice(0, 2 * (MAX_CHARACTERS + 1)));
+    const cut = characters.length > MAX_CHARACTERS ? `${characters.slice(0, MAX_CHARACTERS).join("")}…` : text;
     return this.#isMasked && type !== BSON.boolean ? maskOf(cut) : cut;
   }
 
-  #whole(bytes: Uint8Array, type: number, at: number, end: number): string | undefined {
+  #fullText(bytes: Uint8Array, type: number, at: number, end: number): string | undefined {
     switch (type) {
       case BSON.null:
       case BSON.undefined:
@@ -39,12 +39,12 @@ export class ExampleWriter {
       case BSON.string:
       case BSON.symbol:
       case BSON.code:
-        return this.#decoder.decode(bytes.subarray(at + 4, Math.min(end - 1, at + 4 + ENOUGH_BYTES)));
+        return this.#decoder.decode(bytes.subarray(at + 4, Math.min(end - 1, at + 4 + MAX_TEXT_BYTES)));
       case BSON.binary:
-        if (readInt32(bytes, at) > ENOUGH_BYTES) return `${readInt32(bytes, at)} bytes`;
+        if (readInt32(bytes, at) > MAX_TEXT_BYTES) return `${readInt32(bytes, at)} bytes`;
         break;
       default:
-        if (end - at > ENOUGH_BYTES) return undefined;
+        if (end - at > MAX_TEXT_BYTES) return undefined;
     }
     this.#writer.reset();
     this.#transcoder.writeValue(this.#writer, bytes, type, at, end);
@@ -52,7 +52,7 @@ export class ExampleWriter {
   }
 }
 
-/** Letters become `x` or `X`, digits `9`; all else stays, so that the form of dates, numbers and addresses is seen. */
+/** Replaces letters by `x` or `X` and digits by `9`; keeps all else, so that dates, numbers and addresses are recognizable. */
 function maskOf(text: string): string {
   return text
     .replaceAll(/\p{N}/gu, "9")

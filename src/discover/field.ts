@@ -1,6 +1,9 @@
-/** What is known of the values at one path, gathered from sampled documents. Bounded by the limits of fold.ts. */
+/** Counts of the values at one path of the sampled documents. structure.ts bounds their memory. */
 
-/** The types of BSON by the names of MongoDB's `$type`; `uuid` is binData of subtype 4. */
+/**
+ * BSON types under the names of MongoDB's `$type`; `uuid` is binData of subtype 4.
+ * https://www.mongodb.com/docs/manual/reference/operator/query/type/#available-types
+ */
 export const BSON_TYPES = [
   "double",
   "string",
@@ -28,61 +31,61 @@ export const BSON_TYPES = [
 
 export type BsonType = (typeof BSON_TYPES)[number];
 
-/** What the type alone does not say, and the JSON of a value depends on. Bits of `Field.traits`. */
+/** Properties of values that decide their JSON besides the type: bits of `Field.traits`. */
 export const TRAIT = {
-  /** A double that is a number. */
+  /** A finite double. */
   finite: 1,
   /** NaN or an infinity. */
   notFinite: 2,
   /** A date from 1970 to 9999. */
   isoDate: 4,
-  /** A date before or after that. */
+  /** A date outside 1970 to 9999. */
   farDate: 8,
-  /** A date outside the years 1 to 9999: no RFC 3339. */
+  /** A date outside the years 1 to 9999, which RFC 3339 cannot express. */
   oddYear: 16,
 } as const;
 
-/** How often something was seen: how many values, and in how many of the sampled documents. */
+/** A number of values, and the number of sampled documents that hold them. */
 export class Tally {
   values = 0;
   documents = 0;
-  /** The number of the document that was counted last. */
-  #last = 0;
+  /** Number of the document that was counted last. */
+  #lastDocument = 0;
 
-  /** Counts one value in the document of this number (from 1 on). */
+  /** Counts one value. `document` numbers the documents from 1 on. */
   count(document: number): void {
     this.values += 1;
-    if (this.#last === document) return;
-    this.#last = document;
+    if (this.#lastDocument === document) return;
+    this.#lastDocument = document;
     this.documents += 1;
   }
 
-  /** Adds values of another path. In how many documents they were together is not known: at least as many as in one. */
+  /** Adds the values of another path. The documents that hold either are unknown: `documents` is a lower bound. */
   add(other: Tally): void {
     this.values += other.values;
     this.documents = Math.max(this.documents, other.documents);
   }
 }
 
-/** A field, the elements of an array, or the values of all dynamic keys of an object. */
+/** The values of a field, the elements of an array, or the values of all dynamic keys of an object. */
 export class Field {
-  /** Empty for what is no field of its own. */
+  /** Empty for elements and dynamic keys. */
   readonly name: string;
   readonly nameBytes: Uint8Array;
   readonly seen = new Tally();
   readonly types = new Map<BsonType, Tally>();
   traits = 0;
-  /** How many objects have it, whatever the number of times: a document may hold a name twice. */
+  /** Objects that have it. A document may hold a name twice and counts once. */
   presentIn = 0;
-  /** Of nested documents. */
+  /** The fields of its nested documents. */
   object: ObjectFields | undefined;
-  /** Of the elements of arrays. */
+  /** The elements of its arrays. */
   items: Field | undefined;
-  /** Some of the values, as text; empty unless asked for. */
+  /** Values as text; empty unless requested. */
   readonly examples: string[] = [];
-  /** Values at this path lie too deep to be looked into. */
-  isCut = false;
-  /** The number of the object that was counted last. */
+  /** Values at this path are nested too deep; their fields are not counted. */
+  isTruncated = false;
+  /** Number of the object that was counted last. */
   #lastObject = 0;
 
   constructor(name: string, nameBytes: Uint8Array) {
@@ -90,7 +93,7 @@ export class Field {
     this.nameBytes = nameBytes;
   }
 
-  /** Counts the object of this number (from 1 on) as one that has this field. */
+  /** Counts an object that has this field. `object` numbers the objects from 1 on. */
   countPresence(object: number): void {
     if (this.#lastObject === object) return;
     this.#lastObject = object;
@@ -107,40 +110,40 @@ export class Field {
   }
 }
 
-/** The fields of all documents at one path. */
+/** The fields of all documents (objects) at one path. */
 export class ObjectFields {
-  /** How many documents were seen here. */
+  /** Documents at this path. */
   objects = 0;
   readonly fields = new Map<string, Field>();
-  /** In the order of the map: where a document goes on as the last one did, no name has to be decoded. */
-  order: Field[] = [];
-  /** The values of keys that are no fields: ids, dates and the like (dynamic-keys.ts). */
-  others: Field | undefined;
-  readonly otherKeys = new KeyCounter();
-  /** Nearly all keys are dynamic: those that come are not looked at one by one any more. */
+  /** In order of appearance: a document with the same sequence of names needs no decoding. */
+  list: Field[] = [];
+  /** The values of dynamic keys (dynamic-keys.ts). */
+  dynamic: Field | undefined;
+  readonly dynamicKeys = new KeyCounter();
+  /** Nearly all keys are dynamic: new keys count as dynamic without a check. */
   isMap = false;
-  /** Some fields could not be kept apart, because there are more than the limits allow. */
-  isCut = false;
-  /** How many objects there were when dynamic keys were looked for. */
-  objectsAtSearch = 0;
+  /** The limits were exceeded: some fields are counted as dynamic keys. */
+  isTruncated = false;
+  /** `objects` at the last collapse (dynamic-keys.ts). */
+  objectsAtCollapse = 0;
 
   add(field: Field): void {
     this.fields.set(field.name, field);
-    this.order.push(field);
+    this.list.push(field);
   }
 }
 
-/** Counts different keys, up to a limit, by a hash of each. */
+/** Counts distinct keys, by a hash of each, up to a limit. */
 export class KeyCounter {
-  static readonly most = 1024;
+  static readonly max = 1024;
   readonly #hashes = new Set<number>();
 
-  /** `most` means: so many, or more. */
+  /** `KeyCounter.max` means that number or more. */
   get count(): number {
     return this.#hashes.size;
   }
 
-  /** FNV-1a of the bytes. */
+  /** Adds the key `bytes[begin..end)` by its FNV-1a hash: http://www.isthe.com/chongo/tech/comp/fnv/ */
   add(bytes: Uint8Array, begin = 0, end = bytes.length): void {
     let hash = 0x811c9dc5;
     for (let i = begin; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
@@ -152,24 +155,24 @@ export class KeyCounter {
   }
 
   #addHash(hash: number): void {
-    if (this.#hashes.size < KeyCounter.most) this.#hashes.add(hash);
+    if (this.#hashes.size < KeyCounter.max) this.#hashes.add(hash);
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
 
-/** A place for values that have no name of their own. */
+/** A Field for elements of arrays or values of dynamic keys. */
 export function namelessField(): Field {
   return new Field("", NO_BYTES);
 }
 
-const MOST_EXAMPLES = 3;
+const MAX_EXAMPLES = 3;
 
 export function wantsExamples({ examples }: Field): boolean {
-  return examples.length < MOST_EXAMPLES;
+  return examples.length < MAX_EXAMPLES;
 }
 
-/** Keeps the first few that differ. */
+/** Adds `example` unless the field has it already or has enough. */
 export function addExample(field: Field, example: string): void {
   if (wantsExamples(field) && !field.examples.includes(example)) field.examples.push(example);
 }

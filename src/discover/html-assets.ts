@@ -1,4 +1,4 @@
-/** How the page looks, and the few lines that make it move. It is whole without the script, and asks nobody for anything. */
+/** Style and script of the HTML page. The page is complete without the script and makes no requests. */
 
 export const STYLE = `
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--text:#1c2330;--dim:#687385;--line:#e3e7ed;--hover:#f3f6fa;
@@ -75,7 +75,7 @@ tr{display:grid;grid-template-columns:minmax(0,1fr) auto;padding:5px 18px;border
 @media print{nav,input{display:none}.columns{display:block}header{position:static}}
 `;
 
-/** Finds fields and collections by part of their name, and opens what a link leads to. */
+/** Filters fields and collections by a part of their name, and opens the section that a link points to. */
 export const SCRIPT = `
 const search=document.querySelector("input");
 const sections=[...document.querySelectorAll("details.c")];

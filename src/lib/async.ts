@@ -1,8 +1,8 @@
-/** Waiting, signal-aware. */
+/** Waiting with signals, and running several async tasks ahead of their consumer. */
 
 import { setImmediate, setTimeout as delay } from "node:timers/promises";
 
-/** Resolves after `ms`; rejects at once with the signal's reason when it aborts. */
+/** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   try {
@@ -14,24 +14,25 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Resolves after one turn of the event loop: what has been sent is then on its way even if the caller now keeps the
- * thread busy. The driver writes a command to its socket some promises after the call.
+/**
+ * Resolves after one turn of the event loop. A request that has been made is then on its way, even if the caller keeps
+ * the thread busy afterwards: the driver writes a command to its socket only some promises after the call.
  */
 export async function eventLoopTurn(): Promise<void> {
   await setImmediate();
 }
 
 /**
- * Reads ahead of the consumer by up to `depth` items. Items come in order; the first failure comes in its place.
- * Memory is bounded by `depth` items and the one that the consumer holds. Before an item is yielded the next one has been
- * requested and the event loop has had a turn to send that request.
+ * Yields the items of `source` and reads up to `depth` of them ahead of the consumer. A rejection surfaces after the items
+ * before it. Holds at most `depth` items besides the one that the consumer has. Before an item is yielded the next one has
+ * been requested, and the event loop has had a turn to send that request.
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
   const pending: Promise<IteratorResult<T>>[] = [];
   const pull = (): void => {
     const next = iterator.next();
-    next.catch(() => undefined); // it is awaited in its turn; until then a failure is not "unhandled"
+    next.catch(() => undefined); // awaited in its turn; until then a rejection is not unhandled
     pending.push(next);
   };
   try {
@@ -49,49 +50,49 @@ export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): Asy
   }
 }
 
-/** Whether `work` has come to an end, whichever, when `ms` are over. */
+/** Resolves to true as soon as `work` settles, to false after `ms`. Never rejects. */
 export async function isSettledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
-  const settled = (): boolean => true;
+  const timeout = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, ms, false)));
+  const isSettled = (): boolean => true;
   try {
-    return await Promise.race([work.then(settled, settled), late]);
+    return await Promise.race([work.then(isSettled, isSettled), timeout]);
   } finally {
     clearTimeout(timer);
   }
 }
 
 /**
- * Waits for `work`; when `signal` aborts first, waits `graceMs` more and then rejects with the signal's reason.
- * For work that cannot be cancelled, such as a write to a pipe that nobody reads.
+ * Settles as `work` does; but `graceMs` after `signal` aborts, rejects with the signal's reason. For work that cannot be
+ * cancelled, such as a write to a pipe without a reader.
  */
 export async function settledWithin<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const gone = Promise.withResolvers<never>();
-  gone.promise.catch(() => undefined);
+  const expired = Promise.withResolvers<never>();
+  expired.promise.catch(() => undefined);
   const onAbort = (): void => {
-    timer = setTimeout(() => gone.reject(signal.reason), graceMs);
+    timer = setTimeout(() => expired.reject(signal.reason), graceMs);
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([work, gone.promise]);
+    return await Promise.race([work, expired.promise]);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
   }
 }
 
-/** One of several things that are under way at once; `next` began with it. */
+/** A task that has been started, and its first item. */
 interface Started<T> {
   readonly iterator: AsyncIterator<T>;
   readonly first: Promise<IteratorResult<T>>;
 }
 
 /**
- * Starts up to `width` tasks before their turn and yields what they yield in the order of the tasks. Tasks are taken
- * from `tasks` one by one, ahead of their turn as well. A failure, of a task or of `tasks`, comes in its place; then, and
- * when the consumer takes no more, whatever has been started is ended before this ends.
+ * Runs up to `width` tasks at once and yields their items in the order of the tasks. `tasks` is read one by one, ahead of
+ * the consumer. A rejection, of a task or of `tasks`, surfaces after the items before it. On a rejection, and when the
+ * consumer returns, all started tasks are returned before this generator ends.
  */
 export async function* inOrder<Task, Item>(
   tasks: AsyncIterable<Task>,
@@ -99,33 +100,33 @@ export async function* inOrder<Task, Item>(
   start: (task: Task) => AsyncIterable<Item>,
 ): AsyncGenerator<Item> {
   const source = tasks[Symbol.asyncIterator]();
-  const waiting: Promise<Started<Item> | undefined>[] = [];
-  let taken: Promise<unknown> = Promise.resolve();
+  const queue: Promise<Started<Item> | undefined>[] = [];
+  let lastTaken: Promise<unknown> = Promise.resolve();
   const takeNext = async (): Promise<Started<Item> | undefined> => {
     const task = await source.next();
     if (task.done === true) return undefined;
     const iterator = start(task.value)[Symbol.asyncIterator]();
     const first = iterator.next();
-    first.catch(() => undefined); // it is awaited in its turn
+    first.catch(() => undefined); // awaited in its turn
     return { iterator, first };
   };
   const take = (): void => {
-    const next = taken.then(takeNext);
-    next.catch(() => undefined); // it is awaited in its turn
-    taken = next;
-    waiting.push(next);
+    const next = lastTaken.then(takeNext);
+    next.catch(() => undefined); // awaited in its turn
+    lastTaken = next;
+    queue.push(next);
   };
   try {
     for (let i = 0; i < width; i += 1) take();
-    for (let task = await waiting[0]; task !== undefined; task = await waiting[0]) {
+    for (let task = await queue[0]; task !== undefined; task = await queue[0]) {
       for (let item = await task.first; item.done !== true; item = await task.iterator.next()) yield item.value;
-      void waiting.shift();
+      void queue.shift();
       take();
     }
   } finally {
-    const started = await Promise.allSettled(waiting);
-    const begun = started.flatMap((task) => (task.status === "fulfilled" && task.value ? [task.value] : []));
-    await Promise.allSettled(begun.map(async ({ iterator }) => iterator.return?.()));
+    const started = await Promise.allSettled(queue);
+    const running = started.flatMap((task) => (task.status === "fulfilled" && task.value ? [task.value] : []));
+    await Promise.allSettled(running.map(async ({ iterator }) => iterator.return?.()));
     await source.return?.();
   }
 }

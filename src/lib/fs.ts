@@ -1,20 +1,20 @@
-/** What node:fs leaves open: system errors in words, durable names, the null device. */
+/** Additions to node:fs: system errors in words, durable directory entries, the null device. */
 
 import { open } from "node:fs/promises";
 import { type Stats, statSync } from "node:fs";
 import { messageOf } from "../errors.ts";
 
-/** False where there is no /dev/null. */
+/** Whether `found` is /dev/null; false on systems without one. */
 export function isNullDevice(found: Stats): boolean {
   return found.isCharacterDevice() && found.rdev === statSync("/dev/null", { throwIfNoEntry: false })?.rdev;
 }
 
-/** Systems that cannot sync a directory (Windows, some network file systems) say so in these ways. */
+/** Errors of systems that cannot sync a directory: Windows, some network file systems. */
 const CANNOT_SYNC = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR", "EPERM", "EACCES", "EBADF"]);
 
 /**
- * Resolves when the names made, changed and removed in `directory` would survive a power cut, or when the system has no
- * way to say so. Rejects with the system's error when the sync failed.
+ * Syncs `directory`: entries created, renamed and removed in it then survive a power cut. Also resolves on a system that
+ * cannot sync directories. Rejects with the system's error if the sync fails.
  */
 export async function syncDirectory(directory: string): Promise<void> {
   try {
@@ -29,8 +29,8 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** What users meet; for other codes the runtime's own words are shown. */
-const REASON: Readonly<Record<string, string>> = {
+/** Texts for common codes; for others, the message of the runtime is used. */
+const REASON_BY_CODE: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EDQUOT: "the disk quota is used up",
   EEXIST: "it exists already",
@@ -47,15 +47,15 @@ const REASON: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
 };
 
-/** The system's code (`ENOSPC`) of anything thrown, or an empty string. */
+/** The system's code (`ENOSPC`) of anything thrown; empty if it has none. */
 export function codeOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : "";
   return typeof code === "string" ? code : "";
 }
 
-/** Why a system call failed, in one line. */
+/** Why a system call failed, in one line. Never throws. */
 export function reasonOf(error: unknown): string {
-  const known = REASON[codeOf(error)];
+  const known = REASON_BY_CODE[codeOf(error)];
   if (known !== undefined) return known;
   return messageOf(error).split("\n", 1)[0] ?? "";
 }

@@ -1,15 +1,15 @@
-/** The candidate that is most like `text`; undefined when none is close enough to be a slip of the fingers. */
+/** The candidate with the least edit distance to `text`; undefined if none is close enough to be a typing error. */
 export function nearest(text: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(text.length / 3)) + 1;
+  let leastDistance = Math.max(2, Math.floor(text.length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(text, candidate);
-    if (distance < least) [best, least] = [candidate, distance];
+    if (distance < leastDistance) [best, leastDistance] = [candidate, distance];
   }
   return best;
 }
 
-/** Levenshtein distance, with one row of memory. */
+/** https://en.wikipedia.org/wiki/Levenshtein_distance#Iterative_with_two_matrix_rows */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i += 1) {

@@ -1,16 +1,16 @@
-/** The process as the layers below main.ts see it: its user, why it was asked to stop, the end of its threads. */
+/** The process, for the layers below main.ts: its user, the reason to stop, the end of its threads. */
 
 import type { Worker } from "node:worker_threads";
 import { userInfo } from "node:os";
 import { messageOf } from "../errors.ts";
 
-/** The user id; undefined on Windows, and for a uid without a name, as in containers. */
+/** The user id; undefined on Windows, and for a uid without a user name, as in containers. */
 export function ownUid(): number | undefined {
   try {
     const { uid } = userInfo();
     return uid < 0 ? undefined : uid;
   } catch {
-    return undefined; // a uid without a name
+    return undefined; // no user name
   }
 }
 
@@ -18,6 +18,7 @@ export type StopReason =
   | { readonly kind: "signal"; readonly name: string; readonly number: number }
   | { readonly kind: "deadline" };
 
+/** The reason of an abort signal that ends the run in good order. */
 export class Stop extends Error {
   override readonly name = "Stop";
   readonly reason: StopReason;
@@ -28,8 +29,8 @@ export class Stop extends Error {
   }
 }
 
-/** Calls `gone` with the reason when the thread fails or ends, perhaps twice. */
-export function whenGone(worker: Worker, gone: (reason: string) => void): void {
-  worker.on("error", (error: unknown) => gone(messageOf(error)));
-  worker.on("exit", (code) => gone(`it ended with ${code}`));
+/** Calls `onEnd` with the reason when the thread fails or ends; possibly twice. */
+export function whenGone(worker: Worker, onEnd: (reason: string) => void): void {
+  worker.on("error", (error: unknown) => onEnd(messageOf(error)));
+  worker.on("exit", (code) => onEnd(`it ended with ${code}`));
 }

@@ -1,4 +1,4 @@
-/** Messages for people and machines, on standard error. Nothing secret and no control character gets through. */
+/** Log messages as text or JSON, without secrets and control characters. */
 
 import type { MongotapError } from "../errors.ts";
 
@@ -11,13 +11,13 @@ export interface Logger {
   warn(message: string): void;
   info(message: string): void;
   debug(message: string): void;
-  /** The one line with which a failed run ends, and what to do about it. */
+  /** Logs the error that ends a run, with its hint. */
   fatal(error: MongotapError): void;
-  /** Text that must never appear in any later message. */
+  /** Replaces these texts by `***` in all later messages. */
   hide(secrets: readonly string[]): void;
 }
 
-/** How levels are told apart on a terminal (picocolors has this shape). */
+/** The colors of levels on a terminal; picocolors has this shape. */
 export interface Paint {
   readonly red: (text: string) => string;
   readonly yellow: (text: string) => string;
@@ -30,10 +30,12 @@ export interface LogSettings {
   readonly level: Level;
   readonly format: "text" | "json";
   readonly paint: Paint;
+  /** Receives one line at a time, with its newline. */
   readonly write: (line: string) => void;
   readonly now?: () => Date;
 }
 
+/** Returns a logger that never throws, if `settings.write` does not. */
 export function createLogger(settings: LogSettings): Logger {
   const hidden: string[] = [];
   const { paint } = settings;
@@ -80,7 +82,7 @@ function stackOf(error: Error): string {
   return `${error.stack ?? error.message}${cause}`;
 }
 
-/** Names and server messages can hold anything: a terminal must not obey them, and a line stays one line. */
+/** `text` with control and line-separator characters as `\uXXXX`: safe for a terminal, and one line. */
 function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -1,7 +1,6 @@
 /**
- * Standard error, without waiting for its reader and without changing it for those who share it: Bun's `process.stderr`
- * makes a pipe non-blocking for every process that has it (docs/decisions/006-withheld-stdout.md). So a pipe or a
- * terminal is opened once more, for us alone.
+ * Standard error that never blocks the run. Bun's `process.stderr` makes a pipe non-blocking for every process that shares
+ * it (docs/decisions/006-hidden-process-stdout.md), so a pipe or terminal is opened anew: the flag is then its own.
  */
 
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
@@ -10,51 +9,54 @@ import { codeOf } from "../lib/fs.ts";
 
 export interface Stderr {
   /**
-   * What packages may have in place of `process.stderr`; undefined where it is to be left alone. The class is given, so
-   * that who only says a line need not load it.
+   * A stream for packages that write to `process.stderr`; undefined if they may use the original. `base` is the class
+   * Writable: a parameter, so that this file need not load node:stream.
    */
   replacement(base: typeof Writable): Writable | undefined;
-  /** Never throws and never waits. What the reader does not take is kept for a while, and then dropped. */
+  /** Never throws and never waits for a reader. Keeps up to MAX_PENDING_BYTES that are not read, then drops them. */
   write(text: string): void;
-  /** Resolves when everything has been taken, or nobody has taken it for half a second. */
+  /** Resolves when all is written, after DRAIN_MS at the latest. */
   drain(): Promise<void>;
 }
 
-const FLAGS = constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
-/** About as much as a pipe holds. */
-const MOST_KEPT = 1 << 16;
-const GRACE_MS = 500;
-const PAUSE_MS = 5;
+const OPEN_FLAGS = constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
+/** The capacity of a pipe. */
+const MAX_PENDING_BYTES = 1 << 16;
+const DRAIN_MS = 500;
+const RETRY_MS = 5;
 
-/** To be called before any file is opened: a closed descriptor 2 would soon be somebody else's. `stream` is used for sockets only. */
+/**
+ * Opens descriptor 2. Call this before any file is opened: a closed descriptor 2 would be reused for that file. `stream`
+ * returns `process.stderr`, for sockets and where /proc is missing.
+ */
 export function openStderr(stream: () => Writable): Stderr {
-  const way = wayOut(2);
-  let kept = Buffer.alloc(0);
+  const target = openTarget(2);
+  let pending = Buffer.alloc(0);
 
   function tryToWrite(fd: number): void {
     try {
-      while (kept.length > 0) kept = kept.subarray(writeSync(fd, kept));
+      while (pending.length > 0) pending = pending.subarray(writeSync(fd, pending));
     } catch (error) {
       const isFull = codeOf(error) === "EAGAIN";
-      if (!isFull || kept.length > MOST_KEPT) kept = Buffer.alloc(0); // nobody reads: no reason to end a run
+      if (!isFull || pending.length > MAX_PENDING_BYTES) pending = Buffer.alloc(0); // no reader: not a reason to end the run
     }
   }
 
   function take(text: Uint8Array): void {
-    if (way === "stream") stream().write(text, () => undefined);
-    if (typeof way !== "number") return;
-    kept = Buffer.concat([kept, text]);
-    tryToWrite(way);
+    if (target === "stream") stream().write(text, () => undefined);
+    if (typeof target !== "number") return;
+    pending = Buffer.concat([pending, text]);
+    tryToWrite(target);
   }
 
   return {
-    replacement: (base) => (way === "stream" ? undefined : writableOf(base, take)),
+    replacement: (base) => (target === "stream" ? undefined : writableOf(base, take)),
     write: (text) => take(Buffer.from(text)),
     async drain() {
-      const deadline = performance.now() + GRACE_MS;
-      while (typeof way === "number" && kept.length > 0 && performance.now() < deadline) {
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-        tryToWrite(way);
+      const deadline = performance.now() + DRAIN_MS;
+      while (typeof target === "number" && pending.length > 0 && performance.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        tryToWrite(target);
       }
     },
   };
@@ -69,17 +71,17 @@ function writableOf(base: typeof Writable, take: (bytes: Uint8Array) => void): W
   });
 }
 
-function wayOut(fd: number): number | "stream" | "nowhere" {
+function openTarget(fd: number): number | "stream" | "closed" {
   try {
     const found = fstatSync(fd);
     if (found.isFile()) return fd;
     if (found.isSocket()) return "stream";
   } catch {
-    return "nowhere"; // it is closed
+    return "closed";
   }
   try {
-    return openSync(`/proc/self/fd/${fd}`, FLAGS);
+    return openSync(`/proc/self/fd/${fd}`, OPEN_FLAGS);
   } catch (error) {
-    return codeOf(error) === "ENXIO" ? "nowhere" : "stream"; // its reader is gone; else: not Linux
+    return codeOf(error) === "ENXIO" ? "closed" : "stream"; // ENXIO: no reader; other errors: no /proc
   }
 }

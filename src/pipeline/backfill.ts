@@ -1,49 +1,56 @@
-/** Reads collections one after the other, range by range, as a Source. */
+/** Backfill as a Source: collections one after the other, each range by range. */
 
-import { MongotapError } from "../errors.ts";
+import { MongotapError, must } from "../errors.ts";
 import { inOrder, prefetch } from "../lib/async.ts";
 import {
   type Chunk,
   type ClusterTime,
   nameOf,
   type Namespace,
+  type NonEmpty,
   type Position,
   type RangeProgress,
   type RowBatch,
   type Source,
 } from "../source/record.ts";
-import { notStarted, isComplete, positionOnly, EMPTY_POSITION, withCollection, withRange } from "./progress.ts";
+import { copyOf, EMPTY_POSITION, isComplete, positionOnly, withCollection, withRange } from "./progress.ts";
 
 /** A collection that can be read by ranges. */
 export interface RangeReadable {
   readonly namespace: Namespace;
   readonly uuid: string | null;
-  /** False where a read that was cut short can only begin again (views, time series). */
+  /** False where an interrupted read can only start over (views, time series). */
   readonly resumable: boolean;
-  /** What it has been cut into, for where nothing of it has been read; absent: one range over all keys. */
-  readonly ranges?: readonly RangeProgress[] | undefined;
-  /** Yields the chunks behind `progress`; `notBefore`: no document may be older than that. */
-  read(progress: RangeProgress, signal: AbortSignal, limit: number, notBefore?: ClusterTime): AsyncIterable<Chunk>;
-  /** The identity of the collection at this moment; null where it has none or is gone. */
+  /** Its ranges at the beginning; absent: one range over all keys. */
+  readonly ranges?: NonEmpty<RangeProgress> | undefined;
+  /**
+   * Yields the chunks behind `progress`, with documents not older than `notBefore`. `wanted` is a hint: the consumer
+   * takes at most that many documents.
+   */
+  read(progress: RangeProgress, signal: AbortSignal, wanted: number, notBefore?: ClusterTime): AsyncIterable<Chunk>;
+  /** The first `count` documents of a chunk (at least 1, not all), with the progress behind the last of them. */
+  head(chunk: Chunk, count: number): Chunk;
+  /** The UUID of the collection now; null where it has none or no longer exists. */
   currentUuid(): Promise<string | null>;
 }
 
-/** A batch is encoded while the next is on its way. */
+/** Chunks per range that are read ahead: one is read while the one before is encoded. */
 const READ_AHEAD = 1;
-/** Of ranges, small collections most of all: the first documents of the next come while the last are written. */
+/** Ranges that are read at once, for small collections: the first chunk of the next comes while the last is written. */
 const RANGES_AHEAD = 2;
 
 export function backfillSource(collections: readonly RangeReadable[]): Source {
-  return async function* backfill(from, signal, limit) {
+  return async function* backfill(from, signal, wanted) {
     const known = from ?? EMPTY_POSITION;
-    const begun = withCuts(known, collections);
-    // So that what was cut is cut the same way for ever, and what is left to others is known to be.
+    const begun = withRanges(known, collections);
+    // Saved before the first document, so that every later run uses the same split points.
     if (begun !== known) yield positionOnly(begun);
-    yield* readAll(collections, begun, signal, limit);
+    yield* readAll(collections, begun, signal, wanted);
   };
 }
 
-function withCuts(from: Position, collections: readonly RangeReadable[]): Position {
+/** New collections with several ranges enter the position at once. */
+function withRanges(from: Position, collections: readonly RangeReadable[]): Position {
   let position = from;
   for (const { namespace, uuid, ranges } of collections) {
     const name = nameOf(namespace);
@@ -57,37 +64,45 @@ async function* readAll(
   collections: readonly RangeReadable[],
   from: Position,
   signal: AbortSignal,
-  limit: number,
+  wanted: number,
 ): AsyncGenerator<RowBatch> {
   let position = from;
-  let left = limit;
   const read = async function* (task: Task): AsyncGenerator<readonly [Task, Chunk]> {
     const { collection, range } = task;
-    for await (const chunk of prefetch(collection.read(range, signal, left), READ_AHEAD)) {
+    for await (const chunk of prefetch(collection.read(range, signal, wanted), READ_AHEAD)) {
       if (chunk.progress.done) checkSame(collection, collection.uuid, await collection.currentUuid());
       yield [task, chunk];
     }
   };
-  // With a limit nothing is read that is not wanted.
-  const width = Number.isFinite(limit) ? 1 : RANGES_AHEAD;
-  for await (const [{ collection, index, range }, { documents, at, progress }] of inOrder(
-    tasksOf(collections, from),
-    width,
-    read,
-  )) {
-    const { namespace, uuid, resumable } = collection;
-    const name = nameOf(namespace);
-    left -= documents.count;
-    const before = position.collections[name] ?? notStarted(uuid, "copying");
-    position = withCollection(position, name, withRange(before, index, progress));
-    const { partition } = range; // a view that is read as a whole has progress that knows of none
-    const rows = { kind: "rows", namespace, documents, at, ...(partition === undefined ? {} : { partition }) } as const;
-    yield { ...rows, position: resumable || progress.done ? position : undefined };
-    if (left <= 0) return;
+  // Under a limit the next range may not be needed.
+  const width = Number.isFinite(wanted) ? 1 : RANGES_AHEAD;
+  for await (const [task, chunk] of inOrder(tasksOf(collections, from), width, read)) {
+    const batch = rowsOf(task, chunk, position);
+    position = batch.position ?? position;
+    yield batch;
   }
 }
 
-/** A range that has not been read to its end. */
+/** A chunk as a batch; `before` is the position before it. */
+function rowsOf(task: Task, chunk: Chunk, before: Position): RowBatch {
+  const { namespace, uuid, resumable } = task.collection;
+  const { documents, at, progress } = chunk;
+  const { partition } = task.range; // the progress of a view does not have it
+  const name = nameOf(namespace);
+  const copy = must(copyOf(before.collections[name], uuid), "the copy of a collection that is being read");
+  const position = withCollection(before, name, withRange(copy, task.index, progress));
+  return {
+    kind: "rows",
+    namespace,
+    documents,
+    at,
+    ...(partition === undefined ? {} : { partition }),
+    position: resumable || progress.done ? position : undefined,
+    head: (count) => rowsOf(task, task.collection.head(chunk, count), before),
+  };
+}
+
+/** A range with documents left to read. */
 interface Task {
   readonly collection: RangeReadable;
   readonly index: number;
@@ -96,14 +111,17 @@ interface Task {
 
 async function* tasksOf(collections: readonly RangeReadable[], from: Position): AsyncGenerator<Task> {
   for (const collection of collections) {
-    const progress = from.collections[nameOf(collection.namespace)] ?? notStarted(collection.uuid, "copying");
-    if (isComplete(progress)) continue;
-    checkSame(collection, progress.uuid, collection.uuid);
-    for (const [index, range] of progress.ranges.entries()) if (!range.done) yield { collection, index, range };
+    const copy = copyOf(from.collections[nameOf(collection.namespace)], collection.uuid);
+    if (copy === undefined || isComplete(copy)) continue;
+    checkSame(collection, copy.uuid, collection.uuid);
+    for (const [index, range] of copy.ranges.entries()) if (!range.done) yield { collection, index, range };
   }
 }
 
-/** A collection that was dropped and made again under its old name is another one: half of each is neither. */
+/**
+ * A collection that was dropped and re-created has the same name and another UUID: half of each would be neither.
+ * @throws MongotapError `ended` where the UUIDs differ
+ */
 export function checkSame({ namespace }: RangeReadable, before: string | null, now: string | null): void {
   if (before === now) return;
   throw new MongotapError(

@@ -1,21 +1,16 @@
 /**
- * Backfill and change stream as one Source, merged by time (merge.ts). The stream advances with every chunk, however
- * long the backfill takes, so the oplog cannot run away from it.
- *
- * The life of a collection:
- * - `pinned`: bound; the stream's position is saved, nothing has been read. A crash costs nothing.
- * - `copying`: entered with the first chunk; each range saves its last key. A crash costs the chunks not yet written.
- * - `live`: entered with the last chunk, or when the collection was dropped; only the stream speaks of it. A crash
- *   costs nothing.
- * - `stale`: entered when the history was lost, or when another collection was given its name (the run ends then); the
- *   next opening of the source makes it `pinned` again, and it is copied anew.
+ * Backfill and change stream as one Source, merged by cluster time (merge.ts). The stream advances with every chunk, so
+ * its position stays within the oplog however long the backfill takes.
+ * CollectionState (source/record.ts) describes the states of a collection.
  */
 
 import { MongotapError } from "../errors.ts";
 import { isSettledWithin, prefetch } from "../lib/async.ts";
 import {
   type Batch,
+  type Chunk,
   type ClusterTime,
+  type Copying,
   type EventBatch,
   type EventStream,
   nameOf,
@@ -26,66 +21,56 @@ import { checkSame, type RangeReadable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./history.ts";
 import { isBeingCopied, Merge, type MergeItem } from "./merge.ts";
 import type { ReadThrottle } from "./throttle.ts";
-import { notStarted, positionOnly, EMPTY_POSITION, withCollection, withRange } from "./progress.ts";
+import { copyOf, EMPTY_POSITION, isComplete, liveAfter, positionOnly, withCollection, withRange } from "./progress.ts";
 import { follow, heartbeat, type TailSettings } from "./tail.ts";
 
 export interface CaptureSettings extends TailSettings {
   readonly collections: readonly RangeReadable[];
-  /** By which the collections are read. */
+  /** The throttle that the collections are read with. */
   readonly throttle: Pick<ReadThrottle, "isBlocked" | "requested">;
   readonly onHistoryLost: HistoryPolicy;
-  /** Told when history was lost and the policy is to copy again at once. */
+  /** Called when history is lost and the policy is to copy again at once. */
   readonly onCopyAgain: (error: MongotapError) => void;
 }
 
 /** How many chunks may wait for the stream: each is at most one reply (16 MB, usually 4 MB). */
 const CHUNKS_AHEAD = 2;
 
+/** Opens the stream again where history was lost and the policy says so; all other retries are the pump's. */
 export function captureSource(settings: CaptureSettings): Source {
-  let target: ClusterTime | undefined; // outlives a reconnect: caught up with the beginning of the run
-  async function* captureOnce(from: Position, signal: AbortSignal, limit: number): AsyncGenerator<Batch> {
-    await using stream = await settings.open(from.stream, signal);
+  let target: ClusterTime | undefined; // outlives a reconnect: it is of the beginning of the run, or of a later chunk
+
+  /** The events of the stream and the chunks of the collections, merged, until the run has caught up. */
+  async function* merged(
+    stream: EventStream,
+    from: Position,
+    signal: AbortSignal,
+    wanted: number,
+  ): AsyncGenerator<Batch> {
     const merge = new Merge(stream, pinned(settings.collections, from));
     target ??= stream.serverTime;
-    let left = limit;
-    const counted = function* (batch: Batch): Generator<Batch> {
-      const count = batch.documents.count;
-      const taken = batch.kind === "events" && count > left ? stream.split(batch, left)[0] : batch;
-      yield taken;
-      if (taken.kind === "events") checkNoneReplaced(taken);
-      left -= count;
-    };
     yield merge.stamp(heartbeat(stream));
-    for (let isTooLarge = true; isTooLarge;) {
-      isTooLarge = false;
-      for await (const step of stepsAndEvents(settings, merge, stream, signal, left)) {
-        if ("documents" in step) {
-          yield* counted(step);
-          if (left <= 0) return;
-          continue;
-        }
-        if (step.chunk.exact && step.chunk.at > target) target = step.chunk.at;
-        // What came before it may have used up what it was read for: then a smaller one is read.
-        const mayCome = (): boolean => !(isTooLarge = step.chunk.documents.count > left);
-        for await (const batch of merge.upTo(step, mayCome)) {
-          yield* counted(batch);
-          if (left <= 0) return;
-        }
-        if (isTooLarge) break;
+    for await (const item of itemsAndEvents(settings, merge, stream, signal, wanted)) {
+      if ("documents" in item) {
+        yield item;
+        continue;
       }
+      if (item.chunk.exact && item.chunk.at > target) target = item.chunk.at;
+      yield* merge.upTo(item);
     }
-    for (const batch of merge.rest()) yield* counted(batch);
-    for await (const batch of follow(stream, { ...settings, target, limit: left })) yield* counted(merge.stamp(batch));
+    yield* merge.rest();
+    for await (const batch of follow(stream, { ...settings, target })) yield merge.stamp(batch);
   }
-  return async function* capture(from, signal, limit) {
+
+  return async function* capture(from, signal, wanted) {
     let position = from ?? EMPTY_POSITION;
-    let left = limit;
     for (;;) {
       try {
-        for await (const batch of captureOnce(position, signal, left)) {
+        await using stream = await settings.open(position.stream, signal);
+        for await (const batch of merged(stream, position, signal, wanted)) {
           position = batch.position ?? position;
-          left -= batch.documents.count;
           yield batch;
+          if (batch.kind === "events") checkNoneReplaced(batch);
         }
         return;
       } catch (error) {
@@ -100,7 +85,10 @@ export function captureSource(settings: CaptureSettings): Source {
   };
 }
 
-/** What came under a new name is in no event under it: it is stale now, and the next run copies it. */
+/**
+ * The stream has no event for the documents of a collection that was renamed to a watched name: the name is `stale` now.
+ * @throws MongotapError `ended`: the next run copies it
+ */
 function checkNoneReplaced({ ends = [] }: EventBatch): void {
   const replaced = ends.find(({ how }) => how === "replaced");
   if (!replaced) return;
@@ -108,69 +96,80 @@ function checkNoneReplaced({ ends = [] }: EventBatch): void {
   throw new MongotapError("ended", message, { hint: "Run again: it copies what is there now, then goes on." });
 }
 
-/** Collections that are new to the position, or stale in it, enter as `pinned`. */
+/** Collections that are new to the position, or stale in it, become `pinned`. */
 function pinned(collections: readonly RangeReadable[], from: Position): Position {
   let position = from;
   for (const { namespace, uuid } of collections) {
     const name = nameOf(namespace);
     const known = position.collections[name];
     if (known === undefined || known.phase === "stale")
-      position = withCollection(position, name, notStarted(uuid, "pinned"));
+      position = withCollection(position, name, { phase: "pinned", uuid });
   }
   return position;
 }
 
-/** How long a chunk may be on its way before it is asked whether it is on its way at all. */
+/** How long a chunk may take before the throttle is asked whether chunks may be requested at all. */
 const LOOK_MS = 50;
 
-/** The chunks, and what the stream tells while none may be asked for. */
-async function* stepsAndEvents(
+/** The chunks, and the events of the stream while no chunk may be requested. */
+async function* itemsAndEvents(
   { collections, throttle }: CaptureSettings,
   merge: Merge,
   stream: EventStream,
   signal: AbortSignal,
-  limit: number,
+  wanted: number,
 ): AsyncGenerator<MergeItem | EventBatch> {
   const stop = new AbortController();
-  const steps = chunksOf(collections, merge, stream, AbortSignal.any([signal, stop.signal]), limit);
+  const items = itemsOf(collections, merge, stream, AbortSignal.any([signal, stop.signal]), wanted);
   try {
     for (;;) {
-      const next = steps.next();
-      while (!(await isSettledWithin(next, LOOK_MS))) yield* merge.meanwhile(throttle);
-      const step = await next;
-      if (step.done === true) return;
-      yield step.value;
+      const next = items.next();
+      while (!(await isSettledWithin(next, LOOK_MS))) yield* merge.whileBlocked(throttle);
+      const item = await next;
+      if (item.done === true) return;
+      yield item.value;
     }
   } finally {
     stop.abort();
-    await steps.return(undefined);
+    await items.return(undefined);
   }
 }
 
-/** The chunks of all collections that are not live yet, one collection after the other. */
-async function* chunksOf(
+/** The chunks of all collections that are to be copied, one collection after the other. */
+async function* itemsOf(
   collections: readonly RangeReadable[],
   merge: Merge,
-  stream: EventStream,
+  { startsAfter }: EventStream,
   signal: AbortSignal,
-  limit: number,
+  wanted: number,
 ): AsyncGenerator<MergeItem> {
-  const { startsAfter } = stream;
   for (const collection of collections) {
-    const { namespace } = collection;
-    const name = nameOf(namespace);
-    let progress = merge.position.collections[name] ?? notStarted(collection.uuid, "pinned");
-    for (const [index, range] of progress.ranges.entries()) {
+    const name = nameOf(collection.namespace);
+    let copy = copyOf(merge.position.collections[name], collection.uuid);
+    if (copy === undefined) continue;
+    for (const [index, range] of copy.ranges.entries()) {
       if (range.done) continue;
-      for await (const chunk of prefetch(collection.read(range, signal, limit, startsAfter), CHUNKS_AHEAD)) {
+      for await (const chunk of prefetch(collection.read(range, signal, wanted, startsAfter), CHUNKS_AHEAD)) {
         if (!isBeingCopied(merge.position, name)) break;
-        const next = withRange(progress, index, chunk.progress);
-        const done = next.ranges.every((r) => r.done);
-        progress = { ...next, phase: done ? "live" : "copying" };
-        // A chunk with an exact time comes behind the drop of its collection, if there was one, and is left out then.
-        if (done && !chunk.exact) checkSame(collection, progress.uuid, await collection.currentUuid());
-        yield { name, namespace, chunk, progress };
+        const item = itemOf(collection, chunk, copy, index);
+        copy = withRange(copy, index, chunk.progress);
+        // The merge leaves out an exact chunk from after the drop of its collection; others have to be checked.
+        if (isComplete(copy) && !chunk.exact) checkSame(collection, copy.uuid, await collection.currentUuid());
+        yield item;
       }
     }
   }
+}
+
+/** `chunk` is of the range number `index`; `before` is the copy before it. */
+function itemOf(collection: RangeReadable, chunk: Chunk, before: Copying, index: number): MergeItem {
+  const { namespace } = collection;
+  const copy = withRange(before, index, chunk.progress);
+  return {
+    name: nameOf(namespace),
+    namespace,
+    chunk,
+    state: isComplete(copy) ? liveAfter(copy) : copy,
+    head: (count) => itemOf(collection, collection.head(chunk, count), before, index),
+  };
 }

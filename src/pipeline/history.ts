@@ -1,24 +1,24 @@
 /**
- * What to do when the saved position has left the oplog: the changes in between are gone, so only a new copy of the
- * collections makes the output whole again. Pure decisions; capture.ts carries them out.
+ * What to do when the oplog no longer holds the saved position: the changes in between are lost, so only a new copy of
+ * the collections makes the output complete. Pure decisions; capture.ts carries them out.
  */
 
 import { MongotapError } from "../errors.ts";
 import type { Position } from "../source/record.ts";
 
 /**
- * `next-run`: end, and let the next run copy again (what Estuary's users know). `fail`: end, and stay so until the user
- * says --fresh. `now`: copy again at once.
+ * `next-run`: end, and let the next run copy again. `fail`: end, as every later run will until --fresh. `now`: copy again
+ * at once.
  */
 export type HistoryPolicy = "next-run" | "fail" | "now";
 
-/** After so many losses in a row without being live in between, copying takes longer than the oplog lasts. */
+/** How many losses in a row, without being live in between, are no accident: copying takes longer than the oplog lasts. */
 const MOST_LOSSES = 3;
 
 export interface Recovery {
-  /** The position to save: every collection is to be copied again. Undefined: the saved one stays as it is. */
+  /** The position to save, with every collection stale; undefined: the saved position stays. */
   readonly position: Position | undefined;
-  /** Go on in this run. */
+  /** Whether this run copies again. */
   readonly goOn: boolean;
   readonly error: MongotapError;
 }
@@ -44,13 +44,8 @@ export function recoveryOf(lost: MongotapError, position: Position, policy: Hist
   return { position: stale, goOn: policy === "now", error };
 }
 
-/** Nothing is known any more but which collections there were. */
+/** Only the names of the collections are still valid. */
 function staleOf(position: Position, losses: number): Position {
-  const collections = Object.fromEntries(
-    Object.entries(position.collections).map(([name, { uuid }]) => [
-      name,
-      { uuid, phase: "stale" as const, ranges: [] },
-    ]),
-  );
-  return { collections, losses };
+  const names = Object.keys(position.collections);
+  return { collections: Object.fromEntries(names.map((name) => [name, { phase: "stale" } as const])), losses };
 }

@@ -1,44 +1,50 @@
 /**
- * Brings chunks of a backfill and events of a change stream into one order of time: a chunk that is true at time T is
- * emitted when the stream has passed T, after the events up to T and before those behind it. So lines of one key are
- * in commit order without anything being deduplicated.
+ * Merges the chunks of a backfill with the events of a change stream by cluster time: a chunk that is true at time T
+ * is emitted when the stream has passed T, after the events up to T and before those behind it. So the lines of one key
+ * are in commit order, and nothing needs to be deduplicated.
  */
 
 import { MongotapError } from "../errors.ts";
-import type {
-  Batch,
-  Chunk,
-  ClusterTime,
-  CollectionEnd,
-  CollectionProgress,
-  EventBatch,
-  EventStream,
-  Position,
+import {
+  type Batch,
+  BEGINNING,
+  type Chunk,
+  type ClusterTime,
+  type CollectionEnd,
+  type CollectionState,
+  type EventBatch,
+  type EventStream,
+  type Namespace,
+  type Position,
+  type RowBatch,
+  sortKeyTime,
 } from "../source/record.ts";
 import type { ReadThrottle } from "./throttle.ts";
 import { isAllLive, withCollection } from "./progress.ts";
 
-/** A chunk, and what is known of its collection once it has been written. */
+/** A chunk, and the state of its collection once the chunk has been written. */
 export interface MergeItem {
   /** `db.collection` */
   readonly name: string;
-  readonly namespace: { readonly db: string; readonly collection: string };
+  readonly namespace: Namespace;
   readonly chunk: Chunk;
-  readonly progress: CollectionProgress;
+  readonly state: CollectionState;
+  /** The same with the first `count` documents of the chunk, at least 1 and not all. */
+  head(count: number): MergeItem;
 }
 
-/** How long a poll of the stream may take while a chunk waits: a reply without events comes only when its time is over. */
+/** How long the server may hold an empty reply while a chunk waits for the stream. */
 const POLL_MS = 2;
-/** The same while a chunk may not be asked for yet: nobody waits. */
-const MEANWHILE_MS = 100;
+/** The same while no chunk may be requested, so none waits. */
+const BLOCKED_POLL_MS = 100;
 
 export class Merge {
   readonly #stream: EventStream;
   #position: Position;
-  /** Events that came with a reply but lie behind the chunk at hand. */
+  /** Events that the stream has returned, and that are behind the current chunk. */
   #held: EventBatch | undefined;
   /** The time of the last event that has been emitted. */
-  #emitted: ClusterTime = "";
+  #emitted = BEGINNING;
 
   constructor(stream: EventStream, position: Position) {
     this.#stream = stream;
@@ -49,36 +55,37 @@ export class Merge {
     return this.#position;
   }
 
-  /** An event batch with the position of everything, not of the stream alone. */
+  /** Moves on behind a batch of the stream, and returns it with the position of the stream and all collections. */
   stamp(batch: EventBatch): EventBatch {
-    let position: Position = { ...this.#position, ...(batch.position.stream ? { stream: batch.position.stream } : {}) };
-    for (const ending of batch.ends ?? []) position = withEnding(position, ending);
-    this.#position = isAllLive(position) ? withoutLosses(position) : position;
-    this.#emitted = batch.sortKeys.at(-1)?.slice(0, 16) ?? this.#emitted;
-    return { ...batch, position: this.#position };
+    const stamped = stampedAfter(this.#position, batch, this.#stream);
+    this.#position = stamped.position;
+    const last = batch.sortKeys.at(-1);
+    if (last !== undefined) this.#emitted = sortKeyTime(last);
+    return stamped;
   }
 
   /**
-   * The events up to the chunk's time, then the chunk; without it when its collection has come to an end meanwhile, or
-   * `mayCome` (asked when all before it has been taken) says no.
-   * @throws MongotapError `connect` when the chunk is older than what has been emitted: read again
+   * Yields the events up to the time of the chunk, then the chunk, unless its collection has ended in the meantime.
+   * @throws MongotapError `connect` where the chunk is older than an emitted event: it must be read again
    */
-  async *upTo({ name, namespace, chunk, progress }: MergeItem, mayCome: () => boolean): AsyncGenerator<Batch> {
+  async *upTo(item: MergeItem): AsyncGenerator<Batch> {
+    const { name, chunk } = item;
     if (chunk.exact) {
       if (chunk.at < this.#emitted)
         throw new MongotapError("connect", `the server that answered for ${name} is behind the change stream`);
       yield* this.#eventsUpTo(chunk.at);
     }
-    if (!isBeingCopied(this.#position, name) || !mayCome()) return;
-    this.#position = withCollection(this.#position, name, progress);
-    yield { kind: "rows", namespace, documents: chunk.documents, at: chunk.at, position: this.#position };
+    if (!isBeingCopied(this.#position, name)) return;
+    const rows = rowsAfter(this.#position, item);
+    this.#position = rows.position;
+    yield rows;
   }
 
-  async *#eventsUpTo(time: ClusterTime): AsyncGenerator<Batch> {
+  async *#eventsUpTo(time: ClusterTime): AsyncGenerator<EventBatch> {
     for (;;) {
       if (this.#held) {
         const { sortKeys } = this.#held;
-        const count = sortKeys.findIndex((order) => order.slice(0, 16) > time);
+        const count = sortKeys.findIndex((key) => sortKeyTime(key) > time);
         if (count === 0) return;
         if (count > 0) {
           const [head, rest] = this.#stream.split(this.#held, count);
@@ -95,26 +102,50 @@ export class Merge {
   }
 
   /**
-   * What the stream tells while every chunk that is waited for has yet to be asked for: those will be true at a later
-   * time. What comes when one has been asked for meanwhile is held, since it may lie behind that.
+   * Yields what the stream returns while no chunk may be requested: every chunk will be true at a later time. If a chunk
+   * is requested during a reply, the events of that reply are held, because they may be behind the chunk.
    */
-  async *meanwhile(throttle: Pick<ReadThrottle, "isBlocked" | "requested">): AsyncGenerator<EventBatch> {
-    const { requested: asked } = throttle;
-    const isEarlier = (): boolean => throttle.isBlocked && throttle.requested === asked;
-    while (isEarlier()) {
-      this.#held ??= await this.#stream.next(MEANWHILE_MS);
-      if (!isEarlier()) return;
+  async *whileBlocked(throttle: Pick<ReadThrottle, "isBlocked" | "requested">): AsyncGenerator<EventBatch> {
+    const { requested } = throttle;
+    const isStillBlocked = (): boolean => throttle.isBlocked && throttle.requested === requested;
+    while (isStillBlocked()) {
+      this.#held ??= await this.#stream.next(BLOCKED_POLL_MS);
+      if (!isStillBlocked()) return;
       const batch = this.#held;
       this.#held = undefined;
       yield this.stamp(batch);
     }
   }
 
-  /** What is still held when no chunk is left. */
-  *rest(): Generator<Batch> {
+  /** Yields the events that are still held when no chunk is left. */
+  *rest(): Generator<EventBatch> {
     if (this.#held) yield this.stamp(this.#held);
     this.#held = undefined;
   }
+}
+
+/** `batch` with the position behind it, where `before` is the position before it. */
+function stampedAfter(before: Position, batch: EventBatch, stream: EventStream): EventBatch {
+  const { stream: streamPosition } = batch.position;
+  let position: Position = { ...before, ...(streamPosition ? { stream: streamPosition } : {}) };
+  for (const end of batch.ends ?? []) position = withEnd(position, end);
+  return {
+    ...batch,
+    position: isAllLive(position) ? withoutLosses(position) : position,
+    head: (count) => stampedAfter(before, stream.split(batch, count)[0], stream),
+  };
+}
+
+function rowsAfter(before: Position, item: MergeItem): RowBatch & { readonly position: Position } {
+  const { name, namespace, chunk, state } = item;
+  return {
+    kind: "rows",
+    namespace,
+    documents: chunk.documents,
+    at: chunk.at,
+    position: withCollection(before, name, state),
+    head: (count) => rowsAfter(before, item.head(count)),
+  };
 }
 
 export function isBeingCopied(position: Position, name: string): boolean {
@@ -123,12 +154,14 @@ export function isBeingCopied(position: Position, name: string): boolean {
 }
 
 /**
- * A collection that is gone needs no copy: if one of its name comes again, the stream tells of it from its first
- * document on. One that was replaced holds documents of which the stream has told nothing: it is to be copied.
+ * A collection that is gone needs no copy: if its name is used again, the stream has all documents of the new collection.
+ * One that was replaced has documents for which the stream has no event under this name, so it must be copied.
  */
-function withEnding(position: Position, { name, how }: CollectionEnd): Position {
+function withEnd(position: Position, { name, how }: CollectionEnd): Position {
   if (how === "gone" && !(name in position.collections)) return position;
-  return withCollection(position, name, { uuid: null, phase: how === "gone" ? "live" : "stale", ranges: [] });
+  const state: CollectionState =
+    how === "gone" ? { phase: "live", copied: { documents: 0, ranges: 0 } } : { phase: "stale" };
+  return withCollection(position, name, state);
 }
 
 function withoutLosses({ losses: _, ...position }: Position): Position {

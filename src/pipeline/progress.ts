@@ -1,38 +1,67 @@
-/** Small steps of a Position: what is saved when a chunk of a range has been written. */
+/** How a Position changes: new collections, ranges that have been read, states. */
 
+import { must } from "../errors.ts";
 import {
-  type CollectionProgress,
+  type CollectionState,
+  type Copying,
   type EventBatch,
   NO_DOCUMENTS,
-  type Phase,
+  type NonEmpty,
   type Position,
   type RangeProgress,
 } from "../source/record.ts";
 
 export const EMPTY_POSITION: Position = { collections: {} };
 
-/** A collection of which nothing has been read: one range over all keys. */
-export function notStarted(uuid: string | null, phase: Phase): CollectionProgress {
-  return { uuid, phase, ranges: [{ documents: 0, done: false }] };
+/** One range over all keys, of which nothing has been read. */
+const WHOLE: NonEmpty<RangeProgress> = [{ documents: 0, done: false }];
+
+export function withCollection(position: Position, name: string, state: CollectionState): Position {
+  return { ...position, collections: { ...position.collections, [name]: state } };
 }
 
-export function withCollection(position: Position, name: string, progress: CollectionProgress): Position {
-  return { ...position, collections: { ...position.collections, [name]: progress } };
+/**
+ * The copy of a collection as far as it has come: of one that is new (`state` undefined) or pinned, nothing has been
+ * read. Undefined where there is nothing to copy: it is live or stale.
+ */
+export function copyOf(state: CollectionState | undefined, uuid: string | null): Copying | undefined {
+  if (state === undefined) return { phase: "copying", uuid, ranges: WHOLE };
+  switch (state.phase) {
+    case "pinned":
+      return { phase: "copying", uuid: state.uuid, ranges: WHOLE };
+    case "copying":
+      return state;
+    case "live":
+    case "stale":
+      return undefined;
+  }
 }
 
-export function withRange(progress: CollectionProgress, index: number, range: RangeProgress): CollectionProgress {
-  return { ...progress, ranges: progress.ranges.with(index, range) };
+/** `copy` with `range` as its range number `index`. */
+export function withRange(copy: Copying, index: number, range: RangeProgress): Copying {
+  const [first, ...rest] = copy.ranges.with(index, range);
+  return { ...copy, ranges: [must(first, "the first range"), ...rest] };
 }
 
-export function isComplete(progress: CollectionProgress): boolean {
-  return progress.ranges.every((range) => range.done);
+export function isComplete(copy: Copying): boolean {
+  return copy.ranges.every((range) => range.done);
+}
+
+/** The state of a collection that a capture has copied to the end. */
+export function liveAfter({ ranges }: Copying): CollectionState {
+  return { phase: "live", copied: { documents: documentsCopied(ranges), ranges: ranges.length } };
+}
+
+/** How many documents have been read of `ranges`. */
+export function documentsCopied(ranges: readonly RangeProgress[]): number {
+  return ranges.reduce((sum, { documents }) => sum + documents, 0);
 }
 
 export function isAllLive(position: Position): boolean {
   return Object.values(position.collections).every(({ phase }) => phase === "live");
 }
 
-/** No documents: only where a run would go on. */
+/** A batch without documents, which moves the position. */
 export function positionOnly(position: Position): EventBatch {
   return { kind: "events", documents: NO_DOCUMENTS, sortKeys: [], position };
 }

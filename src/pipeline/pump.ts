@@ -1,33 +1,34 @@
 /**
- * Source → lines → sink → state. The only loop that commits, and the only place that retries.
+ * Source → lines → sink → state. The loop that commits, and that opens the source again after an error. (Others retry in a
+ * smaller scope: source/snapshot.ts one read, capture.ts after lost history, connect/tunnel.ts the SSH connection.)
  *
  * Invariants:
  * - The state never claims more than the sink holds durably: bytes first, then the position that covers them.
- * - Bytes past the recorded offset never survive a restart (the sink cuts them when it is opened).
+ * - Bytes past the recorded offset never survive a restart (the sink truncates them when it is opened).
  * - A position is opaque to everything but the source that made it.
  * - A batch is committed whole or not at all.
  *
- * `written` is where a reconnect within this run goes on (those bytes are in the sink); `committed` is where a new
- * run goes on (those bytes are durable). Only the source is retried: after a failed write, flush or save nobody knows
- * what the sink holds, so the run ends and the next one begins from what is committed.
+ * `written` is where a reconnect within this run resumes (those bytes are in the sink); `committed` is where a new run
+ * resumes (those bytes are durable). After a failed write, flush or save the content of the sink is unknown, so the run
+ * ends, and the next one begins from what is committed.
  */
 
 import { MongotapError } from "../errors.ts";
 import { prefetch, settledWithin, sleep } from "../lib/async.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
-import type { Batch, Position, Source } from "../source/record.ts";
+import type { Batch, Position } from "../source/record.ts";
 import { backoffMs, shouldCommit } from "./retry.ts";
+import type { LimitedSource } from "./take.ts";
 
 export interface PumpSettings {
-  readonly source: Source;
+  readonly source: LimitedSource;
   readonly from: Position | undefined;
   readonly encoder: Encoder;
   readonly sink: Sink;
   /** Saves position and marks; absent where the run keeps no state. */
   readonly save: ((position: Position, marks: readonly OutputMark[]) => Promise<void>) | undefined;
-  readonly limit: number;
-  /** How long the source may fail without a single reply in between. */
+  /** How long (ms) the source may fail without a reply in between. */
   readonly retryForMs: number;
   readonly signal: AbortSignal;
   readonly onWritten: (batch: Batch, lines: number, bytes: number) => void;
@@ -39,15 +40,16 @@ export interface PumpSettings {
 
 export interface PumpResult {
   /**
-   * `finished`: the source came to its end. `limited`: `limit` documents came first. `stopped`: the signal; all lines
-   * are out. `cut`: the reader took no more.
+   * `finished`: the source came to its end. `limited`: the limit was reached. `stopped`: the signal was aborted, and the
+   * sink has all lines. `cut`: the signal was aborted, and the reader took no more.
    */
   readonly outcome: "finished" | "limited" | "stopped" | "cut";
   readonly position: Position | undefined;
 }
 
-/** A pipe that nobody reads holds up a stop for no longer than this. */
+/** How long a pipe without a reader may delay a stop. */
 const DRAIN_MS = 500;
+/** Batches that are requested before the one before is written. */
 const READ_AHEAD = 1;
 
 /** @throws MongotapError when the run cannot go on; what was written before is committed, except after sink errors. */
@@ -59,17 +61,16 @@ class Pump {
   readonly #s: PumpSettings;
   readonly #clock: () => number;
   #written: Position | undefined;
-  /** False while lines are out that no position covers (a view half read). */
+  /** False while no position covers the last lines (a view that is half read). */
   #resumable = true;
   #sinkUsable = true;
-  /** The last batch had nothing to write. */
+  /** The last batch had no lines. */
   #isQuiet = false;
-  #lines = 0;
   #pendingBytes = 0;
   #moved = false;
   #commits = 0;
   #lastCommit: number;
-  /** When the present series of failures began; undefined while replies come. */
+  /** When the current series of failures began; undefined while replies come. */
   #failingSince: number | undefined;
   #attempt = 0;
   #opened = false;
@@ -86,8 +87,7 @@ class Pump {
       try {
         await this.#readToEnd();
         await this.#commitAll();
-        const outcome = this.#lines >= this.#s.limit ? "limited" : "finished";
-        return { outcome, position: this.#written };
+        return { outcome: this.#s.source.isReached ? "limited" : "finished", position: this.#written };
       } catch (error) {
         if (this.#s.signal.aborted && error === this.#s.signal.reason) return await this.#stop();
         if (this.#sinkUsable) await this.#commitAll();
@@ -97,12 +97,11 @@ class Pump {
   }
 
   async #readToEnd(): Promise<void> {
-    const { source, signal, limit } = this.#s;
-    // Behind the last batch that is wanted nothing is waited for: the source may wait itself, and for long (pace.ts).
-    const enough = new AbortController();
-    const ended = AbortSignal.any([signal, enough.signal]);
+    const { source, signal } = this.#s;
+    const failed = new AbortController(); // the source may be waiting (throttle.ts) when a write fails
+    const ended = AbortSignal.any([signal, failed.signal]);
     let replies = 0;
-    for await (const batch of prefetch(source(this.#written, ended, limit - this.#lines), READ_AHEAD)) {
+    for await (const batch of prefetch(source.open(this.#written, ended), READ_AHEAD)) {
       this.#opened = true;
       replies += 1;
       if (replies > 1 || batch.documents.count > 0) this.#noteProgress();
@@ -111,17 +110,13 @@ class Pump {
         if (this.#isTimeToCommit()) await this.#commit();
         signal.throwIfAborted();
       } catch (error) {
-        enough.abort();
+        failed.abort();
         throw error;
-      }
-      if (this.#lines >= limit) {
-        enough.abort();
-        return;
       }
     }
   }
 
-  /** Opening alone is no progress: a stream that opens and then fails, again and again, must come to an end. */
+  /** Opening is no progress: retries of a stream that opens and then fails, each time, must come to an end. */
   #noteProgress(): void {
     this.#failingSince = undefined;
     this.#attempt = 0;
@@ -134,13 +129,12 @@ class Pump {
     const isOutput = documents.kind === "encoded";
     if (!isOutput) documents.release();
     if (bytes.length > 0) await this.#untilTaken((sink) => sink.write(bytes, segments));
-    else if (this.#isQuiet) await this.#settle(); // else what fails in the background is not heard of for long
+    else if (this.#isQuiet) await this.#settle(); // without writes, failures in the background show up here only
     if (isOutput) documents.release();
     this.#isQuiet = bytes.length === 0;
     this.#resumable = batch.position !== undefined;
     this.#moved = true;
     this.#written = batch.position ?? this.#written;
-    this.#lines += documents.count;
     this.#pendingBytes += bytes.length;
     this.#s.onWritten(batch, lines, bytes.length);
   }
@@ -157,7 +151,7 @@ class Pump {
     );
   }
 
-  /** At an end, or before a pause: also where nothing is committed, all has been taken. */
+  /** At an end, or before a pause. The sink has all bytes then, even where nothing is committed. */
   async #commitAll(): Promise<void> {
     await this.#settle();
     await this.#commit();
@@ -175,18 +169,18 @@ class Pump {
     this.#lastCommit = this.#clock();
   }
 
-  /** Resolves when the system has all bytes: what fails in the background is told before anything that comes of it. */
+  /** Resolves when the system has all bytes. Throws what failed in the background, before errors that it causes. */
   #settle(): Promise<void> {
     return this.#untilTaken((sink) => sink.written());
   }
 
-  /** A disk is waited for, a reader not for long when the run is to end. */
+  /** Waits for a disk; for a reader, no longer than `DRAIN_MS` once the signal is aborted. */
   #untilTaken(work: (sink: Sink) => Promise<void>): Promise<void> {
     const { sink, signal } = this.#s;
     return this.#useSink(() => (sink.mayBlock ? settledWithin(work(sink), signal, DRAIN_MS) : work(sink)));
   }
 
-  /** After a failure in here the sink is not touched again. */
+  /** After a failure of `work` the sink is not used again. */
   async #useSink<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -202,10 +196,10 @@ class Pump {
     return { outcome: "stopped", position: this.#written };
   }
 
-  /** Returns when the source may be tried again; throws when it may not. */
+  /** Resolves when the source may be opened again; throws `error` where it may not. */
   async #waitOrGiveUp(error: unknown): Promise<void> {
     if (!(error instanceof MongotapError) || !error.retryable || !this.#sinkUsable) throw error;
-    // A server that asks for patience is no reason to look for a mistake in the settings at once.
+    // A first opening that fails is taken for a wrong setting, unless the server asked for a later attempt.
     const isTolerable = this.#opened || error.retryAfterMs > 0;
     if (!isTolerable || !this.#resumable) throw error;
     const now = this.#clock();

@@ -5,50 +5,45 @@ import { positionOnly, EMPTY_POSITION } from "./progress.ts";
 
 export interface TailSettings {
   readonly open: (from: StreamPosition | undefined, signal: AbortSignal) => Promise<EventStream>;
-  /** End when everything has come that the server had when the run began. */
+  /** End when the stream has passed what the server had when the run began. */
   readonly untilCaughtUp: boolean;
-  /** How long the server may hold an empty reply: the heartbeat. */
+  /** How long (ms) the server may hold an empty reply: the interval of heartbeats. */
   readonly awaitMs: number;
 }
 
 export function tailSource(settings: TailSettings): Source {
-  let target: ClusterTime | undefined; // outlives a reconnect: caught up with the beginning of the run
-  return async function* tail(from, signal, limit) {
+  let target: ClusterTime | undefined; // outlives a reconnect: it is of the beginning of the run
+  return async function* tail(from, signal) {
     await using stream = await settings.open(from?.stream, signal);
     target ??= stream.serverTime;
     yield heartbeat(stream);
-    yield* follow(stream, { ...settings, target, limit });
+    for await (const batch of follow(stream, { ...settings, target }))
+      yield { ...batch, head: (count) => stream.split(batch, count)[0] };
   };
 }
 
-/** News about the position and nothing else. */
+/** A batch with the position of the stream and no events. */
 export function heartbeat(stream: EventStream): EventBatch {
   return positionOnly({ ...EMPTY_POSITION, stream: stream.position });
 }
 
-export interface FollowSettings {
-  readonly untilCaughtUp: boolean;
-  readonly awaitMs: number;
-  readonly target: ClusterTime;
-  readonly limit: number;
-}
+/** How long (ms) the server may hold an empty reply shortly before the end: doubles with each empty reply. */
+const SHORTEST_AWAIT_MS = 2;
+const LONGEST_AWAIT_MS = 50;
 
-/** Yields replies until `target` has been passed (where asked for) or `limit` events have come. */
+/** Yields replies, without end or, with `untilCaughtUp`, until the stream has passed `target`. */
 export async function* follow(
   stream: EventStream,
-  { untilCaughtUp, awaitMs, target, limit }: FollowSettings,
+  {
+    untilCaughtUp,
+    awaitMs,
+    target,
+  }: Pick<TailSettings, "untilCaughtUp" | "awaitMs"> & { readonly target: ClusterTime },
 ): AsyncGenerator<EventBatch> {
-  let left = limit;
-  let patience = LEAST_MS;
-  while (left > 0 && !(untilCaughtUp && stream.hasPassed(target))) {
-    const batch = await stream.next(untilCaughtUp ? Math.min(awaitMs, patience) : awaitMs);
-    const count = batch.documents.count;
-    patience = count > 0 ? LEAST_MS : Math.min(patience * 2, MOST_MS);
-    yield count > left ? stream.split(batch, left)[0] : batch;
-    left -= count;
+  let shortAwaitMs = SHORTEST_AWAIT_MS;
+  while (!(untilCaughtUp && stream.hasPassed(target))) {
+    const batch = await stream.next(untilCaughtUp ? Math.min(awaitMs, shortAwaitMs) : awaitMs);
+    shortAwaitMs = batch.documents.count > 0 ? SHORTEST_AWAIT_MS : Math.min(shortAwaitMs * 2, LONGEST_AWAIT_MS);
+    yield batch;
   }
 }
-
-/** A reply without events comes only when its time is over: while somebody waits for the end, that is short at first. */
-const LEAST_MS = 2;
-const MOST_MS = 50;

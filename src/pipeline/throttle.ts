@@ -1,70 +1,70 @@
 /**
- * How fast collections are read: not faster than was asked for, and not at all while the replica set cannot keep up with
- * itself. Only chunks wait; a change stream goes on meanwhile (capture.ts).
+ * Throttles the reading of collections: a token bucket holds a rate (`--rate-limit`), and a lag gate stops reading while
+ * the majority of the replica set is too far behind its primary (`--max-lag`). Only chunks wait, not a change stream.
  */
 
 import { sleep } from "../lib/async.ts";
 import type { Chunk } from "../source/record.ts";
 
 export interface ThrottleSettings {
-  /** Of BSON, over all that is read at once; undefined: as fast as it goes. */
+  /** Of BSON, for all reads together; undefined: no limit. */
   readonly bytesPerSecond: number | undefined;
-  /** Where reading waits for the majority of a replica set; undefined: never. */
+  /** Undefined: reading never waits for the majority. */
   readonly lag: LagSettings | undefined;
 }
 
 export interface LagSettings {
-  /** How far the majority is behind the primary, in ms; undefined where that cannot be told. */
+  /** How far (ms) the majority is behind the primary; undefined where that is unknown. */
   readonly measure: (signal: AbortSignal) => Promise<number | undefined>;
-  /** More than so much (ms) is too much; half of it is little enough to go on. */
+  /** A lag (ms) above this closes the gate; a lag of half of it or less opens it again. */
   readonly mostMs: number;
   readonly warn: (message: string) => void;
 }
 
-/** Time as far as a pace knows it. */
+/** The time, for tests to replace. */
 export interface Clock {
-  /** Milliseconds that only go forward. */
+  /** Monotonic, in ms. */
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 export interface ReadThrottle {
-  /** Chunks may be so large that the rate holds. */
+  /** The largest chunk (bytes) with which the rate holds. */
   readonly chunkBytes: number;
   /**
-   * Every chunk that is waited for has yet to be asked of the server: what a change stream tells by now is older than
-   * they will be.
+   * Chunks wait for a permit and none is being read: every later chunk will be newer than what a change stream returns
+   * now.
    */
   readonly isBlocked: boolean;
-  /** How many chunks have been asked for. */
+  /** How many permits have been issued. */
   readonly requested: number;
-  /** Resolves when a chunk of about so many bytes may be asked for; rejects with the signal's reason. */
+  /** Resolves when a chunk of about `bytes` may be requested; rejects with the signal's reason. */
   acquire(bytes: number, signal: AbortSignal): Promise<Permit>;
-  /** The same chunks, each asked for in its turn. */
+  /** The same chunks; each is requested only with a permit. */
   throttled(chunks: AsyncIterable<Chunk>, signal: AbortSignal): AsyncGenerator<Chunk>;
 }
 
 export interface Permit {
-  /** The chunk has come, with so many bytes; none when it did not come. */
+  /** Reports how many bytes the chunk had; 0 where it could not be read. */
   release(bytes: number): void;
 }
 
-const LEAST_CHUNK = 64 * 1024;
-/** Of a second: what comes at once is small against ten seconds, and a pause is too short for anything to time out. */
-const CHUNK_SHARE = 4;
-/** What was not used may be made up for so long (ms): timers are late, disks are slow now and then. */
+const LEAST_CHUNK_BYTES = 64 * 1024;
+/** Chunks per second: each is small within ten seconds, and no pause between two is long enough for a timeout. */
+const CHUNKS_PER_SECOND = 4;
+/** How much unused time (ms) may be made up for later: timers are late, and disks are slow at times. */
 const SLACK_MS = 250;
 
-const ASK_EVERY_MS = 1_000;
+const MEASURE_EVERY_MS = 1_000;
 const SHORTEST_WAIT_MS = 200;
 const LONGEST_WAIT_MS = 5_000;
-const TELL_EVERY_MS = 60_000;
+const WARN_EVERY_MS = 60_000;
 
 const SYSTEM_CLOCK: Clock = { now: () => performance.now(), sleep };
 
-/** The most that a chunk may have, so that any ten seconds hold the rate: a quarter of a second's worth. */
+/** The largest chunk with which the rate holds over any ten seconds: a quarter of a second's worth. */
 export function chunkBytesAt(bytesPerSecond: number): number {
-  return Math.max(LEAST_CHUNK, Math.floor(bytesPerSecond / CHUNK_SHARE));
+  return Math.max(LEAST_CHUNK_BYTES, Math.floor(bytesPerSecond / CHUNKS_PER_SECOND));
 }
 
 export function createThrottle({ bytesPerSecond, lag }: ThrottleSettings, clock = SYSTEM_CLOCK): ReadThrottle {
@@ -86,9 +86,9 @@ export function createThrottle({ bytesPerSecond, lag }: ThrottleSettings, clock 
     outstanding += 1;
     requested += 1;
     return {
-      release(came) {
+      release(read) {
         outstanding -= 1;
-        bucket?.correct(came - bytes);
+        bucket?.correct(read - bytes);
       },
     };
   }
@@ -107,17 +107,17 @@ export function createThrottle({ bytesPerSecond, lag }: ThrottleSettings, clock 
       try {
         for (;;) {
           const permit = await acquire(expected, signal);
-          let came = 0;
+          let read = 0;
           try {
             const next = await iterator.next();
             if (next.done === true) return;
-            came = next.value.documents.byteLength;
+            read = next.value.documents.byteLength;
             yield next.value;
-            if (next.value.progress.done) return; // what would be waited for is the end
+            if (next.value.progress.done) return; // no permit for the end itself
           } finally {
-            permit.release(came);
+            permit.release(read);
           }
-          expected = came;
+          expected = read;
         }
       } finally {
         await iterator.return?.();
@@ -126,13 +126,14 @@ export function createThrottle({ bytesPerSecond, lag }: ThrottleSettings, clock 
   };
 }
 
-/** So many bytes per ms. Who takes some waits until those before it have been paid for. */
+/** A token bucket that may be overdrawn: each taker waits until the debt of those before has been paid off. */
 class TokenBucket {
   readonly #rate: number;
   readonly #clock: Clock;
-  /** When all that has been taken so far is paid for. */
+  /** When (ms) everything taken so far is paid for. */
   #paidAt = -Infinity;
 
+  /** `rate` is in bytes per ms. */
   constructor(rate: number, clock: Clock) {
     this.#rate = rate;
     this.#clock = clock;
@@ -151,19 +152,19 @@ class TokenBucket {
     }
   }
 
-  /** So many more came than were taken. */
+  /** `bytes` more were read than taken; negative: fewer. */
   correct(bytes: number): void {
     this.#paidAt += bytes / this.#rate;
   }
 }
 
-/** Shut while the majority is too far behind. */
+/** Closed while the majority is too far behind. */
 class LagGate {
   readonly #lag: LagSettings;
   readonly #clock: Clock;
-  #askedAt = -Infinity;
-  /** Since when it has been shut, and when that was told last; undefined while it is open. */
-  #shut: { readonly since: number; toldAt: number } | undefined;
+  #measuredAt = -Infinity;
+  /** When it was closed, and when that was last logged; undefined while it is open. */
+  #closed: { readonly since: number; warnedAt: number } | undefined;
 
   constructor(lag: LagSettings, clock: Clock) {
     this.#lag = lag;
@@ -171,34 +172,34 @@ class LagGate {
   }
 
   async pass(signal: AbortSignal): Promise<void> {
-    for (let ms = SHORTEST_WAIT_MS; await this.#isShut(signal); ms = Math.min(LONGEST_WAIT_MS, ms * 2)) {
+    for (let ms = SHORTEST_WAIT_MS; await this.#isClosed(signal); ms = Math.min(LONGEST_WAIT_MS, ms * 2)) {
       await this.#clock.sleep(ms, signal);
     }
   }
 
-  async #isShut(signal: AbortSignal): Promise<boolean> {
+  async #isClosed(signal: AbortSignal): Promise<boolean> {
     const now = this.#clock.now();
-    if (now - this.#askedAt >= ASK_EVERY_MS) {
-      this.#askedAt = now;
+    if (now - this.#measuredAt >= MEASURE_EVERY_MS) {
+      this.#measuredAt = now;
       this.#judge(await this.#lag.measure(signal), now);
     }
-    return this.#shut !== undefined;
+    return this.#closed !== undefined;
   }
 
   #judge(lagMs: number | undefined, now: number): void {
     const { mostMs, warn } = this.#lag;
-    // Between the two it stays as it is: else a lag about the limit would be told again and again.
-    const isTooMuch = lagMs !== undefined && lagMs > (this.#shut ? mostMs / 2 : mostMs);
+    // Between the two limits nothing changes: else a lag near one limit would be logged again and again.
+    const isTooMuch = lagMs !== undefined && lagMs > (this.#closed ? mostMs / 2 : mostMs);
     const seconds = Math.round((lagMs ?? 0) / 1000);
     if (!isTooMuch) {
-      if (this.#shut) warn("reading goes on");
-      this.#shut = undefined;
-    } else if (!this.#shut) {
-      this.#shut = { since: now, toldAt: now };
+      if (this.#closed) warn("reading goes on");
+      this.#closed = undefined;
+    } else if (!this.#closed) {
+      this.#closed = { since: now, warnedAt: now };
       warn(`the majority of the replica set is ${seconds} s behind its primary: reading waits (--max-lag)`);
-    } else if (now - this.#shut.toldAt >= TELL_EVERY_MS) {
-      this.#shut.toldAt = now;
-      const minutes = Math.round((now - this.#shut.since) / 60_000);
+    } else if (now - this.#closed.warnedAt >= WARN_EVERY_MS) {
+      this.#closed.warnedAt = now;
+      const minutes = Math.round((now - this.#closed.since) / 60_000);
       warn(`reading has waited for ${minutes} min: the majority of the replica set is ${seconds} s behind its primary`);
     }
   }

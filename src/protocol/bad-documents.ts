@@ -1,6 +1,6 @@
 /**
- * What happens to a document that cannot be carried: the run ends with it (`fail`), it is left out and counted
- * (`skip`), or it is written to a file of its own (`quarantine`) as one line that holds its bytes.
+ * Documents that cannot be carried: the run fails (`fail`), or the document is omitted and counted (`skip`), or it is
+ * written to the quarantine file (`quarantine`) as one line with its bytes.
  */
 
 import { ElementWalker, readInt32 } from "../codec/bson.ts";
@@ -9,9 +9,6 @@ import type { Transcoder } from "../codec/transcoder.ts";
 import { MongotapError } from "../errors.ts";
 
 export type BadDocumentPolicy = "fail" | "skip" | "quarantine";
-
-/** The namespace of segments that belong into the quarantine file; no collection can be called so. */
-export const QUARANTINE = "\0quarantine";
 
 export interface BadDocument {
   /** `db.collection` */
@@ -22,8 +19,8 @@ export interface BadDocument {
   readonly error: MongotapError;
 }
 
-/** Says which document it is, as far as that can be told, as well as what is wrong with it. */
-export function describeBad(bad: BadDocument, transcoder: Transcoder): MongotapError {
+/** The error for a bad document: namespace, _id if it can be read, and reason. */
+export function badDocumentError(bad: BadDocument, transcoder: Transcoder): MongotapError {
   const { namespace, error } = bad;
   const id = idOf(bad, transcoder);
   const which = bad.kind === "event" ? "a change of a document" : "a document";
@@ -37,29 +34,30 @@ export function describeBad(bad: BadDocument, transcoder: Transcoder): MongotapE
   );
 }
 
-const SHOWN = 200;
-const NAMES = ["_id", "documentKey"].map((name) => new TextEncoder().encode(name));
+/** A longer _id is cut in messages. */
+const MAX_SHOWN_CHARACTERS = 200;
+const ID_FIELD = { document: new TextEncoder().encode("_id"), event: new TextEncoder().encode("documentKey") } as const;
 
-/** The JSON of the `_id`, of an event that of its document; undefined where the bytes are too broken to tell. */
+/** The JSON of the `_id` of a document, or of the `documentKey` of an event; undefined if it is missing or corrupt. */
 function idOf({ bytes, at, kind }: BadDocument, transcoder: Transcoder): string | undefined {
   const walker = new ElementWalker();
   const writer = new JsonWriter(1024);
-  const wanted = NAMES[kind === "event" ? 1 : 0];
+  const name = ID_FIELD[kind];
   try {
     walker.start(bytes, at);
     while (walker.next()) {
-      if (wanted === undefined || !walker.nameIs(wanted)) continue;
+      if (!walker.nameIs(name)) continue;
       transcoder.writeValue(writer, bytes, walker.type, walker.valueBegin, walker.valueEnd);
       const text = new TextDecoder().decode(writer.view());
-      return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+      return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
     }
   } catch {
-    return undefined; // what is wrong with the document is already being told
+    return undefined; // the caller reports the error of the document
   }
   return undefined;
 }
 
-/** Appends one JSON line: what is wrong, and the document's bytes as base64. */
+/** Appends the quarantine line: the error, and the bytes as base64. A length beyond `bytes` is cut. */
 export function writeQuarantined(writer: JsonWriter, { namespace, bytes, at, kind, error }: BadDocument): void {
   const end = Math.min(bytes.length, at + Math.max(5, readInt32(bytes, at)));
   const base64 = Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString("base64");

@@ -1,4 +1,4 @@
-/** `--envelope none`: the document and nothing else; of a change the document after it. */
+/** `--envelope none`: the document alone; for a change, the document after it. Deletes have no line. */
 
 import type { Envelope, EnvelopeParts } from "./envelope.ts";
 

@@ -1,4 +1,4 @@
-/** `--envelope change`: operation, key, document, update description and image side by side. */
+/** `--envelope change`: operation, key, document, update description and pre-image as separate fields. */
 
 import {
   type Envelope,

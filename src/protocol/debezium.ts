@@ -1,6 +1,6 @@
 /**
- * `--envelope debezium`: key and value of a record of Debezium's MongoDB connector, without their schemas. Documents
- * are strings that hold their JSON, as there; the times are the source's, so that a line is the same whenever it is made.
+ * `--envelope debezium`: key and value of a record of Debezium's MongoDB connector, without their schemas. Documents are
+ * strings that hold their JSON, as in Debezium. Both times are those of the source, so that a line is reproducible.
  * https://debezium.io/documentation/reference/stable/connectors/mongodb.html#mongodb-change-events-value
  */
 
@@ -17,9 +17,10 @@ import {
   SourceFragments,
   sourceText,
 } from "./envelope.ts";
+import { type SortKey, sortKeyIncrement } from "../source/record.ts";
 
-const UPDATED_FIELDS = new TextEncoder().encode("updatedFields");
-const ID = new TextEncoder().encode("_id");
+const UPDATED_FIELDS_NAME = new TextEncoder().encode("updatedFields");
+const ID_NAME = new TextEncoder().encode("_id");
 
 export function debeziumEnvelope(parts: EnvelopeParts): Envelope {
   return new DebeziumEnvelope(parts);
@@ -54,7 +55,7 @@ class DebeziumEnvelope implements Envelope {
     };
   }
 
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: string): boolean {
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean {
     const op = operationOf(event);
     if (op === undefined) return false;
     const { documentKey, fullDocument, fullDocumentBeforeChange, updateDescription } = event.slots;
@@ -70,24 +71,24 @@ class DebeziumEnvelope implements Envelope {
     const ms = event.wallTimeMs;
     writer.writeAscii(`,"source":{${this.#connector},"ts_ms":${ms},"snapshot":"false",`);
     this.#sources.of(event.namespace).write(writer);
-    const increment = Number.parseInt(order.slice(8, 16), 16);
+    const increment = sortKeyIncrement(order);
     writer.writeAscii(`,"ord":${increment},"order":"${order}"},"op":"${op}","ts_ms":${ms}}`);
     return true;
   }
 
-  /** A document as a string that holds its JSON, or `null`. */
+  /** Writes the document as a string that holds its JSON, or `null`. */
   #writeQuoted(writer: JsonWriter, event: ChangeEvent, slot: Slot): void {
     if (slot.isDocument) this.#parts.quoted.writeValue(writer, event.bytes, slot.type, slot.begin, slot.end);
     else writer.writeAscii("null");
   }
 
-  /** `{"id":"…"}`: the JSON of the `_id` in a string, as in the key of a Debezium record; `null` without one. */
+  /** Writes the key of a Debezium record, `{"id":"…"}` with the JSON of the `_id`; `null` without an `_id`. */
   #writeKey(writer: JsonWriter, bytes: Uint8Array, at: number): void {
     const walker = this.#walker;
     const scratch = this.#scratch;
     walker.start(bytes, at);
     while (walker.next()) {
-      if (!walker.nameIs(ID)) continue;
+      if (!walker.nameIs(ID_NAME)) continue;
       scratch.reset();
       this.#parts.transcoder.writeValue(scratch, bytes, walker.type, walker.valueBegin, walker.valueEnd);
       writer.writeAscii('{"id":');
@@ -98,7 +99,7 @@ class DebeziumEnvelope implements Envelope {
     writer.writeAscii("null");
   }
 
-  /** As the server sends it, but `updatedFields` is a string. */
+  /** Writes it as the server sends it, except that `updatedFields` is a string that holds its JSON. */
   #writeUpdateDescription(writer: JsonWriter, { bytes }: ChangeEvent, slot: Slot): void {
     if (!slot.isDocument) {
       writer.writeAscii("null");
@@ -113,8 +114,8 @@ class DebeziumEnvelope implements Envelope {
       separator = ",";
       writer.writeText(bytes, walker.nameBegin, walker.nameEnd);
       writer.writeAscii(":");
-      const own = walker.type === BSON.document && walker.nameIs(UPDATED_FIELDS) ? quoted : transcoder;
-      own.writeValue(writer, bytes, walker.type, walker.valueBegin, walker.valueEnd);
+      const writing = walker.type === BSON.document && walker.nameIs(UPDATED_FIELDS_NAME) ? quoted : transcoder;
+      writing.writeValue(writer, bytes, walker.type, walker.valueBegin, walker.valueEnd);
     }
     writer.writeAscii(separator === "{" ? "{}" : "}");
   }

@@ -1,50 +1,53 @@
-/** What an envelope is, and what several of them write. */
+/** The contract of an envelope, and what several envelopes write. */
 
 import { ElementWalker } from "../codec/bson.ts";
 import type { ChangeEvent, Slot } from "../codec/change-event.ts";
 import type { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
-import type { Namespace } from "../source/record.ts";
+import type { Namespace, SortKey } from "../source/record.ts";
 
-/** What is true of all rows of one batch. */
+/** What all copied documents of one batch have in common. */
 export interface RowContext {
   readonly namespace: Namespace;
-  /** Sorts behind every event of the time at which the rows are true. */
-  readonly order: string;
-  /** The time at which the rows are true: seconds since 1970, and the increment within that second. */
+  /** The sort key: it sorts after every event of the cluster time at which the documents are true. */
+  readonly order: SortKey;
+  /** The cluster time at which the documents are true: seconds since 1970, and the increment within that second. */
   readonly seconds: number;
   readonly increment: number;
 }
 
-/** Appends one line without its newline. */
+/** Appends the line of the document at `at`, without its newline. Throws MongotapError("data") if it cannot be carried. */
 export type RowWriter = (writer: JsonWriter, bytes: Uint8Array, at: number) => void;
 
-/** Says how a line looks around a document. */
+/** The shape of a line around its document. */
 export interface Envelope {
-  /** What is the same for all rows of a batch is made once, here. */
+  /** Returns the writer of the documents of a batch, which reuses what they have in common. */
   rows(row: RowContext): RowWriter;
-  /** Appends one line without its newline; returns false, with nothing written, where there is no line for the event. */
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: string): boolean;
+  /**
+   * Appends the line of an event, without its newline. Returns false, with nothing written, if the envelope has no line
+   * for it. `order` is the sort key. Throws MongotapError("data") if the event cannot be carried.
+   */
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean;
 }
 
-/** What an envelope left out or could not have; told at the end of a run. */
+/** Counts of what an envelope omitted; reported at the end of a run. */
 export interface EnvelopeCounts {
   /** Deletes that an envelope without operations cannot show. */
   deletes: number;
-  /** Updates whose document was gone when the server looked it up. */
+  /** Updates whose document was deleted before the server looked it up. */
   missingDocuments: number;
 }
 
-/** What envelopes are made of. */
+/** The parts that an envelope uses. `version` is that of mongotap. */
 export interface EnvelopeParts {
   readonly transcoder: Transcoder;
-  /** Writes a document as a string that holds its JSON. */
+  /** Writes documents as strings that hold their JSON. */
   readonly quoted: Transcoder;
   readonly counts: EnvelopeCounts;
   readonly version: string;
 }
 
-/** `c`, `u` and `d` as Debezium and Estuary use them; undefined for events that are not about a document. */
+/** `c`, `u` or `d`, as in Debezium and Estuary; undefined for events that do not change one document. */
 export function operationOf(event: ChangeEvent): "c" | "u" | "d" | undefined {
   switch (event.operation) {
     case "insert":
@@ -59,7 +62,7 @@ export function operationOf(event: ChangeEvent): "c" | "u" | "d" | undefined {
   }
 }
 
-/** JSON text made once and appended often. */
+/** Text that is encoded once and appended often. */
 export class Fragment {
   readonly #bytes: Uint8Array;
 
@@ -72,39 +75,41 @@ export class Fragment {
   }
 }
 
-/** `"db":"shop","collection":"orders"` for each name that comes by, made once for each. */
+/** The fragment `"db":"shop","collection":"orders"` of each namespace, cached up to MAX_FRAGMENTS. */
 export class SourceFragments {
   readonly #known = new Map<string, Fragment>();
 
+  /** `name` is `db.collection`. */
   of(name: string): Fragment {
     let fragment = this.#known.get(name);
     if (!fragment) {
       const dot = name.indexOf(".");
       fragment = new Fragment(sourceText({ db: name.slice(0, dot), collection: name.slice(dot + 1) }));
-      if (this.#known.size >= MOST_NAMES) this.#known.clear();
+      if (this.#known.size >= MAX_FRAGMENTS) this.#known.clear();
       this.#known.set(name, fragment);
     }
     return fragment;
   }
 }
 
-const MOST_NAMES = 10_000;
+const MAX_FRAGMENTS = 10_000;
 
+/** `"db":"shop","collection":"orders"`, as the inside of a JSON object. */
 export function sourceText({ db, collection }: Namespace): string {
   return `"db":${JSON.stringify(db)},"collection":${JSON.stringify(collection)}`;
 }
 
-/** The document in `slot`, or `null`. */
+/** Writes the document in `slot`, or `null`. */
 export function writeDocumentOrNull(writer: JsonWriter, transcoder: Transcoder, event: ChangeEvent, slot: Slot): void {
   if (slot.isDocument) transcoder.writeDocument(writer, event.bytes, slot.begin);
   else writer.writeAscii("null");
 }
 
-/** `{"_id":…}` of a document, `{}` where it has none (views). */
+/** Writes `{"_id":…}` of the document at `at`; `{}` if it has no `_id`, as in some views. */
 export function writeKeyOf(writer: JsonWriter, transcoder: Transcoder, bytes: Uint8Array, at: number): void {
   walker.start(bytes, at);
   while (walker.next()) {
-    if (!walker.nameIs(ID)) continue;
+    if (!walker.nameIs(ID_NAME)) continue;
     writer.writeAscii('{"_id":');
     transcoder.writeValue(writer, bytes, walker.type, walker.valueBegin, walker.valueEnd);
     writer.writeAscii("}");
@@ -114,5 +119,5 @@ export function writeKeyOf(writer: JsonWriter, transcoder: Transcoder, bytes: Ui
 }
 
 const encoder = new TextEncoder();
-const ID = encoder.encode("_id");
+const ID_NAME = encoder.encode("_id");
 const walker = new ElementWalker();

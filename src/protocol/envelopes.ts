@@ -1,4 +1,4 @@
-/** The envelopes by name; docs/envelopes.md has an example line of each. */
+/** The envelopes by the names of `--envelope`; docs/envelopes.md has an example of each. */
 
 import { bareEnvelope } from "./bare.ts";
 import { changeEnvelope } from "./change.ts";
@@ -11,7 +11,7 @@ import { rawEnvelope } from "./raw.ts";
 export const ENVELOPES = ["none", "meta", "change", "debezium", "flat", "raw"] as const;
 export type EnvelopeName = (typeof ENVELOPES)[number];
 
-const MAKERS: Readonly<Record<EnvelopeName, (parts: EnvelopeParts) => Envelope>> = {
+const CONSTRUCTORS: Readonly<Record<EnvelopeName, (parts: EnvelopeParts) => Envelope>> = {
   none: bareEnvelope,
   meta: metaEnvelope,
   change: changeEnvelope,
@@ -21,5 +21,5 @@ const MAKERS: Readonly<Record<EnvelopeName, (parts: EnvelopeParts) => Envelope>>
 };
 
 export function createEnvelope(name: EnvelopeName, parts: EnvelopeParts): Envelope {
-  return MAKERS[name](parts);
+  return CONSTRUCTORS[name](parts);
 }

@@ -1,22 +1,22 @@
 /**
- * `--envelope flat`: the document, or of a delete its key, with `__deleted`, `__op`, `_ts_ms` and `_offset` beside its
- * own fields, as Streamkap's metadata columns.
+ * `--envelope flat`: the document, or the key of a deleted one, with the fields `__deleted`, `__op`, `_ts_ms` and `_offset`,
+ * like Streamkap's metadata columns.
  */
 
 import { type Envelope, type EnvelopeParts, Fragment, operationOf } from "./envelope.ts";
 
-/** Of an update whose document was gone when the server looked it up: only the key is known. */
-const MISSING = ',"__missing":true';
+/** For an update whose document was deleted before the server looked it up: the line has its key alone. */
+const MISSING_FIELD = ',"__missing":true';
 
 export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   return {
     rows({ order, seconds }) {
       const fields = `"__deleted":false,"__op":"r","_ts_ms":${seconds * 1000},"_offset":"${order}"}`;
-      const behind = new Fragment(`,${fields}`);
-      const alone = new Fragment(fields);
+      const tail = new Fragment(`,${fields}`);
+      const tailOfEmpty = new Fragment(fields);
       return (writer, bytes, at) => {
         writer.writeAscii("{");
-        (transcoder.writeMembers(writer, bytes, at) ? behind : alone).write(writer);
+        (transcoder.writeMembers(writer, bytes, at) ? tail : tailOfEmpty).write(writer);
       };
     },
     writeEvent(writer, event, order) {
@@ -29,7 +29,7 @@ export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       writer.writeAscii("{");
       if (transcoder.writeMembers(writer, event.bytes, body.begin)) writer.writeAscii(",");
       writer.writeAscii(
-        `"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"${isMissing ? MISSING : ""}}`,
+        `"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"${isMissing ? MISSING_FIELD : ""}}`,
       );
       return true;
     },

@@ -1,21 +1,24 @@
-/** Batches to NDJSON: an envelope around each document, one buffer for all, and which lines belong to which collection. */
+/** Batches to NDJSON: an envelope around each document, one buffer for all, and the output key of each line. */
 
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
-import { MongotapError } from "../errors.ts";
-import { partOf } from "../lib/part-name.ts";
+import { MongotapError, must } from "../errors.ts";
+import { CollectionKeys, EVERYTHING, type OutputKey, outputKeyOf, QUARANTINE } from "../lib/output-key.ts";
 import type { Segment } from "../sink/sink.ts";
 import {
   type Batch,
   type BsonDocuments,
   type EncodedDocuments,
   type EventBatch,
+  incrementOf,
   nameOf,
   type RowBatch,
+  rowsSortKey,
+  secondsOf,
 } from "../source/record.ts";
-import { type BadDocumentPolicy, describeBad, QUARANTINE, writeQuarantined } from "./bad-documents.ts";
+import { type BadDocumentPolicy, badDocumentError, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
 import type { Encoded, Encoder, Omissions } from "./protocol.ts";
@@ -33,8 +36,6 @@ export function createLineEncoder(options: LineOptions): Encoder {
   return new LineEncoder(options);
 }
 
-/** Rows sort behind all events of the same cluster time. */
-const BEHIND_ALL_EVENTS = "f".repeat(8);
 const NEWLINE = 10;
 
 class LineEncoder implements Encoder {
@@ -45,6 +46,7 @@ class LineEncoder implements Encoder {
   readonly #writer = new JsonWriter();
   readonly #event = new ChangeEvent();
   readonly #segments = new SegmentList();
+  readonly #keys = new CollectionKeys();
   readonly #unknownEvents = new Map<string, number>();
   #badDocuments = 0;
   /** In what workers have encoded. */
@@ -84,22 +86,22 @@ class LineEncoder implements Encoder {
     return { bytes: lineBytes, segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ namespace, at, partition: part }: RowBatch, { bytes, offsets }: BsonDocuments): void {
+  #encodeRows({ namespace, at, partition }: RowBatch, { bytes, offsets }: BsonDocuments): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
-    const output = part === undefined ? name : partOf(name, part);
+    const key = outputKeyOf(name, partition);
     const writeRow = this.#envelope.rows({
       namespace,
-      order: at + BEHIND_ALL_EVENTS,
-      seconds: Number.parseInt(at.slice(0, 8), 16),
-      increment: Number.parseInt(at.slice(8), 16),
+      order: rowsSortKey(at),
+      seconds: secondsOf(at),
+      increment: incrementOf(at),
     });
     for (const offset of offsets) {
       const begin = writer.length;
       try {
         writeRow(writer, bytes, offset);
         writer.writeByte(NEWLINE);
-        this.#segments.add(output, begin);
+        this.#segments.add(key, begin);
       } catch (error) {
         this.#refuse(error, { namespace: name, bytes, at: offset, kind: "document" }, begin);
       }
@@ -113,12 +115,12 @@ class LineEncoder implements Encoder {
       const begin = writer.length;
       event.read(bytes, offset);
       try {
-        if (!this.#envelope.writeEvent(writer, event, sortKeys[i] ?? "")) {
+        if (!this.#envelope.writeEvent(writer, event, must(sortKeys[i], "its sort key"))) {
           this.#noteUnknown(event);
           continue;
         }
         writer.writeByte(NEWLINE);
-        this.#segments.add(event.namespace, begin);
+        this.#segments.add(this.#keys.of(event.namespace), begin);
       } catch (error) {
         this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
       }
@@ -141,7 +143,7 @@ class LineEncoder implements Encoder {
     this.#writer.length = begin;
     if (!(error instanceof MongotapError) || error.kind !== "data") throw error;
     const bad = { ...from, error };
-    if (this.#policy === "fail") throw describeBad(bad, this.#transcoder);
+    if (this.#policy === "fail") throw badDocumentError(bad, this.#transcoder);
     this.#badDocuments += 1;
     if (this.#policy === "skip") return;
     writeQuarantined(this.#writer, bad);
@@ -153,10 +155,10 @@ function linesIn(segments: readonly Segment[]): number {
   return segments.reduce((sum, { lines }) => sum + lines, 0);
 }
 
-/** Runs of lines of one collection each. */
+/** Collects the lines of a batch as segments. Neighbouring lines with the same key object share one. */
 class SegmentList {
   #done: Segment[] = [];
-  #namespace = "";
+  #key = EVERYTHING;
   #begin = 0;
   #lines = 0;
 
@@ -165,11 +167,11 @@ class SegmentList {
     this.#lines = 0;
   }
 
-  /** One more line, of `namespace`, that begins at `begin`. */
-  add(namespace: string, begin: number): void {
-    if (this.#lines > 0 && namespace !== this.#namespace) this.#end(begin);
+  /** Adds the line that begins at `begin`, where the line before it ends. Called for each line: compares by reference. */
+  add(key: OutputKey, begin: number): void {
+    if (this.#lines > 0 && key !== this.#key) this.#end(begin);
     if (this.#lines === 0) {
-      this.#namespace = namespace;
+      this.#key = key;
       this.#begin = begin;
     }
     this.#lines += 1;
@@ -181,7 +183,7 @@ class SegmentList {
   }
 
   #end(end: number): void {
-    this.#done.push({ namespace: this.#namespace, begin: this.#begin, end, lines: this.#lines });
+    this.#done.push({ key: this.#key, begin: this.#begin, end, lines: this.#lines });
     this.#lines = 0;
   }
 }

@@ -1,4 +1,4 @@
-/** `--envelope meta`: the document, or of a delete its key, with one more field `_meta`. */
+/** `--envelope meta`: the document, or the key of a deleted one, with a field `_meta`. */
 
 import { type Envelope, type EnvelopeParts, Fragment, operationOf, SourceFragments, sourceText } from "./envelope.ts";
 
@@ -7,11 +7,11 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   return {
     rows({ namespace, order, seconds }) {
       const meta = `"_meta":{"op":"c","source":{${sourceText(namespace)}},"snapshot":true,"ts_ms":${seconds * 1000},"order":"${order}"}}`;
-      const behind = new Fragment(`,${meta}`);
-      const alone = new Fragment(meta);
+      const tail = new Fragment(`,${meta}`);
+      const tailOfEmpty = new Fragment(meta);
       return (writer, bytes, at) => {
-        writer.writeByte(OPEN);
-        (transcoder.writeMembers(writer, bytes, at) ? behind : alone).write(writer);
+        writer.writeByte(OPENING_BRACE);
+        (transcoder.writeMembers(writer, bytes, at) ? tail : tailOfEmpty).write(writer);
       };
     },
     writeEvent(writer, event, order) {
@@ -19,7 +19,7 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       if (op === undefined) return false;
       const { fullDocument, documentKey, fullDocumentBeforeChange: before } = event.slots;
       const body = fullDocument.isDocument ? fullDocument : documentKey;
-      writer.writeByte(OPEN);
+      writer.writeByte(OPENING_BRACE);
       if (transcoder.writeMembers(writer, event.bytes, body.begin)) writer.writeAscii(",");
       writer.writeAscii(`"_meta":{"op":"${op}","source":{`);
       sources.of(event.namespace).write(writer);
@@ -39,4 +39,4 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   };
 }
 
-const OPEN = 0x7b;
+const OPENING_BRACE = 0x7b;

@@ -1,31 +1,31 @@
-/** What the pump demands of an output format: batches in, lines out. */
+/** The contract of an encoder: batches in, lines out. */
 
 import type { Batch } from "../source/record.ts";
 import type { Segment } from "../sink/sink.ts";
 
 export interface Encoded {
-  /** Whole lines. Valid until the next call of `encode`. */
+  /** Complete lines; valid until the next call of `encode`. */
   readonly bytes: Uint8Array;
   readonly segments: readonly Segment[];
   readonly lines: number;
 }
 
-/** What was left out or could not be had, by the user's choice of envelope; told at the end of a run. */
+/** Counts of what the output lacks by the user's choice of options; reported at the end of a run. */
 export interface Omissions {
   /** Deletes that an envelope without operations cannot show. */
   deletes: number;
-  /** Updates whose document was gone when the server looked it up. */
+  /** Updates whose document was deleted before the server looked it up. */
   missingDocuments: number;
-  /** Events of a kind that this version does not know, by that kind. */
+  /** Events of an unknown operation type, by operation type. */
   readonly unknownEvents: ReadonlyMap<string, number>;
-  /** Strings with invalid UTF-8, written with U+FFFD in its place. */
+  /** Strings and names in which U+FFFD replaces invalid UTF-8. */
   invalidUtf8: number;
-  /** Documents and events that cannot be carried, left out or put into quarantine by the user's choice. */
+  /** Documents and events that cannot be carried and were skipped or quarantined. */
   badDocuments: number;
 }
 
 export interface Encoder {
-  /** @throws MongotapError `data` for a document that cannot be carried; nothing of the batch counts then. */
+  /** Throws MongotapError("data") for a document that cannot be carried, unless it is skipped or quarantined. */
   encode(batch: Batch): Encoded;
   readonly omissions: Readonly<Omissions>;
 }

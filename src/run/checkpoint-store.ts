@@ -1,20 +1,19 @@
-/** The state of a run: loaded and held against what was asked for, then saved with each commit. */
+/** The state of a run: loaded and compared with what the user asked for, then saved with each commit. */
 
 import type { ServerInfo } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { OutputMark } from "../sink/sink.ts";
-import { type Binding, isBound, nameToNamespace } from "../source/bindings.ts";
-import type { Position } from "../source/record.ts";
+import { bindingText, isBound, nameToNamespace } from "../source/bindings.ts";
+import type { Binding, Position } from "../source/record.ts";
 import {
   type Checkpoint,
-  fingerprintDifference,
+  type Difference,
+  differences,
+  type Fingerprint,
   loadCheckpoint,
   saveCheckpoint,
   type SourceIdentity,
 } from "../state/checkpoint.ts";
-
-/** What was asked for, as option name → value text: a state is only good for the same again. */
-export type Fingerprint = Readonly<Record<string, string>>;
 
 export interface CheckpointStore {
   readonly position: Position | undefined;
@@ -25,20 +24,21 @@ export interface CheckpointStore {
 export interface ExpectedRun {
   readonly fingerprint: Fingerprint;
   readonly fresh: boolean;
-  /** The user says that the differences are meant (--accept-change). */
+  /** --accept-change: the user wants the options that differ. */
   readonly acceptChange: boolean;
 }
 
-/**
- * A capture or tail may read more or less than before; another command on the same state is always a mistake. What has
- * been cut stays cut: a state of share 0 says nothing of what share 1 has to read.
- */
-const MAY_CHANGE: Readonly<Record<string, readonly string[]>> = { capture: ["namespaces"], tail: ["namespaces"] };
-const NEVER: readonly string[] = ["command", "shard", "split"];
+type Option = keyof Fingerprint;
+
+/** By command, the options that may differ: a capture or tail may read more or less than before. */
+const MAY_CHANGE: Readonly<Record<string, readonly Option[]>> = { capture: ["namespaces"], tail: ["namespaces"] };
+/** Refused also with --accept-change: the ranges of one shard, or of one file, are not those of another. */
+const MUST_NOT_CHANGE: readonly Option[] = ["command", "shard", "split"];
 
 /**
- * Loads the state at `path`, unless the run starts `fresh`. Where the output has changed, its marks are left behind.
- * @throws MongotapError `state` when it was made by another command line
+ * Loads the state at `path`, unless the run starts `fresh`; undefined where there is none. Where --out has changed, the
+ * state comes without the marks of the former outputs.
+ * @throws MongotapError `state` when it was made by another command line, or cannot be used
  */
 export async function loadMatching(
   path: string,
@@ -47,24 +47,40 @@ export async function loadMatching(
   if (fresh) return undefined;
   const saved = await loadCheckpoint(path);
   if (!saved) return undefined;
-  const allowed = MAY_CHANGE[fingerprint["command"] ?? ""] ?? [];
-  const refused = (name: string): boolean => NEVER.includes(name) || (!acceptChange && !allowed.includes(name));
-  const differences = fingerprintDifference(saved.pipeline, fingerprint);
-  if (differences.some((text) => refused(text.slice(0, text.indexOf(":"))))) {
-    throw new MongotapError("state", `${path} was made by another command line: ${differences.join("; ")}`, {
-      hint: "Run the same command again, use another --state, say --accept-change, or start over with --fresh.",
-    });
+  const allowed = MAY_CHANGE[fingerprint.command] ?? [];
+  const isRefused = ({ name }: Difference): boolean =>
+    MUST_NOT_CHANGE.includes(name) || (!acceptChange && !allowed.includes(name));
+  const changes = differences(saved.fingerprint, fingerprint);
+  if (changes.some(isRefused)) {
+    throw new MongotapError(
+      "state",
+      `${path} was made by another command line: ${changes.map(changeText).join("; ")}`,
+      {
+        hint: "Run the same command again, use another --state, say --accept-change, or start over with --fresh.",
+      },
+    );
   }
-  return saved.pipeline["out"] === fingerprint["out"] ? saved : { ...saved, outputs: [] };
+  return saved.fingerprint.out === fingerprint.out ? saved : { ...saved, outputs: [] };
 }
 
-/** What is no longer bound is forgotten: bound again later, it is copied again. */
+function changeText({ name, before, after }: Difference): string {
+  return `${name}: ${valueText(before)} → ${valueText(after)}`;
+}
+
+function valueText(value: Difference["before"]): string {
+  if (value === undefined || value === false) return "(not set)";
+  if (value === true) return "yes";
+  if (typeof value === "string") return value;
+  return "of" in value ? `${value.index}/${value.of}` : JSON.stringify(value.map(bindingText));
+}
+
+/** `saved` without the collections that are no longer bound: one that is bound again later is copied again. */
 export function withoutUnbound(saved: Checkpoint, bindings: readonly Binding[]): Checkpoint {
   const kept = Object.entries(saved.position.collections).filter(([name]) => isBound(bindings, nameToNamespace(name)));
   return { ...saved, position: { ...saved.position, collections: Object.fromEntries(kept) } };
 }
 
-/** @throws MongotapError `state` when the state belongs to another cluster than the one we are connected to */
+/** @throws MongotapError `state` when `saved` belongs to another cluster than `server` */
 export function openCheckpointStore(
   path: string,
   fingerprint: Fingerprint,
@@ -79,7 +95,7 @@ export function openCheckpointStore(
     marks: saved?.outputs ?? [],
     async save(position, outputs) {
       seq += 1;
-      await saveCheckpoint(path, { formatVersion: 1, seq, source, pipeline: fingerprint, position, outputs });
+      await saveCheckpoint(path, { formatVersion: 2, seq, source, fingerprint, position, outputs });
     },
   };
 }

@@ -8,27 +8,23 @@ import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
+import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
 import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
+import { take } from "../pipeline/take.ts";
 import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
 import type { Encoder } from "../protocol/protocol.ts";
-import { type Binding, bindingText } from "../source/bindings.ts";
+import { bindingText, includesBinding } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
-import type { Source } from "../source/record.ts";
-import type { Checkpoint } from "../state/checkpoint.ts";
+import type { Binding, Source } from "../source/record.ts";
+import type { Checkpoint, Fingerprint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
 import { selectBindings } from "./selection.ts";
 import type { Invocation } from "./invocation.ts";
-import {
-  type Fingerprint,
-  openCheckpointStore,
-  type CheckpointStore,
-  loadMatching,
-  withoutUnbound,
-} from "./checkpoint-store.ts";
+import { openCheckpointStore, type CheckpointStore, loadMatching, withoutUnbound } from "./checkpoint-store.ts";
 import { lockOutputs } from "./locks.ts";
 import { throttleOf } from "./reader-pool.ts";
 import { type ReaderPool, createReaderPool } from "./reader-pool.ts";
@@ -48,8 +44,8 @@ export interface OpenRun extends Connection {
 
 export interface RunSource {
   readonly source: Source;
-  /** In a folder, whose files are made at once: names of collections, or of parts of them. */
-  readonly outputs: readonly string[];
+  /** Their files are made at once, in a directory. */
+  readonly outputs: readonly OutputKey[];
 }
 
 export interface CopyPlan {
@@ -100,8 +96,8 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   await using connection = await openConnection(plan.invocation, uri);
   const keeping =
     statePath === undefined ? undefined : openCheckpointStore(statePath, fingerprint, saved, connection.server);
-  const known = new Set(JSON.parse(found?.pipeline["namespaces"] ?? "[]") as string[]);
-  const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || known.has(bindingText(binding));
+  const known = found?.fingerprint.namespaces ?? [];
+  const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || includesBinding(known, binding);
   const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
   const collections = await settledWithin(resolved, context.signal, 0);
   const throttle = throttleOf(connection, plan.invocation);
@@ -121,10 +117,10 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
   await using sink = await openOutput({
     target,
     marks: keeping?.marks ?? [],
-    seals: plan.seals,
+    finalizes: plan.seals,
     replace: settings.fresh || (statePath === undefined && plan.seals),
     hasState: statePath !== undefined,
-    namespaces: reading.outputs,
+    outputs: reading.outputs,
     isComplete: plan.seals && settings.shard === undefined,
     targets: plan.invocation.targets,
     maxMemory: settings.maxMemory,
@@ -150,7 +146,7 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   try {
     const result = await pump({
-      source,
+      source: take(source, settings.limit ?? Infinity),
       from: keeping?.position,
       encoder,
       sink,
@@ -160,7 +156,6 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
           await keeping.save(position, marks);
           await sink.onStateSaved();
         }),
-      limit: settings.limit ?? Infinity,
       retryForMs: settings.retryFor,
       signal,
       onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),
@@ -250,7 +245,7 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
   const { command, settings } = plan.invocation;
   return {
     command,
-    namespaces: JSON.stringify(bindings.map(bindingText).toSorted()),
+    namespaces: bindings.toSorted((a, b) => (bindingText(a) < bindingText(b) ? -1 : 1)),
     format: settings.format,
     arrays: settings.arrays ?? "as they are",
     documents: settings.documents,
@@ -258,8 +253,8 @@ function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerpr
     before: settings.before,
     envelope,
     out: targetText(target),
-    ...(settings.split ? { split: "yes" } : {}),
-    ...(settings.shard ? { shard: `${settings.shard.index}/${settings.shard.of}` } : {}),
+    split: settings.split,
+    ...(settings.shard ? { shard: settings.shard } : {}),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Keeps other runs away from the state and the outputs of this one. */
+/** The locks of one run: no other run may use its state or its outputs. */
 
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -9,15 +9,19 @@ import { MongotapError } from "../errors.ts";
 import { acquireLock, type LockOptions } from "../state/lock.ts";
 import type { Target } from "./output.ts";
 
-/** What a run writes to besides its main output. */
-type Written = Pick<Settings, "state" | "onBadDocument" | "shard">;
+/** The settings that name what a run writes besides its main output, or that change the name of its lock. */
+type LockedSettings = Pick<Settings, "state" | "onBadDocument" | "shard">;
 
 /**
- * Takes the locks of everything that the run will write to; disposing gives them back.
- * @throws MongotapError `locked` when another run has one of them, `usage` when one path serves two purposes
+ * Acquires the locks of everything that the run will write; disposing releases them.
+ * @throws MongotapError `locked` when another run holds one of them, `usage` when two of the paths are the same
  */
-export async function lockOutputs(target: Target, written: Written, options: LockOptions): Promise<AsyncDisposable> {
-  const paths = await pathsOf(target, written);
+export async function lockOutputs(
+  target: Target,
+  settings: LockedSettings,
+  options: LockOptions,
+): Promise<AsyncDisposable> {
+  const paths = await pathsOf(target, settings);
   const twice = paths.find((path, i) => paths.indexOf(path) !== i);
   if (twice !== undefined)
     throw new MongotapError("usage", `${twice} cannot be the state and an output, or two outputs, at once`);
@@ -34,8 +38,8 @@ export async function lockOutputs(target: Target, written: Written, options: Loc
   return { [Symbol.asyncDispose]: release };
 }
 
-/** The state first: it is what people run twice. Pipes and devices have no lock, and missing folders are told by the sink. */
-async function pathsOf(target: Target, { state, onBadDocument, shard }: Written): Promise<string[]> {
+/** The state first. Pipes and devices have no lock; the sink reports a missing folder. */
+async function pathsOf(target: Target, { state, onBadDocument, shard }: LockedSettings): Promise<string[]> {
   const outputs = [
     ...(target.kind === "stdout" ? [] : [mainPathOf(target, shard)]),
     ...(onBadDocument.policy === "quarantine" ? [resolve(onBadDocument.file)] : []),
@@ -45,7 +49,7 @@ async function pathsOf(target: Target, { state, onBadDocument, shard }: Written)
   return lockable;
 }
 
-/** Shares have files of their own in a folder that they have in common. */
+/** Shards write different files into one folder: each has a lock of its own. */
 function mainPathOf({ kind, path }: Exclude<Target, { kind: "stdout" }>, shard: Shard | undefined): string {
   return shard && kind === "directory" ? `${path}.${shard.index}-of-${shard.of}` : path;
 }

@@ -1,10 +1,11 @@
-/** What `--out` means: standard output, a file, or a folder; and the sink for it. */
+/** What `--out` means: standard output, a file or a directory. Opens the sink for it. */
 
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 
-import { type FileTarget, openFileSink } from "../sink/files.ts";
-import { QUARANTINE } from "../protocol/bad-documents.ts";
+import { type OutputKey, QUARANTINE } from "../lib/output-key.ts";
+import { openFileSink } from "../sink/files.ts";
+import type { FileTarget } from "../sink/paths.ts";
 import { withQuarantine } from "../sink/quarantine.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
@@ -13,13 +14,13 @@ import type { ProcessContext } from "./invocation.ts";
 
 export type Target = FileTarget | { readonly kind: "stdout" };
 
-/** `-` is standard output; a path that ends with a slash is a folder with one file for each collection. */
+/** `-` is standard output; a path that ends with a slash is a directory with a file for each collection. */
 export function targetOf(out: string): Target {
   if (out === "-") return { kind: "stdout" };
   return /[/\\]$/.test(out) ? { kind: "directory", path: resolve(out) } : { kind: "file", path: resolve(out) };
 }
 
-/** How the target is told in messages and in the fingerprint of a state. */
+/** Returns the target as messages and the fingerprint of a state have it. */
 export function targetText(target: Target): string {
   return target.kind === "stdout" ? "-" : target.kind === "directory" ? `${target.path}/` : target.path;
 }
@@ -27,38 +28,37 @@ export function targetText(target: Target): string {
 export interface OutputSettings {
   readonly target: Target;
   readonly marks: readonly OutputMark[];
-  readonly seals: boolean;
+  /** As in FileSinkOptions, and so are those up to `targets`. */
+  readonly finalizes: boolean;
   readonly replace: boolean;
   readonly hasState: boolean;
-  readonly namespaces: readonly string[];
-  /** Nothing else will be written, by this process or another. */
+  readonly outputs: readonly OutputKey[];
   readonly isComplete: boolean;
-  /** By namespace, what names its file in a folder instead. */
   readonly targets: ReadonlyMap<string, string>;
-  /** A second file, for documents that cannot be carried. */
+  /** The path of the quarantine file, where that is the policy. */
   readonly quarantine: string | undefined;
-  /** About how many bytes of memory all of this may take. */
+  /** `--max-memory`, in bytes. */
   readonly maxMemory: number;
   readonly context: ProcessContext;
 }
 
-/** From here on there is room for a thread that writes. */
-const ENOUGH_FOR_THREAD = 128_000_000;
+/** With this much memory, in bytes, there is room for the thread that writes. */
+const MIN_MEMORY_FOR_THREAD = 128_000_000;
 
-/** @throws MongotapError `output` or `state` before anything is read from the source */
+/** Opens the sink of a run. @throws MongotapError as `openFileSink` and `openStdoutSink` do */
 export async function openOutput(settings: OutputSettings): Promise<Sink> {
   const { quarantine, marks, hasState, replace } = settings;
   if (quarantine === undefined) return openMain(settings, marks);
-  const target = { kind: "file", path: resolve(quarantine) } as const;
-  const isAside = (mark: OutputMark): boolean => mark.path === target.path;
+  const target = { kind: "file", path: resolve(quarantine), key: QUARANTINE } as const;
+  const isQuarantine = (mark: OutputMark): boolean => mark.path === target.path;
   const main = await openMain(
     settings,
-    marks.filter((mark) => !isAside(mark)),
+    marks.filter((mark) => !isQuarantine(mark)),
   );
   try {
-    const common = { target, seals: false, replace, durable: hasState, signal: settings.context.signal };
-    const aside = await openFileSink({ ...common, marks: marks.filter(isAside) });
-    return withQuarantine(main, aside, QUARANTINE);
+    const common = { target, finalizes: false, replace, hasState, signal: settings.context.signal };
+    const second = await openFileSink({ ...common, marks: marks.filter(isQuarantine) });
+    return withQuarantine(main, second);
   } catch (error) {
     await main[Symbol.asyncDispose]();
     throw error;
@@ -66,13 +66,12 @@ export async function openOutput(settings: OutputSettings): Promise<Sink> {
 }
 
 function openMain(
-  { target, seals, replace, hasState, namespaces, isComplete: isWhole, targets, maxMemory, context }: OutputSettings,
+  { target, finalizes, replace, hasState, outputs, isComplete, targets, maxMemory, context }: OutputSettings,
   marks: readonly OutputMark[],
 ): Promise<Sink> {
   if (target.kind === "stdout") return openStdoutSink({ fd: 1, refuseNull: hasState });
-  const hasThread = maxMemory >= ENOUGH_FOR_THREAD && availableParallelism() > 1;
+  const hasThread = maxMemory >= MIN_MEMORY_FOR_THREAD && availableParallelism() > 1;
   const behind = hasThread ? createWriteBehind() : undefined;
-  const { signal } = context;
-  const outputs = { namespaces, isWhole, targets };
-  return openFileSink({ target, marks, seals, replace, durable: hasState, ...outputs, signal, behind });
+  const files = { finalizes, replace, hasState, outputs, isComplete, targets };
+  return openFileSink({ target, marks, ...files, signal: context.signal, behind });
 }

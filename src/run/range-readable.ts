@@ -1,8 +1,9 @@
-/** A collection of the server as something that can be read by ranges. */
+/** A collection on the server as a RangeReadable. */
 
 import { collectionUuid, type CollectionInfo } from "../source/catalog.ts";
+import { headOfChunk } from "../source/chunk-head.ts";
 import { readInSubRanges } from "../source/sub-ranges.ts";
-import type { RangeProgress } from "../source/record.ts";
+import type { NonEmpty, RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
 import { readRange } from "../source/snapshot.ts";
 import type { RangeReadable } from "../pipeline/backfill.ts";
@@ -10,11 +11,11 @@ import type { OpenRun } from "./copy.ts";
 
 type Needed = Pick<OpenRun, "client" | "server" | "throttle" | "readers">;
 
-/** `ranges`: what the collection has been cut into, if it was (ranges.ts). */
+/** `ranges`: those of a collection that is split (ranges.ts). */
 export function rangeReadableOf(
   { client, server, throttle, readers }: Needed,
   info: CollectionInfo,
-  ranges?: readonly RangeProgress[],
+  ranges?: NonEmpty<RangeProgress>,
 ): RangeReadable {
   const standalone = server.topology === "standalone";
   const { reader, chunkBytes } = readers;
@@ -24,13 +25,14 @@ export function rangeReadableOf(
     uuid: info.uuid,
     resumable,
     ranges,
-    read(progress, signal, limit, notBefore) {
+    read(progress, signal, wanted, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
-      if (!resumable) return throttle.throttled(scanWhole(settings, signal, limit), signal);
-      // So few are wanted that reading ahead would be for nothing.
-      if (Number.isFinite(limit)) return throttle.throttled(readRange(settings, progress, signal, limit), signal);
+      if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
+      // Under a limit nothing is read ahead, and no worker encodes: a chunk may have to be cut.
+      if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
       return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },
+    head: (chunk, count) => headOfChunk(chunk, count, resumable),
     currentUuid: () => collectionUuid(client, info.namespace),
   };
 }

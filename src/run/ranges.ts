@@ -1,32 +1,34 @@
-/** Into which ranges collections are cut, where each has a file (--split) or a process (--shard) of its own. */
+/** Splits collections into ranges: partitions, each with a file of its own (--split), and shards of several processes. */
 
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 
+import type { Shard } from "../config/values.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
-import { type Binding, isBoundByName } from "../source/bindings.ts";
+import { isBoundByName } from "../source/bindings.ts";
 import { type CollectionInfo, measure } from "../source/catalog.ts";
 import { splitEvenly, documentsIn } from "../source/split-points.ts";
-import { nameOf, type RangeProgress } from "../source/record.ts";
+import { type Binding, nameOf, type NonEmpty, type RangeProgress } from "../source/record.ts";
 import { type SplitPoints, loadRanges, type RangesFile, publishRanges } from "../state/ranges-file.ts";
 import type { Invocation } from "./invocation.ts";
 import type { OpenRun } from "./copy.ts";
 
-/** By `db.collection`, for each collection that is cut: the ranges that this process reads. */
-export type Ranges = ReadonlyMap<string, readonly RangeProgress[]>;
+/** By `db.collection`: the ranges that this process reads of each collection that is split. */
+export type Ranges = ReadonlyMap<string, NonEmpty<RangeProgress>>;
 
-/** About so much BSON goes into one file. */
-const BYTES_PER_PART = 256_000_000;
-/** Where there is that much to cut at all. */
-const LEAST_PARTS = 4;
-const MOST_PARTS = 9_999;
-const WORTH_CUTTING = 1_000;
+/** About how much BSON one partition holds. */
+const PARTITION_BYTES = 256_000_000;
+const MIN_PARTITIONS = 4;
+const MAX_PARTITIONS = 9_999;
+/** A collection of fewer documents is one partition. */
+const MIN_DOCUMENTS_TO_SPLIT = 1_000;
 
 /**
- * Cuts the collections of `infos`, of which nothing has been read; the whole of one that has no `_id` index to cut by
- * (views, time series) is one share's.
- * @throws MongotapError `connect`, `auth`, `state` when --ranges names something else, `output` when it cannot be written
+ * Splits the collections of `infos`, of which nothing has been read. One that has no `_id` index to split by (a view, a
+ * time series) belongs to one shard as a whole.
+ * @throws MongotapError `connect`, `auth`, `state` when the file of --ranges is of another backfill, `output` when it
+ *   cannot be written
  */
 export async function rangesOf(
   connection: Pick<OpenRun, "client" | "bindings">,
@@ -36,17 +38,17 @@ export async function rangesOf(
   const { shard, split, ranges: path } = settings;
   const shards = shard?.of ?? 1;
   const found = path === undefined ? undefined : await loadRanges(path);
-  const cut = async (): Promise<RangesFile> => {
+  const splitNow = async (): Promise<RangesFile> => {
     const collections: Record<string, SplitPoints> = {};
     for (const info of infos.filter(({ type }) => type === "collection")) {
-      collections[nameOf(info.namespace)] = await cutsOf(connection, info, { shards, split }, context.signal);
+      collections[nameOf(info.namespace)] = await splitPointsOf(connection, info, { shards, split }, context.signal);
     }
     return { formatVersion: 1, shards, collections };
   };
-  const file = found ?? (path === undefined ? await cut() : await publishRanges(resolve(path), await cut()));
+  const file = found ?? (path === undefined ? await splitNow() : await publishRanges(resolve(path), await splitNow()));
   if (path !== undefined) {
-    checkMeant(path, file, infos, { shards, bindings: connection.bindings });
-    for (const name of laterThan(file, infos)) log.warn(`${name} came after ${path} was made: no share reads it`);
+    validateFile(path, file, infos, { shards, bindings: connection.bindings });
+    for (const name of missingIn(file, infos)) log.warn(`${name} came after ${path} was made: no share reads it`);
   }
   if (shard) {
     const which = `share ${shard.index}/${shards}: ${countOf(infos.length, "collection")} cut as ${digestOf(file)}`;
@@ -56,18 +58,19 @@ export async function rangesOf(
       );
     } else log.info(`${which}, as ${path} says`);
   }
-  const mine = shard?.index ?? 0;
-  return new Map(infos.map((info) => [nameOf(info.namespace), ownRanges(info, file, { shards, mine })]));
+  const own = shard ?? { index: 0, of: 1 };
+  return new Map(infos.map((info) => [nameOf(info.namespace), ownRanges(info, file, own)]));
 }
 
-async function cutsOf(
+/** Each shard gets the same number of partitions, so `partitions` is a multiple of `shards`. */
+async function splitPointsOf(
   { client }: Pick<OpenRun, "client">,
   info: CollectionInfo,
   { shards, split }: { readonly shards: number; readonly split: boolean },
   signal: AbortSignal,
 ): Promise<SplitPoints> {
   const count = await documentsIn(client, info.namespace);
-  const wanted = split ? await filesFor(client, info, count) : 1;
+  const wanted = split ? await partitionsFor(client, info, count) : 1;
   const partitions = shards * Math.ceil(wanted / shards);
   return {
     uuid: info.uuid,
@@ -76,19 +79,20 @@ async function cutsOf(
   };
 }
 
-async function filesFor(client: OpenRun["client"], info: CollectionInfo, count: number): Promise<number> {
-  if (count < WORTH_CUTTING) return 1;
+async function partitionsFor(client: OpenRun["client"], info: CollectionInfo, count: number): Promise<number> {
+  if (count < MIN_DOCUMENTS_TO_SPLIT) return 1;
   const { bytes } = await measure(client, info);
-  return Math.min(MOST_PARTS, Math.max(LEAST_PARTS, Math.ceil((bytes ?? 0) / BYTES_PER_PART)));
+  return Math.min(MAX_PARTITIONS, Math.max(MIN_PARTITIONS, Math.ceil((bytes ?? 0) / PARTITION_BYTES)));
 }
 
-/** Collections of a database that is bound as a whole: nobody asked for those that were not there. */
-function laterThan({ collections }: RangesFile, infos: readonly CollectionInfo[]): string[] {
+/** The collections that are not in the file: they were created in a database that is bound as a whole. */
+function missingIn({ collections }: RangesFile, infos: readonly CollectionInfo[]): string[] {
   const real = infos.filter(({ type }) => type === "collection").map(({ namespace }) => nameOf(namespace));
   return real.filter((name) => !(name in collections));
 }
 
-function checkMeant(
+/** @throws MongotapError `state` when the file is of another backfill */
+function validateFile(
   path: string,
   file: RangesFile,
   infos: readonly CollectionInfo[],
@@ -102,33 +106,33 @@ function checkMeant(
   for (const { namespace, uuid, type } of infos) {
     if (type !== "collection") continue;
     const name = nameOf(namespace);
-    const cuts = file.collections[name];
-    if (cuts === undefined && isBoundByName(bindings, name)) throw wrong(`does not say where ${name} is cut`);
-    if (cuts !== undefined && cuts.uuid !== uuid)
+    const points = file.collections[name];
+    if (points === undefined && isBoundByName(bindings, name)) throw wrong(`does not say where ${name} is cut`);
+    if (points !== undefined && points.uuid !== uuid)
       throw wrong(`is about a ${name} that was dropped or re-created since`);
   }
 }
 
-/** The ranges of one share: neighbours, each numbered among all. What is another's is done, as far as we are concerned. */
+/** The neighbouring ranges of shard `index`, each with its partition number among those of all shards. */
 function ownRanges(
   { namespace, type }: CollectionInfo,
   { collections }: RangesFile,
-  { shards, mine }: { readonly shards: number; readonly mine: number },
-): readonly RangeProgress[] {
+  { index, of }: Shard,
+): NonEmpty<RangeProgress> {
   const name = nameOf(namespace);
-  const others: RangeProgress = { documents: 0, done: true };
-  const cuts = collections[name];
-  if (type === "collection" && cuts === undefined) return [others];
-  if (cuts === undefined) {
-    const owner = Number.parseInt(digestOf(name), 16) % shards;
-    return owner === mine ? [{ documents: 0, done: false, partition: 0 }] : [others];
+  const ofOthers: RangeProgress = { documents: 0, done: true };
+  const points = collections[name];
+  if (type === "collection" && points === undefined) return [ofOthers];
+  if (points === undefined) {
+    const owner = Number.parseInt(digestOf(name), 16) % of;
+    return owner === index ? [{ documents: 0, done: false, partition: 0 }] : [ofOthers];
   }
-  const bounds = [undefined, ...cuts.keys, undefined];
-  const perShare = cuts.partitions / shards;
-  const own = Array.from({ length: cuts.keys.length + 1 }, (_, partition) => partition)
-    .filter((partition) => Math.floor(partition / perShare) === mine)
+  const bounds = [undefined, ...points.keys, undefined];
+  const perShard = points.partitions / of;
+  const [first, ...rest] = Array.from({ length: points.keys.length + 1 }, (_, partition) => partition)
+    .filter((partition) => Math.floor(partition / perShard) === index)
     .map((partition) => rangeOf(partition, bounds[partition], bounds[partition + 1]));
-  return own.length === 0 ? [others] : own;
+  return first === undefined ? [ofOthers] : [first, ...rest];
 }
 
 function rangeOf(partition: number, from: string | undefined, to: string | undefined): RangeProgress {
@@ -136,6 +140,7 @@ function rangeOf(partition: number, from: string | undefined, to: string | undef
   return { ...bounds, partition, documents: 0, done: false };
 }
 
+/** 8 hex digits. */
 function digestOf(what: unknown): string {
   return createHash("sha256").update(JSON.stringify(what)).digest("hex").slice(0, 8);
 }

@@ -84,8 +84,8 @@ export function workersFor(processors: number, maxMemory: number): number {
 }
 
 /**
- * Chunks large enough that a round trip does not matter (docs/decisions/004-chunks.md), small enough that all that are
- * under way at once stay within `maxMemory` (bytes).
+ * Chunks large enough that a round trip does not matter (docs/decisions/004-one-find-per-chunk.md), small enough that
+ * all that are under way at once stay within `maxMemory` (bytes).
  */
 function chunkBytesFor(maxMemory: number): number {
   return Math.max(LEAST_CHUNK, Math.min(MOST_CHUNK, Math.floor(maxMemory / CHUNKS_IN_MEMORY)));

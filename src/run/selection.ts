@@ -1,7 +1,8 @@
 /** What a command reads: the namespaces that it was given, without what is excluded. */
 
 import { MongotapError } from "../errors.ts";
-import { type Binding, parseBinding, withoutExcluded } from "../source/bindings.ts";
+import { parseBinding, withoutExcluded } from "../source/bindings.ts";
+import type { Binding } from "../source/record.ts";
 import type { Invocation } from "./invocation.ts";
 
 /** @throws MongotapError `usage` for no namespace, for an exclusion that excludes nothing, and when nothing is left */

@@ -1,96 +1,81 @@
 /**
- * Output as files: one for everything, or one for each collection. Files are exactly-once: after `kill -9` at any
- * instruction the next run, given the marks of the last saved state, leaves the bytes of an undisturbed run.
+ * Output as files: a single one, or one for each output key. Files are exactly-once: after `kill -9` at any instruction the
+ * next run, with the marks of the last saved state, leaves the bytes of a run without a crash.
  *
- * How a file that no state knows yet is told from somebody else's: it is called `PATH.partial`. It gets its own name by
- * `committed()`, when a saved state knows it, or by `seal()` where it is to be seen only as a whole. So
- *   - `PATH.partial` without a mark is what a crash before the first save left behind: it is written anew;
+ * A file that no saved state has a mark for is called `PATH.partial`, which tells it from the user's files. It gets its own
+ * name in `onStateSaved`, or in `finalize` where the output ends with this run. So
+ *   - `PATH.partial` without a mark was left by a crash before the first save: it is written anew;
  *   - `PATH` without a mark is not ours: refused, unless `replace` is set or it is empty;
- *   - `PATH` or `PATH.partial` with a mark is ours and is cut back to the mark (recover.ts).
- * Without a state there is nothing to recover: a file that is not sealed has its own name from the start.
+ *   - `PATH` or `PATH.partial` with a mark is ours, and is truncated to the mark (recover.ts).
+ * Without a state there is nothing to recover: a file that is not finalized has its own name from the start.
  *
  * A path that exists and is no regular file (`/dev/null`, a FIFO) is written to like a pipe (pipe.ts).
  */
 
 import type { Stats } from "node:fs";
-import { dirname, resolve, sep } from "node:path";
+import { dirname, resolve } from "node:path";
 import { MongotapError } from "../errors.ts";
-import { wholeOf } from "../lib/part-name.ts";
 import { codeOf } from "../lib/fs.ts";
-import { makeDirectory, syncNames } from "./directory.ts";
-import { rejectStalePartitions } from "./older-parts.ts";
-import { otherOutput, outputError, unknownFile } from "./output-errors.ts";
+import { idOf, type OutputKey } from "../lib/output-key.ts";
+import { otherOutput, outputError, unknownFile } from "./errors.ts";
+import { inspectFile, inspectTarget, makeDirectory, syncNames } from "./inspect.ts";
 import { OutputFile } from "./output-file.ts";
+import { type FileTarget, OutputPaths } from "./paths.ts";
 import { openPipeSink } from "./pipe.ts";
-import { assertUnchanged, outputPaths } from "./places.ts";
 import { recover } from "./recover.ts";
-import { gather } from "./segments.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
-import { inspectOlder, inspectTarget } from "./target.ts";
+import { gather } from "./write.ts";
 import type { WriteBehind } from "./write-behind.ts";
-
-/** A file for everything, or a directory with one file for each collection. */
-export interface FileTarget {
-  readonly kind: "file" | "directory";
-  readonly path: string;
-}
 
 export interface FileSinkOptions {
   readonly target: FileTarget;
   /** From the last saved state; empty on a first run. */
   readonly marks: readonly OutputMark[];
-  /** The output ends with this job (`backfill`): it gets its own name when it is complete. Else it is appended to. */
-  readonly seals: boolean;
-  /** Finished files that the state does not know may be replaced (no state file, or `--fresh`). */
+  /** The output ends with this run (backfill): `finalize` completes it. Else the next run appends to it. */
+  readonly finalizes: boolean;
+  /** Files without a mark may be replaced (no state file, or `--fresh`). */
   readonly replace: boolean;
-  /** There is a state file: `flush()` makes durable and returns marks. Else only `seal()` makes durable. */
-  readonly durable: boolean;
-  /** Collections whose files are made at once, so that they are there even if no line comes (directory only). */
-  readonly namespaces?: readonly string[];
-  /** `namespaces` are all that will ever be written: whatever else there is of the same collections is refused (directory only). */
-  readonly isWhole?: boolean;
-  /** By namespace, what its file is called instead of the namespace: `acmeCo/orders` (directory only). */
+  /** There is a state file: `flush` makes durable and returns marks. Else only `finalize` makes durable. */
+  readonly hasState: boolean;
+  /** The outputs that are made at once, so that they are there even if no line comes (directory only). */
+  readonly outputs?: readonly OutputKey[];
+  /** `outputs` are all that will ever be written: other files of the same collections are refused (directory only). */
+  readonly isComplete?: boolean;
+  /** By namespace, what names its file instead of the namespace: `acmeCo/orders` (directory only). */
   readonly targets?: ReadonlyMap<string, string>;
   /** Ends the wait for the reader of a FIFO. */
   readonly signal?: AbortSignal;
-  /** Writes large batches; the sink's own from now on. Absent: all is written by this thread. */
+  /** Writes large batches; the sink disposes it. Absent: this thread writes everything. */
   readonly behind?: WriteBehind | undefined;
 }
 
-/** Files held open; a capture of thousands of collections closes those not written to for longest. */
+/** Files that are open at once. A capture of thousands of collections closes those that were not written to for longest. */
 const MOST_OPEN = 400;
-/** Files made durable at the same time. */
+/** Files that are made durable at once. */
 const SYNCED_TOGETHER = 16;
 /** As of every Unix tool: the umask decides who may read. */
 const FILE_MODE = 0o666;
 
 /**
- * Opens the output and puts it back to the marks. A single file exists from then on, a directory too.
- * @throws MongotapError `state` when a file is not as its mark says (nothing has been written or cut then); `output`
- *   when the path cannot be written to, or holds a file that the state does not know.
+ * Opens the output and truncates its files to the marks. Resolves when the single file exists, or the directory.
+ * @throws MongotapError `state` when a file is not as its mark says: nothing has been written or truncated then; `output`
+ *   when the path cannot be written to, or holds a file without a mark; `config` when two targets would share a file
  */
 export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
-  const { kind } = options.target;
-  const path = resolve(options.target.path);
-  const found = await inspectTarget(kind, path);
-  const isPipe = found === "special" || found === "fifo";
-  const belongs = (mark: OutputMark): boolean =>
-    kind === "file" ? mark.path === path : mark.path.startsWith(`${path}${sep}`);
-  if (isPipe ? options.marks.length > 0 : !options.marks.every(belongs)) throw otherOutput(path);
-  if (isPipe) return await openPipeSink(path, found === "fifo", options.signal);
-
-  if (kind === "directory") assertUnchanged(path, options.marks, options.targets);
-  const marks = await recover(options.marks, options.seals);
-  if (kind === "directory") await makeDirectory(path);
-  const nameOf = kind === "file" ? undefined : await outputPaths(path, options.targets);
-  const sink = new FileSink(options, path, nameOf, marks);
+  const target = { ...options.target, path: resolve(options.target.path) };
+  const { path } = target;
+  const found = await inspectTarget(target.kind, path);
+  if (found === "special" || found === "fifo") {
+    if (options.marks.length > 0) throw otherOutput(path);
+    return await openPipeSink(path, found === "fifo", options.signal);
+  }
+  const paths = new OutputPaths(target, options.targets);
+  paths.assertUnchanged(options.marks);
+  const marks = await recover(options.marks, options.finalizes);
+  await paths.prepare();
+  const sink = new FileSink(options, paths, marks);
   try {
-    const namespaces = kind === "file" ? [""] : (options.namespaces ?? []);
-    const inspected = [];
-    for (const namespace of namespaces) inspected.push(await sink.inspect(namespace));
-    if (kind === "directory" && options.isWhole === true)
-      await rejectStalePartitions(inspected.map((found) => found.path));
-    for (const namespace of namespaces) await sink.require(namespace);
+    await sink.createAll(paths.single === undefined ? (options.outputs ?? []) : [paths.single]);
   } catch (error) {
     await sink[Symbol.asyncDispose]();
     throw error;
@@ -98,73 +83,46 @@ export async function openFileSink(options: FileSinkOptions): Promise<Sink> {
   return sink;
 }
 
+/** Where a file without a mark is going to be, and the file under its own name that is there already. */
+interface NewFile {
+  readonly key: OutputKey;
+  readonly path: string;
+  readonly older: Stats | undefined;
+}
+
 class FileSink implements Sink {
   readonly mayBlock = false;
   readonly #options: FileSinkOptions;
-  /** The file, or the directory. */
-  readonly #root: string;
-  /** The path for a collection; undefined where everything goes into one file. */
-  readonly #pathFor: ((namespace: string) => string) | undefined;
-  /** By namespace; a single file has the key "". */
+  readonly #paths: OutputPaths;
+  /** By the ids of their keys. */
   readonly #files = new Map<string, OutputFile>();
   /** Those with a file handle; least recently written first. */
   readonly #open = new Set<OutputFile>();
-  /** Files that the marks of the last flush() speak of and that have not got their own names yet. */
+  /** The files with marks from the last flush that do not have their own names yet. */
   #unnamed: OutputFile[] = [];
-  /** Directories in which a name was made or changed since they were last made durable. */
+  /** Directories with names that were made or changed since they were last durable. */
   readonly #dirty = new Set<string>();
   #failure: Error | undefined;
   #pending: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    options: FileSinkOptions,
-    root: string,
-    pathFor: ((namespace: string) => string) | undefined,
-    marks: readonly OutputMark[],
-  ) {
+  constructor(options: FileSinkOptions, paths: OutputPaths, marks: readonly OutputMark[]) {
     this.#options = options;
-    this.#root = root;
-    this.#pathFor = pathFor;
-    for (const mark of marks) this.#files.set(mark.namespace ?? "", new OutputFile(mark, options.behind));
+    this.#paths = paths;
+    for (const mark of marks) this.#files.set(idOf(mark.key), new OutputFile(mark, options.behind));
   }
 
-  /** In the end at the latest: with each commit where there is a state, or when the output is complete. */
+  /** At the latest in the end: with each commit where there is a state, else when the output is complete. */
   get #willBeDurable(): boolean {
-    return this.#options.durable || this.#options.seals;
+    return this.#options.hasState || this.#options.finalizes;
   }
 
-  /** Resolves to where a file for `namespace` would be, and what is there. @throws when that must not be replaced. */
-  async inspect(namespace: string): Promise<{ path: string; older: Stats | undefined }> {
-    const path = this.#pathFor?.(namespace) ?? this.#root;
-    const older = await inspectOlder(path);
-    const isOurs = this.#files.has(namespace) || this.#options.replace;
-    if (older !== undefined && older.size > 0 && !isOurs) throw unknownFile(path);
-    return { path, older };
-  }
-
-  /** Resolves to the file of `namespace`, which exists from then on. */
-  async require(namespace: string): Promise<OutputFile> {
-    const known = this.#files.get(namespace);
-    if (known !== undefined) return known;
-    const { path, older } = await this.inspect(namespace);
-    const isPartial = this.#willBeDurable;
-    const mark = {
-      path,
-      ...(this.#pathFor === undefined ? {} : { namespace }),
-      ...(isPartial ? { partial: older === undefined ? ("new" as const) : ("replacing" as const) } : {}),
-      bytes: 0,
-      lines: 0,
-      tailCrc: 0,
-      inode: 0,
-      sealed: false,
-    };
-    const file = new OutputFile(mark, this.#options.behind);
-    if (this.#options.targets?.has(wholeOf(namespace).name) === true) await makeDirectory(dirname(path));
-    await file.create(older === undefined ? FILE_MODE : older.mode & 0o777);
-    this.#files.set(namespace, file);
-    this.#dirty.add(dirname(path));
-    await this.#keepOpen(file);
-    return file;
+  /** Makes the files for `keys`, which differ, as far as they have no marks; none of them if one may not be made. */
+  async createAll(keys: readonly OutputKey[]): Promise<void> {
+    const paths = keys.map((key) => this.#paths.pathOf(key));
+    const missing: NewFile[] = [];
+    for (const key of keys) if (!this.#files.has(idOf(key))) missing.push(await this.#inspect(key));
+    if (this.#options.isComplete === true) await this.#paths.rejectStalePartitions(paths);
+    for (const file of missing) await this.#create(file);
   }
 
   async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
@@ -172,27 +130,58 @@ class FileSink implements Sink {
   }
 
   async #append(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
-    for (const run of gather(bytes, segments, this.#pathFor !== undefined)) {
-      const file = await this.require(run.namespace);
-      if (file.mark.sealed) throw new MongotapError("state", `${file.mark.path} is finished: nothing can be added`);
-      await file.append(run.bytes, run.lines, this.#willBeDurable);
+    for (const slice of gather(bytes, segments, this.#paths.single)) {
+      const file = this.#files.get(idOf(slice.key)) ?? (await this.#create(await this.#inspect(slice.key)));
+      if (file.mark.finalized) throw new MongotapError("state", `${file.mark.path} is finished: nothing can be added`);
+      await file.append(slice.bytes, slice.lines, this.#willBeDurable);
       await this.#keepOpen(file);
     }
   }
 
+  /** @throws MongotapError `output` when there is a file that must not be replaced */
+  async #inspect(key: OutputKey): Promise<NewFile> {
+    const path = this.#paths.pathOf(key);
+    const older = await inspectFile(path);
+    if (older !== undefined && older.size > 0 && !this.#options.replace) throw unknownFile(path);
+    return { key, path, older };
+  }
+
+  async #create({ key, path, older }: NewFile): Promise<OutputFile> {
+    const partial = older === undefined ? "new" : "replacing";
+    const mark = {
+      path,
+      key,
+      ...(this.#willBeDurable ? ({ partial } as const) : {}),
+      bytes: 0,
+      lines: 0,
+      tailCrc: 0,
+      inode: 0,
+      finalized: false,
+    };
+    const file = new OutputFile(mark, this.#options.behind);
+    const directory = dirname(path);
+    // A target may be in a directory of its own. That of a single file has to be there.
+    if (this.#paths.single === undefined && directory !== this.#paths.root) await makeDirectory(directory);
+    await file.create(older === undefined ? FILE_MODE : older.mode & 0o777);
+    this.#files.set(idOf(key), file);
+    this.#dirty.add(directory);
+    await this.#keepOpen(file);
+    return file;
+  }
+
   async written(): Promise<void> {
-    await this.#guarded(async () => this.#options.behind?.settled());
+    await this.#guarded(async () => this.#options.behind?.written());
   }
 
   async flush(): Promise<readonly OutputMark[]> {
     return await this.#guarded(async () => {
-      if (!this.#options.durable) return [];
+      if (!this.#options.hasState) return [];
       return await this.#flushAll();
     });
   }
 
   async onStateSaved(): Promise<void> {
-    if (this.#options.seals) return;
+    if (this.#options.finalizes) return;
     await this.#guarded(async () => {
       for (const file of this.#unnamed.splice(0)) await this.#giveName(file, false);
     });
@@ -201,9 +190,9 @@ class FileSink implements Sink {
   async finalize(): Promise<readonly OutputMark[]> {
     return await this.#guarded(async () => {
       const marks = await this.#flushAll();
-      if (!this.#options.seals) return marks;
-      const open = [...this.#files.values()].filter((file) => !file.mark.sealed);
-      for (const file of open) await this.#giveName(file, true);
+      if (!this.#options.finalizes) return marks;
+      const unfinished = [...this.#files.values()].filter((file) => !file.mark.finalized);
+      for (const file of unfinished) await this.#giveName(file, true);
       await this.#syncNames();
       return this.#marks();
     });
@@ -212,9 +201,9 @@ class FileSink implements Sink {
   async [Symbol.asyncDispose](): Promise<void> {
     const earlier = this.#failure;
     this.#failure ??= new MongotapError("bug", "an output was used after it was closed");
-    // What fails here was told to its caller, or will be below; no write may meet a closed descriptor.
+    // The caller of the pending step has its error. No write may meet a closed descriptor.
     await this.#pending.catch(() => undefined);
-    const [unwritten] = await Promise.allSettled([this.#options.behind?.settled()]);
+    const [unwritten] = await Promise.allSettled([this.#options.behind?.written()]);
     await this.#options.behind?.[Symbol.asyncDispose]();
     const open = [...this.#open];
     this.#open.clear();
@@ -222,7 +211,7 @@ class FileSink implements Sink {
     const failed = closed.find((result) => result.status === "rejected");
     if (earlier !== undefined) return;
     if (unwritten.status === "rejected") throw unwritten.reason;
-    if (failed !== undefined) throw outputError("close", this.#root, failed.reason);
+    if (failed !== undefined) throw outputError("close", this.#paths.root, failed.reason);
   }
 
   async #flushAll(): Promise<OutputMark[]> {
@@ -242,10 +231,10 @@ class FileSink implements Sink {
     this.#dirty.clear();
   }
 
-  async #giveName(file: OutputFile, sealed: boolean): Promise<void> {
+  async #giveName(file: OutputFile, finalized: boolean): Promise<void> {
     const { path, partial } = file.mark;
-    if (partial === "new" && (await inspectOlder(path)) !== undefined) throw unknownFile(path);
-    await file.giveName(sealed);
+    if (partial === "new" && (await inspectFile(path)) !== undefined) throw unknownFile(path);
+    await file.giveName(finalized);
     this.#dirty.add(dirname(path));
   }
 
@@ -265,7 +254,7 @@ class FileSink implements Sink {
     }
   }
 
-  /** After one failure nothing is known about what the disk holds: a second fsync may succeed and lie. */
+  /** After a failure it is unknown what the disk holds: a second fsync may succeed although bytes are lost. */
   async #guarded<T>(step: () => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
@@ -273,7 +262,8 @@ class FileSink implements Sink {
       this.#pending = pending;
       return await pending;
     } catch (error) {
-      this.#failure = error instanceof Error && codeOf(error) === "" ? error : outputError("use", this.#root, error);
+      this.#failure =
+        error instanceof Error && codeOf(error) === "" ? error : outputError("use", this.#paths.root, error);
       throw this.#failure;
     }
   }

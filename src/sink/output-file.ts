@@ -1,34 +1,34 @@
 /**
- * One output file: appended to in whole pieces, made durable on demand, and always able to say how far.
- * Nobody else may write to it meanwhile; if somebody does, the next `append` or `flush` says so and nothing is recorded.
+ * One output file: whole lines are appended, made durable on demand, and its mark says how much is. No other program may
+ * write to it: if one does, the next `append` or `flush` throws and the mark stays as it was.
  */
 
 import { constants } from "node:fs";
 import { open, rename, stat, type FileHandle } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { crc32 } from "node:zlib";
-import { changedOutside, outputError } from "./output-errors.ts";
+import { changedOutside, outputError } from "./errors.ts";
 import type { OutputMark } from "./sink.ts";
+import { writeSome } from "./write.ts";
 import type { WriteBehind } from "./write-behind.ts";
-import { writePiece } from "./write-piece.ts";
 
-/** So much is written before signals and sockets are looked after. */
-const TURN = 1 << 20;
-/** So much is left for the disk to do when everything has to be durable. */
-const SYNC_EVERY = 32 << 20;
-/** How much of the end of a file its mark vouches for. */
-const TAIL = 1 << 16;
+/** This thread writes this many bytes before it lets signals and sockets have a turn. */
+const BYTES_PER_TURN = 1 << 20;
+/** The disk starts to sync in the background after this many bytes, so that `flush` waits for little. */
+const BYTES_PER_SYNC = 32 << 20;
+/** The most bytes that `tailCrc` covers. */
+const TAIL_BYTES = 1 << 16;
 /** Windows has no such flag. */
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
 
-/** Where the bytes of a file are. */
-export function currentPath(path: string, stage: { readonly partial?: OutputMark["partial"] }): string {
-  return stage.partial === undefined ? path : `${path}.partial`;
+/** Returns the path of the file by its mark. After a crash it may have its own name already (recover.ts). */
+export function currentPathOf({ path, partial }: Pick<OutputMark, "path" | "partial">): string {
+  return partial === undefined ? path : `${path}.partial`;
 }
 
-/** CRC-32 of the last ≤ 64 KiB before `end`. */
+/** Resolves to the CRC-32 of the last 64 KiB before `end`, or of all bytes where there are fewer. */
 export async function tailCrcOf(handle: FileHandle, end: number): Promise<number> {
-  const tail = new Uint8Array(Math.min(TAIL, end));
+  const tail = new Uint8Array(Math.min(TAIL_BYTES, end));
   let filled = 0;
   while (filled < tail.length) {
     const { bytesRead } = await handle.read(tail, filled, tail.length - filled, end - tail.length + filled);
@@ -40,19 +40,19 @@ export async function tailCrcOf(handle: FileHandle, end: number): Promise<number
 
 export class OutputFile {
   readonly #behind: WriteBehind | undefined;
-  /** What was true after the last `flush` or `giveName`. */
+  /** As of the last `create`, `flush` or `giveName`. */
   #mark: OutputMark;
   #bytes: number;
   #lines: number;
   #handle: FileHandle | undefined;
-  /** Bytes were written since the last flush. */
+  /** Bytes were appended since the last flush. */
   #isDirty = false;
-  /** Bytes written since the disk was last told to keep them. */
+  /** Bytes appended since the last sync began. */
   #unsynced = 0;
-  /** Resolves to the error with which the disk refused, or to nothing. */
+  /** The sync that runs in the background, or has failed. */
   #syncing: Promise<Error | undefined> | undefined;
 
-  /** A file that is where `mark` says and ends there, or one that `create` is going to make. */
+  /** The file exists and ends at `mark`, or `create` is going to make it. */
   constructor(mark: OutputMark, behind: WriteBehind | undefined) {
     this.#mark = mark;
     this.#behind = behind;
@@ -65,50 +65,51 @@ export class OutputFile {
     return this.#mark;
   }
 
-  /** Where the bytes are now. */
-  get place(): string {
-    return currentPath(this.#mark.path, this.#mark);
+  get currentPath(): string {
+    return currentPathOf(this.#mark);
   }
 
-  /** Makes the file, empty; whatever is at its place is gone. `mode` is subject to the umask. */
+  /** Makes the file, empty; a file at its current path is truncated. `mode` is subject to the umask. */
   async create(mode: number): Promise<void> {
     const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | NO_FOLLOW;
     try {
-      this.#handle = await open(this.place, flags, mode);
+      this.#handle = await open(this.currentPath, flags, mode);
       await this.#handle.truncate(0); // not O_TRUNC: Deno refuses it together with O_APPEND
       this.#mark = { ...this.#mark, inode: (await this.#handle.stat()).ino };
     } catch (error) {
-      throw outputError("create", this.place, error);
+      throw outputError("create", this.currentPath, error);
     }
   }
 
   /**
-   * Appends whole lines. After an error the file ends with a whole line, if the disk allows it. What has to
-   * be `durable` in the end is begun to be made so meanwhile; an error of that is told by the next flush. So is one of
-   * what a thread of its own is still writing (write-behind.ts), if not by the next append.
+   * Appends whole lines. With `durable`, which says that `flush(true)` will follow, the disk starts to sync them now and
+   * then in the background. After an error the file ends with a whole line, if the disk allows it.
+   * @throws MongotapError `output`; for bytes that go through the thread of write-behind.ts, the error may come with a
+   *   later append to any file, or with `flush`; that of a background sync comes with `flush`
    */
   async append(bytes: Uint8Array, lines: number, durable: boolean): Promise<void> {
     const handle = await this.#opened();
     if (!this.#isDirty) await this.#expectUntouched(handle);
     this.#isDirty = true;
     try {
-      const place = { fd: handle.fd, path: this.place, begin: this.#bytes };
-      if (this.#behind?.wants(bytes) === true) await this.#behind.append(place, bytes);
+      const end = { fd: handle.fd, path: this.currentPath, begin: this.#bytes };
+      if (this.#behind?.takes(bytes.length) === true) await this.#behind.append(end, bytes);
       else await writeFully(handle, bytes);
     } catch (error) {
-      await cutTo(handle, this.#bytes).catch(() => undefined); // the next run cuts it back; the first error is the news
-      throw outputError("write to", this.place, error);
+      // Where this fails too, the next run truncates the file. The first error is the one to report.
+      await truncateTo(handle, this.#bytes).catch(() => undefined);
+      throw outputError("write to", this.currentPath, error);
     }
     this.#bytes += bytes.length;
     this.#lines += lines;
     this.#unsynced += bytes.length;
-    if (durable && this.#unsynced >= SYNC_EVERY && this.#syncing === undefined) {
+    if (durable && this.#unsynced >= BYTES_PER_SYNC && this.#syncing === undefined) {
       this.#unsynced = 0;
       this.#syncing = this.#sync(handle);
     }
   }
 
-  /** Resolves to the error with which the disk refused: after that it may say that all is well, and lie. */
+  /** Resolves to the error, and stays in `#syncing` with it: after a failed sync, the next may succeed although bytes are lost. */
   async #sync(handle: FileHandle): Promise<Error | undefined> {
     try {
       await handle.datasync();
@@ -119,10 +120,13 @@ export class OutputFile {
     }
   }
 
-  /** Resolves when everything appended would survive a power cut (`durable`), or is in the hands of the system. */
+  /**
+   * Resolves when the operating system has all appended bytes, durably with `durable`; the mark covers them then.
+   * @throws MongotapError `output`
+   */
   async flush(durable: boolean): Promise<void> {
     if (!this.#isDirty) return;
-    await this.#behind?.settled();
+    await this.#behind?.written();
     const handle = await this.#opened();
     await this.#expectUntouched(handle);
     try {
@@ -133,25 +137,25 @@ export class OutputFile {
       const tailCrc = await tailCrcOf(handle, this.#bytes);
       this.#mark = { ...this.#mark, bytes: this.#bytes, lines: this.#lines, tailCrc };
     } catch (error) {
-      throw outputError("make durable", this.place, error);
+      throw outputError("make durable", this.currentPath, error);
     }
     this.#isDirty = false;
   }
 
-  /** Gives the file its own name. Durable only when the directory has been synced. */
-  async giveName(sealed: boolean): Promise<void> {
+  /** Gives the file its own name, which is durable when its directory has been synced. @throws MongotapError `output` */
+  async giveName(finalized: boolean): Promise<void> {
     const { partial, ...named } = this.#mark;
     if (partial !== undefined) {
       try {
-        await rename(this.place, named.path);
+        await rename(this.currentPath, named.path);
       } catch (error) {
-        throw outputError(`rename ${this.place} to`, named.path, error);
+        throw outputError(`rename ${this.currentPath} to`, named.path, error);
       }
     }
-    this.#mark = { ...named, sealed };
+    this.#mark = { ...named, finalized };
   }
 
-  /** Gives the file handle back; the next `append` opens the file again. Flush first: a later error has no reader. */
+  /** Closes the file handle; the next `append` opens the file again. Flush first, or errors of appended bytes are lost. */
   async close(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
@@ -162,38 +166,38 @@ export class OutputFile {
   async #opened(): Promise<FileHandle> {
     if (this.#handle !== undefined) return this.#handle;
     try {
-      this.#handle = await open(this.place, constants.O_RDWR | constants.O_APPEND | NO_FOLLOW);
+      this.#handle = await open(this.currentPath, constants.O_RDWR | constants.O_APPEND | NO_FOLLOW);
     } catch (error) {
-      throw outputError("open", this.place, error);
+      throw outputError("open", this.currentPath, error);
     }
     return this.#handle;
   }
 
-  /** Whether the name still leads to our file, and nobody but us has changed its length. */
+  /** @throws MongotapError `output` when another file has the name, or another program has changed the length */
   async #expectUntouched(handle: FileHandle): Promise<void> {
     const ours = await handle.stat();
-    const named = await stat(this.place).catch(() => undefined);
+    const named = await stat(this.currentPath).catch(() => undefined);
     if (named === undefined || named.ino !== ours.ino || named.dev !== ours.dev) {
-      throw changedOutside(this.place, "it was moved, removed or replaced");
+      throw changedOutside(this.currentPath, "it was moved, removed or replaced");
     }
     if (ours.size !== this.#bytes) {
-      throw changedOutside(this.place, `it should have ${this.#bytes} bytes and has ${ours.size}`);
+      throw changedOutside(this.currentPath, `it should have ${this.#bytes} bytes and has ${ours.size}`);
     }
   }
 }
 
 async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0, turn = 0; done < bytes.length;) {
-    const written = writePiece(handle.fd, bytes, done);
+    const written = writeSome(handle.fd, bytes, done);
     done += written;
     turn += written;
-    if (turn < TURN) continue;
+    if (turn < BYTES_PER_TURN) continue;
     turn = 0;
     await setImmediate();
   }
 }
 
-async function cutTo(handle: FileHandle, bytes: number): Promise<void> {
+async function truncateTo(handle: FileHandle, bytes: number): Promise<void> {
   const { size } = await handle.stat();
   if (size > bytes) await handle.truncate(bytes);
 }

@@ -1,6 +1,6 @@
 /**
- * Bytes into something that cannot be cut back: a pipe, a FIFO, a terminal, a device. No write ever blocks: when the
- * reader stops reading, the event loop stays free, so that a signal can end the process at once.
+ * Output that cannot be truncated: a pipe, a FIFO, a terminal, a device. At-least-once: bytes are delivered when the kernel
+ * has them. No write blocks the event loop, so a signal ends the process at once even if the reader has stalled.
  */
 
 import { constants, writeSync } from "node:fs";
@@ -9,33 +9,36 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { codeOf } from "../lib/fs.ts";
-import { outputError } from "./output-errors.ts";
-import { IS_BUN } from "./runtime.ts";
-import { gather } from "./segments.ts";
+import { EVERYTHING } from "../lib/output-key.ts";
+import { outputError } from "./errors.ts";
 import type { OutputMark, Segment, Sink } from "./sink.ts";
+import { gather, IS_BUN } from "./write.ts";
 
-/** Resolves when all of `bytes` has been taken and may be used again; stops with an error when `signal` aborts. */
+/** Resolves when the kernel has all of `bytes` and the caller may use them again; rejects when `signal` aborts. */
 export type Deliver = (bytes: Uint8Array, signal: AbortSignal) => Promise<void>;
 
-/** How a pipe, FIFO, terminal or device is opened so that no write to it ever waits. */
-export const UNBLOCKED =
+/** The flags with which a pipe, FIFO, terminal or device is opened, so that no write to it blocks. */
+export const NONBLOCKING =
   constants.O_WRONLY | constants.O_APPEND | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
 /**
- * What is written at a time. Deno forgets how much of a write a nearly full pipe has taken before it says EAGAIN, so
- * there it is what a pipe takes as a whole or not at all (PIPE_BUF): a fourth of the speed, but every byte once.
+ * The most bytes of one write. When a pipe is nearly full, Deno throws EAGAIN without saying how many bytes were written, so
+ * there it is PIPE_BUF, which a pipe takes as a whole or not at all: a fourth of the speed, but every byte once.
  */
-const PIECE = IS_BUN ? 1 << 16 : 1 << 12;
-/** A full pipe is tried again this often at once, then after 1, 2, 3 … ms: fast readers stay fast, stuck ones are cheap. */
+const MOST_PER_WRITE = IS_BUN ? 1 << 16 : 1 << 12;
+/** A full pipe is tried this many times at once, then after 1, 2, 3 … ms: fast readers stay fast, stalled ones are cheap. */
 const EAGER_TRIES = 50;
 const LONGEST_PAUSE_MS = 20;
 
-/** Opens the FIFO or device at `path`. Waits for the reader of a FIFO, until `signal` aborts (then throws its reason). */
+/**
+ * Opens the FIFO or device at `path`. Waits for the reader of a FIFO.
+ * @throws MongotapError `output`, or the reason of `signal` when that aborts the wait
+ */
 export async function openPipeSink(path: string, isFifo: boolean, signal?: AbortSignal): Promise<Sink> {
   for (;;) {
     try {
-      const handle = await open(path, UNBLOCKED);
-      return new PipeSink(path, unblocked(handle), handle);
+      const handle = await open(path, NONBLOCKING);
+      return new PipeSink(path, deliverTo(handle), handle);
     } catch (error) {
       const isUnread = isFifo && codeOf(error) === "ENXIO";
       if (!isUnread) throw outputError("open", path, error);
@@ -44,7 +47,7 @@ export async function openPipeSink(path: string, isFifo: boolean, signal?: Abort
   }
 }
 
-/** A sink that hands each write to `deliver`, and closes `handle` at the end. */
+/** A sink that passes each write to `deliver`, and closes `handle` when it is disposed. */
 export class PipeSink implements Sink {
   readonly mayBlock = true;
   readonly #name: string;
@@ -81,16 +84,16 @@ export class PipeSink implements Sink {
     return await this.flush();
   }
 
-  /** Gives up a write that nobody takes. Closes only when no write can use the descriptor any more. */
+  /** Aborts a write that waits for the reader, and closes the handle only when no write can use it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new MongotapError("bug", `${this.#name} was used after it was closed`));
-    await this.#pending.catch(() => undefined); // told to its caller
+    await this.#pending.catch(() => undefined); // its caller has the error
     await this.#handle?.close();
   }
 
   async #writeAll(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
     try {
-      for (const run of gather(bytes, segments, false)) await this.#deliver(run.bytes, this.#closing.signal);
+      for (const slice of gather(bytes, segments, EVERYTHING)) await this.#deliver(slice.bytes, this.#closing.signal);
     } catch (error) {
       this.#failure = pipeError(this.#name, error);
       throw this.#failure;
@@ -103,13 +106,13 @@ export class PipeSink implements Sink {
   }
 }
 
-/** Writes to what was opened with `UNBLOCKED`. */
-export function unblocked({ fd }: FileHandle): Deliver {
+/** Returns the delivery to what was opened with NONBLOCKING. */
+export function deliverTo({ fd }: FileHandle): Deliver {
   return async (bytes, signal) => {
     let tries = 0;
     for (let done = 0; done < bytes.length;) {
       try {
-        done += writeSync(fd, bytes, done, Math.min(PIECE, bytes.length - done));
+        done += writeSync(fd, bytes, done, Math.min(MOST_PER_WRITE, bytes.length - done));
         tries = 0;
       } catch (error) {
         if (codeOf(error) !== "EAGAIN") throw error;

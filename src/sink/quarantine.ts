@@ -1,37 +1,46 @@
-/** A sink with a second file beside it for the lines of one namespace; both are committed together. */
+/** An output with a second one for the documents that cannot be carried. Both are committed together. */
 
 import type { OutputMark, Segment, Sink } from "./sink.ts";
 
-/** Segments of `namespace` go to `aside`, all others to `main`. */
-export function withQuarantine(main: Sink, aside: Sink, namespace: string): Sink {
+/** Returns a sink that writes the segments with the key QUARANTINE to `quarantine`, all others to `main`. Disposes both. */
+export function withQuarantine(main: Sink, quarantine: Sink): Sink {
   const both = async (step: (sink: Sink) => Promise<readonly OutputMark[]>): Promise<readonly OutputMark[]> => [
     ...(await step(main)),
-    ...(await step(aside)),
+    ...(await step(quarantine)),
   ];
   return {
-    mayBlock: main.mayBlock || aside.mayBlock,
+    mayBlock: main.mayBlock || quarantine.mayBlock,
     async write(bytes: Uint8Array, segments: readonly Segment[]) {
-      const isAside = (segment: Segment): boolean => segment.namespace === namespace;
-      if (!segments.some(isAside)) return main.write(bytes, segments);
+      if (!segments.some(isQuarantined)) return main.write(bytes, segments);
       await main.write(
         bytes,
-        segments.filter((segment) => !isAside(segment)),
+        segments.filter((segment) => !isQuarantined(segment)),
       );
-      await aside.write(bytes, segments.filter(isAside));
+      await quarantine.write(bytes, segments.filter(isQuarantined));
     },
     async written() {
       await main.written();
-      await aside.written();
+      await quarantine.written();
     },
     flush: () => both((sink) => sink.flush()),
     finalize: () => both((sink) => sink.finalize()),
     async onStateSaved() {
       await main.onStateSaved();
-      await aside.onStateSaved();
+      await quarantine.onStateSaved();
     },
     async [Symbol.asyncDispose]() {
-      await main[Symbol.asyncDispose]();
-      await aside[Symbol.asyncDispose]();
+      const closed = [await settled(main), await settled(quarantine)];
+      const failed = closed.find((result) => result.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
     },
   };
+}
+
+function isQuarantined({ key }: Segment): boolean {
+  return key.kind === "quarantine";
+}
+
+async function settled(sink: Sink): Promise<PromiseSettledResult<void>> {
+  const [result] = await Promise.allSettled([sink[Symbol.asyncDispose]()]);
+  return result;
 }

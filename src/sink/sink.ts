@@ -1,64 +1,68 @@
-/** What the pump demands of an output. Implementations: files.ts, stdout.ts. */
+/** The contract of an output, as the pump uses it. Implementations: files.ts, pipe.ts, stdout.ts, quarantine.ts. */
 
-/** A run of whole lines inside the bytes handed to `write`, all of one collection. */
+import type { OutputKey } from "../lib/output-key.ts";
+
+/** Successive whole lines of one output key within the bytes passed to `write`. */
 export interface Segment {
-  /** `db.collection` */
-  readonly namespace: string;
+  readonly key: OutputKey;
   readonly begin: number;
   readonly end: number;
   readonly lines: number;
 }
 
-/** How much of one output is durable: the place to cut it back to after a crash. Kept in the state. */
+/** How much of one output file is durable. The state holds it; after a crash the file is truncated to it. */
 export interface OutputMark {
-  /** Absolute path of the finished file. */
+  /** Absolute path of the file under its own name. */
   readonly path: string;
-  /** Set where the sink keeps one file for each collection. */
-  readonly namespace?: string;
+  /** What the file holds. */
+  readonly key: OutputKey;
   /**
-   * The file may still be called `path.partial`; `replacing`: an older file of that name stands at `path` until then.
-   * Absent: the file is at `path`.
+   * The file may still be called `path.partial`: `new` where there is no file at `path`, `replacing` where there is an older
+   * one. Absent: the file is at `path`.
    */
   readonly partial?: "new" | "replacing";
   readonly bytes: number;
   readonly lines: number;
-  /** CRC-32 of the last bytes before the mark (at most 64 KiB): tells a replaced file from ours. */
+  /** CRC-32 of the last bytes before the mark (at most 64 KiB). Tells our file from another one at the same path. */
   readonly tailCrc: number;
-  /** The inode: tells a replaced file from ours while there are no bytes to vouch for it. */
+  /** The inode. Tells our file from another one while it has no bytes. */
   readonly inode: number;
-  /** Finished and renamed to `path`: nothing may be appended any more. */
-  readonly sealed: boolean;
+  /** The file is complete and at `path`: nothing may be appended. */
+  readonly finalized: boolean;
 }
 
-/** No two calls may be pending at the same time. After an error every further call fails with the same error. */
+/** One call at a time. After an error every further call throws the same error; only disposing is left to do. */
 export interface Sink extends AsyncDisposable {
-  /** Somebody takes what is written, and may stop doing so: whoever is told to end waits for him no more than a moment. */
+  /** The output has a reader that may stall (a pipe). On shutdown, do not wait long for a pending `write`. */
   readonly mayBlock: boolean;
   /**
-   * Appends the segments of `bytes` in order. Resolves when `bytes` may be used again by the caller; says nothing
-   * about durability.
-   * @throws MongotapError `output` (no space, not writable, changed from outside) or `pipe` (the reader is gone);
-   *   after that the sink is unusable.
+   * Appends the segments of `bytes` in their order. Resolves when the caller may use `bytes` again, which promises nothing
+   * about where the bytes are.
+   * @throws MongotapError `output` (no space, not writable, changed by another program), `pipe` (the reader is gone), or
+   *   `state` (the output was finalized)
    */
   write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void>;
   /**
-   * Resolves when the system has taken every byte written so far: files may be written in the background.
+   * Resolves when the operating system has every byte of the earlier `write`s, which may go through a thread.
    * @throws MongotapError as `write` does
    */
   written(): Promise<void>;
   /**
-   * Resolves when every byte written so far would survive: a power cut for files, our own end for a pipe.
-   * Returns the marks that say so. Empty where an output cannot be cut back (a pipe, or files without a state).
+   * Makes the bytes of the earlier `write`s durable: they survive a power cut in a file, and the end of this process in a
+   * pipe. Returns the marks that say so; none for a pipe, nor for files without a state.
+   * @throws MongotapError as `write` does
    */
   flush(): Promise<readonly OutputMark[]>;
   /**
-   * To be called when the state holds the marks of the last `flush()` durably, never before that: files that are new
-   * since then take their own names. Forgetting it costs a late name, calling it early costs the promise.
+   * Gives new files their own names. Call it when the marks of the last `flush` or `finalize` are durable in the state,
+   * never earlier: the next run takes a file without a mark for another program's.
    */
   onStateSaved(): Promise<void>;
   /**
-   * Flushes, gives finished files their final names and returns the marks. The output is complete. Where files are
-   * appended to by the next run (tail, capture) nothing is sealed, and `committed()` is due after the last save too.
+   * Flushes, and completes the output where it ends with this run: files get their own names and nothing can be appended.
+   * Where the next run appends (tail, capture), no file is finalized. Returns the marks; save them, then call
+   * `onStateSaved`.
+   * @throws MongotapError as `write` does
    */
   finalize(): Promise<readonly OutputMark[]>;
 }

@@ -1,6 +1,6 @@
 /**
- * Standard output. At-least-once: what the kernel has taken counts as delivered. No write blocks the event loop,
- * whatever stdout is; why it is written in three ways is told in docs/decisions/201-stdout.md.
+ * Standard output. At-least-once: bytes are delivered when the kernel has them. No write blocks the event loop, whatever
+ * stdout is; docs/decisions/201-writing-to-stdout.md has the reasons for the three ways in which it is written.
  */
 
 import { fstatSync, write, type Stats } from "node:fs";
@@ -8,44 +8,43 @@ import { open, type FileHandle } from "node:fs/promises";
 import { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { MongotapError } from "../errors.ts";
-import { isNullDevice } from "../lib/fs.ts";
-import { codeOf } from "../lib/fs.ts";
-import { outputError } from "./output-errors.ts";
-import { PipeSink, UNBLOCKED, unblocked, type Deliver } from "./pipe.ts";
-import { IS_BUN } from "./runtime.ts";
+import { codeOf, isNullDevice } from "../lib/fs.ts";
+import { outputError } from "./errors.ts";
+import { type Deliver, deliverTo, NONBLOCKING, PipeSink } from "./pipe.ts";
 import type { Sink } from "./sink.ts";
+import { IS_BUN } from "./write.ts";
 
 export interface StdoutOptions {
   /** The descriptor of standard output: 1. */
   readonly fd: number;
-  /** Throw when stdout is closed or /dev/null: with a state file that would lose documents in silence. */
+  /** Throw when stdout is closed or /dev/null: with a state file, documents would be lost in silence. */
   readonly refuseNull: boolean;
 }
 
 const PAUSE_MS = 5;
 
-/** @throws MongotapError `output` when `refuseNull` forbids what stdout is. */
+/** @throws MongotapError `output` when stdout cannot be used, or `refuseNull` refuses it */
 export async function openStdoutSink(options: StdoutOptions): Promise<Sink> {
   if (options.refuseNull && isNull(options.fd)) {
     throw new MongotapError("output", "stdout is closed or /dev/null, and the state file would move on", {
       hint: "Give stdout a reader, use --out, or leave out --state.",
     });
   }
-  const { deliver, handle } = await wayOut(options.fd);
+  const { deliver, handle } = await openDelivery(options.fd);
   return new PipeSink("stdout", deliver, handle);
 }
 
-async function wayOut(fd: number): Promise<{ deliver: Deliver; handle?: FileHandle }> {
+async function openDelivery(fd: number): Promise<{ deliver: Deliver; handle?: FileHandle }> {
   const found = statOf(fd);
-  // A redirection to a file shares its offset with the shell's other commands: only the descriptor knows it.
+  // A redirection to a file shares its offset with the shell's other commands, so it is not opened again.
   if (found.isFile()) return { deliver: toDescriptor(fd) };
   if (found.isFIFO() || found.isCharacterDevice()) {
     try {
-      const handle = await open(`/proc/self/fd/${fd}`, UNBLOCKED);
-      return { deliver: unblocked(handle), handle };
+      const handle = await open(`/proc/self/fd/${fd}`, NONBLOCKING);
+      return { deliver: deliverTo(handle), handle };
     } catch (error) {
       if (found.isFIFO() && codeOf(error) === "ENXIO") return { deliver: () => Promise.reject(gone(error)) };
-      // not Linux, or not ours to open (after su): the other ways are right too, only slower
+      // not Linux, or not ours to open (after su): the other ways are slower
     }
   }
   return { deliver: IS_BUN ? toDescriptor(fd) : toSocket(fd) };
@@ -63,7 +62,7 @@ function gone(cause: unknown): MongotapError {
   return new MongotapError("pipe", "the reader of stdout is gone", { cause });
 }
 
-/** By the runtime's threads. What blocks is one of them, not the event loop; but Deno has none for descriptor 1. */
+/** Writes in the runtime's thread pool: a write blocks one of its threads. Deno has none for descriptor 1. */
 function toDescriptor(fd: number): Deliver {
   return async (bytes, signal) => {
     for (let done = 0; done < bytes.length;) {
@@ -76,23 +75,23 @@ function toDescriptor(fd: number): Deliver {
         });
       } catch (error) {
         if (codeOf(error) !== "EAGAIN") throw error;
-        await setTimeout(PAUSE_MS); // somebody who shares the descriptor has made it non-blocking
+        await setTimeout(PAUSE_MS); // a program that shares the descriptor has made it non-blocking
       }
     }
   };
 }
 
-/** By the runtime's poll for sockets. Right for Deno; Bun blocks on a `Socket` of a descriptor. */
+/** Writes through the runtime's poll for sockets. For Deno: in Bun a `Socket` of a descriptor blocks. */
 function toSocket(fd: number): Deliver {
   const stream = new Socket({ fd, readable: false });
-  stream.on("error", () => undefined); // told by the callback as well; without a listener it would end the process
+  stream.on("error", () => undefined); // the callback has it too; without a listener it would end the process
   return (bytes, signal) =>
     unlessAborted(signal, (accept, reject) => {
       stream.write(bytes, (error) => (error ? reject(error) : accept()));
     });
 }
 
-/** As `new Promise(start)`, but rejects when `signal` aborts, for work that cannot be stopped. */
+/** As `new Promise(start)`, but rejects when `signal` aborts, although the work goes on. */
 async function unlessAborted<T>(
   signal: AbortSignal,
   start: (accept: (value: T) => void, reject: (reason: unknown) => void) => void,

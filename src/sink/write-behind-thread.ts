@@ -1,4 +1,4 @@
-/** The thread of write-behind.ts: writes one slot after the other, until one fails. */
+/** The thread of write-behind.ts: writes the slots in the order of their messages, until one fails. */
 
 import { ftruncateSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
@@ -6,11 +6,11 @@ import { parentPort, workerData } from "node:worker_threads";
 import { messageOf, must } from "../errors.ts";
 import { codeOf } from "../lib/fs.ts";
 import type { FilledSlot, FreedSlot } from "./write-behind.ts";
-import { writePiece } from "./write-piece.ts";
+import { writeSome } from "./write.ts";
 
 const port = must(parentPort, "the main thread");
 const slots = (workerData as readonly SharedArrayBuffer[]).map((slot) => new Uint8Array(slot));
-/** What comes behind a failure is not written: the file would have a gap. */
+/** Nothing is written after a failure: the file would have a gap. */
 let hasFailed = false;
 
 port.on("message", (filled: FilledSlot) => {
@@ -22,19 +22,19 @@ port.on("message", (filled: FilledSlot) => {
 function write({ fd, begin, path, slot, length }: FilledSlot): FreedSlot["failure"] {
   const bytes = must(slots[slot], "a slot").subarray(0, length);
   try {
-    for (let done = 0; done < length;) done += writePiece(fd, bytes, done);
+    for (let done = 0; done < length;) done += writeSome(fd, bytes, done);
     return undefined;
   } catch (error) {
-    cutBack(fd, begin);
+    truncateTo(fd, begin);
     return { path, code: codeOf(error), message: messageOf(error) };
   }
 }
 
-/** To whole lines, if the disk allows it; if it does not, the next run does. */
-function cutBack(fd: number, begin: number): void {
+/** Leaves whole lines, if the disk allows it; if not, the next run truncates the file. */
+function truncateTo(fd: number, begin: number): void {
   try {
     ftruncateSync(fd, begin);
   } catch {
-    // The first error is the news.
+    // The first error is the one to report.
   }
 }

@@ -1,113 +1,120 @@
 /**
- * Appends to files in a thread of its own, so that the next lines are read and encoded meanwhile. The bytes are copied into
- * memory that both threads see, a fixed number of slots, which are used again: a disk that cannot keep up holds up the
- * next append, not the signals and sockets of this thread (docs/decisions/202-output-files.md).
+ * Appends to files in another thread, while this one reads and encodes the next lines. The bytes are copied into slots of
+ * memory that both threads share. Their number is fixed: when the disk is slow, `append` waits for a free slot, and the
+ * signals and sockets of this thread do not wait (docs/decisions/211-writer-thread.md).
  */
 
 import { Worker } from "node:worker_threads";
 
 import { MongotapError, must } from "../errors.ts";
 import { whenGone } from "../lib/process.ts";
-import { outputError } from "./output-errors.ts";
-import { IS_BUN } from "./runtime.ts";
+import { outputError } from "./errors.ts";
+import { IS_BUN } from "./write.ts";
 
-/** Where whole lines are appended to; the file is cut back to `begin` bytes if that fails. */
-export interface Place {
+/** The end of a file, before whole lines are appended to it. */
+export interface FileEnd {
   readonly fd: number;
   readonly path: string;
+  /** The length of the file; it is truncated to this if the append fails. */
   readonly begin: number;
 }
 
-/** To the thread: so many bytes in a slot. */
-export interface FilledSlot extends Place {
+/** To the thread: append the first `length` bytes of a slot. */
+export interface FilledSlot extends FileEnd {
   readonly slot: number;
   readonly length: number;
 }
 
-/** From the thread: the slot is free again. After a failure nothing is written any more. */
+/** From the thread: the slot is free again. After a failure, later slots are freed without being written. */
 export interface FreedSlot {
   readonly slot: number;
   readonly failure: { readonly path: string; readonly code: string; readonly message: string } | undefined;
 }
 
-export interface WriteBehindOptions {
-  /** What is shorter is written sooner than a thread hears of it. */
-  readonly leastBytes: number;
-  /** The thread is started behind so many bytes: a small export ends before it would run. */
-  readonly startsBehind: number;
+export interface WriteBehindThresholds {
+  /** A shorter append takes less time than the message to the thread. */
+  readonly minBytes: number;
+  /** The thread starts after this many bytes, in appends of `minBytes` or more: a small export ends before it would run. */
+  readonly startAfterBytes: number;
 }
 
-/** Most often a chunk is larger, and what a change stream sends is smaller. */
-const WORTH_IT: WriteBehindOptions = { leastBytes: 256 * 1024, startsBehind: 8_000_000 };
+/** The lines of a chunk are usually longer than this, those of one reply of a change stream shorter. */
+const DEFAULT_THRESHOLDS: WriteBehindThresholds = { minBytes: 256 * 1024, startAfterBytes: 8_000_000 };
 
-/** Together they hold what a chunk of 4 MB becomes as JSON. */
+/** Together they have room for the JSON of a chunk of 4 MB. */
 const SLOTS = 8;
 const SLOT_BYTES = 1 << 20;
 
-/** Undefined where file descriptors belong to one thread, as in Deno. */
-export function createWriteBehind(options: WriteBehindOptions = WORTH_IT): WriteBehind | undefined {
-  return IS_BUN ? new WriteBehind(options) : undefined;
+/** Returns undefined where a file descriptor belongs to one thread, as in Deno. */
+export function createWriteBehind(thresholds = DEFAULT_THRESHOLDS): WriteBehind | undefined {
+  return IS_BUN ? new WriteBehind(thresholds) : undefined;
 }
 
-/** Descriptors have to stay open until `settled` says so. Starts its thread when it is needed. */
+/**
+ * One thread for all files of a run. For each append, call `takes`, then either `append` or write to the file yourself. Keep
+ * the descriptor open until `written` resolves.
+ */
 export class WriteBehind implements AsyncDisposable {
-  readonly #options: WriteBehindOptions;
+  readonly #thresholds: WriteBehindThresholds;
   #untilStart: number;
   readonly #slots: Uint8Array<SharedArrayBuffer>[] = [];
   readonly #free: number[] = [];
   #worker: Worker | undefined;
   #failure: Error | undefined;
-  #answered = Promise.withResolvers<void>();
+  #freed = Promise.withResolvers<void>();
 
-  constructor(options: WriteBehindOptions) {
-    this.#options = options;
-    this.#untilStart = options.startsBehind;
+  constructor(thresholds: WriteBehindThresholds) {
+    this.#thresholds = thresholds;
+    this.#untilStart = thresholds.startAfterBytes;
   }
 
-  /** Nothing is left to be written. */
+  /** No bytes are on their way to a file. */
   get isIdle(): boolean {
     return this.#free.length === this.#slots.length;
   }
 
   /**
-   * Whether the next append has to be done here, or is worth it; if not, the caller may do it by itself: nothing is under
-   * way then, and nothing is missing.
+   * Returns whether the next append, of `length` bytes, belongs to the thread. If true, call `append`: earlier bytes are still
+   * on their way and must come first, or an append has failed and `append` throws its error, or it is long enough to be
+   * worth it. If false, all earlier bytes are in their files and nothing has failed: write to the file yourself. Counts
+   * `length` towards the start of the thread, so call it once for each append.
    */
-  wants({ length }: Uint8Array): boolean {
+  takes(length: number): boolean {
     if (!this.isIdle || this.#failure !== undefined) return true;
-    if (length < this.#options.leastBytes) return false;
+    if (length < this.#thresholds.minBytes) return false;
     this.#untilStart -= length;
     return this.#untilStart < 0;
   }
 
   /**
-   * Appends whole lines, in the order of the calls, of which there may be one at a time. Resolves when `bytes` may be
-   * used again.
-   * @throws MongotapError `output` when an append failed, this or an earlier one: its file ends where it ended before
-   *   that one; `bug` when the thread is gone, and then a file may end within a line
+   * Appends whole lines at `end`, in the order of the calls; one call at a time. Resolves when they are copied and the caller
+   * may use `bytes` again.
+   * @throws MongotapError `output` when this append or an earlier one has failed: its file was truncated to its end before
+   *   that append; `bug` when the thread is gone, in which case a file may end within a line
    */
-  async append(place: Place, bytes: Uint8Array): Promise<void> {
+  async append(end: FileEnd, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) {
       if (this.#failure !== undefined) throw this.#failure;
       const worker = (this.#worker ??= this.#start());
       const slot = this.#free.pop();
       if (slot === undefined) {
-        await this.#answered.promise;
+        await this.#freed.promise;
         continue;
       }
-      const piece = bytes.subarray(done, done + SLOT_BYTES);
-      must(this.#slots[slot], "a slot").set(piece);
-      worker.postMessage({ ...place, slot, length: piece.length } satisfies FilledSlot);
-      done += piece.length;
+      const filled = bytes.subarray(done, done + SLOT_BYTES);
+      must(this.#slots[slot], "a slot").set(filled);
+      worker.postMessage({ ...end, slot, length: filled.length } satisfies FilledSlot);
+      done += filled.length;
     }
   }
 
-  /** Resolves when everything has been written. @throws MongotapError as `append` does */
-  async settled(): Promise<void> {
-    while (!this.isIdle && this.#failure === undefined) await this.#answered.promise;
+  /** Resolves when the operating system has all appended bytes. @throws MongotapError as `append` does */
+  async written(): Promise<void> {
+    while (!this.isIdle && this.#failure === undefined) await this.#freed.promise;
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** Ends the thread, also within an append: call `written` first. */
   async [Symbol.asyncDispose](): Promise<void> {
     const worker = this.#worker;
     this.#failure ??= new MongotapError("bug", "a writer was used after it was closed");
@@ -135,8 +142,8 @@ export class WriteBehind implements AsyncDisposable {
   }
 
   #notify(): void {
-    this.#answered.resolve();
-    this.#answered = Promise.withResolvers();
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers();
   }
 }
 

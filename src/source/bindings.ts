@@ -1,21 +1,13 @@
-/** What is to be read: collections by name, or whole databases; and the pipeline that selects their events. */
+/** Bindings: the collections and databases to read, and the pipeline that selects their events. */
+
+import { isDeepStrictEqual } from "node:util";
 
 import { MongotapError } from "../errors.ts";
-import type { Namespace } from "./record.ts";
-
-/** `collection` absent: every collection of the database, also those that come later, but for those in `except`. */
-export interface Binding {
-  readonly db: string;
-  readonly collection?: string;
-  readonly except?: readonly string[];
-}
-
-/** `db.*!["a","b"]`: how a binding with exceptions is told in a state. */
-const EXCEPT = /^\*!(\[".*"\])$/s;
+import type { Binding, Namespace } from "./record.ts";
 
 /**
- * Reads `db.coll`, `db.*` or `db`, split at the first dot; everything else is taken literally.
- * @throws MongotapError `usage` for names that no server can have.
+ * Parses `db.coll`, `db.*` or `db`, split at the first dot; all other characters are literal.
+ * @throws MongotapError `usage` for names that no server can have
  */
 export function parseBinding(text: string): Binding {
   const dot = text.indexOf(".");
@@ -24,8 +16,6 @@ export function parseBinding(text: string): Binding {
   if (db === "" || collection === "") throw badNamespace(text, "write db.collection, db.* or db");
   if (/[/\\ "$\0]/.test(db)) throw badNamespace(text, 'a database name holds none of / \\ " $ and no space');
   if (collection.includes("\0")) throw badNamespace(text, "a collection name holds no NUL");
-  const except = EXCEPT.exec(collection)?.[1];
-  if (except !== undefined) return { db, except: JSON.parse(except) as string[] };
   if (["admin", "local", "config"].includes(db)) throw badNamespace(text, `the database ${db} belongs to the server`);
   if (collection.startsWith("system.")) throw badNamespace(text, "system collections belong to the server");
   return collection === "*" ? { db } : { db, collection };
@@ -35,8 +25,16 @@ function badNamespace(text: string, reason: string): MongotapError {
   return new MongotapError("usage", `${JSON.stringify(text)} is not a namespace: ${reason}`);
 }
 
+/** For messages: `db.collection` or `db.*`, with exceptions `db.*!["a","b"]`. */
 export function bindingText({ db, collection, except }: Binding): string {
   return `${db}.${collection ?? "*"}${except === undefined ? "" : `!${JSON.stringify(except)}`}`;
+}
+
+export function includesBinding(bindings: readonly Binding[], binding: Binding): boolean {
+  const { db, collection, except } = binding;
+  return bindings.some(
+    (other) => other.db === db && other.collection === collection && isDeepStrictEqual(other.except, except),
+  );
 }
 
 /** `bindings` without what `excluded` names: collections of whole databases, or all of a database. */
@@ -63,7 +61,7 @@ export function isBound(bindings: readonly Binding[], { db, collection }: Namesp
   );
 }
 
-/** `db.collection` as its parts; of a bare database the collection is empty. */
+/** Splits `db.collection`; the collection is empty where only a database is named. */
 export function nameToNamespace(name: string): Namespace {
   const dot = name.indexOf(".");
   return dot < 0 ? { db: name, collection: "" } : { db: name.slice(0, dot), collection: name.slice(dot + 1) };
@@ -72,13 +70,16 @@ export function nameToNamespace(name: string): Namespace {
 /** What a change stream is opened on. */
 export interface StreamTarget {
   readonly scope: "collection" | "database" | "cluster";
-  /** Where its commands are sent: `admin` for the cluster. */
+  /** The database that its commands are sent to: `admin` for the cluster. */
   readonly db: string;
   /** The collection, or 1. */
   readonly aggregate: string | 1;
 }
 
-/** The least that has all bindings in it: what it leaves out costs the server nothing (docs/decisions/009-one-stream.md). */
+/**
+ * The narrowest target that covers all bindings, since the server scans all of it
+ * (docs/decisions/009-one-change-stream-per-run.md).
+ */
 export function streamTarget(bindings: readonly Binding[]): StreamTarget {
   const [db, ...others] = new Set(bindings.map((b) => b.db));
   if (db === undefined || others.length > 0) return { scope: "cluster", db: "admin", aggregate: 1 };
@@ -89,10 +90,10 @@ export function streamTarget(bindings: readonly Binding[]): StreamTarget {
 }
 
 /**
- * The `$match` stages that keep the events of the bindings, and always those that end a stream: a filter that hides
- * an invalidate makes the cursor just close (jstests/change_streams/collation.js says so of its own pipeline).
- * `ns.db` and `ns.coll` apart, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532). None where the
- * target of the stream has nothing else in it.
+ * The `$match` stage that keeps the events of the bindings, and always an invalidate: where a filter hides it, the cursor
+ * closes without a reason (jstests/change_streams/collation.js says so of its own pipeline). It matches `ns.db` and
+ * `ns.coll` separately, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532). No stage where the target
+ * of the stream holds nothing but the bindings.
  */
 export function matchStages(bindings: readonly Binding[]): Record<string, unknown>[] {
   const { scope, db: only } = streamTarget(bindings);
@@ -118,11 +119,11 @@ function namesByDatabase(bindings: readonly Binding[]): Map<string, Record<strin
     const own = bindings.filter((b) => b.db === db);
     const named = new Set(own.flatMap(({ collection }) => (collection === undefined ? [] : [collection])));
     const whole = own.filter(({ collection }) => collection === undefined);
-    // Left out is what every binding of the whole database leaves out, and nobody names.
+    // Excluded: what every binding of the whole database excludes and no binding names.
     const [first, ...rest] = whole.map(({ except = [] }) => except);
-    const left = (first ?? []).filter((name) => !named.has(name) && rest.every((except) => except.includes(name)));
+    const excluded = (first ?? []).filter((name) => !named.has(name) && rest.every((except) => except.includes(name)));
     if (first === undefined) byDatabase.set(db, { $in: [...named].toSorted() });
-    else byDatabase.set(db, left.length === 0 ? undefined : { $nin: left.toSorted() });
+    else byDatabase.set(db, excluded.length === 0 ? undefined : { $nin: excluded.toSorted() });
   }
   return byDatabase;
 }

@@ -1,6 +1,6 @@
 /**
- * `_id` values and resume tokens as text for the state, and back as values that the driver serialises to the very
- * same bytes. Documents become Maps, because a JavaScript object would move keys such as "10" to the front.
+ * `_id` values and resume tokens as text for the state, and from there as values that the driver serialises to the same
+ * bytes. Documents become Maps, because a JavaScript object would move keys such as "10" to the front.
  */
 
 import { BSON as DriverBson } from "mongodb";
@@ -11,13 +11,13 @@ import { MongotapError } from "../errors.ts";
 const ID = new TextEncoder().encode("_id");
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Keeps every type as it is: no Long to number, no regex to RegExp, no Binary to Buffer. */
+/** Keeps every BSON type: no Long to number, no regex to RegExp, no Binary to Buffer. */
 const EXACT = { promoteValues: false, promoteLongs: false, promoteBuffers: false, bsonRegExp: true } as const;
 
 /** The key of a document whose `_id` is MaxKey: `{_id: MaxKey}`, 10 bytes. */
 export const MAX_KEY = Buffer.from([10, 0, 0, 0, BSON.maxKey, 0x5f, 0x69, 0x64, 0, 0]).toString("base64");
 
-/** Where the `_id` element of the document at `at` stands, as bytes from its type byte to its end; undefined without one. */
+/** The bytes of the `_id` element of the document at `at`, from its type byte to its end; undefined without one. */
 export function findId(bytes: Uint8Array, at: number): { begin: number; end: number } | undefined {
   const walker = new ElementWalker();
   walker.start(bytes, at);
@@ -27,7 +27,10 @@ export function findId(bytes: Uint8Array, at: number): { begin: number; end: num
   return undefined;
 }
 
-/** The `_id` of a document as base64 of a document with that one field. */
+/**
+ * The `_id` of the document at `at`, as base64 of a document with that one field.
+ * @throws MongotapError `data` for a document without `_id`
+ */
 export function keyOf(bytes: Uint8Array, at: number): string {
   const id = findId(bytes, at);
   if (!id) throw new MongotapError("data", "a document without _id cannot be a place to resume from");
@@ -44,8 +47,8 @@ export function toText(document: Uint8Array): string {
 }
 
 /**
- * A document kept by `keyOf` or `toText`, as a value for a command.
- * @throws MongotapError `state` when the text is no BSON document, `data` when the driver would not send the same bytes.
+ * A document that `keyOf` or `toText` has encoded, as a value for a command.
+ * @throws MongotapError `state` when the text is no BSON document, `data` when the driver would not send the same bytes
  */
 export function toValue(text: string): Map<string, unknown> {
   const bytes = Buffer.from(text, "base64");
@@ -84,7 +87,7 @@ function elementValue(bytes: Uint8Array, { type, valueBegin, valueEnd }: Element
   return DriverBson.deserialize(single, EXACT)["v"];
 }
 
-/** Whether two keys of `keyOf` name the same `_id`: the same bytes, or the same number in another type. */
+/** Whether two keys of `keyOf` are equal in the `_id` index: the same bytes, or the same number in another type. */
 export function sameKey(a: string, b: string): boolean {
   if (a === b) return true;
   const left = numberOf(a);

@@ -6,8 +6,8 @@ import { runCommand } from "../connect/run-command.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { nearest } from "../lib/nearest.ts";
-import { type Binding, bindingText, isBound } from "./bindings.ts";
-import { type Namespace, nameOf } from "./record.ts";
+import { bindingText, isBound } from "./bindings.ts";
+import { type Binding, type Namespace, nameOf } from "./record.ts";
 
 export interface CollectionInfo {
   readonly namespace: Namespace;

@@ -1,71 +1,76 @@
-/** Batches of change events: their order, and how one is cut into two without losing the position between them. */
+/** Batches of change events: their sort keys, and how a batch is split with a position between the halves. */
 
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
+import { isBound, nameToNamespace } from "./bindings.ts";
 import { readClusterTime } from "./cluster-time.ts";
-import type { BsonDocuments, ClusterTime, EventBatch, StreamPosition } from "./record.ts";
+import {
+  type Binding,
+  type BsonDocuments,
+  type ClusterTime,
+  type EventBatch,
+  type SortKey,
+  sortKey,
+  sortKeySequence,
+  sortKeyTime,
+  type StreamPosition,
+} from "./record.ts";
 
-/** A cluster time, and how many events of exactly that time have come. */
+/** A cluster time, and how many events of exactly that time the stream has returned. */
 export interface EventTime {
   readonly time: ClusterTime;
   readonly sequence: number;
 }
 
-/** Sorts by commit order: 16 hex digits of cluster time, 8 of the count within that time. */
-function sortKeyOf({ time, sequence }: EventTime): string {
-  return time + sequence.toString(16).padStart(8, "0");
+export function eventTimeOf(key: SortKey): EventTime {
+  return { time: sortKeyTime(key), sequence: sortKeySequence(key) };
 }
 
-export function eventTimeOf(order: string): EventTime {
-  return { time: order.slice(0, 16), sequence: Number.parseInt(order.slice(16), 16) };
-}
-
-/** What one walk over the events of a reply tells. */
+/** What one pass over the events of a reply finds. */
 export interface EventScan {
-  /** Of each event, counted on from the moment before. */
-  readonly sortKeys: readonly string[];
-  /** Which of them, by index, say that something has ended: few batches have any. */
+  /** Of each event; the sequence goes on from the event before the reply. */
+  readonly sortKeys: readonly SortKey[];
+  /** The indexes of terminal events; mostly empty. */
   readonly terminal: readonly number[];
 }
 
 export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments, before: EventTime): EventScan {
   let { time, sequence } = before;
-  const endings: number[] = [];
+  const terminal: number[] = [];
   const sortKeys = offsets.map((offset, i) => {
     event.read(bytes, offset);
-    if (TERMINAL_OPERATIONS.has(event.operation)) endings.push(i);
+    if (TERMINAL_OPERATIONS.has(event.operation)) terminal.push(i);
     const { clusterTime } = event.slots;
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;
     time = at;
-    return sortKeyOf({ time, sequence });
+    return sortKey(time, sequence);
   });
-  return { sortKeys, terminal: endings };
+  return { sortKeys, terminal };
 }
 
 /**
- * The first `count` events as a batch of their own, with the position behind the last of them. `filter` is what the
- * server filters by.
+ * The first `count` events (at least 1) with the position behind the last of them. `filter`: the bindings by which the
+ * server filters.
  */
-export function headOf(batch: EventBatch, count: number, filter: readonly string[]): EventBatch {
+export function headOf(batch: EventBatch, count: number, filter: readonly Binding[]): EventBatch {
   const { bytes, offsets } = batch.documents;
   const event = new ChangeEvent();
-  event.read(bytes, must(offsets[count - 1], "the last event of the cut"));
+  event.read(bytes, must(offsets[count - 1], "the last event of the head"));
   const { begin, end } = event.slots._id;
+  const last = must(batch.sortKeys[count - 1], "its sort key");
   const stream: StreamPosition = {
     token: toText(bytes.subarray(begin, end)),
     resume: event.operation === "invalidate" ? "startAfter" : "resumeAfter",
-    ...eventTimeOf(must(batch.sortKeys[count - 1], "its order")),
+    ...eventTimeOf(last),
     filter,
   };
-  const sortKeys = batch.sortKeys.slice(0, count);
-  const last = must(sortKeys.at(-1), "its order");
   return {
     kind: "events",
     documents: batch.documents.part(0, count),
-    sortKeys,
-    ends: batch.ends?.filter((ending) => ending.sortKey <= last) ?? [],
+    sortKeys: batch.sortKeys.slice(0, count),
+    ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
     position: { ...batch.position, stream },
   };
 }
@@ -73,7 +78,22 @@ export function headOf(batch: EventBatch, count: number, filter: readonly string
 /** The events behind the first `count`. */
 export function restOf(batch: EventBatch, count: number): EventBatch {
   const sortKeys = batch.sortKeys.slice(count);
-  const first = must(sortKeys[0], "the rest of the cut");
-  const ends = batch.ends?.filter((ending) => ending.sortKey >= first) ?? [];
+  const first = must(sortKeys[0], "an event behind the head");
+  const ends = batch.ends?.filter((end) => end.sortKey >= first) ?? [];
   return { ...batch, documents: batch.documents.part(count), sortKeys, ends };
+}
+
+/** The events of `bindings`, and those without a namespace (invalidate). */
+export function boundOnly(batch: EventBatch, bindings: readonly Binding[]): EventBatch {
+  const { bytes, offsets } = batch.documents;
+  const event = new ChangeEvent();
+  const isBoundAt = offsets.map((offset) => {
+    event.read(bytes, offset);
+    return event.namespace === "" || isBound(bindings, nameToNamespace(event.namespace));
+  });
+  return {
+    ...batch,
+    documents: batch.documents.only(offsets.filter((_, i) => isBoundAt[i])),
+    sortKeys: batch.sortKeys.filter((_, i) => isBoundAt[i]),
+  };
 }

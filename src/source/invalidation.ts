@@ -1,35 +1,34 @@
-/** Finds the events with which watched collections and databases end, and says what that means for the run. */
+/** Finds the events that end watched collections, databases and streams, and says what they mean for the run. */
 
 import type { ChangeEvent } from "../codec/change-event.ts";
 import { MongotapError, must } from "../errors.ts";
-import type { Binding } from "./bindings.ts";
 import { isBound, isBoundByName, nameToNamespace } from "./bindings.ts";
 import type { EventScan } from "./event-batch.ts";
-import type { BsonDocuments, CollectionEnd } from "./record.ts";
+import type { Binding, BsonDocuments, CollectionEnd, SortKey } from "./record.ts";
 
 export interface TerminalEvents {
   readonly ends: readonly CollectionEnd[];
-  /** Set where the run ends as well: a collection that was bound by its name, a database, the stream itself. */
+  /** Set where the run ends too: with a collection that is bound by its name, a database, or the stream itself. */
   readonly fatal: FatalInvalidation | undefined;
 }
 
 export interface FatalInvalidation {
-  /** How many events of the batch belong to the run that ends; what comes after is left for the next run. */
+  /** How many events of the batch this run still returns; the next run returns the others. */
   readonly count: number;
   readonly invalidated: boolean;
-  /** A database was dropped, and the invalidate that follows on its own stream has not come yet. */
+  /** A database was dropped, and its stream has not returned the invalidate that follows. */
   readonly invalidateDue: boolean;
   readonly error: MongotapError;
 }
 
 /**
- * The endings among the events of a batch, up to the first fatal one and the events that belong to it (a dropped
- * database is told as one drop for each collection, then dropDatabase, then invalidate).
+ * The terminal events of a batch, up to the first fatal one and the events that belong to it: a dropped database is one
+ * drop for each collection, then dropDatabase, then invalidate.
  */
 export function findTerminalEvents(
   event: ChangeEvent,
   { bytes, offsets }: BsonDocuments,
-  { sortKeys, terminal: endings }: EventScan,
+  { sortKeys, terminal }: EventScan,
   bindings: readonly Binding[],
 ): TerminalEvents {
   const ends: CollectionEnd[] = [];
@@ -38,11 +37,11 @@ export function findTerminalEvents(
   let invalidated = false;
   let dropped = false;
   let previous = -1;
-  for (const i of endings) {
-    if (reason !== undefined && i !== previous + 1) break; // something else came between
+  for (const i of terminal) {
+    if (reason !== undefined && i !== previous + 1) break; // another event is between them
     previous = i;
-    event.read(bytes, must(offsets[i], "an ending"));
-    ends.push(...endsWith(event, sortKeys[i] ?? "", bindings));
+    event.read(bytes, must(offsets[i], "a terminal event"));
+    ends.push(...endsOf(event, must(sortKeys[i], "its sort key"), bindings));
     const found = reasonOf(event, bindings);
     if (found === undefined) continue;
     count = i + 1;
@@ -59,12 +58,12 @@ export function findTerminalEvents(
   };
 }
 
-function endsWith(event: ChangeEvent, order: string, bindings: readonly Binding[]): CollectionEnd[] {
-  if (event.operation === "drop") return [{ name: event.namespace, how: "gone", sortKey: order }];
+function endsOf(event: ChangeEvent, sortKey: SortKey, bindings: readonly Binding[]): CollectionEnd[] {
+  if (event.operation === "drop") return [{ name: event.namespace, how: "gone", sortKey }];
   if (event.operation !== "rename") return [];
-  const gone: CollectionEnd = { name: event.namespace, how: "gone", sortKey: order };
+  const gone: CollectionEnd = { name: event.namespace, how: "gone", sortKey };
   const isWatched = isBound(bindings, nameToNamespace(event.renamedTo));
-  return isWatched ? [gone, { name: event.renamedTo, how: "replaced", sortKey: order }] : [gone];
+  return isWatched ? [gone, { name: event.renamedTo, how: "replaced", sortKey }] : [gone];
 }
 
 /** Why the run ends with this event; undefined for collections that are only bound as part of their database. */

@@ -1,11 +1,20 @@
 /**
- * The nouns of a source and nothing else: what a batch is, and what a position is.
- * A position is made by a source, kept by the state and handed back to the source; nobody else looks inside.
+ * The types of what a source yields, batches and positions, with the functions to read them. A position is opaque to the
+ * sink and to the pump: the source returns it, the state saves it, and the next run gives it to the source.
  */
+
+import type { OutputKey } from "../lib/output-key.ts";
 
 export interface Namespace {
   readonly db: string;
   readonly collection: string;
+}
+
+/** What is to be read: one collection, or every present and future collection of a database but those in `except`. */
+export interface Binding {
+  readonly db: string;
+  readonly collection?: string;
+  readonly except?: readonly string[];
 }
 
 /** `db.collection`; the database never holds a dot, the collection may (so split at the first one). */
@@ -13,11 +22,69 @@ export function nameOf(namespace: Namespace): string {
   return `${namespace.db}.${namespace.collection}`;
 }
 
+declare const clusterTimeBrand: unique symbol;
+declare const sortKeyBrand: unique symbol;
+
 /**
- * A cluster time as 16 lower-case hex digits: 8 of seconds since 1970, 8 of increment.
- * Written so that comparing strings compares times.
+ * A BSON timestamp as 16 lower-case hex digits: 8 of seconds since 1970, 8 of the increment within that second. Comparing
+ * the strings compares the times.
  */
-export type ClusterTime = string;
+export type ClusterTime = string & { readonly [clusterTimeBrand]: true };
+
+/** Before every real cluster time. */
+export const BEGINNING = "0".repeat(16) as ClusterTime;
+
+/** Seconds and increment are unsigned 32-bit integers. */
+export function clusterTime(seconds: number, increment: number): ClusterTime {
+  return (hex32(seconds) + hex32(increment)) as ClusterTime;
+}
+
+export function isClusterTime(text: string): text is ClusterTime {
+  return /^[0-9a-f]{16}$/.test(text);
+}
+
+/** Seconds since 1970. */
+export function secondsOf(time: ClusterTime): number {
+  return Number.parseInt(time.slice(0, 8), 16);
+}
+
+/** The increment within the second. */
+export function incrementOf(time: ClusterTime): number {
+  return Number.parseInt(time.slice(8), 16);
+}
+
+/**
+ * A cluster time and, as 8 hex digits, a sequence number within it. Comparing the strings compares the commit order of
+ * events and of the documents of a backfill.
+ */
+export type SortKey = string & { readonly [sortKeyBrand]: true };
+
+/** The key of the event number `sequence`, counted from 1, among those of exactly `time`. */
+export function sortKey(time: ClusterTime, sequence: number): SortKey {
+  return (time + hex32(sequence)) as SortKey;
+}
+
+/** The key of documents that are true at `time`: behind all events of that time. */
+export function rowsSortKey(time: ClusterTime): SortKey {
+  return sortKey(time, 0xffffffff);
+}
+
+export function sortKeyTime(key: SortKey): ClusterTime {
+  return key.slice(0, 16) as ClusterTime;
+}
+
+/** The increment of its time. */
+export function sortKeyIncrement(key: SortKey): number {
+  return Number.parseInt(key.slice(8, 16), 16);
+}
+
+export function sortKeySequence(key: SortKey): number {
+  return Number.parseInt(key.slice(16), 16);
+}
+
+function hex32(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, "0");
+}
 
 /** The documents of one batch: BSON, or the lines that a worker has encoded. */
 export type Documents = BsonDocuments | EncodedDocuments;
@@ -63,7 +130,7 @@ export interface EncodedLines {
   /** Whole NDJSON lines. */
   readonly lineBytes: Uint8Array;
   readonly segments: readonly {
-    readonly namespace: string;
+    readonly key: OutputKey;
     readonly begin: number;
     readonly end: number;
     readonly lines: number;
@@ -88,81 +155,113 @@ export const NO_DOCUMENTS: BsonDocuments = {
 export interface RowBatch {
   readonly kind: "rows";
   readonly namespace: Namespace;
-  /** Which part of the collection they are of, where each part has a file of its own (--split). */
+  /** The partition that they are of, where each has a file of its own (--split). */
   readonly partition?: number;
   readonly documents: Documents;
   /** The time at which these documents are true. */
   readonly at: ClusterTime;
-  /** Where the source stands after all of `documents`; undefined where it could not go on from here. */
+  /** The position behind all of `documents`; undefined where a source cannot resume there. */
   readonly position: Position | undefined;
+  /** The first `count` documents, at least 1 and not all, with the position behind them. Set where there are several. */
+  readonly head?: (count: number) => RowBatch;
 }
 
 /** Change events of one reply of a change stream; without documents it is a heartbeat: news about the position. */
 export interface EventBatch {
   readonly kind: "events";
   readonly documents: BsonDocuments;
-  /** For each event a string that sorts in commit order, also against the rows of a backfill. */
-  readonly sortKeys: readonly string[];
-  /** Watched collections that came to an end with one of these events. */
+  /** One for each event, in ascending order. */
+  readonly sortKeys: readonly SortKey[];
+  /** The watched collections that ended with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
+  /** As for rows; set by sources, not by a stream, which has `split`. */
+  readonly head?: (count: number) => EventBatch;
 }
 
 /**
- * `gone`: dropped or renamed away; if one of that name comes again, the stream tells of it from its first document on.
- * `replaced`: another collection was given its name, whose documents the stream has not told under it.
+ * `gone`: dropped or renamed away; the stream has all documents of a later collection of this name.
+ * `replaced`: another collection was renamed to this name; the stream does not have its documents.
  */
 export interface CollectionEnd {
   /** `db.collection` */
   readonly name: string;
   readonly how: "gone" | "replaced";
-  /** The order of the event that told of it. */
-  readonly sortKey: string;
+  /** Of the event that reported it. */
+  readonly sortKey: SortKey;
 }
 
 export type Batch = RowBatch | EventBatch;
 
-/** Where a change stream stands. */
+/** The position of a change stream. */
 export interface StreamPosition {
   /** The resume token, as base64 of its BSON: opaque, sent back to the server byte for byte. */
   readonly token: string;
-  /** How the server wants it back; `startAfter` is needed behind an invalidate event. */
+  /** The option of `$changeStream` that takes it; `startAfter` is needed behind an invalidate event. */
   readonly resume: "resumeAfter" | "startAfter";
-  /** The time of the last event or high-water mark, and how many events of exactly that time came before. */
+  /** The time of the last event or high-water mark, and how many events of exactly that time have been returned. */
   readonly time: ClusterTime;
   readonly sequence: number;
   /** The bindings that the stream was filtered by, when the token is of an event: another filter could hide that event. */
-  readonly filter?: readonly string[];
+  readonly filter?: readonly Binding[];
 }
 
-/** How far one range of `_id` has been read. Keys are base64 of a BSON document with the one field `_id`. */
+/** How far one range of `_id` has been read. Keys are base64 of a BSON document with the one field `_id` (bson-key.ts). */
 export interface RangeProgress {
   /** Inclusive; absent: from the lowest key. */
   readonly from?: string;
   /** Exclusive; absent: to the highest key. */
   readonly to?: string;
-  /** Which of the ranges of its collection it is, where each has an output of its own. */
+  /** Its number among the ranges of its collection, where each has an output of its own. */
   readonly partition?: number;
   /** The last key that has been written. */
   readonly last?: string;
   readonly done: boolean;
+  /** How many have been written. */
   readonly documents: number;
 }
 
-/** The phases in the life of a captured collection; see pipeline/capture.ts. */
-export type Phase = "pinned" | "copying" | "live" | "stale";
+/**
+ * Where a collection is in its life. A backfill enters `copying` and stays there, also when every range is done.
+ * A capture goes from `pinned` over `copying` to `live`:
+ *
+ * - `pinned`, entered when the stream is opened: its position is saved, and no document has been read.
+ * - `copying`, entered with the first chunk. A crash repeats the chunks that are not committed.
+ * - `live`, entered with the last chunk, or when the collection is dropped or renamed away: the stream reports it.
+ * - `stale`, entered when the history is lost, or when another collection is renamed to this name: the next opening of
+ *   the source makes it `pinned` again and copies it anew.
+ */
+export type CollectionState = Pinned | Copying | Live | Stale;
 
-export interface CollectionProgress {
+interface Pinned {
+  readonly phase: "pinned";
+  /** Of the collection on the server; null where it has none. */
   readonly uuid: string | null;
-  readonly phase: Phase;
-  readonly ranges: readonly RangeProgress[];
 }
 
-/** Everything that a source needs in order to go on. JSON through and through; keys of `collections` are names. */
+export interface Copying {
+  readonly phase: "copying";
+  readonly uuid: string | null;
+  readonly ranges: NonEmpty<RangeProgress>;
+}
+
+interface Live {
+  readonly phase: "live";
+  /** What its backfill has read: how many documents, in how many ranges. Both are 0 where it ended before that. */
+  readonly copied: { readonly documents: number; readonly ranges: number };
+}
+
+interface Stale {
+  readonly phase: "stale";
+}
+
+export type NonEmpty<T> = readonly [T, ...(readonly T[])];
+
+/** Everything that a source needs in order to go on, as JSON. The keys of `collections` are `db.collection`. */
 export interface Position {
   readonly stream?: StreamPosition;
-  readonly collections: Readonly<Record<string, CollectionProgress>>;
-  /** How often the history was lost since everything was live; see pipeline/history.ts. */
+  readonly collections: Readonly<Record<string, CollectionState>>;
+  /** How often the history was lost since all collections were live (pipeline/history.ts); absent: never. */
   readonly losses?: number;
 }
 
@@ -195,7 +294,7 @@ export interface EventStream extends AsyncDisposable {
 }
 
 /**
- * Opens at `from` and yields one batch for each reply, until it is done, `limit` documents have come, or `signal`
- * aborts (then it throws the signal's reason).
+ * Opens at `from` and yields one batch for each reply until it is done; throws the reason of `signal` when that aborts.
+ * `wanted` is a hint for how much to read at once: the consumer takes at most that many documents.
  */
-export type Source = (from: Position | undefined, signal: AbortSignal, limit: number) => AsyncIterable<Batch>;
+export type Source = (from: Position | undefined, signal: AbortSignal, wanted: number) => AsyncIterable<Batch>;

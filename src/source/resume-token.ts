@@ -1,18 +1,18 @@
 /**
- * What may be read out of a resume token: its time, and whether it is a high-water mark. The token itself is opaque:
- * it is kept and sent back untouched.
+ * What is read from a resume token: its cluster time, and whether it is a high-water mark. The token itself is opaque: it
+ * is saved and sent back unchanged.
  *
  * `_data` is a KeyString in hex: `82`, 4 bytes seconds, 4 bytes increment, then `2b` and the version, then `29…`
  * for a high-water mark or `2c…` for an event (seen on 5.0 and 6.0; https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.h).
  */
 
 import { BSON, ElementWalker } from "../codec/bson.ts";
-import type { ClusterTime } from "./record.ts";
+import { type ClusterTime, isClusterTime } from "./record.ts";
 
 const DATA = new TextEncoder().encode("_data");
 const decoder = new TextDecoder("latin1");
 
-/** `_data` of the token at `at`; empty where the token has another form (servers that only speak the protocol). */
+/** `_data` of the token at `at`; empty where the token has another form (servers that are compatible with MongoDB). */
 export function tokenData(bytes: Uint8Array, at = 0): string {
   const walker = new ElementWalker();
   walker.start(bytes, at);
@@ -24,12 +24,13 @@ export function tokenData(bytes: Uint8Array, at = 0): string {
   return "";
 }
 
-/** The cluster time in a token; undefined where it cannot be told. */
+/** The cluster time in a token; undefined where the token has another form. */
 export function tokenTime(data: string): ClusterTime | undefined {
-  return /^82[0-9a-f]{16}/.test(data) ? data.slice(2, 18) : undefined;
+  const time = data.slice(2, 18);
+  return data.startsWith("82") && isClusterTime(time) ? time : undefined;
 }
 
-/** Whether the token is a high-water mark: every event up to and including its time has been returned. */
+/** Whether the token is a high-water mark: the server has scanned the oplog up to and including its time. */
 export function isHighWater(data: string): boolean {
   return /^82[0-9a-f]{16}2b0[0-9a-f]29/.test(data);
 }

@@ -5,31 +5,34 @@
 
 import { Long } from "mongodb";
 
-import { BEGINNING } from "./cluster-time.ts";
 import { readCursor } from "./cursor-reply.ts";
-import type { BsonDocuments, Chunk, RangeProgress } from "./record.ts";
+import { BEGINNING, type BsonDocuments, type Chunk, type RangeProgress } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
-/** @throws MongotapError `connect`, `auth` */
+/**
+ * Yields chunks until the end, or until there are `wanted` documents: then the end is not known, and the last chunk is
+ * not `done`.
+ * @throws MongotapError `connect`, `auth`
+ */
 export async function* scanWhole(
   settings: SnapshotSettings,
   signal: AbortSignal,
-  limit = Infinity,
+  wanted = Infinity,
 ): AsyncGenerator<Chunk<BsonDocuments>> {
   const { client, info, chunkBytes } = settings;
   const { collection } = info.namespace;
   await using session = client.startSession({ causalConsistency: false });
-  const capped = Number.isFinite(limit) ? { limit } : {};
+  const limit = Number.isFinite(wanted) ? { limit: wanted } : {};
   let batchSize = firstCount(chunkBytes);
-  const find = { find: collection, batchSize, ...capped, comment: "mongotap" };
+  const find = { find: collection, batchSize, ...limit, comment: "mongotap" };
   let reply = await readCursor(client, info.namespace, find, { session, signal });
   for (let rows = 0; ;) {
     rows += reply.documents.count;
-    const done = reply.id === 0n;
-    const progress: RangeProgress = { documents: rows, done };
+    const isLast = reply.id === 0n;
+    const progress: RangeProgress = { documents: rows, done: isLast && rows < wanted };
     batchSize = nextCount(reply.documents, batchSize, chunkBytes);
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
-    if (done) return;
+    if (isLast) return;
     const getMore = { getMore: Long.fromBigInt(reply.id), collection, batchSize };
     reply = await readCursor(client, info.namespace, getMore, { session, signal });
   }

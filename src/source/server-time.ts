@@ -5,7 +5,7 @@ import { runCommand } from "../connect/run-command.ts";
 import { ServerCode } from "../connect/server-codes.ts";
 import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { clusterTimeOf, isoOf, tickAfter } from "./cluster-time.ts";
-import type { ClusterTime, StreamPosition } from "./record.ts";
+import { type ClusterTime, secondsOf, type StreamPosition } from "./record.ts";
 import { MongotapError } from "../errors.ts";
 import { tokenData, tokenTime } from "./resume-token.ts";
 
@@ -71,7 +71,7 @@ export function shareOfWindow(position: ClusterTime, { first, last }: OplogWindo
 }
 
 export function secondsBetween(from: ClusterTime, to: ClusterTime): number {
-  return Number.parseInt(to.slice(0, 8), 16) - Number.parseInt(from.slice(0, 8), 16);
+  return secondsOf(to) - secondsOf(from);
 }
 
 /** The time is what is compared with the server's, so it has to be that of the token which the server is sent. */

@@ -16,9 +16,10 @@ import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
-import { BEGINNING, timestampOf } from "./cluster-time.ts";
+import { timestampOf } from "./cluster-time.ts";
 import { type CursorReply, readCursor } from "./cursor-reply.ts";
 import {
+  BEGINNING,
   type BsonDocuments,
   type Chunk,
   type ClusterTime,

@@ -1,7 +1,7 @@
 /**
- * Puts events together that the server has split because they are above 16 MB: `$changeStreamSplitLargeEvent` sends
- * them in fragments of whole top-level fields, each with a token of its own. Resuming from the token of a fragment
- * begins with the next fragment, so a position is never taken between two.
+ * Joins events that the server has split because they exceed 16 MB: `$changeStreamSplitLargeEvent` sends fragments of
+ * whole top-level fields, each with its own token. Resuming from the token of a fragment begins with the next fragment,
+ * so no position is taken between two.
  * https://www.mongodb.com/docs/manual/reference/operator/aggregation/changeStreamSplitLargeEvent/
  */
 
@@ -16,23 +16,24 @@ const FRAGMENT = new TextEncoder().encode("fragment");
 const OF = new TextEncoder().encode("of");
 
 interface Fragment {
-  readonly fragment: number;
+  /** From 1. */
+  readonly number: number;
   readonly of: number;
 }
 
-/** Keeps the fragments of one event until the last has come. */
+/** Holds the fragments of one event until the last has arrived. */
 export class SplitEvents {
-  #parts: Uint8Array[] = [];
+  #fragments: Uint8Array[] = [];
   #of = 0;
 
-  /** Whether an event is half here: no position may be taken now. */
+  /** Whether an event is half received: no position may be taken then. */
   get isOpen(): boolean {
-    return this.#parts.length > 0;
+    return this.#fragments.length > 0;
   }
 
   /**
-   * The batch with whole events only; the same object where nothing was split.
-   * @throws MongotapError `data` when fragments do not follow each other
+   * The whole events; the same object where no event was split.
+   * @throws MongotapError `data` when fragments are out of order
    */
   join(documents: BsonDocuments): BsonDocuments {
     const { bytes, offsets } = documents;
@@ -44,23 +45,23 @@ export class SplitEvents {
       const joined = this.#take(event, fragments[i]);
       if (joined) whole.push(joined);
     }
-    return concatenated(whole);
+    return concatenate(whole);
   }
 
-  #take(event: Uint8Array, part: Fragment | undefined): Uint8Array | undefined {
-    const expected = this.#parts.length + 1;
-    if (part === undefined && !this.isOpen) return event;
-    if (part === undefined || part.fragment !== expected || (this.isOpen && part.of !== this.#of)) {
+  #take(event: Uint8Array, fragment: Fragment | undefined): Uint8Array | undefined {
+    const expected = this.#fragments.length + 1;
+    if (fragment === undefined && !this.isOpen) return event;
+    if (fragment === undefined || fragment.number !== expected || (this.isOpen && fragment.of !== this.#of)) {
       throw new MongotapError(
         "data",
-        `a split change event came in disorder: fragment ${part?.fragment ?? "(none)"} where ${expected} was due`,
+        `a split change event came in disorder: fragment ${fragment?.number ?? "(none)"} where ${expected} was due`,
       );
     }
-    this.#of = part.of;
-    this.#parts.push(event.slice());
-    if (part.fragment < part.of) return undefined;
-    const joined = joinParts(this.#parts);
-    this.#parts = [];
+    this.#of = fragment.of;
+    this.#fragments.push(event.slice());
+    if (fragment.number < fragment.of) return undefined;
+    const joined = joinFragments(this.#fragments);
+    this.#fragments = [];
     return joined;
   }
 }
@@ -71,42 +72,42 @@ function fragmentOf(bytes: Uint8Array, at: number): Fragment | undefined {
   while (walker.next()) {
     if (walker.type !== BSON.document || !walker.nameIs(SPLIT)) continue;
     const inner = new ElementWalker();
-    let fragment = 0;
+    let number = 0;
     let of = 0;
     inner.start(bytes, walker.valueBegin);
     while (inner.next()) {
       if (inner.type !== BSON.int32) continue;
-      if (inner.nameIs(FRAGMENT)) fragment = readInt32(bytes, inner.valueBegin);
+      if (inner.nameIs(FRAGMENT)) number = readInt32(bytes, inner.valueBegin);
       else if (inner.nameIs(OF)) of = readInt32(bytes, inner.valueBegin);
     }
-    return { fragment, of };
+    return { number, of };
   }
   return undefined;
 }
 
-/** One document of all fields; the token is the last fragment's, so that resuming goes on behind the whole event. */
-function joinParts(parts: readonly Uint8Array[]): Uint8Array {
-  const pieces: Uint8Array[] = [];
+/** One document of all fields, with the token of the last fragment: resuming from it begins behind the whole event. */
+function joinFragments(fragments: readonly Uint8Array[]): Uint8Array {
+  const fields: Uint8Array[] = [];
   const walker = new ElementWalker();
-  for (const [i, part] of parts.entries()) {
-    walker.start(part, 0);
+  for (const [i, fragment] of fragments.entries()) {
+    walker.start(fragment, 0);
     while (walker.next()) {
-      if (walker.nameIs(SPLIT) || (walker.nameIs(ID) && i < parts.length - 1)) continue;
-      pieces.push(part.subarray(walker.nameBegin - 1, walker.valueEnd));
+      if (walker.nameIs(SPLIT) || (walker.nameIs(ID) && i < fragments.length - 1)) continue;
+      fields.push(fragment.subarray(walker.nameBegin - 1, walker.valueEnd));
     }
   }
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 5);
+  const length = fields.reduce((sum, field) => sum + field.length, 5);
   const joined = new Uint8Array(length);
   new DataView(joined.buffer).setInt32(0, length, true);
   let at = 4;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
+  for (const field of fields) {
+    joined.set(field, at);
+    at += field.length;
   }
   return joined;
 }
 
-function concatenated(events: readonly Uint8Array[]): BsonDocuments {
+function concatenate(events: readonly Uint8Array[]): BsonDocuments {
   const bytes = new Uint8Array(events.reduce((sum, event) => sum + event.length, 0));
   const offsets: number[] = [];
   let at = 0;

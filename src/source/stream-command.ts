@@ -2,46 +2,45 @@
 
 import { BSON } from "mongodb";
 
-import { type Binding, bindingText, matchStages, parseBinding, streamTarget } from "./bindings.ts";
+import { includesBinding, matchStages, streamTarget } from "./bindings.ts";
 import { toText, toValue } from "./bson-key.ts";
-import { BEGINNING, timestampOf } from "./cluster-time.ts";
-import type { ClusterTime, StreamPosition } from "./record.ts";
+import { timestampOf } from "./cluster-time.ts";
+import { type Binding, BEGINNING, type ClusterTime, type StreamPosition } from "./record.ts";
 import { tokenTime } from "./resume-token.ts";
 
-/** Which document comes with an update: as it is now, as the collection kept it, or none. */
+/** The server's `fullDocument`: the document of an update as it is now, as the collection kept it, or none. */
 export type FullDocument = "updateLookup" | "whenAvailable" | "required" | "default";
 
 export interface StreamShape {
   readonly bindings: readonly Binding[];
   readonly fullDocument: FullDocument;
-  /** Ask for the document before each change, where the collection keeps it (6.0). */
+  /** Ask for the document before each change, where its collection keeps pre-images (6.0). */
   readonly beforeImages: boolean;
-  /** Let the server split events above 16 MB (6.0.9, 7.0). */
+  /** Let the server split events that exceed 16 MB (6.0.9, 7.0). */
   readonly splitLargeEvents: boolean;
 }
 
-/** Where a stream begins: behind a token, or at a time (inclusive), or now. */
+/** Where a stream begins: behind a position, at a time (inclusive), or now. */
 export type StreamStart = StreamPosition | { readonly at: ClusterTime } | "now";
 
-/** The position to resume behind; undefined where the stream begins anew. */
+/** The position that `from` resumes behind; undefined where it is no position. */
 export function resumeOf(from: StreamStart): StreamPosition | undefined {
   return typeof from === "object" && "token" in from ? from : undefined;
 }
 
-/** Behind a token that a user has typed: the `_data` of any event, an invalidate included. */
+/** The position behind a token that a user has typed: the `_data` of any event, even an invalidate. */
 export function startAfterToken(data: string): StreamPosition {
   const token = toText(BSON.serialize({ _data: data }));
   return { token, resume: "startAfter", time: tokenTime(data.toLowerCase()) ?? BEGINNING, sequence: 0 };
 }
 
 /**
- * The bindings that the server must filter by: those asked for, and those that the token was made with, because the
+ * The bindings that the server must filter by: those of the run, and those that the token was made with, because the
  * server refuses to resume behind an event that the filter hides (280, SERVER-71565).
  */
 export function filterBindings(bindings: readonly Binding[], from: StreamStart): readonly Binding[] {
-  const known = new Set(bindings.map(bindingText));
   const before = resumeOf(from)?.filter ?? [];
-  return [...bindings, ...before.filter((text) => !known.has(text)).map(parseBinding)];
+  return [...bindings, ...before.filter((binding) => !includesBinding(bindings, binding))];
 }
 
 export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<string, unknown> {
@@ -58,7 +57,7 @@ export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<
     pipeline: [{ $changeStream: stage }, ...matchStages(shape.bindings), ...split],
     cursor: { batchSize: 0 },
     readConcern: { level: "majority" },
-    // Never the collection's own: with a case-insensitive one the filter would also match other names.
+    // Not the collection's own: under a case-insensitive one the filter would also match other names.
     collation: { locale: "simple" },
     comment: "mongotap",
   };

@@ -11,7 +11,7 @@ import type { BsonDocuments } from "./record.ts";
 const LARGE = 256 * 1024;
 /**
  * About what a reply shall have. The server would fill 16 MB of it, and as the next one is made while one is taken apart,
- * larger ones gain nothing and cost memory (docs/decisions/208-replies-of-a-stream.md).
+ * larger ones gain nothing and cost memory (docs/decisions/208-asking-ahead-for-events.md).
  */
 const REPLY_BYTES = 4 * 1024 * 1024;
 const FIRST_BATCH = 1_000;
@@ -21,7 +21,7 @@ export interface StreamCursorSettings {
   readonly client: MongoClient;
   readonly db: string;
   /** The most events that a reply may hold. */
-  readonly batchSize: number | undefined;
+  readonly batchSize: { readonly limit: number };
   readonly signal: AbortSignal;
 }
 
@@ -72,7 +72,7 @@ export class StreamCursor implements AsyncDisposable {
       getMore: Long.fromBigInt(this.#id),
       collection: this.#collection,
       maxTimeMS: awaitMs,
-      batchSize: Math.min(this.#batchSize, this.#settings.batchSize ?? Infinity),
+      batchSize: Math.min(this.#batchSize, this.#settings.batchSize.limit),
     });
   }
 

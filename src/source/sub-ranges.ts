@@ -5,6 +5,7 @@
  */
 
 import { inOrder, prefetch } from "../lib/async.ts";
+import { later } from "./cluster-time.ts";
 import { type SplitPoint, findSplitPoint } from "./split-points.ts";
 import type { Chunk, ClusterTime, Namespace, RangeProgress } from "./record.ts";
 import { countFor, readRange, type SnapshotSettings } from "./snapshot.ts";
@@ -153,9 +154,9 @@ class Plan {
     }
   }
 
-  #subRange({ key, operationTime = "" }: SplitPoint, expected: number): SubRange {
+  #subRange({ key, operationTime }: SplitPoint, expected: number): SubRange {
     const { info, notBefore } = this.#settings;
-    if (this.#time !== undefined && operationTime > this.#time) this.#time = operationTime;
+    if (this.#time !== undefined && operationTime !== undefined) this.#time = later(this.#time, operationTime);
     const range = key === undefined ? this.#rest : { ...this.#rest, to: key };
     if (key !== undefined) {
       const { last: _, ...open } = this.#rest;

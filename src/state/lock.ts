@@ -1,6 +1,7 @@
 /**
- * A lock that keeps a second run out and that the kernel frees when the holder ends, also by `kill -9`. It is SQLite's
- * lock on an empty database: the one file lock that Bun, a compiled binary and Deno have in common, on every system.
+ * A lock file with one holder at a time, which the kernel releases when the holder ends, also by `kill -9`. It is
+ * SQLite's lock on an empty database: the one file lock that Bun, a compiled binary and Deno have in common, on every
+ * system (docs/decisions/203-sqlite-file-lock.md).
  */
 
 import { open, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -11,10 +12,10 @@ import { sleep } from "../lib/async.ts";
 import { codeOf, reasonOf } from "../lib/fs.ts";
 
 export interface LockOptions {
-  /** How long to wait for another holder; 0 or absent: not at all. */
+  /** How long to wait for another holder; 0 if absent. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
-  /** The number of this process, to tell those who find the lock held. */
+  /** The number of this process, for the message of those that find the lock held. */
   readonly pid?: number;
 }
 
@@ -26,10 +27,10 @@ export interface Lock extends AsyncDisposable {
 const POLL_MS = 100;
 
 /**
- * Resolves when this process, and this call in it, is the only holder of the lock that belongs to `path` (the file
- * `path.lock`). Disposing it lets the next one in and removes the file.
+ * Resolves when this call is the only holder of the lock on the file `path.lock`, among all calls of all processes.
+ * Disposing the lock releases it and removes the file.
  * @throws MongotapError `locked`, naming the holder, when it is held for longer than `waitMs`; `output` when the lock
- *   file cannot be made; the reason of `signal` when that is aborted first.
+ *   file cannot be created; the reason of `signal` when that is aborted first.
  */
 export async function acquireLock(path: string, options: LockOptions = {}): Promise<Lock> {
   const file = `${path}.lock`;
@@ -47,22 +48,22 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
 async function held(file: string, release: () => void, pid: number | undefined): Promise<Lock> {
   const note = noteOf(file);
   const holder = { pid, host: hostname(), since: new Date().toISOString() };
-  await writeFile(note, `${JSON.stringify(holder)}\n`, { mode: 0o600 }).catch(() => undefined); // for people only
+  await writeFile(note, `${JSON.stringify(holder)}\n`, { mode: 0o600 }).catch(() => undefined); // only for the message
   return {
     path: file,
     async [Symbol.asyncDispose]() {
-      await rm(note, { force: true }).catch(() => undefined); // for people only
-      await rm(file, { force: true }).catch(() => undefined); // Windows keeps open files; an unlocked file is no harm
+      await rm(note, { force: true }).catch(() => undefined); // only for the message
+      await rm(file, { force: true }).catch(() => undefined); // Windows keeps an open file; unlocked, it is harmless
       release();
     },
   };
 }
 
-/** Returns what gives the lock back, or `undefined` when somebody else has it. */
+/** Returns the function that releases the lock, or `undefined` when it is held already. */
 async function tryLock(file: string): Promise<(() => void) | undefined> {
   const { DatabaseSync } = await import("node:sqlite");
   for (;;) {
-    const before = await make(file);
+    const before = await create(file);
     let database;
     try {
       database = new DatabaseSync(file);
@@ -73,7 +74,7 @@ async function tryLock(file: string): Promise<(() => void) | undefined> {
       throw unlockable(file, error);
     }
     const locked = database;
-    // The holder removes the file when it lets go: what we have locked may be that removed file. Then it is worth nothing.
+    // The holder removes the file when it releases the lock: a lock on a removed file excludes nothing.
     const after = await stat(file).catch(() => undefined);
     if (platform() === "win32" || (after?.ino === before.ino && after.dev === before.dev)) return () => locked.close();
     locked.close();
@@ -81,10 +82,10 @@ async function tryLock(file: string): Promise<(() => void) | undefined> {
 }
 
 /**
- * Makes the file if it is missing and tells which it is. An existing one is never opened here: closing any descriptor of
- * a file gives up the POSIX locks that the same process has on it.
+ * Creates the file if it is missing, and resolves to its identity. An existing file is not opened here: closing any
+ * descriptor of a file releases the POSIX locks that the same process has on it.
  */
-async function make(file: string): Promise<{ ino: number; dev: number }> {
+async function create(file: string): Promise<{ ino: number; dev: number }> {
   for (;;) {
     try {
       const handle = await open(file, "wx", 0o600);
@@ -95,7 +96,7 @@ async function make(file: string): Promise<{ ino: number; dev: number }> {
     try {
       return await stat(file);
     } catch (error) {
-      if (codeOf(error) !== "ENOENT") throw unlockable(file, error); // else: removed by its holder just now
+      if (codeOf(error) !== "ENOENT") throw unlockable(file, error); // ENOENT: its holder has just removed it
     }
   }
 }
@@ -112,7 +113,7 @@ async function holderOf(file: string): Promise<string> {
     if (typeof id !== "number" || typeof host !== "string" || typeof since !== "string") return "another process";
     return `process ${id} on ${host} since ${since}`.replaceAll(/[^\x20-\x7e]/g, "?");
   } catch {
-    return "another process"; // no note, or half a note: it is for people only
+    return "another process"; // the note is missing or incomplete
   }
 }
 

@@ -1,4 +1,4 @@
-/** Reads a file that decides what a run does: only a regular file of ours, that nobody else could have written. */
+/** Reads a file that decides what a run does: a regular file that only our user can have written. */
 
 import { constants, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
@@ -7,12 +7,13 @@ import { MongotapError } from "../errors.ts";
 import { ownUid } from "../lib/process.ts";
 import { codeOf, reasonOf } from "../lib/fs.ts";
 
-/** Never through a symbolic link, and never waiting for the writer of a FIFO. Windows has neither flag. */
+/** Fails on a symbolic link, and does not wait for the writer of a FIFO. Windows has neither flag. */
 const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Resolves to the text of the file at `path`; `undefined` when there is no such file.
- * @throws what `refusal` makes when it is not a regular file, not readable, another user's, or writable by others.
+ * @throws the error that `refusal` returns when it is not a regular file, not readable, another user's, or writable by
+ *   others
  */
 export async function readOwnFile(
   path: string,

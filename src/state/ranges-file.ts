@@ -1,30 +1,27 @@
 /**
- * The file that says where collections are cut into ranges, for several processes that each copy a share of them. The
- * first that finds none makes it, as a whole or not at all; it is never changed.
+ * The file of the split points of collections, for several processes that each copy one shard of the ranges. The first
+ * process that finds none creates it; it is never changed.
  */
 
-import { createHash, randomBytes } from "node:crypto";
-import { link, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import { MongotapError } from "../errors.ts";
-import { syncDirectory } from "../lib/fs.ts";
+import { checksumOf, createFile } from "../lib/atomic-file.ts";
 import { codeOf, reasonOf } from "../lib/fs.ts";
 import { readOwnFile } from "./own-file.ts";
 
-/** How one collection is cut. */
+/** How one collection is split into ranges. */
 export interface SplitPoints {
-  /** Of the collection that was cut: one that was re-created under its name is another. */
+  /** Of the collection that was split: one that was re-created under its name has another. */
   readonly uuid: string | null;
-  /** Into how many ranges; there may be fewer keys than that takes, where there are not so many documents. */
+  /** How many ranges were wanted. A small collection has fewer, and so fewer keys than `partitions` - 1. */
   readonly partitions: number;
-  /** The keys between the ranges, as a state keeps them (source/record.ts). */
+  /** The keys between the ranges, in ascending order, encoded as those of RangeProgress (source/record.ts). */
   readonly keys: readonly string[];
 }
 
 export interface RangesFile {
   readonly formatVersion: 1;
-  /** How many processes share the ranges. */
+  /** How many processes the ranges are for. */
   readonly shards: number;
   /** By `db.collection`. */
   readonly collections: Readonly<Record<string, SplitPoints>>;
@@ -42,24 +39,24 @@ const schema = v.strictObject({
 }) satisfies v.GenericSchema<RangesFile>;
 
 /**
- * Resolves to what the file at `path` says, or to undefined where there is none.
- * @throws MongotapError `state` when it cannot be used
+ * Resolves to the content of the file at `path`, or to undefined where there is none.
+ * @throws MongotapError `state` when it is damaged or not ours (own-file.ts)
  */
 export async function loadRanges(path: string): Promise<RangesFile | undefined> {
   const text = await readOwnFile(path, unusable);
   if (text === undefined) return undefined;
   try {
     const { checksum, ...ranges } = v.parse(schema, JSON.parse(text));
-    if (checksum === checksumOf(ranges)) return ranges;
+    if (checksum === checksumOfRanges(ranges)) return ranges;
   } catch (error) {
     throw unusable(path, reasonOf(error), error);
   }
   throw unusable(path, "its checksum does not match: it was damaged or changed by hand");
 }
 
-/** Keys in another order would not be refused by the server, but asked for again and again. */
-function checksumOf(ranges: RangesFile): string {
-  return `sha256:${createHash("sha256").update(JSON.stringify(ranges)).digest("hex")}`;
+/** Of keys in another order too: the server does not refuse such ranges, a run would ask for them again and again. */
+function checksumOfRanges(ranges: RangesFile): string {
+  return checksumOf(JSON.stringify(ranges));
 }
 
 function unusable(path: string, why: string, cause?: unknown): MongotapError {
@@ -70,22 +67,16 @@ function unusable(path: string, why: string, cause?: unknown): MongotapError {
 }
 
 /**
- * Resolves to what every process will find at `path`: `ranges`, or what another has put there before.
- * @throws MongotapError `output` when it cannot be written
+ * Resolves to what every process finds at `path` from now on: `ranges`, or what another process has put there before.
+ * @throws MongotapError `output` when it cannot be written, `state` when what is there cannot be used
  */
 export async function publishRanges(path: string, ranges: RangesFile): Promise<RangesFile> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString("hex")}.tmp`);
   try {
-    const text = `${JSON.stringify({ ...ranges, checksum: checksumOf(ranges) }, null, 1)}\n`;
-    await writeFile(temporary, text, { mode: 0o600, flag: "wx", flush: true });
-    await link(temporary, path); // unlike a rename it takes nobody's place
-    await syncDirectory(dirname(path));
+    await createFile(path, `${JSON.stringify({ ...ranges, checksum: checksumOfRanges(ranges) }, null, 1)}\n`);
   } catch (error) {
     if (codeOf(error) !== "EEXIST") {
       throw new MongotapError("output", `cannot write ${path}: ${reasonOf(error)}`, { cause: error });
     }
-  } finally {
-    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the news
   }
   return (await loadRanges(path)) ?? ranges;
 }

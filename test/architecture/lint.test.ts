@@ -2,9 +2,10 @@
 
 import { expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { withLayers } from "../../scripts/lint/overrides.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const IMPORTS = "eslint(no-restricted-imports)";
@@ -15,6 +16,16 @@ const FILES: readonly (readonly [path: string, text: string, ...rules: string[]]
   ["src/errors.ts", `export class Failure extends Error {}`],
   ["src/lib/one.ts", `import { two } from "./two.ts";\nexport const one = (): number => two();`, "import(no-cycle)"],
   ["src/lib/two.ts", `import { one } from "./one.ts";\nexport const two = (): number => one();`, "import(no-cycle)"],
+  [
+    "src/lib/three.ts",
+    `import type { Four } from "./four.ts";\nexport interface Three { four?: Four }`,
+    "import(no-cycle)",
+  ],
+  [
+    "src/lib/four.ts",
+    `import type { Three } from "./three.ts";\nexport interface Four { three?: Three }`,
+    "import(no-cycle)",
+  ],
   ["src/lib/up.ts", `export { plain } from "../codec/plain.ts";`, IMPORTS],
   ["src/lib/fine.ts", `export { Failure } from "../errors.ts";\nexport { readFile } from "node:fs/promises";`],
   ["src/codec/plain.ts", `export const plain = 1;`],
@@ -33,13 +44,29 @@ const FILES: readonly (readonly [path: string, text: string, ...rules: string[]]
   ["src/pipeline/driver.ts", `export { MongoClient } from "mongodb";`, IMPORTS],
   ["src/state/checkpoint.ts", `export { string } from "valibot";`],
   ["src/state/lock.ts", `export { string } from "valibot";`, IMPORTS],
+  ["src/config/options/fine.ts", `export { url } from "../values.ts";\nexport { long } from "../setting.ts";`],
+  ["src/config/options/long.ts", `export const long = 1;${"\n".repeat(400)}//`],
+  ["src/config/options/sibling.ts", `export { long } from "./long.ts";`, IMPORTS],
+  ["src/config/options/up.ts", `export { sink } from "../../sink/sink.ts";`, IMPORTS],
+  ["src/config/setting.ts", `export { long } from "./options/long.ts";`],
+  ["src/config/values.ts", `export const url = 1;`],
   ["src/config/cac.ts", `export { cac } from "cac";`, IMPORTS],
   ["src/discover/driver.ts", `export type { Document } from "mongodb";`, IMPORTS],
   ["src/discover/yaml.ts", `export { stringify } from "yaml";`],
   ["src/observe/log.ts", `export { default as colors } from "picocolors";`],
   ["src/commands/tail.ts", `export { MongoClient } from "mongodb";`, IMPORTS],
+  ["src/commands/shared.ts", `export { copy } from "../run/copy.ts";`],
+  ["src/run/copy.ts", `export const copy = 1;\nexport { sink } from "../sink/sink.ts";`],
+  ["src/run/up.ts", `export { tail } from "../commands/plain.ts";`, IMPORTS],
+  ["src/run/help.ts", `export { help } from "../help.ts";`, IMPORTS],
+  ["src/run/check.ts", `export { check } from "../check/check.ts";`, IMPORTS],
+  ["src/pipeline/run.ts", `export { copy } from "../run/copy.ts";`, IMPORTS],
+  ["src/commands/plain.ts", `export const tail = 1;`],
+  ["src/check/check.ts", `export const check = 1;`],
   ["src/commands/argv.ts", `export { argv } from "node:process";`, IMPORTS],
-  ["src/cli.ts", `export const tail = (): unknown => import("./commands/tail.ts");\nexport { cac } from "cac";`],
+  ["src/cli.ts", `export const tail = (): unknown => import("./commands/tail.ts");`],
+  ["src/flags.ts", `export { cac } from "cac";`, IMPORTS],
+  ["src/help.ts", `export { cac } from "cac";\nexport const help = 1;`],
   ["src/main.ts", `export const pid = process.pid;`],
   ["src/lib/process.ts", `export const pid = process.pid;`, GLOBALS],
   ["src/lib/global.ts", `export const pid = globalThis.process.pid;`, GLOBALS],
@@ -65,7 +92,7 @@ const FILES: readonly (readonly [path: string, text: string, ...rules: string[]]
     `export function swallow(): void {\n  try {\n    JSON.parse("");\n  } catch {}\n}`,
     "eslint(no-empty)",
   ],
-  ["src/lib/long.ts", `export {};${"\n".repeat(300)}//`, "eslint(max-lines)"],
+  ["src/lib/long.ts", `export {};${"\n".repeat(400)}//`, "eslint(max-lines)"],
   [
     "src/lib/function.ts",
     `export function long(): void {\n${"  JSON.parse('');\n".repeat(60)}}`,
@@ -103,4 +130,9 @@ function oxlint(folder: string): { filename: string; code: string }[] {
 test("the linter finds every planted fault, and nothing where there is none", () => {
   const expected = FILES.flatMap(([path, , ...rules]) => rules.map((rule) => `${path}: ${rule}`));
   expect([...new Set(lintPlanted())].toSorted()).toEqual(expected.toSorted());
+});
+
+test(".oxlintrc.json has the overrides that scripts/lint/layers.ts makes", () => {
+  const config = readFileSync(join(ROOT, ".oxlintrc.json"), "utf8");
+  expect(withLayers(config)).toBe(config);
 });

@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { readFileSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
+import { isIn, LAYERS } from "../../scripts/lint/layers.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -65,6 +66,12 @@ test("src/ turns bytes into JSON itself, never with EJSON or JSON.stringify of a
   expect(placesOf(/\bEJSON\b/, SOURCE, codeOf)).toEqual([]);
 });
 
+test("src/ overwrites no method of an object, but those of the driver that it patches", () => {
+  const overwritten = /\.#?\w+ = (async )?(function\b|(\([^()]*\)|\w+)(: [^=]+)? =>)/;
+  const files = SOURCE.filter((path) => path !== "src/connect/driver-patches.ts");
+  expect(placesOf(overwritten, files, codeOf)).toEqual([]);
+});
+
 test("src/ switches no check of the compiler off", () => {
   expect(placesOf(/@ts-(ignore|nocheck|expect-error)/, SOURCE, read)).toEqual([]);
 });
@@ -74,37 +81,29 @@ test("src/ switches a check of the linter off for one line at most, and says why
   expect(disables.filter((place) => !/oxlint-disable-next-line [\w/-]+ -- \S/.test(place))).toEqual([]);
 });
 
-test("every file of src/ stands under an import rule", () => {
-  const config = JSON.parse(read(".oxlintrc.json")) as {
-    overrides: { files: string[]; rules: Record<string, unknown> }[];
-  };
-  const layers = config.overrides
-    .filter(({ rules }) => rules["no-restricted-imports"] !== undefined)
-    .flatMap(({ files }) => files);
-  const covered = (path: string): boolean =>
-    layers.some((layer) => layer === path || (layer.endsWith("/**") && path.startsWith(layer.slice(0, -2))));
-  expect(SOURCE.filter((path) => !covered(path))).toEqual([]);
+test("every file of src/ belongs to a layer", () => {
+  expect(SOURCE.filter((path) => layerOf(path) === undefined)).toEqual([]);
 });
 
-/** What a layer may know of another as types only: values would tie it to an implementation. */
-const TYPES_ONLY: Readonly<Record<string, RegExp>> = {
-  pipeline: /^\.\.\/(sink\/sink\.ts|protocol\/.*|state\/.*)$/,
-  state: /^\.\.\/sink\/sink\.ts$/,
-  protocol: /^\.\.\/sink\/sink\.ts$/,
-  commands: /^\.\.\/codec\//,
-  discover: /^\.\.\/source\/(catalog|sample)\.ts$/,
-};
+test("every layer has files", () => {
+  const names = LAYERS.flatMap(({ files }) => files).filter((entry) => entry !== "config/options/");
+  expect(names.filter((entry) => !SOURCE.some((path) => isIn(path.slice(4), [entry])))).toEqual([]);
+});
+
+function layerOf(path: string): (typeof LAYERS)[number] | undefined {
+  return LAYERS.findLast(({ files }) => isIn(path.slice("src/".length), files));
+}
 
 // The linter's `allowTypeImports` does not combine with a list of allowed imports, so this half is held here.
-test("a layer that may know another one's types only imports no value from it", () => {
+test("a layer that may import only types of another one imports no value from it", () => {
   const values = SOURCE.flatMap((path) => {
-    const typesOnly = TYPES_ONLY[path.split("/")[1] ?? ""];
+    const types = layerOf(path)?.types ?? [];
     const imports = codeOf(path).matchAll(
       /^(?:import|export)\s+(?!type\b)[^;]*?\sfrom "([^"]+)"|\bimport\("([^"]+)"\)/gm,
     );
     return [...imports]
-      .map(([, fixed, lazy]) => fixed ?? lazy ?? "")
-      .filter((target) => typesOnly?.test(target))
+      .map(([, fixed, lazy]) => posix.join(posix.dirname(path), fixed ?? lazy ?? ""))
+      .filter((target) => isIn(target.slice("src/".length), types))
       .map((target) => `${path}: ${target}`);
   });
   expect(values).toEqual([]);
@@ -112,4 +111,17 @@ test("a layer that may know another one's types only imports no value from it", 
 
 test("no test is left out", () => {
   expect(placesOf(/\b(test|describe)\.(only|todo|skip)\b/, TESTS, codeOf)).toEqual([]);
+});
+
+/** Files whose random values decide nothing in a test, and why they are not seeded. */
+const UNSEEDED = new Set([
+  "scripts/lib/random.ts", // picks the seed
+  "scripts/mongod/ports.ts", // processes that start together must not try the same ports
+  "scripts/mongod/servers.ts", // a secret
+  "test/support/replica-set.ts", // names of databases on a server that two runs may share
+]);
+
+test("every random choice of tests and scripts comes from the seed of the run", () => {
+  const files = [...TESTS, ...filesBelow("scripts")].filter((path) => !UNSEEDED.has(path));
+  expect(placesOf(/\bMath\.random\b|\brandom(Int|Bytes|UUID|Fill)|\bgetRandomValues\b/, files, codeOf)).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** `mongotap check`: what it finds, what it advises, and the exit code that a run would have. */
+/** `mongotap check`: its findings, its remedies, and the exit code that a run would have. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -38,7 +38,7 @@ test("on a usable server every check is ticked, and the exit code is 0", async (
   expect(code).toBe(0);
 });
 
-test("a collection that is not there fails with 2 and the nearest name", async () => {
+test("a missing collection fails with 2 and names the nearest one", async () => {
   const { uri, db, name } = await testDatabase();
   await db.collection("orders").insertOne({ a: 1 });
   const { code, stdout } = await run(["check", `${name}.ordres`, "--json"], { env: { MONGOTAP_URI: uri } });
@@ -49,7 +49,7 @@ test("a collection that is not there fails with 2 and the nearest name", async (
   expect(code).toBe(2);
 });
 
-test("a damaged state fails with 3, an output that cannot be made with 8", async () => {
+test("a damaged state fails with 3, an output that cannot be created with 8", async () => {
   const { uri, db, name } = await testDatabase();
   await db.collection("orders").insertOne({ a: 1 });
   await using dir = await tempDir();
@@ -58,12 +58,12 @@ test("a damaged state fails with 3, an output that cannot be made with 8", async
   const damaged = await run([...common, "--state", join(dir.path, "state")], { env: { MONGOTAP_URI: uri } });
   expect(findingsOf(damaged.stdout).get("state")).toMatchObject({ verdict: "fail" });
   expect(damaged.code).toBe(3);
-  const nowhere = await run([...common, "--out", join(dir.path, "no/such/file")], { env: { MONGOTAP_URI: uri } });
-  expect(findingsOf(nowhere.stdout).get("output")?.remedy).toContain("mkdir -p");
-  expect(nowhere.code).toBe(8);
+  const unwritable = await run([...common, "--out", join(dir.path, "no/such/file")], { env: { MONGOTAP_URI: uri } });
+  expect(findingsOf(unwritable.stdout).get("output")?.remedy).toContain("mkdir -p");
+  expect(unwritable.code).toBe(8);
 });
 
-test("nobody at the other end: reachability fails with 4, and what is local is checked all the same", async () => {
+test("without a server reachability fails with 4, and the local checks still run", async () => {
   await using dir = await tempDir();
   const uri = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300";
   const { code, stdout } = await run(["check", "a.b", "--json", "--state", join(dir.path, "s")], {
@@ -75,7 +75,7 @@ test("nobody at the other end: reachability fails with 4, and what is local is c
   expect(code).toBe(4);
 });
 
-test("a standalone server fails with 10 and says how to make a set of it", async () => {
+test("a standalone server fails with 10 and says how to make it a replica set", async () => {
   await using server = await startStandalone();
   const { code, stdout } = await run(["check", "--json"], { env: { MONGOTAP_URI: server.uri } });
   expect(findingsOf(stdout).get("topology")?.remedy).toContain("rs.initiate()");
@@ -92,7 +92,7 @@ describe("with a login", () => {
     set = await startReplicaSet({ members: 1, auth: { user: "root", password: CANARY } });
     admin = new MongoClient(set.uri);
     await admin.db("shop").collection("orders").insertOne({ a: 1 });
-    await admin.db("admin").command({ createUser: "nobody", pwd: CANARY, roles: [] });
+    await admin.db("admin").command({ createUser: "limited", pwd: CANARY, roles: [] });
   });
   afterAll(async () => {
     await admin.close();
@@ -100,30 +100,30 @@ describe("with a login", () => {
   });
 
   test("a wrong password fails as the login, with 5", async () => {
-    const { code, stdout } = await run(["check", "shop.orders", "--json"], { env: asUser("nobody", "wrong") });
+    const { code, stdout } = await run(["check", "shop.orders", "--json"], { env: asUser("limited", "wrong") });
     expect(findingsOf(stdout).get("login")?.verdict).toBe("fail");
     expect(code).toBe(5);
   });
 
-  test("each missing privilege is named, and the role that is advised is enough", async () => {
-    const before = await run(["check", "shop.orders", "--json"], { env: asUser("nobody", CANARY) });
+  test("each missing privilege is named, and the advised role suffices", async () => {
+    const before = await run(["check", "shop.orders", "--json"], { env: asUser("limited", CANARY) });
     const found = findingsOf(before.stdout);
     expect(before.code).toBe(5);
     for (const name of ["read shop.orders", "watch shop.orders"])
       expect(found.get(name)).toMatchObject({ verdict: "fail" });
     expect(found.get("read the oplog")?.verdict).toBe("warn");
     await followAdvice(found.get("read shop.orders")?.remedy ?? "");
-    const after = await run(["check", "shop.orders", "--json"], { env: asUser("nobody", CANARY) });
+    const after = await run(["check", "shop.orders", "--json"], { env: asUser("limited", CANARY) });
     expect([...findingsOf(after.stdout).values()].filter(({ verdict }) => verdict === "fail")).toEqual([]);
     expect(after.code).toBe(0);
   });
 
-  /** Does what the text says to paste into mongosh. */
+  /** Runs the commands that the remedy says to paste into mongosh. */
   async function followAdvice(remedy: string): Promise<void> {
     const created = /db\.createRole\((\{[^]*?\})\)\n/.exec(remedy)?.[1] ?? "";
     const json = created.replaceAll(/(\w+): /g, '"$1": ').replaceAll(/,(\s*[\]}])/g, "$1");
     const { role, ...rest } = JSON.parse(json) as { role: string };
     await admin.db("admin").command({ createRole: role, ...rest });
-    await admin.db("admin").command({ grantRolesToUser: "nobody", roles: [role] });
+    await admin.db("admin").command({ grantRolesToUser: "limited", roles: [role] });
   }
 });

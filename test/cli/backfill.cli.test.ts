@@ -47,7 +47,7 @@ test("backfill on a complete state copies nothing again, and --fresh everything"
 });
 
 describe("backfill --limit", () => {
-  test("writes exactly so many documents, and ends with 0", async () => {
+  test("writes exactly that number of documents, and ends with 0", async () => {
     for (const limit of [1, 999, 1_000, 1_001]) {
       const { stdout } = await tap.expect(0, ["backfill", orders, "--limit", String(limit)]);
       expect(textLinesOf(stdout)).toHaveLength(limit);

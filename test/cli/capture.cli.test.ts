@@ -15,7 +15,7 @@ beforeAll(async () => {
   tap = tapAt(database.uri);
 });
 
-/** What a reader who takes the last line of each key believes the collection to hold: `_id` → the field `v`. */
+/** The collection by the last line of each key: `_id` → the field `v`. */
 function fold(lines: readonly Line[]): Map<unknown, unknown> {
   const documents = new Map<unknown, unknown>();
   for (const { _id, _meta, v } of lines) {
@@ -62,7 +62,7 @@ test("capture writes what is there as snapshot lines, then what changes", async 
   expect(fold(lines)).toEqual(await contentOf(collection as never));
 });
 
-test("capture while somebody writes: the last line of each key is what the collection holds, and orders grow", async () => {
+test("capture under writes: the last line of each key is the document in the collection, and sort keys grow", async () => {
   const collection = database.db.collection<{ _id: number; v: number }>("busy");
   await collection.insertMany(Array.from({ length: 3_000 }, (_, i) => ({ _id: i, v: -1 })));
   await using dir = await tempDir();
@@ -106,7 +106,7 @@ test("capture is on its feet again after kill -9: the file is as if nothing had 
   expect(new Set(keys).size).toBe(4_004);
 });
 
-test("capture --limit writes exactly so many lines, over collections and changes alike", async () => {
+test("capture --limit writes exactly that number of lines, of collections and changes together", async () => {
   const { db, name } = await testDatabase();
   await db.collection("a").insertMany([...documents("small", 30)]);
   await db.collection("b").insertMany([...documents("small", 30)]);

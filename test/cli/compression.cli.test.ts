@@ -78,7 +78,7 @@ test("a capture is compressed as well", async () => {
   expect(sentBy("zstd", await at.compression()) - before).toBeGreaterThan(1_000_000);
 });
 
-test("check tells it; a string that says otherwise ends with 2", async () => {
+test("check reports it; a connection string that contradicts it ends with 2", async () => {
   await using at = await setting();
   const { stdout } = await at.tap.run(["check", at.collection, "--compressors", "zstd,zlib"]);
   expect(stdout).toMatch(/options .*compressors=zstd,zlib/);

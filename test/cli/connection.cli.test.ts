@@ -76,7 +76,7 @@ describe("refused, with one line and the right code:", () => {
     const uri = withOptions(set.uri, (options) => options.delete("tlsCAFile"));
     const { stderr } = await tapAt(uri).expect(4, ["backfill", "shop.orders"]);
     expect(stderr).toMatch(/certificate|self.signed|issuer/i);
-    // Who logs in is nobody's business either.
+    // The user is secret too.
     expect(stderr).not.toContain("reader");
   });
 
@@ -97,7 +97,7 @@ describe("refused, with one line and the right code:", () => {
     expect((await tapAt(missing).expect(2, ["backfill", "shop.orders"])).stderr).toContain("/no/such/ca.pem");
   });
 
-  test("a host name that nobody knows: 4, and the name is told", async () => {
+  test("an unknown host name: 4, and the name is in the message", async () => {
     const { stderr } = await tapAt("mongodb://no-such-host.invalid/?serverSelectionTimeoutMS=500").expect(4, [
       "discover",
     ]);
@@ -136,7 +136,7 @@ describe("the password", () => {
         ...(given === "file" ? ["--uri-file", dir.join("uri")] : []),
       ];
       await using tail = start(args, given === "variable" ? { env: { MONGOTAP_URI: set.uri } } : {});
-      // Empty for a moment, until the program has taken the place of the process that started it.
+      // Empty at first, until the program has replaced the process that started it.
       const cmdline = await waitFor(() => readFile(`/proc/${tail.pid}/cmdline`, "utf8"), { what: "a command line" });
       expect(cmdline).toContain("shop.orders");
       expect(cmdline).not.toContain(CANARY);

@@ -30,7 +30,7 @@ function listedIn({ stdout }: CliResult): readonly Listed[] {
   return (JSON.parse(stdout) as { collections: Listed[] }).collections;
 }
 
-test("discover --as json tells each collection's type, count, size and what is special about it", async () => {
+test("discover --as json has the type, count, size and properties of each collection", async () => {
   const result = await tap.expect(0, ["discover", database.name, "--as", "json"]);
   const rows = Object.fromEntries(listedIn(result).map((row) => [row.collection, row]));
   expect(result.stderr).toBe("");

@@ -30,18 +30,18 @@ afterAll(async () => {
   await dir[Symbol.asyncDispose]();
 });
 
-/** A way to make a run end with this kind of error, and a part of what it must say. */
+/** How to make a run end with this kind of error, and a part of its message. */
 interface Provocation {
   readonly says: string;
   readonly provoke: () => Promise<CliResult>;
 }
 
-/** The type demands one for each kind of error: whoever adds a kind adds its provocation. */
+/** The type demands one for each kind of error: a new kind does not compile without its provocation. */
 const PROVOCATIONS = {
   bug: {
     says: "This is a fault in mongotap: please report it",
     async provoke() {
-      // A server that answers nonsense: a list of databases that is no list.
+      // A server with an invalid reply: its list of databases is a number.
       await using server = await startMockServer((command) =>
         "listDatabases" in command ? { databases: 7 } : { version: "6.0.5" },
       );
@@ -66,7 +66,7 @@ const PROVOCATIONS = {
   },
   auth: {
     says: "Check user, password, authSource",
-    // Also a server without users knows who is nobody.
+    // A server without users also rejects an unknown user.
     provoke: () =>
       tap.run(["backfill", orders, "--uri", database.uri.replace("mongodb://", `mongodb://nobody:${CANARY}@`)]),
   },

@@ -1,11 +1,11 @@
-/** Golden files: what the program writes, held against what it wrote when somebody last looked at it closely. */
+/** Golden files: the output of the program, compared with output that was reviewed. */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { firstDifference } from "./tap.ts";
 
 const FOLDER = join(import.meta.dirname, "golden");
-/** `UPDATE_GOLDEN=1 bun test …` writes the files anew: then look at the difference. */
+/** `UPDATE_GOLDEN=1 bun test …` rewrites the files: review the difference. */
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
 
 /** Replaces what differs from run to run. Each is a step of its own, so that a golden file says what it does not hold. */

@@ -3,7 +3,7 @@ import { runCli } from "../../src/cli.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { createLogger, PLAIN } from "../../src/observe/log.ts";
 
-/** Nobody listens there: whoever connects fails with `connect`. */
+/** A port without a listener: a connection fails with `connect`. */
 const NOWHERE = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
 
 /** The error with which a command line ends in this very process. */

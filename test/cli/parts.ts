@@ -72,7 +72,7 @@ export function share(index: number, of = SHARES): string[] {
   return ["--shard", `${index}/${of}`];
 }
 
-/** Runs all shares at once, each of which has to end with 0. */
+/** Runs all shards at once; each must end with 0. */
 export async function allShares(
   tap: Tap,
   argsOf: (index: number) => readonly string[],

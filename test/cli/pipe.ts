@@ -13,7 +13,7 @@ export interface Pipe extends AsyncDisposable {
   read(size: number): string;
 }
 
-/** A pipe that nobody reads but by `read()`. */
+/** A pipe that is read by `read()` alone. */
 export async function openPipe(): Promise<Pipe> {
   const dir = await tempDir();
   const path = dir.join("pipe");
@@ -52,7 +52,7 @@ async function ticksOf(pid: number): Promise<number> {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-/** Resolves when `pid` does next to nothing for a while: it waits for somebody. */
+/** Resolves when `pid` has been almost idle for a while: it waits. */
 export async function isIdle(pid: number): Promise<void> {
   await waitFor(
     async () => {

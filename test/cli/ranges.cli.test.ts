@@ -9,7 +9,7 @@ import { linesIn, tapAt } from "./tap.ts";
 
 const { database, tap, orders } = await prepareWhole();
 
-test("a collection that came into a database after --ranges was made is left out by all shares, and that is said", async () => {
+test("a collection created after --ranges was written is omitted by all shards, with a warning", async () => {
   await using dir = await tempDir();
   const late = await testDatabase();
   const whole = tapAt(late.uri);
@@ -26,7 +26,7 @@ test("a collection that came into a database after --ranges was made is left out
 });
 
 describe("--ranges of a file that cannot be meant ends with 3, in one line that names it:", () => {
-  /** Made by share 0 of 3, of the collection `few` or another. */
+  /** Written by shard 0 of 3, for the collection `few` or another. */
   async function rangesIn(dir: TempDir, collection = "few"): Promise<string> {
     const path = dir.join("ranges");
     await tap.expect(0, ["backfill", `${database.name}.${collection}`, ...share(0), "--ranges", path]);
@@ -41,7 +41,7 @@ describe("--ranges of a file that cannot be meant ends with 3, in one line that 
     return lines[0] ?? "";
   }
 
-  test("another number of shares", async () => {
+  test("another number of shards", async () => {
     await using dir = await tempDir();
     const path = await rangesIn(dir);
     expect(await refused(path, [`${database.name}.few`, ...share(1, 4)])).toContain("cuts for 3 shares, not 4");
@@ -71,7 +71,7 @@ describe("--ranges of a file that cannot be meant ends with 3, in one line that 
     ["a member too many", (text: string) => text.replace("{", '{"x": 1,')],
     ["a key that is none", (text: string) => text.replace(/"keys": \[\n +"/, "$&!")],
     ["keys in another order", (text: string) => text.replace(/("keys": \[\n +)("[^"]+"),(\s+)("[^"]+")/, "$1$4,$3$2")],
-    ["too few keys for its parts", (text: string) => text.replace('"parts": 3', '"parts": 4')],
+    ["too few keys for its partitions", (text: string) => text.replace('"partitions": 3', '"partitions": 4')],
   ])("damaged: %s", async (_, damage) => {
     await using dir = await tempDir();
     const path = await rangesIn(dir, "plain");
@@ -87,7 +87,7 @@ describe("--ranges of a file that cannot be meant ends with 3, in one line that 
     await chmod(path, 0o664);
     const args = [`${database.name}.few`, ...share(1)];
     expect(await refused(path, args)).toContain("other users may write to it (chmod go-w)");
-    await chmod(path, 0o644); // whoever may read it is no danger
+    await chmod(path, 0o644); // reading it does no harm
     await symlink(path, dir.join("link"));
     expect(await refused(dir.join("link"), args)).toContain("it is a symbolic link");
     await mkdir(dir.join("folder"));

@@ -7,8 +7,8 @@ import { allShares, filesIn, joinedIn, prepareWhole, share, SLOW_MS, SMALL_CHUNK
 
 const { database, tap, orders, whole } = await prepareWhole();
 
-describe("the state of a share", () => {
-  test("is no other share's, nor that of the whole, also not with --accept-change", async () => {
+describe("the state of a shard", () => {
+  test("is not valid for another shard, nor for the whole, even with --accept-change", async () => {
     await using dir = await tempDir();
     const args = ["backfill", orders, "--out", dir.join("out/"), "--state", dir.join("state")];
     const ranges = ["--ranges", dir.join("ranges")];
@@ -25,7 +25,7 @@ describe("the state of a share", () => {
   });
 
   test(
-    "says that all is there: nothing is copied again, also where the share has nothing of a collection",
+    "records completion: nothing is copied again, also if the shard has no range of a collection",
     async () => {
       await using dir = await tempDir();
       const argsOf = (index: number): string[] => [
@@ -45,7 +45,7 @@ describe("the state of a share", () => {
     SLOW_MS,
   );
 
-  test("is what a share goes on from: how it was cut stands in it, and no file comes from nowhere", async () => {
+  test("is what a shard resumes from: it holds the split points, and no unknown file appears", async () => {
     await using dir = await tempDir();
     const args = ["backfill", database.name, ...share(1), "--out", dir.join("out/"), "--state", dir.join("state")];
     const cut = [...args, "--ranges", dir.join("ranges")];
@@ -76,7 +76,7 @@ describe("the state of a share", () => {
 });
 
 test(
-  "one share twice at the same time, into one folder or with one state: the second ends with 75; another share does not",
+  "one shard twice at once, with one folder or one state: the second ends with 75; another shard does not",
   async () => {
     await using dir = await tempDir();
     const common = ["backfill", orders, "--ranges", dir.join("ranges")];

@@ -8,7 +8,7 @@ import { linesOf } from "./tap.ts";
 
 const { database, tap, orders, whole } = await prepareWhole();
 
-describe("three shares at once with --ranges of a file that none has made yet", () => {
+describe("three shards at once with a --ranges file that does not exist yet", () => {
   test(
     "into one folder: their files, one behind the other, are those of one process, for collections of every kind",
     async () => {
@@ -39,7 +39,7 @@ describe("three shares at once with --ranges of a file that none has made yet", 
       await allShares(tap, (index) => [...args, "--out", outs[index] ?? ""]);
       const texts = await Promise.all(outs.map((out) => readFile(out, "utf8")));
       expect(texts.join("") === whole.get(collection)).toBe(true);
-      // Ranges are even; what has none is one share's as a whole, and so is the only document of a share.
+      // Ranges are even; a collection without ranges belongs to one shard, and so does a single document.
       const busy = texts.filter((text) => text !== "").length;
       expect(busy).toBe(({ empty: 0, few: 2, view: 1, series: 1 } as Record<string, number>)[collection] ?? 3);
     },
@@ -99,7 +99,7 @@ describe("while documents are written", () => {
   }
 
   test(
-    "three shares at once have every document that stays exactly once, and none twice",
+    "three shards at once have every document that stays exactly once",
     async () => {
       const { name, staying, write } = await busy("busy");
       await using dir = await tempDir();
@@ -117,7 +117,7 @@ describe("while documents are written", () => {
   );
 
   test(
-    "shares that begin one after the other are cut as the first one was",
+    "shards that begin one after the other use the split points of the first",
     async () => {
       const { name, staying, write } = await busy("staggered");
       await using dir = await tempDir();
@@ -137,7 +137,7 @@ describe("while documents are written", () => {
 
 describe("--shard without --ranges", () => {
   test(
-    "warns with a digest, which is the same for all shares of a quiet collection",
+    "warns with a digest, which is the same for all shards of a collection without writes",
     async () => {
       await using dir = await tempDir();
       const results = await allShares(tap, () => [orders, "--out", dir.join("out/")]);

@@ -13,8 +13,8 @@ import { linesIn, linesOf, type Tap, tapAt } from "./tap.ts";
 
 /** More than a pipe, our buffers and a reply of the server hold together, so that nothing ends by itself. */
 const MANY = 60_000;
-/** What "at once" means at most, on a busy machine. */
-const AT_ONCE_MS = 2_000;
+/** The limit for "at once" on a busy machine. Without the signal these programs wait for a minute, or for ever. */
+const AT_ONCE_MS = 10_000;
 
 let database: TestDatabase;
 let tap: Tap;
@@ -88,7 +88,7 @@ describe("SIGTERM and SIGINT", () => {
     },
   );
 
-  test("SIGTERM ends a backfill at once with 143, also while stdout is a socket that nobody reads", async () => {
+  test("SIGTERM ends a backfill at once with 143, also while stdout is a socket without a reader", async () => {
     await using stuck = tap.start(["backfill", many]);
     await stuck.waitForLine(() => true);
     stuck.pauseStdout();
@@ -186,7 +186,7 @@ function wholeLines(text: string): string {
   return text.slice(0, text.lastIndexOf("\n") + 1);
 }
 
-/** A program that waits for its reader ends with 143 as soon as it is told to. */
+/** A program that waits for its reader ends with 143 on SIGTERM. */
 async function expectEndAtOnce(stuck: RunningCli): Promise<void> {
   await isIdle(stuck.pid);
   const at = performance.now();

@@ -39,7 +39,7 @@ describe("--split", () => {
     expect(readdirSync(dir.join("out")).toSorted()).toEqual(args.map((arg) => `${arg}~0000.ndjson`).toSorted());
   });
 
-  test("of a share has the share's files only: neighbours, under the numbers that they have among all", async () => {
+  test("of a shard has only its files: neighbors, under their numbers among all partitions", async () => {
     await using dir = await tempDir();
     const args = [orders, "--split", "--ranges", dir.join("ranges")];
     await allShares(tap, (index) => [...args, "--out", dir.join(`out${index}/`)], 2);

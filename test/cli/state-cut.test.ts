@@ -1,23 +1,25 @@
 import { beforeAll, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
+import { EVERYTHING } from "../../src/lib/output-key.ts";
 import { type Checkpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
 import { tempDir } from "../support/temp.ts";
 import { errorOf } from "./in-process.ts";
+import { FINGERPRINT, timeFrom } from "../support/states.ts";
 
 const PARTS = 40;
 
 /** As a capture leaves it: written by the program's own hand. */
 function checkpointOf(out: string): Checkpoint {
   return {
-    formatVersion: 1,
+    formatVersion: 2,
     seq: 17,
     source: { setName: "rs", setId: "6b01bc53000087042b87dbf8" },
-    pipeline: { command: "capture", namespaces: '["shop.orders"]', format: "relaxed", envelope: "meta", out },
+    fingerprint: { ...FINGERPRINT, out },
     position: {
       stream: {
         token: "FgAAAAdfaWQAZVPxAP7twN5aAAAFAA==",
         resume: "resumeAfter",
-        time: "6b01cc2b00000001",
+        time: timeFrom("6b01cc2b00000001"),
         sequence: 1,
       },
       collections: {
@@ -28,7 +30,7 @@ function checkpointOf(out: string): Checkpoint {
         },
       },
     },
-    outputs: [{ path: out, bytes: 6, lines: 1, tailCrc: 1, inode: 1, sealed: false }],
+    outputs: [{ path: out, key: EVERYTHING, bytes: 6, lines: 1, tailCrc: 1, inode: 1, finalized: false }],
   };
 }
 

@@ -102,8 +102,8 @@ describe("a state that cannot be used ends with 3, is never taken for a fresh st
     };
     await writeFile(run.state, text.replace(/"seq": \d+/, '"seq": 999'));
     await refuse("its checksum does not match");
-    await writeFile(run.state, text.replace('"formatVersion": 1', '"formatVersion": 2'));
-    await refuse("it has format version 2");
+    await writeFile(run.state, text.replace('"formatVersion": 2', '"formatVersion": 1'));
+    await refuse("it has format version 1");
     await writeFile(run.state, "position: 17\n");
     await refuse("it is not complete JSON");
     await writeFile(run.state, text);

@@ -32,7 +32,7 @@ function shell(
   return { code: result.status, stdout: result.stdout, stderr: result.stderr };
 }
 
-/** The flags of the shell's own stdout and stderr: what it shares with every program that it starts. */
+/** The flags of the shell's stdout and stderr, which it shares with every program that it starts. */
 const FLAGS = `sed -n 's/^flags:\\t//p' /proc/$BASHPID/fdinfo/1 /proc/$BASHPID/fdinfo/2 >&3`;
 
 test.each([
@@ -63,7 +63,7 @@ test("a pipeline of the shell: | head -1 ends with 141, one line, and not a word
   expect({ status, stderr }).toEqual({ status: "141", stderr: "" });
 });
 
-test("data goes to stdout and nothing else does; a redirection to a file is appended to where the shell stands", async () => {
+test("data goes to stdout and nothing else does; a redirection to a file appends at the position of the shell", async () => {
   await using dir = await tempDir();
   const script =
     '{ echo before; mongotap backfill $ORDERS --log-level debug; echo after; } > "$FILE"; mongotap backfill $ORDERS >> "$FILE" 2>/dev/null';
@@ -76,7 +76,7 @@ test("data goes to stdout and nothing else does; a redirection to a file is appe
   expect(lines.slice(2_002)).toEqual(lines.slice(1, 2_001));
 });
 
-test("a reader that comes late gets every byte, also of the last lines before the end", () => {
+test("a late reader receives every byte, including the last lines before the end", () => {
   const late = shell("mongotap backfill $ORDERS 2>/dev/null | { sleep 0.5; md5sum; }");
   const prompt = shell("mongotap backfill $ORDERS 2>/dev/null | md5sum");
   expect(late.stdout).toBe(prompt.stdout);
@@ -84,7 +84,7 @@ test("a reader that comes late gets every byte, also of the last lines before th
   expect(cut.stdout).toBe("2000\n");
 });
 
-test("a standard error that is closed or full is no reason to end", () => {
+test("a closed or full standard error does not end the run", () => {
   for (const redirection of ["2>&-", "2>/dev/full"]) {
     const { code, stdout } = shell(`mongotap backfill $ORDERS --log-level debug ${redirection}`);
     expect(code).toBe(0);
@@ -92,7 +92,7 @@ test("a standard error that is closed or full is no reason to end", () => {
   }
 });
 
-test("no input is waited for: stdin that is closed, or a terminal nobody sits at, changes nothing", () => {
+test("no input is waited for: a closed stdin, or an idle terminal, changes nothing", () => {
   const { code, stdout } = shell("mongotap backfill $ORDERS <&-");
   expect(code).toBe(0);
   expect(textLinesOf(stdout)).toHaveLength(2_000);

@@ -28,7 +28,7 @@ async function newCollection(): Promise<{ collection: Collection<Doc>; name: str
   return { collection: database.db.collection<Doc>(`c${collections}`), name: `${database.name}.c${collections}` };
 }
 
-/** A tail that runs, with a state that is saved: whatever is written from now on is told. */
+/** A running tail with a saved state: it writes all changes from now on. */
 async function startTail(dir: TempDir, args: readonly string[]): Promise<RunningCli> {
   const tail = tap.start(["tail", ...args, "--state", dir.join("state")]);
   await waitFor(() => existsSync(dir.join("state")), { what: "the first position to be saved" });
@@ -39,7 +39,7 @@ function opsOf(lines: readonly Line[]): (readonly [string | undefined, unknown])
   return lines.map(({ _meta, _id }) => [_meta?.op, _id]);
 }
 
-test("tail tells inserts, updates, replacements and deletes in their order, until --limit", async () => {
+test("tail writes inserts, updates, replacements and deletes in order, until --limit", async () => {
   const { collection, name } = await newCollection();
   await using dir = await tempDir();
   await using tail = await startTail(dir, [name, "--limit", "5"]);
@@ -75,7 +75,7 @@ test("a line comes as soon as the change is there, not when a second is over", a
   }
 });
 
-test("tail --until caught-up tells all that was written since the last run, once, and ends with 0", async () => {
+test("tail --until caught-up writes all changes since the last run, once, and ends with 0", async () => {
   const { collection, name } = await newCollection();
   await using dir = await tempDir();
   const args = ["tail", name, "--state", dir.join("state"), "--out", dir.join("out"), "--until", "caught-up"];
@@ -109,7 +109,7 @@ test("tail --for ends with 0 when the time is over", async () => {
 });
 
 describe("tail --start-at", () => {
-  test("a time tells what was written from that second on", async () => {
+  test("a time writes the changes from that second on", async () => {
     const { collection, name } = await newCollection();
     await collection.insertOne({ _id: "old" });
     const { insertedAt } = await atTheNextSecond(collection);
@@ -119,7 +119,7 @@ describe("tail --start-at", () => {
     }
   });
 
-  test("a token tells what was written after that event", async () => {
+  test("a token writes the changes after that event", async () => {
     const { collection, name } = await newCollection();
     await using dir = await tempDir();
     await using tail = await startTail(dir, [name, "--envelope", "raw", "--limit", "1"]);
@@ -175,7 +175,7 @@ test("the operations of a transaction come in their order, each with an order of
   expect(orders).toEqual([...new Set(orders)].toSorted());
 });
 
-test("tail of a database tells changes of all its collections, also of those that come later, and of no other", async () => {
+test("tail of a database writes the changes of all its collections, including later ones, and of no other", async () => {
   const { db, name } = await testDatabase();
   await db.createCollection("one");
   await using dir = await tempDir();
@@ -190,7 +190,7 @@ test("tail of a database tells changes of all its collections, also of those tha
   ]);
 });
 
-test("tail of two databases tells changes of both in one order", async () => {
+test("tail of two databases writes the changes of both in one order", async () => {
   const [one, two] = [await testDatabase(), await testDatabase()];
   for (const { db } of [one, two]) await db.createCollection("c");
   await using dir = await tempDir();

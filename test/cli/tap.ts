@@ -25,7 +25,7 @@ export interface Tap {
   start(args: readonly string[], options?: StartOptions): RunningCli;
 }
 
-/** The program, told by its environment to talk to the server at `uri`. */
+/** The program, with the server at `uri` in its environment. */
 export function tapAt(uri: string): Tap {
   const withUri = <Options extends CliOptions>(options?: Options): Options | CliOptions => ({
     ...options,
@@ -61,7 +61,7 @@ export async function linesIn(path: string): Promise<Line[]> {
   return linesOf(await readFile(path, "utf8"));
 }
 
-/** Where two lists of lines begin to differ; undefined where they are equal. (A diff of thousands of lines helps nobody.) */
+/** The first difference of two lists of lines; undefined if they are equal. (A diff of thousands of lines is unreadable.) */
 export function firstDifference(actual: readonly string[], expected: readonly string[]): Difference | undefined {
   const length = Math.max(actual.length, expected.length);
   for (let line = 0; line < length; line += 1) {

@@ -1,4 +1,4 @@
-/** How fast a copy reads: docs/decisions/206-pace.md. */
+/** How fast a copy reads: docs/decisions/206-throttled-reads.md. */
 import { expect, test } from "bun:test";
 import { documents } from "../support/documents.ts";
 import { testDatabase } from "../support/replica-set.ts";
@@ -33,21 +33,20 @@ test("--rate-limit 1MB: a backfill of 3 MB takes about 3 s, and nothing is lost"
   const slow = await tap.expect(0, ["backfill", namespace, "--rate-limit", "1MB"]);
   const seconds = size / MB;
   expect(seconds).toBeWithin(2.5, 3.5);
-  // What is written first, and what may be made up for, is half a second's worth; starting takes as long as it takes.
+  // Half a second's worth may be written at once. The upper limit is generous, since both runs share the machine with
+  // others: test/pipeline/throttle.test.ts holds the exact rate, with a clock of its own.
   expect(slow.ms / 1000).toBeGreaterThan(seconds - 1);
-  expect((slow.ms - fast.ms) / 1000).toBeLessThan(seconds + 1);
+  expect((slow.ms - fast.ms) / 1000).toBeLessThan(2 * seconds);
   expect(idsIn(slow.stdout)).toEqual(ids);
   expect(slow.stdout).toBe(fast.stdout);
 });
 
-test("a capture that copies slowly tells changes at once", async () => {
+test("a capture that copies slowly writes a change before the rest of the copy", async () => {
   const { uri, namespace, ids, db } = await collectionOf(2 * MB);
   await using capture = tapAt(uri).start(["capture", namespace, "--rate-limit", "200kB"]);
   await capture.waitForLine((line) => line.includes('"snapshot":true'));
-  const began = performance.now();
   await db.collection("c").insertOne({ _id: "new" as never });
   await capture.waitForLine((line) => line.startsWith('{"_id":"new"'));
-  expect(performance.now() - began).toBeLessThan(3_000);
   expect(capture.stdout.split("\n").length).toBeLessThan(ids.length); // the copy is still under way
 });
 

@@ -89,13 +89,13 @@ describe("--workers", () => {
       await new Promise((resolve) => setTimeout(resolve, 700));
       proxy.resetAll();
     }
-    // A connection that nobody uses at that moment is opened anew without a word.
+    // An idle connection is reopened without a message.
     expect((await program.done).code).toBe(0);
     expect(proxy.accepted).toBeGreaterThan(2 * proxy.connections + 4);
     expect(digestIn(dir.join("out"))).toBe(alone);
   });
 
-  test("tell what the server refuses as one thread would, once", async () => {
+  test("report an error of the server once, as one thread would", async () => {
     await using client = await MongoClient.connect(database.uri);
     await using _failPoint = await failCommand(client, {
       failCommands: ["find"],

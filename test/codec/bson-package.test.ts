@@ -1,4 +1,4 @@
-/** The codec against the `bson` package, where the package is right; where it is not stands in WRONG_IN_PACKAGE. */
+/** The codec against the `bson` package, except for the values of WRONG_IN_PACKAGE. */
 
 import { describe, expect, test } from "bun:test";
 import { Binary, deserialize, EJSON, serialize } from "bson";
@@ -23,7 +23,7 @@ import { runs } from "./runs.ts";
 const decoder = new TextDecoder();
 const viewOf = (body: Uint8Array): DataView => new DataView(body.buffer, body.byteOffset);
 
-/** What the package does to a value, as seen with bson 7.3.4: no document that holds one of these is compared. */
+/** Values that the package changes, as of bson 7.3.4: documents with one of these are not compared. */
 const WRONG_IN_PACKAGE: readonly (readonly [reason: string, is: (value: RawValue) => boolean])[] = [
   ["an undefined is read as undefined, and left out when it is written", ({ type }) => type === BSON.undefined],
   ["a DBPointer is read as a DBRef", ({ type }) => type === BSON.dbPointer],
@@ -35,7 +35,7 @@ const WRONG_IN_PACKAGE: readonly (readonly [reason: string, is: (value: RawValue
       type === BSON.date && Number.isNaN(new Date(Number(viewOf(body).getBigInt64(0, true))).getTime()),
   ],
   [
-    "a decimal128 of random bits is rarely canonical, and is then given 35 digits that cannot be read back",
+    "a decimal128 of random bits is rarely canonical; its text then has 35 digits and cannot be read back",
     ({ type }) => type === BSON.decimal128,
   ],
   [
@@ -43,14 +43,14 @@ const WRONG_IN_PACKAGE: readonly (readonly [reason: string, is: (value: RawValue
     ({ type, body }) => type === BSON.double && Number.isNaN(viewOf(body).getFloat64(0, true)),
   ],
   [
-    "a UUID (binary of subtype 4) that has not 16 bytes is changed",
+    "a UUID (binary of subtype 4) of other than 16 bytes is changed",
     ({ type, body }) => type === BSON.binary && body[4] === 4 && body.length !== 21,
   ],
   ["a vector (binary of subtype 9) is checked", ({ type, body }) => type === BSON.binary && body[4] === 9],
-  ["an element of an array has its number for a name", ({ type }) => type === BSON.array],
+  ["the name of an element of an array becomes its index", ({ type }) => type === BSON.array],
 ];
 
-/** What the package does to names: they are keys of an object. */
+/** Names that the package changes or reorders, because they are keys of an object. */
 function isNameWrong(name: string, before: Set<string>): boolean {
   const isRepeated = before.has(name);
   const isIndex = /^\d+$/.test(name);
@@ -60,7 +60,7 @@ function isNameWrong(name: string, before: Set<string>): boolean {
   );
 }
 
-/** Keeps the fields that the package gets right. */
+/** The fields that the package does not change. */
 function rightInPackage(fields: readonly RawField[]): RawField[] {
   const names = new Set<string>();
   return fields.flatMap((one) => {
@@ -89,7 +89,7 @@ const rightFields = anyFields.map(rightInPackage);
 describe("canonical output", () => {
   const transcoder = createTranscoder({ format: "canonical" });
 
-  test("read by EJSON.parse() and serialised again gives the same bytes", () => {
+  test("parsed by EJSON.parse() and serialized has the same bytes", () => {
     fc.assert(
       fc.property(rightFields, (fields) => {
         const bytes = rawDocument(fields);
@@ -100,7 +100,7 @@ describe("canonical output", () => {
     );
   });
 
-  test("of decimals of up to 34 digits, regexes and arrays does so too", () => {
+  test("also for decimals of up to 34 digits, regexes and arrays", () => {
     const options = fc.subarray(["i", "m", "s", "x"]).map((letters) => letters.join(""));
     const pattern = fc.string({ unit: "grapheme-ascii" }).filter((text) => !text.includes("\0"));
     const decimal = fc
@@ -124,7 +124,7 @@ describe("canonical output", () => {
     );
   });
 
-  test("is what EJSON.stringify() prints, but for the text of doubles", () => {
+  test("equals EJSON.stringify(), except for the text of doubles", () => {
     const sameDoubles = (json: string): string =>
       json.replaceAll(/"\$numberDouble":"([^"]+)"/g, (_, text: string) => `"$numberDouble":"${Number(text)}"`);
     const sameEscapes = (json: string): string =>
@@ -144,7 +144,7 @@ describe("canonical output", () => {
 describe("the package", () => {
   const relaxed = createTranscoder({ format: "relaxed" });
 
-  test("loses what the codec keeps: why it is no oracle for everything", () => {
+  test("loses what the codec keeps: it cannot be the oracle for everything", () => {
     const bytes = rawDocument([
       field("b", BSON.int64, int64(9_007_199_254_740_993n)),
       field("2", BSON.double, new Uint8Array([0, 0, 0, 0, 0, 0, 240, 63])),
@@ -157,7 +157,7 @@ describe("the package", () => {
     );
   });
 
-  test("agrees on relaxed values that it has no trouble with", () => {
+  test("agrees on relaxed values that it does not change", () => {
     const value = {
       text: 'é "\n',
       on: true,
@@ -170,7 +170,7 @@ describe("the package", () => {
     expect(jsonOf(relaxed, serialize(value))).toBe(EJSON.stringify(value));
   });
 
-  test("takes a field named _bsontype for a class; here it is a field", () => {
+  test("takes a field named _bsontype for a class; the codec writes a field", () => {
     const bytes = rawDocument([
       field("_bsontype", BSON.string, prefixed(utf8("x"))),
       field("__proto__", BSON.null, new Uint8Array(0)),

@@ -8,7 +8,7 @@ import { jsonOf, MAKERS } from "./transcoders.ts";
 
 const page = readFileSync(new URL("../../docs/json.md", import.meta.url), "utf8");
 
-/** The cells of the table rows behind a header line. */
+/** The cells of the table below `header`. */
 function rowsBehind(header: string): string[][] {
   const lines = page.split("\n");
   const begin = lines.findIndex((line) => line.startsWith(header)) + 2;

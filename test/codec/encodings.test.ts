@@ -13,7 +13,7 @@ const one = (name: string): RawField => field(name, BSON.int32, int32(1));
 const list = (name: string, ...elements: RawField[]): RawField => field(name, BSON.array, rawDocument(elements));
 const nested = (name: string, ...fields: RawField[]): RawField => field(name, BSON.document, rawDocument(fields));
 
-/** The document of reference: Streamkap's encodings side by side. */
+/** A document with the cases of Streamkap's encodings. */
 const DOCUMENT = rawDocument([
   one("n"),
   list("tags", text("0", "a"), text("1", 'b"')),
@@ -27,30 +27,30 @@ for (const [maker, make] of MAKERS) {
     jsonOf(make({ format: "plain", ...options }), bytes);
 
   describe(`${maker}: arrays and documents as text`, () => {
-    test("leaves all as it is without options", () => {
+    test("change nothing without options", () => {
       expect(json({})).toBe(
         '{"n":1,"tags":["a","b\\""],"mix":[1,"x",{"k":true}],"empty":[],"addr":{"city":"Oslo","geo":{"lat":59.9}}}',
       );
     });
 
-    test("makes each array a string that holds its JSON", () => {
+    test("make each array a string that holds its JSON", () => {
       expect(json({ arrays: "string" })).toBe(
         '{"n":1,"tags":"[\\"a\\",\\"b\\\\\\"\\"]","mix":"[1,\\"x\\",{\\"k\\":true}]","empty":"[]",' +
           '"addr":{"city":"Oslo","geo":{"lat":59.9}}}',
       );
     });
 
-    test("makes each nested document a string, once", () => {
+    test("make each outermost nested document a string", () => {
       expect(json({ documents: "string" })).toBe(
         '{"n":1,"tags":["a","b\\""],"mix":[1,"x","{\\"k\\":true}"],"empty":[],' +
           '"addr":"{\\"city\\":\\"Oslo\\",\\"geo\\":{\\"lat\\":59.9}}"}',
       );
     });
 
-    test("nests without escaping twice: the string of a value is the JSON of that value", () => {
+    test("escape once: the string of a value is the JSON of that value", () => {
       fc.assert(
         fc.property(anyFields, fc.constantFrom("relaxed", "canonical", "plain"), (all, format) => {
-          // A scope is no value of a field: it stays an object, and what is inside it becomes a string.
+          // A scope is not the value of a field: it stays an object, and the containers inside it become strings.
           const fields = all.filter(({ value }) => value.type !== BSON.codeWithScope);
           const bytes = rawDocument(fields);
           const strings = make({ format, arrays: "string", documents: "string" });
@@ -71,7 +71,7 @@ for (const [maker, make] of MAKERS) {
       );
     });
 
-    test("applies to a value that is written alone", () => {
+    test("apply to writeValue()", () => {
       const writer = new JsonWriter();
       const body = rawDocument([one("0")]);
       const strings = make({ format: "plain", arrays: "string", documents: "string" });
@@ -85,7 +85,7 @@ for (const [maker, make] of MAKERS) {
   describe(`${maker}: arrays of one type`, () => {
     const numbers = [one("0"), field("1", BSON.double, double(1)), field("2", BSON.int64, int64(1n))];
 
-    test("refuses elements of different types with the path and the types", () => {
+    test("an array of mixed types is an error with the path and the types", () => {
       expect(() => json({ arrays: "array" })).toThrow(
         'array at byte 46 with elements of different types: int32, string, document (in "mix")',
       );
@@ -93,7 +93,7 @@ for (const [maker, make] of MAKERS) {
       expect(() => json({ arrays: "array" }, deep)).toThrow('int32, double, int64 (in "a.b.0", _id 7)');
     });
 
-    test("takes null for any type, and an empty array", () => {
+    test("null goes with any type, and an empty array is allowed", () => {
       const bytes = rawDocument([
         list("a", field("0", BSON.null, nothing), one("1"), field("2", BSON.null, nothing), one("3")),
         list("b"),
@@ -101,13 +101,13 @@ for (const [maker, make] of MAKERS) {
       expect(json({ arrays: "array" }, bytes)).toBe('{"a":[null,1,null,1],"b":[]}');
     });
 
-    test("ends where a document becomes a string", () => {
+    test("the rule ends inside a document that becomes a string", () => {
       const bytes = rawDocument([nested("a", list("b", ...numbers))]);
       expect(json({ arrays: "array", documents: "string" }, bytes)).toBe('{"a":"{\\"b\\":[1,1.0,1]}"}');
       expect(() => json({ arrays: "array" }, bytes)).toThrow("int32, double, int64");
     });
 
-    test("begins again behind an inner array", () => {
+    test("the rule continues after a nested array", () => {
       const inner = rawDocument([list("a", list("0", text("0", "x")), list("1", one("0")), list("2"))]);
       expect(json({ arrays: "array" }, inner)).toBe('{"a":[["x"],[1],[]]}');
       const outer = rawDocument([list("a", list("0", text("0", "x")), one("1"))]);

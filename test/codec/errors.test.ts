@@ -22,7 +22,7 @@ const nothing = new Uint8Array(0);
 const hex = (digits: string): Uint8Array =>
   Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
-/** Corrupt documents as hex, and what the message says of each. */
+/** Corrupt documents as hex, with their messages. */
 const CORRUPT: readonly (readonly [string, string])[] = [
   ["", "byte 0: document is cut short"],
   ["05000000", "byte 0: document is cut short"],
@@ -43,13 +43,13 @@ const CORRUPT: readonly (readonly [string, string])[] = [
 
 for (const [maker, make] of MAKERS) {
   describe(`${maker}: a corrupt document`, () => {
-    test("is an error that says what is wrong at which byte", () => {
+    test("is an error with the reason and the byte", () => {
       for (const [digits, message] of CORRUPT) {
         expect(outcomeOf(make({ format: "relaxed" }), hex(digits))).toBe(`error: corrupt BSON at ${message}`);
       }
     });
 
-    test("is told by its path and its _id", () => {
+    test("is an error with the path and the _id", () => {
       const bad = concat(int32(99), utf8("x\0"));
       const inner = rawDocument([
         field("0", BSON.null, nothing),
@@ -66,13 +66,13 @@ for (const [maker, make] of MAKERS) {
       expect(() => jsonOf(make({ format: "relaxed" }), behind, 100)).toThrow("at byte 41: string");
     });
 
-    test("has one line for a message, whatever its names are", () => {
+    test("is an error of one line, whatever its names are", () => {
       const bytes = rawDocument([field("\n\u001b[31m\u0085\u009b", BSON.boolean, Uint8Array.of(2))]);
       const outcome = outcomeOf(make({ format: "relaxed" }), bytes);
       expect(outcome).toEndWith('(in "\\n\\u001b[31m\\u0085\\u009b")');
     });
 
-    test("leaves the writer and the counts as they were", () => {
+    test("does not change the writer or the counts", () => {
       const transcoder = make({ format: "relaxed" });
       const writer = new JsonWriter();
       fc.assert(
@@ -93,7 +93,7 @@ for (const [maker, make] of MAKERS) {
       );
     });
 
-    test("gives one line of valid JSON or an error, for any bytes and options", () => {
+    test("is an error or one line of valid JSON, for any bytes and options", () => {
       fc.assert(
         fc.property(
           fc.oneof(brokenDocument, fc.uint8Array({ maxLength: 60 })),
@@ -110,7 +110,7 @@ for (const [maker, make] of MAKERS) {
   });
 
   describe(`${maker}: a document nested deep`, () => {
-    /** `levels` documents inside each other, or arrays; the innermost ends in `inside`. */
+    /** `levels` nested documents or arrays, with `inside` in the innermost. */
     function nest(levels: number, type: number, inside: Uint8Array): Uint8Array {
       const all = new Uint8Array(levels * 8 + inside.length);
       const view = new DataView(all.buffer);
@@ -143,7 +143,7 @@ for (const [maker, make] of MAKERS) {
 }
 
 describe("ElementWalker", () => {
-  test("sees the elements that were put in, and no more", () => {
+  test("finds exactly the elements of the document", () => {
     fc.assert(
       fc.property(anyDocument, (bytes) => {
         const walker = new ElementWalker();
@@ -163,7 +163,7 @@ describe("ElementWalker", () => {
     );
   });
 
-  test("throws MongotapError on any broken bytes, or walks to the end", () => {
+  test("throws MongotapError or walks to the end, for any bytes", () => {
     fc.assert(
       fc.property(brokenDocument, (bytes) => {
         const walker = new ElementWalker();
@@ -180,7 +180,7 @@ describe("ElementWalker", () => {
 });
 
 describe("writeMembers()", () => {
-  test("writes what stands between the braces, and says whether there is anything", () => {
+  test("writes the text between the braces, and returns whether there is any", () => {
     fc.assert(
       fc.property(anyDocument, (bytes) => {
         const transcoder = createTranscoder({ format: "relaxed" });

@@ -1,4 +1,4 @@
-/** One example of each BSON type and special value, by the name that docs/json.md gives it. */
+/** One example of each BSON type and special value, by its name in docs/json.md. */
 
 import { BSON } from "../../src/codec/bson.ts";
 import { binary, concat, double, field, int32, int64, prefixed, rawDocument, type RawValue, utf8 } from "./raw-bson.ts";
@@ -9,7 +9,7 @@ const value = (type: number, body: Uint8Array): RawValue => ({ type, body });
 const nothing = new Uint8Array(0);
 const NUL = Uint8Array.of(0);
 const oid = hex("65f0c0ffee0000000000abcd");
-/** A decimal128 of its bytes, the highest first. */
+/** A decimal128 from its bytes, the most significant first. */
 const decimal = (digits: string): RawValue => value(BSON.decimal128, hex(digits).toReversed());
 const withScope = (code: string, scope: Uint8Array): Uint8Array => {
   const inside = concat(prefixed(utf8(code)), scope);

@@ -32,7 +32,7 @@ describe("the kernel", () => {
     );
   });
 
-  test("refuses what the walk refuses, whatever the bytes", () => {
+  test("rejects what the walk rejects, with the same message, whatever the bytes", () => {
     fc.assert(
       fc.property(brokenDocument, anyOptions, (bytes, options) => {
         expect(outcomeOf(createTranscoder(options), bytes)).toBe(outcomeOf(new Walker(options), bytes));
@@ -59,7 +59,7 @@ describe("the kernel", () => {
     );
   });
 
-  test("gives up on no document of the usual types but a date out of the ordinary", () => {
+  test("writes every document of the usual types itself", () => {
     const writer = new JsonWriter();
     const kernel = new Kernel(writer, kernelModule());
     fc.assert(
@@ -71,7 +71,7 @@ describe("the kernel", () => {
     );
   });
 
-  test("reads nothing outside the document, whatever stands around it", () => {
+  test("reads nothing outside the document, whatever surrounds it", () => {
     fc.assert(
       fc.property(
         fc.oneof(anyDocument, brokenDocument),
@@ -91,7 +91,7 @@ describe("the kernel", () => {
     );
   });
 
-  test("writes inside its room, or says that there is too little", () => {
+  test("writes inside its output, or returns that it is full", () => {
     const memory = new WebAssembly.Memory({ initial: 32 });
     const instance = new WebAssembly.Instance(kernelModule(), { env: { memory } });
     const { prepare, staticEnd, transcode } = instance.exports as Record<string, (...numbers: number[]) => number>;
@@ -116,7 +116,7 @@ describe("the kernel", () => {
     );
   });
 
-  test("takes documents larger than its window, and writers that grow", () => {
+  test("writes documents larger than its window, and into writers that grow", () => {
     const small = oneField(BSON.int32, int32(7));
     const large = oneField(BSON.string, prefixed(utf8('0123456789é"'.repeat(150_000))));
     const documents = [...Array.from({ length: 20_000 }, () => small), large, small, large, large, small];
@@ -133,7 +133,7 @@ describe("the kernel", () => {
     }
   });
 
-  test("writes many documents of one buffer as it writes each alone, loaded or not", () => {
+  test("writes each of many documents in one buffer as if it were alone, loaded or not", () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(usualDocument, anyDocument), { maxLength: 20 }),

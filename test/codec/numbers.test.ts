@@ -6,10 +6,10 @@ import { concat, double, int32, int64, oneField } from "./raw-bson.ts";
 import { jsonOf, MAKERS } from "./transcoders.ts";
 import { runs } from "./runs.ts";
 
-/** The value of the one field, as it is written. */
+/** The JSON of the value of the one field. */
 const cut = (json: string): string => json.slice('{"a":'.length, -1);
 
-/** Go's format 'G', which the BSON corpus follows, made from JavaScript's shortest digits. */
+/** Go's format 'G', as in the BSON corpus, from the shortest digits of JavaScript. */
 function expectedDouble(value: number): string {
   if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
   const [digits = "", power = ""] = value.toExponential().split("e");
@@ -26,7 +26,7 @@ const SPECIAL_DOUBLES = [
   0.3, 0.5, 0.05, 0.25, 0.001, 0.0001, 0.000_012_3, 100, 99_999, 999_999, 999_999.99, 1_000_000, 4.35, 8.41,
 ];
 
-/** Doubles at which algorithms break: powers, edges of binades, halves, the ends of the range. */
+/** Hard doubles: powers, edges of binades, halves, the ends of the range. */
 const HARD_DOUBLES = [
   ...Array.from({ length: 2098 }, (_, index) => 2 ** (index - 1074)),
   ...Array.from({ length: 633 }, (_, index) => Number(`1e${index - 324}`)),
@@ -45,14 +45,14 @@ for (const [maker, make] of MAKERS) {
       expect(Object.is(Number(text), value)).toBe(true);
     };
 
-    test("are the shortest text that reads back the same, for the hard ones", () => {
+    test("are the shortest text that reads back the same (hard ones)", () => {
       for (const value of HARD_DOUBLES) {
         expectDouble(value);
         expectDouble(-value);
       }
     });
 
-    test("are so for any", () => {
+    test("are the shortest text that reads back the same (any)", () => {
       fc.assert(fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), expectDouble), runs(750));
       fc.assert(
         fc.property(fc.integer(), fc.nat(8), (whole, digits) => expectDouble(whole / 10 ** digits)),
@@ -62,7 +62,7 @@ for (const [maker, make] of MAKERS) {
   });
 
   describe(`${maker}: integers`, () => {
-    test("of 64 bits have all their digits", () => {
+    test("of 64 bits are exact", () => {
       const powers = Array.from({ length: 19 }, (_, index) => 10n ** BigInt(index));
       const edges = [0n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n, ...powers, ...powers.map((power) => power - 1n)];
       for (const value of [...edges, ...edges.map((edge) => BigInt.asIntN(64, -edge))]) {
@@ -77,7 +77,7 @@ for (const [maker, make] of MAKERS) {
       );
     });
 
-    test("of 32 bits too, and the two halves of a timestamp", () => {
+    test("of 32 bits, and the halves of a timestamp, are exact", () => {
       fc.assert(
         fc.property(fc.integer(), fc.nat(31), fc.integer(), (wide, shift, other) => {
           const value = wide >> shift;
@@ -91,7 +91,7 @@ for (const [maker, make] of MAKERS) {
   });
 
   describe(`${maker}: decimals`, () => {
-    test("are what the package prints, up to 34 digits", () => {
+    test("of up to 34 digits equal those of the bson package", () => {
       fc.assert(
         fc.property(
           fc.bigInt({ min: 0n, max: 10n ** 34n - 1n }),
@@ -126,7 +126,7 @@ for (const [maker, make] of MAKERS) {
     const plainDate = (ms: bigint): string => cut(jsonOf(plain, oneField(BSON.date, int64(ms)))).slice(1, -1);
     const relaxedDate = (ms: bigint): string => cut(jsonOf(relaxed, oneField(BSON.date, int64(ms))));
 
-    test("are what Date prints, as far as Date goes", () => {
+    test("equal those of Date, within its range", () => {
       fc.assert(
         fc.property(
           fc.oneof(
@@ -146,7 +146,7 @@ for (const [maker, make] of MAKERS) {
       );
     });
 
-    test("are right on both sides of every edge", () => {
+    test("are right on both sides of an edge", () => {
       for (const edge of [
         0n,
         253_402_300_800_000n,

@@ -1,4 +1,4 @@
-/** BSON made by hand: any type, any name, any nonsense, which no serialiser would write. */
+/** BSON made by hand: any type, name and error, also those that no serializer writes. */
 
 import fc from "fast-check";
 import { BSON } from "../../src/codec/bson.ts";
@@ -48,7 +48,7 @@ export function double(value: number): Uint8Array {
 
 const NUL = Uint8Array.of(0);
 
-/** Text with its length in front and NUL behind. */
+/** A BSON string: length, text, NUL. */
 export const prefixed = (text: Uint8Array): Uint8Array => concat(int32(text.length + 1), text, NUL);
 
 export function rawDocument(fields: readonly RawField[]): Uint8Array {
@@ -69,7 +69,7 @@ export const field = (name: string, type: number, body: Uint8Array): RawField =>
 export const binary = (subtype: number, data: Uint8Array): Uint8Array =>
   concat(int32(data.length), Uint8Array.of(subtype), data);
 
-/** Texts that hurt: quotes, controls, separators, everything outside ASCII, and long runs of the usual. */
+/** Hard texts: quotes, controls, separators, everything outside ASCII, and long runs of ASCII. */
 const text: fc.Arbitrary<Uint8Array> = fc
   .oneof(
     { weight: 3, arbitrary: fc.string({ unit: "grapheme-ascii" }) },
@@ -164,14 +164,14 @@ const tree = fc.letrec<{ value: RawValue; fields: readonly RawField[] }>((tie) =
   fields: fc.array(fc.record({ name, value: tie("value") }), { maxLength: 6 }),
 }));
 
-/** Any value of any type, as deep as it comes. */
+/** Any value of any type and depth. */
 export const anyValue = tree.value;
 
 /** Documents of all types, as fields and as bytes. */
 export const anyFields = tree.fields;
 export const anyDocument = tree.fields.map(rawDocument);
 
-/** Documents without the types that the kernel leaves to the walk: nothing else may make it give up. */
+/** Documents of the types that the kernel writes: it must not give up on them. */
 const usualTree = fc.letrec<{ value: RawValue; fields: readonly RawField[] }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },
@@ -183,7 +183,7 @@ const usualTree = fc.letrec<{ value: RawValue; fields: readonly RawField[] }>((t
 }));
 export const usualDocument = usualTree.fields.map(rawDocument);
 
-/** A document with some of its bytes changed, or cut off: most are corrupt, some are only strange. */
+/** A document with changed or missing bytes: most are corrupt, some are valid. */
 export const brokenDocument = fc
   .tuple(
     anyDocument,

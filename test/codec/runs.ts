@@ -1,4 +1,4 @@
-/** How often properties are tried: `FUZZ=5 bun test test/codec` tries five times as often. */
+/** The number of runs of a property: `FUZZ=5 bun test test/codec` has five times as many. */
 
 import process from "node:process";
 

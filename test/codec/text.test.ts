@@ -6,7 +6,7 @@ import { oneField, prefixed, rawDocument, utf8 } from "./raw-bson.ts";
 import { jsonOf, MAKERS } from "./transcoders.ts";
 import { runs } from "./runs.ts";
 
-/** A JSON string as this codec escapes it, made from JSON.stringify. */
+/** The JSON string that the codec should write, from JSON.stringify. */
 function expectedText(text: string): string {
   return JSON.stringify(text).replaceAll(
     /[\u007f\u0085\u2028\u2029]/g,
@@ -14,7 +14,7 @@ function expectedText(text: string): string {
   );
 }
 
-/** Bytes around which UTF-8 decoders go wrong. */
+/** Bytes at the edges of the UTF-8 ranges. */
 const NASTY_BYTES = [
   0x00, 0x0a, 0x1f, 0x20, 0x22, 0x5c, 0x61, 0x7f, 0x80, 0x85, 0x8f, 0x90, 0x9f, 0xa0, 0xa8, 0xa9, 0xbf, 0xc0, 0xc1,
   0xc2, 0xdf, 0xe0, 0xe1, 0xe2, 0xed, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xf8, 0xff,
@@ -55,7 +55,7 @@ for (const [maker, make] of MAKERS) {
       );
     });
 
-    test("is right wherever a special character stands in a block", () => {
+    test("is right wherever in a block a special character is", () => {
       const transcoder = make({ format: "relaxed" });
       for (const special of ['"', "\\", "\n", "\u0000", "\u007f", "é", "\u0085", "\u2028", "東", "😀"]) {
         for (let before = 0; before < 36; before++) {
@@ -67,7 +67,7 @@ for (const [maker, make] of MAKERS) {
       }
     });
 
-    test("of every code point comes out", () => {
+    test("of every code point is kept", () => {
       const transcoder = make({ format: "relaxed" });
       for (const plane of [0, 1, 2, 16]) {
         const points = Array.from({ length: 0x10000 }, (_, index) => plane * 0x10000 + index);
@@ -78,7 +78,7 @@ for (const [maker, make] of MAKERS) {
       }
     });
 
-    test("that is invalid is an error if strict, in a name too", () => {
+    test("that is invalid is an error if strict, also in a name", () => {
       const strict = make({ format: "relaxed", strict: true });
       const bad = Uint8Array.of(0x61, 0xff);
       expect(() => jsonOf(strict, oneField(BSON.string, prefixed(bad)))).toThrow(
@@ -94,7 +94,7 @@ for (const [maker, make] of MAKERS) {
 describe("JsonWriter", () => {
   const textOf = (writer: JsonWriter): string => new TextDecoder().decode(writer.view());
 
-  test("writeString() escapes as the codec does, and makes lone surrogates U+FFFD", () => {
+  test("writeString() escapes like the codec, and writes lone surrogates as U+FFFD", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         const writer = new JsonWriter(1);
@@ -108,7 +108,7 @@ describe("JsonWriter", () => {
     expect(textOf(writer)).toBe('"a\ufffdb"');
   });
 
-  test("grows and keeps what was written, and its room after reset()", () => {
+  test("keeps its bytes when it grows, and its capacity after reset()", () => {
     const writer = new JsonWriter(1);
     for (let i = 0; i < 1000; i++) writer.writeAscii(`${i},`);
     writer.writeBytes(utf8("xéy"), 1, 3);

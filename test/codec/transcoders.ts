@@ -1,11 +1,11 @@
-/** Both ways to write a document, and what comes out as text. */
+/** The two transcoders, and their output as text. */
 
 import { JsonWriter } from "../../src/codec/json-writer.ts";
 import { createTranscoder, type Transcoder, type TranscoderOptions } from "../../src/codec/transcode.ts";
 import { Walker } from "../../src/codec/walk.ts";
 import { MongotapError } from "../../src/errors.ts";
 
-/** The fast walk with the slow one behind it, and the slow one alone. */
+/** The kernel with the walk behind it, and the walk alone. */
 export const MAKERS: readonly (readonly [string, (options: TranscoderOptions) => Transcoder])[] = [
   ["createTranscoder()", createTranscoder],
   ["Walker", (options) => new Walker(options)],
@@ -25,14 +25,14 @@ export const ALL_OPTIONS: readonly TranscoderOptions[] = (["relaxed", "canonical
 
 const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The JSON of one document; throws also when it is no valid UTF-8. */
+/** The JSON of one document; also throws if it is not valid UTF-8. */
 export function jsonOf(transcoder: Transcoder, bytes: Uint8Array, at = 0, limit = bytes.length): string {
   const writer = new JsonWriter(64);
   transcoder.writeDocument(writer, bytes, at, limit);
   return fatal.decode(writer.view());
 }
 
-/** The JSON, or the message of the MongotapError("data"); any other error is thrown on. */
+/** The JSON, or `error: ` and the message of the MongotapError("data"). Throws any other error. */
 export function outcomeOf(transcoder: Transcoder, bytes: Uint8Array, at = 0, limit = bytes.length): string {
   try {
     return jsonOf(transcoder, bytes, at, limit);

@@ -1,19 +1,19 @@
-/** Catalogs without a server: collections whose documents are given as values. */
+/** Catalogs without a server, from documents as values. */
 
 import { serialize } from "bson";
-import type { Catalog, CatalogEntry } from "../../src/discover/collection.ts";
-import { type Examples, Folder, type Structure } from "../../src/discover/fold.ts";
-import { rowsOf } from "../../src/discover/rows.ts";
+import type { Catalog, CatalogEntry } from "../../src/discover/catalog.ts";
+import { type Examples, StructureBuilder, type Structure } from "../../src/discover/structure.ts";
+import { fieldRowsOf } from "../../src/discover/field-rows.ts";
 
 export function structureOf(documents: readonly (object | Uint8Array)[], examples?: Examples): Structure {
-  const folder = new Folder(examples);
-  for (const document of documents) folder.add(document instanceof Uint8Array ? document : serialize(document));
-  return folder.finish();
+  const builder = new StructureBuilder(examples);
+  for (const document of documents) builder.add(document instanceof Uint8Array ? document : serialize(document));
+  return builder.finish();
 }
 
-/** `path: presence types` of every row, as short as it can be told. */
+/** Every row as `path: presence types`. */
 export function linesOf(structure: Structure): string[] {
-  return rowsOf(structure).map(({ path, presence, types, keys }) => {
+  return fieldRowsOf(structure).map(({ path, presence, types, keys }) => {
     const share = (value: number): number => Math.round(value * 1000) / 1000;
     const names = types.map((row) => (types.length === 1 ? row.type : `${row.type} ${share(row.share)}`));
     const dynamic = keys === undefined ? "" : ` (${keys.more ? "more than " : ""}${keys.count} keys)`;
@@ -27,7 +27,7 @@ export interface EntryChoice extends Partial<Omit<CatalogEntry, "info" | "sample
   readonly examples?: Examples;
 }
 
-/** A collection `shop.orders` that is usual but for what is chosen. Without documents it was not sampled. */
+/** A usual collection `shop.orders`, changed by `choice`. Without documents it was not sampled. */
 export function entryOf(documents: readonly object[] | undefined, choice: EntryChoice = {}): CatalogEntry {
   const { info, how = "all", examples, ...rest } = choice;
   const sample = { how, documents: documents?.length ?? 0, bytes: 0, cut: null };

@@ -1,11 +1,11 @@
-/** The catalogs for Airbyte and Singer: what their clients demand of them. */
+/** The catalogs for Airbyte and Singer meet the demands of their clients. */
 
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { asAirbyte } from "../../src/discover/as-airbyte.ts";
 import { asSinger } from "../../src/discover/as-singer.ts";
-import type { CatalogEntry } from "../../src/discover/collection.ts";
-import { streamNames } from "../../src/discover/stream-names.ts";
+import type { CatalogEntry } from "../../src/discover/catalog.ts";
+import { streamNames } from "../../src/discover/streams.ts";
 import { anyDocument } from "../codec/raw-bson.ts";
 import { runs } from "../codec/runs.ts";
 import { catalogOf, entryOf, structureOf } from "./catalogs.ts";
@@ -44,7 +44,7 @@ function sampledAs(documents: readonly Uint8Array[]): CatalogEntry {
 }
 
 describe("columns for Airbyte and Singer", () => {
-  test("take every value that was sampled, whatever it is", () => {
+  test("accept every sampled value", () => {
     fc.assert(
       fc.property(fc.array(anyDocument, { minLength: 1, maxLength: 5 }), (documents) => {
         const entry = sampledAs(documents);
@@ -59,7 +59,7 @@ describe("columns for Airbyte and Singer", () => {
     );
   });
 
-  test("may be null, have all types that were seen, and are dates only where all values are", () => {
+  test("are nullable, have all sampled types, and are dates only if all values are", () => {
     const [tap] = singer(entryOf(ORDERS));
     expect(tap?.schema.properties).toEqual({
       _id: { type: ["null", "string"] },
@@ -87,13 +87,13 @@ describe("columns for Airbyte and Singer", () => {
     });
   });
 
-  test("hold no reference, no anyOf, nothing closed, no schema that is only true or false", () => {
+  test("have no reference, no anyOf, no closed object and no boolean schema", () => {
     const text = `${asAirbyte(catalogOf([entryOf(ORDERS)]))}${asSinger(catalogOf([entryOf(ORDERS)]))}`;
     expect(text).not.toMatch(/"(\$ref|anyOf|allOf|oneOf|not|additionalProperties|\$defs)"/);
     expect(text).not.toMatch(/"(items|properties)": ?(true|false)/);
   });
 
-  test("of a collection without documents are its key alone", () => {
+  test("of an empty collection are its key alone", () => {
     const key = { type: ["null", "boolean", "integer", "number", "string"] };
     expect(singer(entryOf([]))[0]?.schema.properties).toEqual({ _id: key });
     expect(singer(entryOf(undefined))[0]?.schema.properties).toEqual({ _id: key });
@@ -101,7 +101,7 @@ describe("columns for Airbyte and Singer", () => {
 });
 
 describe("--as airbyte", () => {
-  test("tells what can be read incrementally, by which cursor and key", () => {
+  test("declares which streams are incremental, with cursor and key", () => {
     const [orders, paid] = airbyte(entryOf(ORDERS), VIEW);
     expect(orders).toMatchObject({
       name: "shop.orders",
@@ -177,7 +177,7 @@ describe("names of streams", () => {
     return [...streamNames(namespaces, ({ db, collection }) => `${db}.${collection}`).values()];
   };
 
-  test("are the namespaces, as long as no client takes two of them for one", () => {
+  test("are the namespaces, unless a client would merge two of them", () => {
     expect(namesOf("orders", "users")).toEqual(["shop.orders", "shop.users"]);
     const names = namesOf("Orders", "orders", "a.b", "a_b", "c");
     expect(names).toEqual([
@@ -190,14 +190,14 @@ describe("names of streams", () => {
     expect(namesOf("Orders", "orders", "a.b", "a_b", "c")).toEqual(names);
   });
 
-  test("hold something that every client can make a table of", () => {
+  test("contain a character that every client keeps in a table name", () => {
     const [name] = [
       ...streamNames([{ db: "店", collection: "注文" }], ({ db, collection }) => `${db}.${collection}`).values(),
     ];
     expect(name).toMatch(/^店\.注文_[0-9a-f]{6}$/);
   });
 
-  test("for Singer have no dot, which Meltano's select would want escaped", () => {
+  test("for Singer have no dot, which Meltano's select requires to be escaped", () => {
     const entry = entryOf([], { info: { namespace: { db: "shop", collection: "orders.2024 (old)" } } });
     expect(singer(entry)[0]?.tap_stream_id).toBe("shop-orders-2024-old-");
   });

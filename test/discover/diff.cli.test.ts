@@ -1,4 +1,4 @@
-/** `mongotap discover --diff`: drift ends with 11, chance does not. */
+/** `mongotap discover --diff` exits with 11 on drift, and not by chance. */
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -10,11 +10,11 @@ import { tempDir, type TempDir } from "../support/temp.ts";
 interface Scene {
   readonly database: TestDatabase;
   readonly tap: Tap;
-  /** What discover printed before anything changed. */
+  /** The output of discover before the change. */
   readonly file: string;
 }
 
-/** A database with two collections, and a look at it. */
+/** A database with two collections, and its catalog. */
 async function scene(dir: TempDir, ...namespaces: readonly string[]): Promise<Scene> {
   const database = await testDatabase();
   const tap = tapAt(database.uri);
@@ -27,7 +27,7 @@ async function scene(dir: TempDir, ...namespaces: readonly string[]): Promise<Sc
   return { database, tap, file };
 }
 
-test("without drift it says so and ends with 0, however often and differently it samples", async () => {
+test("without drift it exits with 0, whatever it samples", async () => {
   await using dir = await tempDir();
   const { tap, file } = await scene(dir);
   for (const sample of ["1000", "1000", "300", "3000"]) {
@@ -37,7 +37,7 @@ test("without drift it says so and ends with 0, however often and differently it
   }
 });
 
-test("drift is printed and ends with 11: fields, types, collections, options", async () => {
+test("it prints drift of fields, types, collections and options, and exits with 11", async () => {
   await using dir = await tempDir();
   const { database, tap, file } = await scene(dir);
   const { db, name } = database;
@@ -82,7 +82,7 @@ test("drift is printed and ends with 11: fields, types, collections, options", a
   });
 });
 
-test("it looks at what the file is of, or at what is named, but never at what only one of them is of", async () => {
+test("it compares the namespaces of the file, or the named ones, but none that only one side covers", async () => {
   await using dir = await tempDir();
   const { database, tap, file } = await scene(dir, "orders");
   await database.db.createCollection("refunds");
@@ -93,7 +93,7 @@ test("it looks at what the file is of, or at what is named, but never at what on
   );
 });
 
-test("a file that discover has not printed, or none, is refused before a server is asked", async () => {
+test("a missing file, or one that discover has not printed, is an error before any connection", async () => {
   await using dir = await tempDir();
   const tap = tapAt("mongodb://127.0.0.1:1/");
   const file = dir.join("other.json");

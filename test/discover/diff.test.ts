@@ -1,12 +1,10 @@
-/** What counts as drift, and what is left to chance. */
+/** What is drift, and what is chance. */
 
 import { describe, expect, test } from "bun:test";
 import { ObjectId } from "bson";
-import { asJson } from "../../src/discover/as-json.ts";
-import { diffJson, diffTable } from "../../src/discover/as-diff.ts";
-import type { CatalogEntry } from "../../src/discover/collection.ts";
-import { type Change, changesBetween } from "../../src/discover/diff.ts";
-import { type KnownCatalog, parseCatalog } from "../../src/discover/earlier.ts";
+import { asJson, type KnownCatalog, parseCatalog } from "../../src/discover/as-json.ts";
+import type { CatalogEntry } from "../../src/discover/catalog.ts";
+import { type Change, changesBetween, diffJson, diffTable } from "../../src/discover/diff.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { randomOf } from "../support/documents.ts";
 import { catalogOf, entryOf } from "./catalogs.ts";
@@ -15,53 +13,53 @@ const known = (...entries: CatalogEntry[]): KnownCatalog => parseCatalog(asJson(
 const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
 
 /** `path change what` of every change. */
-const told = (changes: readonly Change[]): string[] =>
+const textsOf = (changes: readonly Change[]): string[] =>
   changes.map(({ collection, path, change, what }) => `${path ?? collection} ${change} ${what.join(",")}`);
 
-/** The changes from documents to documents, where both were sampled at random. */
+/** The changes between two samples of one collection. */
 function between(before: readonly object[], after: readonly object[], how: "random" | "all" = "random"): string[] {
-  return told(changesBetween(known(entryOf(before, { how })), known(entryOf(after, { how }))));
+  return textsOf(changesBetween(known(entryOf(before, { how })), known(entryOf(after, { how }))));
 }
 
 describe("drift is", () => {
-  test("a collection that came or went", () => {
+  test("an added or removed collection", () => {
     const users = entryOf([{ a: 1 }], { info: { namespace: { db: "shop", collection: "users" } } });
-    expect(told(changesBetween(known(entryOf([{ a: 1 }])), known(users)))).toEqual([
+    expect(textsOf(changesBetween(known(entryOf([{ a: 1 }])), known(users)))).toEqual([
       "shop.orders removed collection",
       "shop.users added collection",
     ]);
   });
 
-  test("another type of collection, or other options", () => {
+  test("a changed type or option of a collection", () => {
     const before = entryOf(undefined, { options: { capped: true, validator: { a: 1 } } });
     const after = entryOf(undefined, { info: { type: "view" }, options: { capped: true, viewOn: "x" } });
-    expect(told(changesBetween(known(before), known(after)))).toEqual([
+    expect(textsOf(changesBetween(known(before), known(after)))).toEqual([
       "shop.orders changed type: collection → view",
       "shop.orders changed validator,viewOn",
     ]);
   });
 
-  test("a field that came or went, told once for all that is inside", () => {
+  test("an added or removed field, reported once with all fields inside it", () => {
     expect(between([{ a: 1, old: { x: 1 } }], [{ a: 1, now: [{ y: 1 }] }], "all")).toEqual([
       "old removed object",
       "now added array",
     ]);
   });
 
-  test("a type that came or went, wherever it is", () => {
+  test("an added or removed type, at any depth", () => {
     expect(between([{ a: [{ n: 1 }] }, { a: [{ n: "x" }] }], [{ a: [{ n: 1 }] }, { a: [{ n: null }] }], "all")).toEqual(
       ["a[].n type-removed string", "a[].n type-added null"],
     );
   });
 
-  test("a field in two of a hundred of a thousand sampled documents, where none of the other thousand had it", () => {
+  test("a field in 2 % of a thousand sampled documents and in none of the other thousand", () => {
     const without = times(1_000, () => ({ a: 1 }));
     const some = times(1_000, (i) => (i % 50 === 0 ? { a: 1, b: 1 } : { a: 1 }));
     expect(between(without, some)).toEqual(["b added int"]);
     expect(between(some, without)).toEqual(["b removed int"]);
   });
 
-  test("whatever one document has, where all documents were looked at", () => {
+  test("a field of one document, if all documents were read", () => {
     const one = [...times(100, () => ({ a: 1 })), { a: 1, b: 1 }];
     expect(
       between(
@@ -72,22 +70,22 @@ describe("drift is", () => {
     ).toEqual(["b added int"]);
   });
 
-  test("a field that is in no document any more, however rare it was", () => {
+  test("a field that no document has any more, however rare it was", () => {
     const before = known(entryOf([...times(1_000, () => ({ a: 1 })), { a: 1, b: 1 }], { how: "random" }));
     const after = known(entryOf([{ a: 1 }], { how: "all" }));
-    expect(told(changesBetween(before, after))).toEqual(["b removed int"]);
+    expect(textsOf(changesBetween(before, after))).toEqual(["b removed int"]);
   });
 });
 
 describe("no drift is", () => {
-  test("a rare field that one sample has and the other has not", () => {
+  test("a rare field that only one sample has", () => {
     const without = times(1_000, () => ({ a: 1 }));
     const rare = times(1_000, (i) => (i % 100 === 0 ? { a: 1, b: 1 } : { a: 1 }));
     expect(between(without, rare)).toEqual([]);
     expect(between(rare, without)).toEqual([]);
   });
 
-  test("a field whose many values are all in one document", () => {
+  test("a field with many values, all in one document", () => {
     const one = [...times(999, () => ({ a: [{ n: 1 }] })), { a: times(1_000, () => ({ n: 1, odd: 1 })) }];
     expect(
       between(
@@ -97,7 +95,7 @@ describe("no drift is", () => {
     ).toEqual([]);
   });
 
-  test("another share, or a field that is no longer in every document", () => {
+  test("a changed share, or a field that is no longer in every document", () => {
     expect(
       between(
         times(1_000, () => ({ a: 1 })),
@@ -106,7 +104,7 @@ describe("no drift is", () => {
     ).toEqual([]);
   });
 
-  test("dynamic keys that come and go, and fields beside them", () => {
+  test("dynamic keys, and fields beside them", () => {
     const ids = (count: number): object => Object.fromEntries(times(count, () => [new ObjectId().toHexString(), 1]));
     const few = times(100, (i) => ({ by: { total: 1, [`k${i % 3}`]: 1 } }));
     const many = times(100, () => ({ by: { total: 1, ...ids(5) } }));
@@ -116,14 +114,14 @@ describe("no drift is", () => {
     }
   });
 
-  test("an emptied collection, and one that was not sampled", () => {
+  test("an empty collection, or one that was not sampled", () => {
     const full = known(entryOf(times(100, () => ({ a: 1 }))));
     expect(changesBetween(full, known(entryOf([])))).toEqual([]);
     expect(changesBetween(full, known(entryOf(undefined)))).toEqual([]);
     expect(changesBetween(known(entryOf([])), full)).toEqual([]);
   });
 
-  test("another document count, uuid, or time", () => {
+  test("a changed document count, uuid or time", () => {
     const before = entryOf(times(10, () => ({ a: 1 })));
     const after = entryOf(
       times(20, () => ({ a: 1 })),
@@ -132,7 +130,7 @@ describe("no drift is", () => {
     expect(changesBetween(known(before), known(after))).toEqual([]);
   });
 
-  test("what chance brings, in a hundred pairs of samples of the same wild collection", () => {
+  test("the difference of any of a hundred pairs of samples of one irregular collection", () => {
     const random = randomOf(7);
     const sample = (): CatalogEntry =>
       entryOf(
@@ -145,7 +143,7 @@ describe("no drift is", () => {
         { how: "random" },
       );
     const changes = times(100, () => changesBetween(known(sample()), known(sample()))).flat();
-    expect(told(changes)).toEqual([]);
+    expect(textsOf(changes)).toEqual([]);
   });
 });
 
@@ -183,7 +181,7 @@ describe("is printed", () => {
   });
 });
 
-describe("an earlier look that is none", () => {
+describe("an earlier catalog that cannot be parsed", () => {
   const cases: readonly (readonly [text: string, says: string])[] = [
     ["{", "it is no JSON"],
     ["[]", "it is incomplete"],
@@ -191,7 +189,7 @@ describe("an earlier look that is none", () => {
     ['{"mongotap":"9","format":99}', "its form is 99, and this version knows 1"],
     ['{"mongotap":"1","format":1,"at":"","namespaces":[],"exclude":[],"collections":[{"db":1}]}', "it is incomplete"],
   ];
-  test.each(cases)("%s is refused", (text, says) => {
+  test.each(cases)("%s is an error", (text, says) => {
     expect(() => parseCatalog(text, "--diff x.json")).toThrow(
       expect.objectContaining({ kind: "config", message: `--diff x.json cannot be compared with: ${says}` }),
     );

@@ -1,4 +1,4 @@
-/** `mongotap discover` as people and scripts use it: what is sampled, in which form it is printed, and what refuses. */
+/** `mongotap discover` from outside: what it samples, its formats, and its errors. */
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -42,7 +42,7 @@ async function printed(...args: readonly string[]): Promise<Printed["collections
 }
 
 describe("sampling", () => {
-  test("a list is a list: the fields are shown of collections that are named, and where --sample asks for them", async () => {
+  test("a plain list has no fields: they are shown for named collections, and with --sample", async () => {
     const { name } = database;
     const list = await tap.expect(0, ["discover", name]);
     expect(list.stdout).not.toContain("FIELD");
@@ -57,7 +57,7 @@ describe("sampling", () => {
     expect(none.stdout).not.toContain("FIELD");
   });
 
-  test("--sample says how many documents, 1000 unless it is said", async () => {
+  test("--sample is the number of documents, 1000 by default", async () => {
     const { name } = database;
     const counts = async (...args: readonly string[]): Promise<unknown> =>
       Object.fromEntries((await printed(name, ...args)).map((row) => [row.collection, row.sample?.documents ?? null]));
@@ -66,7 +66,7 @@ describe("sampling", () => {
     expect(await counts("--sample", "0")).toEqual({ broken: null, empty: null, orders: null, paid: null, users: null });
   });
 
-  test("one collection that cannot be read does not hide the others, and is told; where it was named, it is the end", async () => {
+  test("an unreadable collection is reported and the others are shown; if it was named, the run fails", async () => {
     const { name } = database;
     const { stdout, stderr } = await tap.expect(0, ["discover", name, "--as", "json"], { allowCanary: true });
     const { collections } = JSON.parse(stdout) as Printed;
@@ -78,7 +78,7 @@ describe("sampling", () => {
     expect(named.stdout).toBe("");
   });
 
-  test("a name that fits nothing is told, beside what is there", async () => {
+  test("a name that matches nothing is reported, and the others are shown", async () => {
     const { name } = database;
     const { stdout, stderr } = await tap.expect(0, ["discover", `${name}.orders`, `${name}.ordres`, "--sample", "0"]);
     expect(stdout).toContain("1 collection\n");
@@ -86,7 +86,7 @@ describe("sampling", () => {
   });
 });
 
-test("a signal ends it at once, in the middle of a sample, with nothing printed", async () => {
+test("a signal ends it in the middle of a sample, with no output", async () => {
   const { db, name } = await testDatabase();
   await db.collection("orders").insertMany([...documents("small", 2_000)]);
   const slow = { $function: { body: "function() { sleep(50); return true; }", args: [], lang: "js" } };
@@ -108,13 +108,13 @@ test("a signal ends it at once, in the middle of a sample, with nothing printed"
 
 describe("values of documents", () => {
   const forms = ["table", "json", "jsonschema", "flow", "airbyte", "singer", "html"];
-  test.each(forms)("are not in --as %s unless they are asked for", async (form) => {
+  test.each(forms)("are not in --as %s by default", async (form) => {
     const { stdout } = await tap.expect(0, ["discover", `${database.name}.users`, "--as", form]);
     expect(stdout).not.toMatch(/Jane|Zoë|example\.com"/);
     expect(stdout).toContain("mail");
   });
 
-  test("are shown with --examples shown, and their form alone with --examples masked", async () => {
+  test("are shown with --examples shown, and masked with --examples masked", async () => {
     const { name } = database;
     const examplesOf = async (choice: string): Promise<unknown> => {
       const [users] = await printed(`${name}.users`, "--examples", choice);
@@ -149,14 +149,14 @@ describe("--as", () => {
     },
   );
 
-  test("flow is a catalog that capture --config runs as it is", async () => {
+  test("flow is a catalog that capture --config runs unchanged", async () => {
     await using dir = await tempDir();
     const { name } = database;
     const { stdout, stderr } = await tap.expect(0, ["discover", name, "--exclude", `${name}.broken`, "--as", "flow"]);
     expect(stderr).toBe(`mongotap: ${name}.paid is left out: a view has no changes of its own\n`);
     const file = dir.join("flow.yaml");
     await writeFile(file, stdout);
-    // Only what the catalog says: no variable names the server.
+    // The server is that of the catalog: no variable names it.
     const env = { MONGOTAP_URI: undefined };
     const out = `${dir.join("out")}/`;
     await tap.expect(0, ["capture", "--config", file, "--out", out, "--until", "caught-up", "--format", "plain"], {
@@ -166,13 +166,13 @@ describe("--as", () => {
     expect(lines.length).toBe(2_000);
   });
 
-  test.each(["check", "status"])("%s refuses the forms that only discover has", async (command) => {
+  test.each(["check", "status"])("%s rejects the formats of discover", async (command) => {
     const { code, stderr } = await tap.run([command, "--as", "html"]);
     expect(code).toBe(2);
     expect(stderr).toBe(`mongotap: ${command} does not print as html\n  It takes table or json.\n`);
   });
 
-  test("html is one page, of what was asked for", async () => {
+  test("html is one page with the requested namespaces", async () => {
     const { stdout } = await tap.expect(0, ["discover", `${database.name}.orders`, "--as", "html"]);
     expect(stdout).toStartWith("<!doctype html>\n");
     expect(stdout).toEndWith("</html>\n");

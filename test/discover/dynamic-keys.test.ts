@@ -1,8 +1,8 @@
-/** Documents that are maps do not blow up, and documents that are not are left alone. */
+/** Keys of documents that are maps are collapsed; fields of other documents are not. */
 
 import { describe, expect, test } from "bun:test";
 import { ObjectId, serialize, UUID } from "bson";
-import { rowsOf } from "../../src/discover/rows.ts";
+import { fieldRowsOf } from "../../src/discover/field-rows.ts";
 import { randomOf } from "../support/documents.ts";
 import { linesOf, structureOf } from "./catalogs.ts";
 
@@ -10,7 +10,7 @@ const times = <T>(count: number, make: (index: number) => T): T[] => Array.from(
 const mapOf = <T>(keys: readonly string[], value: (index: number) => T): Record<string, T> =>
   Object.fromEntries(keys.map((key, i) => [key, value(i)]));
 
-describe("are put together as .*", () => {
+describe("dynamic keys are collapsed to .*", () => {
   const cases: readonly (readonly [what: string, key: (random: () => number) => string])[] = [
     ["ObjectIds", () => new ObjectId().toHexString()],
     ["UUIDs", () => new UUID().toHexString()],
@@ -42,12 +42,12 @@ describe("are put together as .*", () => {
     ]);
   });
 
-  test("also at the top, beside fields that every document has", () => {
+  test("at the top, beside fields of every document", () => {
     const documents = times(50, (i) => ({ _id: i, kind: "x", [new ObjectId().toHexString()]: i }));
     expect(linesOf(structureOf(documents))).toEqual(["_id: 1 int", "kind: 1 string", "*: int (50 keys)"]);
   });
 
-  test("also where one document alone holds very many", () => {
+  test("in a single document with very many keys", () => {
     const document = {
       _id: 1,
       by: mapOf(
@@ -64,7 +64,7 @@ describe("are put together as .*", () => {
     ]);
   });
 
-  test("and so are maps inside of maps", () => {
+  test("in maps inside maps", () => {
     const ids = (): string[] => times(20, () => new ObjectId().toHexString());
     const documents = times(20, () => ({ a: mapOf(ids(), () => mapOf(ids(), () => true)) }));
     expect(linesOf(structureOf(documents))).toEqual([
@@ -75,23 +75,23 @@ describe("are put together as .*", () => {
   });
 });
 
-describe("are not seen", () => {
+describe("fields are not taken for dynamic keys", () => {
   test("in wide documents, whatever their width", () => {
     for (const width of [100, 900]) {
       const document = mapOf(
         times(width, (i) => `field_${i}`),
         (i) => i,
       );
-      expect(rowsOf(structureOf(times(30, () => document))).length).toBe(width);
+      expect(fieldRowsOf(structureOf(times(30, () => document))).length).toBe(width);
     }
   });
 
-  test("in columns with numbers for names that every document has", () => {
+  test("with numbers for names, if every document has them", () => {
     const documents = times(30, () => mapOf(times(60, String), (i) => i));
-    expect(rowsOf(structureOf(documents)).length).toBe(60);
+    expect(fieldRowsOf(structureOf(documents)).length).toBe(60);
   });
 
-  test("in three hundred optional fields, of which each document has some", () => {
+  test("if they are 300 optional fields, of which each document has some", () => {
     const random = randomOf(2);
     const documents = times(1_000, (i) => ({
       _id: i,
@@ -100,12 +100,12 @@ describe("are not seen", () => {
         () => 1,
       ),
     }));
-    expect(rowsOf(structureOf(documents)).length).toBe(301);
+    expect(fieldRowsOf(structureOf(documents)).length).toBe(301);
   });
 
   test("in a single document", () => {
     expect(
-      rowsOf(
+      fieldRowsOf(
         structureOf([
           mapOf(
             times(200, (i) => `setting${i}`),
@@ -118,7 +118,7 @@ describe("are not seen", () => {
 });
 
 describe("memory is bounded", () => {
-  test("two hundred thousand different keys are counted to a limit and end as one row", () => {
+  test("200,000 distinct keys are counted up to a limit and become one row", () => {
     const documents = times(200, (i) => ({
       _id: i,
       by: mapOf(
@@ -130,7 +130,7 @@ describe("memory is bounded", () => {
     expect(linesOf(structure)).toEqual(["_id: 1 int", "by: 1 object", "by.*: int (more than 1024 keys)"]);
   });
 
-  test("documents that have nothing in common but the key are not kept apart field by field", () => {
+  test("documents with only the key in common do not become a field per name", () => {
     const documents = times(400, (i) => ({
       _id: i,
       ...mapOf(
@@ -138,18 +138,18 @@ describe("memory is bounded", () => {
         () => ({ a: 1, b: [{ c: 1 }] }),
       ),
     }));
-    const rows = rowsOf(structureOf(documents));
+    const rows = fieldRowsOf(structureOf(documents));
     expect(rows.length).toBeLessThan(20);
     expect(rows.map(({ path }) => path)).toContain("*.b[].c");
   });
 
-  test("no more than some thousand fields are kept, wherever they are, and what was cut says so", () => {
+  test("at most about 5,000 fields are kept at all depths, and truncated rows are marked", () => {
     const wide = (seed: number): object =>
       mapOf(
         times(900, (n) => `column${seed}${"abc"[n % 3] ?? ""}${n}`),
         () => 1,
       );
-    const rows = rowsOf(
+    const rows = fieldRowsOf(
       structureOf([
         mapOf(
           times(20, (i) => `part${i}`),
@@ -158,16 +158,16 @@ describe("memory is bounded", () => {
       ]),
     );
     expect(rows.length).toBeLessThan(5_050);
-    expect(rows.filter(({ isCut }) => isCut).map(({ path }) => path)).toEqual(["part5", "*"]);
+    expect(rows.filter(({ isTruncated }) => isTruncated).map(({ path }) => path)).toEqual(["part5", "*"]);
     expect(rows.find(({ path }) => path === "*.*")).toMatchObject({ keys: { more: true } });
   });
 
-  test("a name of a megabyte is none", () => {
-    const rows = rowsOf(structureOf([{ _id: 1, ["n".repeat(1_000_000)]: 1 }]));
+  test("a name of 1 MB is a dynamic key", () => {
+    const rows = fieldRowsOf(structureOf([{ _id: 1, ["n".repeat(1_000_000)]: 1 }]));
     expect(rows.map(({ path }) => path)).toEqual(["_id", "*"]);
   });
 
-  test("one document with very many keys takes no time that grows with their square", () => {
+  test("one document with very many keys does not take quadratic time", () => {
     const cpuOf = (keys: number): number => {
       const document = serialize(
         mapOf(
@@ -176,12 +176,12 @@ describe("memory is bounded", () => {
         ),
       );
       const before = process.cpuUsage();
-      expect(rowsOf(structureOf([document, document])).length).toBeLessThan(1_100);
+      expect(fieldRowsOf(structureOf([document, document])).length).toBeLessThan(1_100);
       const { user, system } = process.cpuUsage(before);
       return user + system;
     };
-    cpuOf(50_000); // once to be compiled
-    // Ten times as many keys: ten times as long, not a hundred times.
+    cpuOf(50_000); // warm up
+    // Ten times the keys take ten times as long, not a hundred times.
     expect(cpuOf(100_000)).toBeLessThan(40 * Math.max(cpuOf(10_000), 2_000));
   });
 });

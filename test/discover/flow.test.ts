@@ -1,4 +1,4 @@
-/** The Flow catalog: what Flow demands of it, and what `mongotap capture --config` takes from it. */
+/** The Flow catalog: the demands of Flow, and what `mongotap capture --config` reads. */
 
 import { describe, expect, test } from "bun:test";
 import { parse } from "yaml";
@@ -18,7 +18,7 @@ describe("--as flow", () => {
   }
   const flow = parse(asFlow(catalog, server)) as Flow;
 
-  test("captures what can be streamed, and says what is left out", () => {
+  test("captures the collections with a change stream, and names the omitted ones", () => {
     expect(flow.captures).toEqual({
       "${PREFIX}/shop/source-mongodb": {
         endpoint: {
@@ -33,7 +33,7 @@ describe("--as flow", () => {
     expect(asFlow(catalog, server)).toContain('# Left out: "shop.paid", a view has no changes of its own.\n');
   });
 
-  test("leads through the ssh server that leads there, without its key", () => {
+  test("has the ssh server of the tunnel, without its key", () => {
     const text = asFlow(catalog, { ...server, sshEndpoint: "ssh://me@bastion:22" });
     const config = { address: server.address, database: "shop", user: "flow", password: "${MONGOTAP_PASSWORD}" };
     const sshForwarding = { sshEndpoint: "ssh://me@bastion:22", privateKey: "${SSH_PRIVATE_KEY}" };
@@ -53,10 +53,10 @@ describe("--as flow", () => {
     });
   });
 
-  test("its schemas take what a capture prints: documents with _meta, and deletions, which are a key alone", () => {
+  test("its schemas accept the lines of a capture: documents with _meta, and deletions with a key alone", () => {
     const spec = flow.collections["${PREFIX}/shop/orders"];
     const meta = { op: "c", source: { db: "shop", collection: "orders" }, snapshot: true };
-    // Flow's own keywords are none of the validator's business.
+    // The validator does not know the keywords of Flow.
     const withoutOurs = JSON.parse(
       JSON.stringify(spec, (key, value: unknown) =>
         key === "then" || key === "x-infer-schema" || key === "if" ? undefined : value,
@@ -79,7 +79,7 @@ describe("--as flow", () => {
     expect(JSON.stringify(readSchema)).toContain('"then":{"reduce":{"strategy":"merge","delete":true}}');
   });
 
-  test("keeps odd names apart, within what Flow takes", () => {
+  test("keeps odd names distinct and valid in Flow", () => {
     const odd = ["a b", "a/b", "größe", "yes"].map((collection) =>
       entryOf([], { info: { namespace: { db: "shop", collection } } }),
     );

@@ -1,9 +1,9 @@
-/** The page, as far as it can be judged without a browser; scripts/look-at-html.ts looks at it in one. */
+/** The page, as far as it can be judged without a browser; scripts/check-html.ts opens it in one. */
 
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { asHtml } from "../../src/discover/as-html.ts";
-import type { CatalogEntry } from "../../src/discover/collection.ts";
+import type { CatalogEntry } from "../../src/discover/catalog.ts";
 import { catalogOf, entryOf } from "./catalogs.ts";
 
 const SERVER = "mongodb://db.example.com:27017/";
@@ -13,11 +13,11 @@ const pageOf = (...entries: readonly CatalogEntry[]): string => asHtml(catalogOf
 interface Element {
   readonly tag: string;
   readonly attributes: Readonly<Record<string, string>>;
-  /** What stands in it, as it is in the file. */
+  /** Its content as in the file. */
   readonly text: string;
 }
 
-/** The elements of a page that `selector` finds, read by a parser that is not ours. */
+/** The elements of a page that match `selector`, by an independent parser. */
 function elements(page: string, selector: string): Element[] {
   const found: { tag: string; attributes: Record<string, string>; text: string }[] = [];
   new HTMLRewriter()
@@ -43,10 +43,10 @@ const HOSTILE = entryOf([{ [MARKUP]: MARKUP, nested: { [MARKUP]: [MARKUP] } }], 
   examples: "shown",
 });
 
-describe("asks nobody for anything", () => {
+describe("makes no requests", () => {
   const page = pageOf(HOSTILE, entryOf([{ a: 1 }]));
 
-  test("no element loads or leads anywhere but to a part of the page", () => {
+  test("no element loads or links to anything outside the page", () => {
     const links = elements(page, "[href]").map(({ attributes }) => attributes["href"]);
     expect(links).toEqual(["#c0", "#c1"]);
     expect(
@@ -56,7 +56,7 @@ describe("asks nobody for anything", () => {
     expect(page.replaceAll(SERVER, "")).not.toMatch(/https?:\/\//);
   });
 
-  test("its own policy allows its one script, by digest, and nothing from anywhere", () => {
+  test("its policy allows its script by digest, and no source", () => {
     const [meta] = elements(page, "meta[http-equiv]");
     const scripts = elements(page, "script");
     expect(scripts.length).toBe(1);
@@ -87,9 +87,9 @@ describe("whatever names and values hold", () => {
     expect(names.filter((name) => name.startsWith("on"))).toEqual([]);
   });
 
-  test("all of it is there to be read, without characters that would turn or break it", () => {
+  test("all of it is readable, without characters that change direction or break lines", () => {
     expect(page).toContain("&lt;script&gt;globalThis.hacked=1&lt;/script&gt;");
-    // What looks like an escape is shown as it is.
+    // An escape in the input is shown literally.
     expect(page).toContain("&gt;&amp;amp;");
     expect(page).not.toMatch(/[\u2028\u202e]/);
     expect(page).toContain("\\u202e");
@@ -108,7 +108,7 @@ test("every tag that is opened is closed, in order", () => {
   expect(open).toEqual([]);
 });
 
-test("a bar is as wide as the field is present, and each type has its share of it", () => {
+test("the width of a bar is the presence of the field, divided by the shares of its types", () => {
   const documents = [{ a: 1, b: 1 }, { a: "x", b: null }, { a: 2 }, { a: 3 }];
   const bars = elements(pageOf(entryOf(documents)), ".bar i").map(({ attributes }) => ({
     width: attributes["style"],
@@ -133,7 +133,7 @@ test("fields are indented by their depth and found by their path", () => {
   ]);
 });
 
-test("examples have a column only where there are some", () => {
+test("examples have a column only if there are any", () => {
   const documents = [{ a: "Oslo" }];
   expect(elements(pageOf(entryOf(documents)), "th").length).toBe(4);
   const shown = pageOf(entryOf(documents, { examples: "shown" }));
@@ -141,7 +141,7 @@ test("examples have a column only where there are some", () => {
   expect(elements(shown, "td.x q").map(({ text }) => text)).toEqual(["Oslo"]);
 });
 
-test("many collections are closed until somebody wants to see one, and very many fields are cut", () => {
+test("many collections are closed at first, and very many fields are cut", () => {
   const many = Array.from({ length: 13 }, () => entryOf([{ a: 1 }]));
   expect(elements(pageOf(...many), "details.c[open]").length).toBe(0);
   expect(elements(pageOf(...many.slice(1)), "details.c[open]").length).toBe(12);

@@ -1,4 +1,4 @@
-/** The JSON Schema against the lines that a backfill prints, by a validator that is not ours. */
+/** The JSON Schema against the lines of a backfill, by an independent validator. */
 
 import { describe, expect, test } from "bun:test";
 import { Binary, Code, Decimal128, Double, Long, MaxKey, MinKey, ObjectId, serialize, Timestamp, UUID } from "bson";
@@ -12,7 +12,7 @@ import { jsonOf } from "../codec/transcoders.ts";
 import { catalogOf, entryOf, structureOf } from "./catalogs.ts";
 import { checkFor } from "./validator.ts";
 
-/** Each compiles a schema, which takes its time. */
+/** Each run compiles a schema, which is slow. */
 const RUNS = runs(20);
 
 const FORMATS: readonly Format[] = ["relaxed", "canonical", "plain"];
@@ -28,14 +28,14 @@ function schemaOf(found: readonly (object | Uint8Array)[], format: Format = "rel
   >;
 }
 
-/** What `backfill` prints of a document, read back. */
+/** The line that `backfill` prints of a document, parsed. */
 function lineOf(document: object | Uint8Array, format: Format): unknown {
   const bytes = document instanceof Uint8Array ? document : serialize(document);
   return JSON.parse(jsonOf(createTranscoder({ format }), bytes));
 }
 
-describe("describes every line that was sampled", () => {
-  test.each(FORMATS)("%s: documents with every type there is", (format) => {
+describe("accepts every sampled line", () => {
+  test.each(FORMATS)("%s: documents with every type", (format) => {
     fc.assert(
       fc.property(fc.array(anyDocument, { minLength: 1, maxLength: 6 }), (found) => {
         const check = checkFor(schemaOf(found, format));
@@ -57,7 +57,7 @@ describe("describes every line that was sampled", () => {
   });
 });
 
-/** A value of each kind, and others that its schema must refuse. */
+/** A value of each kind, and others that its schema must reject. */
 const KINDS: readonly (readonly [name: string, value: unknown, ...others: unknown[]])[] = [
   ["int", 1, "1", 1.5, null],
   ["long", Long.fromString("9007199254740993"), "1", true],
@@ -79,14 +79,14 @@ const KINDS: readonly (readonly [name: string, value: unknown, ...others: unknow
   ["array", [1, 2], ["1"], 1, { b: 1 }],
 ];
 
-describe("refuses what was never seen", () => {
+describe("rejects types that were not sampled", () => {
   for (const format of FORMATS) {
     test.each(KINDS)(`${format}: where all values are %s`, (_name, value, ...others) => {
       const check = checkFor(schemaOf([{ a: value }], format));
       expect(check(lineOf({ a: value }, format))).toEqual([]);
       for (const other of others) expect(check(lineOf({ a: other }, format))).not.toEqual([]);
       expect(check({})).not.toEqual([]);
-      // A field that nobody has seen yet is no fault.
+      // A new field is accepted.
       expect(check(lineOf({ a: value, later: 1 }, format))).toEqual([]);
     });
   }
@@ -99,7 +99,7 @@ test.each(["relaxed", "plain"] as const)("%s: NaN and the infinities are no numb
   expect(checkFor(schemaOf([odd], format))(lineOf(number, format))).not.toEqual([]);
 });
 
-test("dates are wrapped as the format wraps them: with ISO text from 1970 to 9999, as numbers else", () => {
+test("dates have the wrapper of the format: ISO text from 1970 to 9999, else a number", () => {
   const near = { a: new Date(0) };
   const far = { a: new Date(-1) };
   expect(checkFor(schemaOf([near]))(lineOf(far, "relaxed"))).not.toEqual([]);
@@ -110,7 +110,7 @@ test("dates are wrapped as the format wraps them: with ISO text from 1970 to 999
   expect(schemaOf([{ a: new Date(-1e14) }], "plain")).not.toHaveProperty("properties.a.format");
 });
 
-test("what is in every document is required, at every depth; the rest is not", () => {
+test("fields of every document are required, at every depth; others are not", () => {
   const schema = schemaOf([
     { a: 1, b: { c: 1, d: 1 } },
     { a: 1, b: { c: 2 }, e: 1 },
@@ -124,7 +124,7 @@ test("is the same text for the same fields, whatever the order of the documents"
   expect(JSON.stringify(schemaOf(turned))).toBe(JSON.stringify(schemaOf(found)));
 });
 
-test("a collection that was named gets a schema of its own, several get one document with a definition for each", () => {
+test("a single named collection is the schema itself; several are definitions in one schema", () => {
   const entries = [
     entryOf([{ _id: new ObjectId() }]),
     entryOf(undefined, { info: { namespace: { db: "shop", collection: "paid.by.x" } } }),

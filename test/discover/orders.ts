@@ -7,7 +7,7 @@ import { entryOf } from "./catalogs.ts";
 
 const plain = createTranscoder({ format: "plain" });
 
-/** What `--format plain` prints of a document, read back. */
+/** The line of a document in `--format plain`, parsed. */
 export function plainLineOf(document: object | Uint8Array): unknown {
   return JSON.parse(jsonOf(plain, document instanceof Uint8Array ? document : serialize(document)));
 }

@@ -1,4 +1,4 @@
-/** Samples of real collections: how they are chosen, and the limits that hold. */
+/** Samples of collections on a server: the choice of documents, and the limits. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { deserialize } from "bson";
@@ -45,11 +45,11 @@ afterAll(() => client.close());
 
 interface Read extends Sample {
   readonly ids: readonly string[];
-  /** The first stages that the server was asked for, one for each attempt. */
+  /** The first stage of each pipeline that the server received. */
   readonly stages: readonly string[];
 }
 
-/** Reads a sample, with `count` and `size` as what the catalog says of documents and bytes. */
+/** Reads a sample; `count` and `size` are the documents and bytes of the catalog. */
 async function read(
   collection: string,
   count: number | null,
@@ -71,22 +71,22 @@ async function read(
 }
 
 describe("documents are chosen", () => {
-  test("by $sample where the server jumps through the collection: less than a twentieth of it", async () => {
+  test("by $sample with a random cursor, if they are less than a twentieth of the collection", async () => {
     const [one, other] = [await read("many", 5_000), await read("many", 5_000)];
     expect(one).toMatchObject({ how: "random", documents: 100, cut: null, stages: ['{"$sample":{"size":100}}'] });
     expect(one.ids).not.toEqual(other.ids);
-    // By chance, none of a hundred would be of the second half once in 10^30 times.
+    // The probability that none of a hundred is of the second half is 10^-30.
     const middle = String(objectIdOf(2_500));
     expect(one.ids.some((id) => id > middle)).toBe(true);
   });
 
-  test("by $sample where they are more, if all of them fit into a sort", async () => {
+  test("by $sample with a sort, if they are more and fit into it", async () => {
     const found = await read("few", 500, { size: 100_000 });
     expect(found).toMatchObject({ how: "random", documents: 100, stages: ['{"$sample":{"size":100}}'] });
     expect(new Set(found.ids).size).toBe(100);
   });
 
-  test("by a scan where they would not: each document with the same chance, also the last ones, and nothing is sorted", async () => {
+  test("by a scan without a sort otherwise: each document with the same probability, the last ones too", async () => {
     const times = new Map<string, number>();
     for (let i = 0; i < 40; i += 1) {
       const found = await read("few", 500, { size: 1e9 });
@@ -94,7 +94,7 @@ describe("documents are chosen", () => {
       expect(new Set(found.ids).size).toBe(found.documents);
       for (const id of found.ids) times.set(id, (times.get(id) ?? 0) + 1);
     }
-    // Each is expected 8 times: of the last fifty together no fewer than half of it comes.
+    // 8 are expected of each; at least half of that of the last fifty.
     const last = [...documents("small", 50, 450)].map(({ _id }) => times.get(String(_id)) ?? 0);
     expect(last.reduce((sum, count) => sum + count)).toBeGreaterThan(200);
   });
@@ -103,19 +103,19 @@ describe("documents are chosen", () => {
     expect(await read("ring", 3_000)).toMatchObject({ how: "random", documents: 100 });
   });
 
-  test("all of them where there are no more than wanted", async () => {
+  test("all of them, if they are no more than requested", async () => {
     expect(await read("exact", 100)).toMatchObject({ how: "all", documents: 100, stages: ['{"$limit":101}'] });
     expect(await read("empty", 0)).toMatchObject({ how: "all", documents: 0, bytes: 0 });
   });
 
-  test("the first ones of views and time series, and where nobody knows how many there are", async () => {
+  test("the first ones of views and time series, and if the count is unknown", async () => {
     expect(await read("view", null)).toMatchObject({ how: "first", documents: 100, stages: ['{"$limit":101}'] });
     expect(await read("times", null)).toMatchObject({ how: "first", documents: 100 });
     expect(await read("many", null)).toMatchObject({ how: "first", documents: 100, cut: null });
     expect(await read("times", null, { documents: 300 })).toMatchObject({ how: "all", documents: 300 });
   });
 
-  test("the first ones where the server does not know how to choose at random", async () => {
+  test("the first ones, if the server cannot sample", async () => {
     const options = { failCommands: ["aggregate"], errorCode: 40324, times: 1, appName: APP };
     await using failPoint = await failCommand(database.client, options);
     const found = await read("many", 5_000);
@@ -127,18 +127,18 @@ describe("documents are chosen", () => {
     });
   });
 
-  test("all of them where the catalog promised more", async () => {
+  test("all of them, if the catalog counted more", async () => {
     expect(await read("empty", 100_000)).toMatchObject({ how: "all", documents: 0 });
   });
 });
 
 describe("the limit", () => {
-  test("of bytes makes the sample smaller where documents are large, and it is still at random", async () => {
+  test("of bytes makes the sample of large documents smaller, and it is still random", async () => {
     const found = await read("few", 500, { documents: 1_000, size: 500_000, bytes: 50_000 });
     expect(found).toMatchObject({ how: "random", cut: "bytes", documents: 50, stages: ['{"$sample":{"size":50}}'] });
   });
 
-  test("of bytes ends the sample with the document that exceeds it, whatever the average says", async () => {
+  test("of bytes ends the sample with the document that exceeds it, whatever the average size", async () => {
     const found = await read("many", 5_000, { bytes: 1_000 });
     expect(found).toMatchObject({ how: "random", cut: "bytes" });
     expect(found.bytes).toBeGreaterThanOrEqual(1_000);
@@ -146,7 +146,7 @@ describe("the limit", () => {
     expect(await read("view", null, { bytes: 1_000 })).toMatchObject({ how: "first", cut: "bytes" });
   });
 
-  test("of time ends what the server would do for minutes, and keeps what has come", async () => {
+  test("of time ends a command that would take minutes, and keeps the documents so far", async () => {
     const startedAt = performance.now();
     const found = await read("slow", null, { documents: 5_000, timeMs: 700 });
     expect(performance.now() - startedAt).toBeLessThan(6_000);
@@ -155,7 +155,7 @@ describe("the limit", () => {
   });
 });
 
-test("a collection that may not be read is told with the reason", async () => {
+test("a collection that may not be read is an error with the reason", async () => {
   const options = { failCommands: ["aggregate"], errorCode: 13, times: 2, appName: APP };
   await using _failPoint = await failCommand(database.client, options);
   const error = await rejectionOf(read("many", 5_000));
@@ -165,14 +165,14 @@ test("a collection that may not be read is told with the reason", async () => {
   });
 });
 
-test("a signal ends it with the signal's reason", async () => {
+test("a signal aborts it with the signal's reason", async () => {
   const stop = new AbortController();
   const reading = read("slow", null, { documents: 5_000, signal: stop.signal });
   setTimeout(() => stop.abort(new Error("enough")), 300);
   expect(await rejectionOf(reading)).toMatchObject({ message: "enough" });
 });
 
-test("the options of a collection are told as Extended JSON", async () => {
+test("the options of a collection are Extended JSON", async () => {
   await database.db.createCollection("checked", {
     validator: { at: { $gte: new Date(0) }, n: { $type: "long" }, "10": 1, "9": 2 },
   });

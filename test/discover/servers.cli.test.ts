@@ -1,4 +1,4 @@
-/** `mongotap discover` of servers that are not the usual one: with a login, and without a replica set. */
+/** `mongotap discover` on servers with a login, and without a replica set. */
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -16,8 +16,8 @@ async function fill(uri: string): Promise<void> {
     .insertOne({ n: 1 }, { writeConcern: { w: "majority" } });
 }
 
-test("a Flow catalog holds the user but never the password, which capture takes from the environment", async () => {
-  // What a run prints is searched for the password by test/support/cli.ts.
+test("a Flow catalog has the user and not the password, which capture reads from the environment", async () => {
+  // test/support/cli.ts searches the output of each run for the password.
   await using set = await startReplicaSet({ members: 1, auth: { user: "reader@shop", password: CANARY } });
   await fill(set.uri);
   await using dir = await tempDir();
@@ -33,7 +33,7 @@ test("a Flow catalog holds the user but never the password, which capture takes 
   }
 });
 
-test("of a server that is no replica set it says that nothing can be streamed, and why", async () => {
+test("on a standalone server it says that no collection has a change stream, and why", async () => {
   await using server = await startStandalone();
   await fill(server.uri);
   const { stdout } = await tapAt(server.uri).expect(0, ["discover", "shop", "--as", "json"]);

@@ -1,4 +1,4 @@
-/** Faults D1, D3–D5, D8, D13 of docs/reliability.md: keys and collections of every kind, copied piece by piece. */
+/** Faults D1, D3–D5, D8, D13 of docs/reliability.md: keys and collections of every kind, copied chunk by chunk. */
 import { beforeAll, expect, test } from "bun:test";
 import { BSON, type Collection, type Document, Long } from "mongodb";
 import type { RangeReadable } from "../../src/pipeline/backfill.ts";
@@ -18,7 +18,7 @@ beforeAll(async () => {
   database = await testDatabase();
 });
 
-/** Reads one document, saves where it stands, forgets everything else, and goes on; as runs do that are killed each time. */
+/** Reads one document, saves the position, forgets all else and resumes, like runs that are killed after each document. */
 async function readOneByOne(collection: Collection): Promise<string[]> {
   const readable = await readableFrom(database.client, collection as never);
   const found: string[] = [];

@@ -7,6 +7,7 @@ import type { Chunk } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { faultsOf } from "./support/oracle.ts";
 import { type Capture, captureOf, readableFrom } from "./support/pipeline.ts";
+import { clusterTime } from "../../src/source/record.ts";
 
 interface Numbered {
   readonly _id: number;
@@ -161,14 +162,14 @@ test("D7 a document that is deleted behind the chunk that holds it does not come
 test("D7 the same with chunks stamped with the time of their writing resurrects it", async () => {
   const collection = await newCollection();
   const right = await readableFrom(client, collection as never);
-  // Events first, rows when they come: what those do who stamp rows with the time of their writing.
+  // Events first, documents when they arrive: tools that stamp documents with the time of writing do this.
   const wrong: RangeReadable = {
     ...right,
     async *read(...asked) {
       for await (const chunk of right.read(...asked)) {
         await collection.deleteOne({ _id: 1 });
         const { operationTime } = await client.db("admin").command({ ping: 1 });
-        yield { ...chunk, at: timeOf(operationTime) };
+        yield { ...chunk, at: clusterTime(operationTime.t, operationTime.i) };
       }
     },
   };
@@ -178,10 +179,6 @@ test("D7 the same with chunks stamped with the time of their writing resurrects 
   const faults = await faultsOf(capture.lines(), collection as never);
   expect(faults).toContain("1 is in the output and not in the collection");
 });
-
-function timeOf(timestamp: { readonly t: number; readonly i: number }): string {
-  return [timestamp.t, timestamp.i].map((half) => half.toString(16).padStart(8, "0")).join("");
-}
 
 test("D11 a backfill whose collection is dropped and made again under way ends with `ended`: half of each is neither", async () => {
   const collection = await newCollection();

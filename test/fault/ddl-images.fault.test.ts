@@ -37,7 +37,7 @@ async function withImages(db: Db): Promise<void> {
 }
 const image = ["--full-document", "image"];
 
-test("C5 images switched off while they are required end with 9 and say what to do; the state stands before the change", async () => {
+test("C5 images switched off while required end with 9 and say what to do; the saved position is before the change", async () => {
   const db = newDatabase();
   await withImages(db);
   await using trial = await trialOf(set.uri, ["tail", `${db.databaseName}.a`, ...image]);
@@ -55,7 +55,7 @@ test("C5 images switched off while they are required end with 9 and say what to 
   expect((await remedied.lines()).map(({ _id }) => _id)).toEqual([1, 1]);
 });
 
-test("C6 images that have expired while nobody ran end with 9 where they are required, and are told as missing where not", async () => {
+test("C6 images that expired between runs end with 9 if required, and are reported as missing otherwise", async () => {
   const db = newDatabase();
   await withImages(db);
   const expire = (seconds: number | "off"): Promise<unknown> =>

@@ -92,7 +92,7 @@ async function ticksOf(pid: number): Promise<number> {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-test("C2 dropped and made again three times while nobody ran: every change once, one run for each drop", async () => {
+test("C2 dropped and recreated three times between runs: every change once, one run for each drop", async () => {
   const db = newDatabase();
   await using trial = await capturedOf(db, `${db.databaseName}.a`);
   for (let round = 1; round <= 3; round += 1) {
@@ -106,7 +106,7 @@ test("C2 dropped and made again three times while nobody ran: every change once,
   expect(orderFaultsOf(await trial.lines())).toEqual([]);
 });
 
-test("C2 dropped, and more or less is bound from then on: nothing is told twice or left out", async () => {
+test("C2 dropped, and more or fewer namespaces from then on: nothing is written twice or left out", async () => {
   const db = newDatabase();
   await insert(db, "b", 5);
   await using trial = await capturedOf(db, `${db.databaseName}.a`);
@@ -126,7 +126,7 @@ test("C2 dropped, and more or less is bound from then on: nothing is told twice 
   expect(shown((await trial.lines()).slice(2))).toEqual(["a 3 c", "b 5 row", "b 6 c", "a 4 c", "a 8 c"]);
 });
 
-test("C2 made again and left empty before it was copied: the stream tells that the old one is gone, and the run goes on", async () => {
+test("C2 recreated and empty before it was copied: the stream reports the drop, and the run continues", async () => {
   const db = newDatabase();
   await insert(db, "a", 1, 2, 3);
   await using trial = await trialOf(set.uri, ["capture", db.databaseName]);
@@ -139,7 +139,7 @@ test("C2 made again and left empty before it was copied: the stream tells that t
   expect(shown(await trial.lines())).toEqual(["a 1 row", "a 4 c"]);
 });
 
-test("C2 made again before it was copied: the copy is of the new one, or the stream tells of it, never of half of each", async () => {
+test("C2 recreated before it was copied: the copy, or the stream, is of the new one, never half of each", async () => {
   for (const how of ["database", "collection"] as const) {
     const db = newDatabase();
     const name = how === "database" ? db.databaseName : `${db.databaseName}.a`;
@@ -174,7 +174,7 @@ describe("C3 renaming", () => {
     await insert(db, "a", 10);
     expect((await trial.expect(7, CAUGHT_UP)).stderr).toContain("was replaced by renaming");
     await trial.expect(0, CAUGHT_UP);
-    // What came behind the renaming is told as well.
+    // Changes after the rename are written as well.
     const lines = shown((await trial.lines()).slice(2));
     expect(lines.filter((line) => line !== "a 10 c")).toEqual(["a 1 row", "a 8 row", "a 9 row", "a 10 row"]);
     await db
@@ -209,7 +209,7 @@ describe("C3 renaming", () => {
     expect(shown(await tail.lines())).toEqual(["c 5 c"]);
   });
 
-  test("to another database tells nothing of what is not bound, and all of what is", async () => {
+  test("to another database writes the changes of bound collections, and of no other", async () => {
     const db = newDatabase();
     const other = newDatabase();
     await insert(other, "x", 1);
@@ -242,7 +242,7 @@ test("C4 a dropped database ends with 7, not with the end of a stream; the next 
   }
 });
 
-test("C7 indexes, collMod, views and time series made under way disturb nobody", async () => {
+test("C7 indexes, collMod, views and time series made during a run do not disturb it", async () => {
   const db = newDatabase();
   await using trial = await capturedOf(db, db.databaseName);
   await db.collection("a").createIndex({ v: 1 });

@@ -51,7 +51,7 @@ describe("a collection that is", () => {
       await tap.expect(0, args);
       await collection.insertMany([{ _id: 1 }, { _id: 2 }]);
       await end(collection);
-      // While nobody looks it is made again, and written to.
+      // Between runs it is recreated, and written to.
       await collection.insertMany([{ _id: 3 }, { _id: 4 }]);
       const { stderr } = await tap.expect(7, args);
       expect(stderr).toContain(says);
@@ -63,7 +63,7 @@ describe("a collection that is", () => {
     },
   );
 
-  test("dropped and made again three times is told life by life: every document once, in order", async () => {
+  test("dropped and recreated three times is read one life per run: every document once, in order", async () => {
     await using dir = await tempDir();
     const collection = db.collection<Item>("phoenix");
     await collection.insertOne({ _id: 0 });

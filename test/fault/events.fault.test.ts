@@ -21,7 +21,7 @@ interface Numbered {
 
 const MB = 1024 * 1024;
 
-/** A tail that stands at the beginning of its collection. */
+/** A tail with its position at the beginning of its collection. */
 async function tailOf(name: string, ...more: string[]): Promise<{ trial: Trial; collection: Collection<Numbered> }> {
   const trial = await trialOf(database.uri, ["tail", `${database.name}.${name}`, "--allow-missing", ...more]);
   await trial.expect(0, CAUGHT_UP);
@@ -110,7 +110,7 @@ test("E5 a transaction of 5,000 writes, and one above 16 MB, come once each, als
   expect(orderFaultsOf(lines)).toEqual([]);
 });
 
-test("E6 a document looked up after more updates shows the later state, after a delete it is told as missing", async () => {
+test("E6 a document looked up after more updates shows the later state; after a delete it is missing", async () => {
   const { trial, collection } = await tailOf("looked-up");
   await using _trial = trial;
   await collection.insertMany([{ _id: 1 }, { _id: 2 }]);

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Tap, tapAt } from "../cli/tap.ts";
 import { documents, insertEveryIdType } from "../support/documents.ts";
+import { randomFor } from "../support/random.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { killUntilDone } from "./kill.ts";
@@ -41,9 +42,9 @@ test.each([
   ["a folder of files", "out/", [], []],
   ["one file by three workers", "out/all.ndjson", ["--workers", "3", "--max-memory", "1MB"], []],
   ["a folder of files for each collection", "out/", ["--max-memory", "1MB"], ["--split"]],
-  ["the files of one share", "out/", [], ["--shard", "1/3", "--ranges", "DIR/ranges"]],
+  ["the files of one shard", "out/", [], ["--shard", "1/3", "--ranges", "DIR/ranges"]],
 ] as const)(
-  "a backfill into %s that is killed -9 at any moment leaves, byte for byte, what an undisturbed one does",
+  "a backfill into %s that is killed -9 at any time leaves, byte for byte, what an undisturbed one does",
   async (_, target, throttle, parts) => {
     await using calm = await tempDir();
     const partsIn = (folder: string): string[] => parts.map((arg) => arg.replace("DIR", folder));
@@ -54,6 +55,7 @@ test.each([
       ? await contentOf(calm.join("out"))
       : { "all.ndjson": await readFile(calm.join("all.ndjson")) };
 
+    const random = randomFor(`kill-backfill ${target} ${[...throttle, ...parts].join(" ")}`);
     let kills = 0;
     let ahead = 0;
     while (kills < KILLS) {
@@ -71,7 +73,7 @@ test.each([
         ...partsIn(dir.path),
       ];
       if (!target.endsWith("/")) await Bun.write(dir.join("out/.keep"), "");
-      const deaths = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS - kills);
+      const deaths = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS, random }, KILLS - kills);
       kills += deaths.kills;
       ahead += deaths.ahead;
       await tap.expect(0, args);

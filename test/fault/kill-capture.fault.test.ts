@@ -5,6 +5,7 @@ import { must } from "../../src/errors.ts";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { firstDifference, type Line, linesOf, type Tap, tapAt } from "../cli/tap.ts";
 import { documents } from "../support/documents.ts";
+import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
@@ -48,7 +49,7 @@ function nameOf({ _id, _meta }: Line): string {
   return `${_meta?.source.collection}/${JSON.stringify(_id)}`;
 }
 
-/** Which event a line tells of. */
+/** The event of a line. */
 function eventOf(line: Line): string {
   return `${line._meta?.order} ${line._meta?.op} ${nameOf(line)}`;
 }
@@ -80,7 +81,7 @@ test.each([
   ["one file", "out/all.ndjson"],
   ["a folder of files", "out/"],
 ])(
-  "a capture into %s that is killed -9 at any moment under load holds each change once, in order, and folds to the collection",
+  "a capture into %s that is killed -9 at any time under load holds each change once, in order, and replays to the collection",
   async (_, target) => {
     const { db, name, uri } = await prepare();
     await using dir = await tempDir();
@@ -88,9 +89,14 @@ test.each([
     const state = dir.join("state");
     const args = ["capture", name, "--out", `${dir.path}/${target}`, "--state", state];
     const collection = db.collection<Item>("items");
-    const writer = startWriter(collection, { keys: KEYS, pauseMs: 2 });
+    const random = randomFor(`kill-capture ${target}`);
+    const writer = startWriter(collection, {
+      keys: KEYS,
+      pauseMs: 2,
+      random: randomFor(`kill-capture writer ${target}`),
+    });
     const pinned = pinnedToken(state);
-    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS);
+    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS, random }, KILLS);
     await writer.stop();
     expect(kills).toBe(KILLS);
     expect(ahead).toBeGreaterThan(0);
@@ -103,7 +109,7 @@ test.each([
     expect(fold(items)).toEqual(new Map(held.map((item) => [item._id, item])));
     expect(lines.filter(({ _meta }) => _meta?.source.collection === "aside")).toHaveLength(1_500);
 
-    // Each event since the position was pinned, exactly once, as a tail from there tells them.
+    // Each event since the position was pinned, exactly once, as a tail from there writes them.
     const { stdout } = await tap.expect(0, ["tail", name, "--start-at", await pinned, "--until", "caught-up"]);
     const events = lines.filter(({ _meta }) => _meta?.snapshot === undefined).map(eventOf);
     expect(firstDifference(events, linesOf(stdout).map(eventOf))).toBeUndefined();

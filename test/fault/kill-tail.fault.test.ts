@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import { copyFile, readFile, rename } from "node:fs/promises";
 import { firstDifference, type Line, type Tap, tapAt, textLinesOf } from "../cli/tap.ts";
+import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { killUntilDone } from "./kill.ts";
@@ -22,7 +23,7 @@ beforeAll(async () => {
 });
 
 /**
- * The line without the document of an update: it is the one of the moment of the look-up, so it may differ from run
+ * The line without the document of an update: it is that of the time of the look-up, so it may differ from run
  * to run. What was changed stays.
  */
 function comparable(text: string): string {
@@ -32,7 +33,7 @@ function comparable(text: string): string {
 }
 
 test.each(["change", "raw"])(
-  "a tail (--envelope %s) that is killed -9 at any moment under load tells each event once, in order, as an undisturbed one does",
+  "a tail (--envelope %s) that is killed -9 at any time under load writes each event once, in order, as an undisturbed one does",
   async (envelope) => {
     const collection = database.db.collection<Item>(envelope);
     await collection.insertMany(Array.from({ length: KEYS }, (_, i) => ({ _id: i, v: -1, note: "" })));
@@ -42,8 +43,13 @@ test.each(["change", "raw"])(
     await tap.expect(0, [...args, "--until", "caught-up"]);
     await copyFile(state, dir.join("pinned"));
 
-    const writer = startWriter(collection, { keys: KEYS, pauseMs: 2 });
-    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS }, KILLS);
+    const random = randomFor(`kill-tail ${envelope}`);
+    const writer = startWriter(collection, {
+      keys: KEYS,
+      pauseMs: 2,
+      random: randomFor(`kill-tail writer ${envelope}`),
+    });
+    const { kills, ahead } = await killUntilDone({ tap, args, state, longestMs: LONGEST_MS, random }, KILLS);
     await writer.stop();
     expect(kills).toBe(KILLS);
     expect(ahead).toBeGreaterThan(0);

@@ -1,7 +1,8 @@
-/** Runs the program again and again, and kills it with -9 at random moments. */
+/** Runs the program again and again, and kills it with -9 at random moments, which depend on the seed of the run. */
 import { statSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "../../scripts/lib/random.ts";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import type { Tap } from "../cli/tap.ts";
 
@@ -16,6 +17,8 @@ export interface Life {
   readonly state: string;
   /** A kill at any moment comes after this at the latest. */
   readonly longestMs: number;
+  /** Chooses the moments of the kills. */
+  readonly random: Random;
 }
 
 /** What has happened to a program. */
@@ -38,12 +41,22 @@ export async function killUntilDone(life: Life, most: number): Promise<Deaths> {
 }
 
 /** Starts the program and kills it. Resolves to undefined when it ended before; throws when it failed by itself. */
-async function killOnce({ tap, args, state, longestMs }: Life): Promise<{ readonly bytesAhead: number } | undefined> {
+async function killOnce({
+  tap,
+  args,
+  state,
+  longestMs,
+  random,
+}: Life): Promise<{ readonly bytesAhead: number } | undefined> {
   await using program = tap.start(args);
   // At any moment; while the state and what belongs to it are being written; or amid lines that are not yet committed.
-  const chance = Math.random();
+  const chance = random.next();
   const moment =
-    chance < 0.25 ? sleep(Math.random() * longestMs) : chance < 0.6 ? behindCommit(state) : aheadOfCommit(state);
+    chance < 0.25
+      ? sleep(random.between(0, longestMs))
+      : chance < 0.6
+        ? behindCommit(state, random)
+        : aheadOfCommit(state, random);
   await Promise.race([moment, program.done]);
   program.kill("SIGKILL");
   const { code, stderr } = await program.done;
@@ -53,21 +66,21 @@ async function killOnce({ tap, args, state, longestMs }: Life): Promise<{ readon
 }
 
 /** Resolves some milliseconds after the state was saved: the first time soon after the start, or a second later again. */
-async function behindCommit(state: string): Promise<void> {
+async function behindCommit(state: string, random: Random): Promise<void> {
   const deadline = performance.now() + LONGEST_START_MS;
-  for (let commits = Math.random() < 0.5 ? 1 : 2; commits > 0; commits -= 1) {
+  for (let commits = random.pick([1, 2]); commits > 0; commits -= 1) {
     const before = inodeOf(state);
     while (inodeOf(state) === before && performance.now() < deadline) await sleep(1);
   }
-  await sleep(Math.random() * 20);
+  await sleep(random.between(0, 20));
 }
 
 /** Resolves some milliseconds after lines have come that the state does not know. */
-async function aheadOfCommit(state: string): Promise<void> {
-  await behindCommit(state);
+async function aheadOfCommit(state: string, random: Random): Promise<void> {
+  await behindCommit(state, random);
   const deadline = performance.now() + LONGEST_WAIT_MS;
   while ((await bytesAheadOf(state)) === 0 && performance.now() < deadline) await sleep(2);
-  await sleep(Math.random() * 50);
+  await sleep(random.between(0, 50));
 }
 
 function inodeOf(path: string): number {

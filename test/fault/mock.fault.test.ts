@@ -17,6 +17,7 @@ import {
 import { linesIn } from "../cli/tap.ts";
 import { getMores, idle, inserts } from "./support/mock-replies.ts";
 import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
+import { timeFrom } from "../support/states.ts";
 
 const silent: Handler = () => "silence";
 
@@ -34,7 +35,7 @@ test.each([
   const { stderr } = await trial.expect(6);
   expect(stderr).toContain(text);
   expect(await trial.lines()).toHaveLength(1);
-  expect((await trial.saved()).position.stream?.time).toBe("6955b90000000002");
+  expect((await trial.saved()).position.stream?.time).toBe(timeFrom("6955b90000000002"));
 });
 
 test.each([
@@ -62,7 +63,7 @@ test("B7 a server whose time is behind the saved position, as a restored one is,
   await trial.forge(({ position, ...saved }) => {
     const time = after(MOCK_NOW, 3);
     const token = Buffer.from(BSON.serialize(tokenAt(time))).toString("base64");
-    const stream = { token, resume: "resumeAfter" as const, time: "6955b90000000004", sequence: 0 };
+    const stream = { token, resume: "resumeAfter" as const, time: timeFrom("6955b90000000004"), sequence: 0 };
     return { ...saved, position: { ...position, stream } };
   });
   const before = await trial.files();
@@ -106,7 +107,7 @@ test("B11 one that stops sending them keeps the last position that was right", a
   await using server = await startMockServer({ on: { getMore: getMores(inserts(1), batch([])) } });
   await using trial = await tailOf(server);
   await trial.expect(10);
-  expect((await trial.saved()).position.stream?.time).toBe("6955b90000000002");
+  expect((await trial.saved()).position.stream?.time).toBe(timeFrom("6955b90000000002"));
 });
 
 test("C4 a cursor that is closed without an invalidate is no end: the stream is opened again", async () => {
@@ -157,7 +158,7 @@ test("E2 E3 a run that is killed between two fragments has no position there, an
   await using trial = await tailOf(stalling);
   await using tail = trial.start();
   const { position } = await trial.waitForSaved(({ outputs }) => outputs[0]?.lines === 1, "a commit");
-  expect(position.stream?.time).toBe("6955b90000000002");
+  expect(position.stream?.time).toBe(timeFrom("6955b90000000002"));
   tail.kill("SIGKILL");
   await tail.done;
   // The same server, as far as anybody can tell, sends them over three replies.
@@ -194,7 +195,7 @@ test("E3 fragments out of order, missing, or broken off by another event end wit
     await using trial = await tailOf(server);
     expect((await trial.expect(9)).stderr).toContain("a split change event came in disorder");
     expect(await trial.lines()).toHaveLength(1);
-    expect((await trial.saved()).position.stream?.time).toBe("6955b90000000002");
+    expect((await trial.saved()).position.stream?.time).toBe(timeFrom("6955b90000000002"));
   }
 });
 
@@ -239,7 +240,7 @@ test("E11 a poisoned event ends with 9 and names its document; what came before 
   await using trial = await tailOf(server);
   const { stderr } = await trial.expect(9);
   expect(stderr).toContain("_id 2");
-  expect((await trial.saved()).position.stream?.time).toBe("6955b90000000002");
+  expect((await trial.saved()).position.stream?.time).toBe(timeFrom("6955b90000000002"));
   await using other = await startMockServer({ on: { getMore: getMores(inserts(1), () => ({ body: reply })) } });
   await using tolerant = await tailOf(other, "--on-bad-document", `quarantine=${trial.join("aside")}`);
   await tolerant.expect(0, ["--limit", "4"]);

@@ -4,34 +4,33 @@ import { readFile } from "node:fs/promises";
 import { MongoClient } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { linesIn, tapAt } from "../cli/tap.ts";
-import { documents, randomOf } from "../support/documents.ts";
+import { documents } from "../support/documents.ts";
 import { startProxy } from "../support/proxy.ts";
+import { randomFor } from "../support/random.ts";
 import { sharedReplicaSet, testDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
-const SEED = Math.floor(Math.random() * 1e9);
-
-/** A network to the shared server that can be broken, and the URI that goes through it. */
+/** A breakable network to the shared server, and the URI through it. */
 async function brokenNetwork(): Promise<Awaited<ReturnType<typeof startProxy>> & { readonly uri: string }> {
   const { members } = await sharedReplicaSet();
   const proxy = await startProxy({ port: members[0].port });
   return Object.assign(proxy, { uri: `mongodb://127.0.0.1:${proxy.port}/?directConnection=true` });
 }
 
-test(`connections that break after any number of bytes cost a backfill no byte (seed ${SEED})`, async () => {
+test("connections that break after any number of bytes cost a backfill no byte", async () => {
   const { db, name, uri } = await testDatabase();
   await db.collection("c").insertMany([...documents("small", 8_000)]);
   await using dir = await tempDir();
   const { stdoutBytes } = await tapAt(uri).expect(0, ["backfill", `${name}.c`]);
   await using proxy = await brokenNetwork();
-  const random = randomOf(SEED);
+  const random = randomFor("connections that break");
   const args = ["backfill", `${name}.c`, "--out", dir.join("out"), "--state", dir.join("state")];
   let runs = 0;
   for (let code: number | null = -1; code !== 0; runs += 1) {
     if (runs > 200) throw new Error("no end in sight");
     // Often enough that runs end early and go on; a connection at the very beginning is not tried again.
-    proxy.dropAfter(Math.floor(3_000 + random() * 400_000), { how: random() < 0.5 ? "reset" : "end", times: 3 });
+    proxy.dropAfter(3_000 + random.whole(400_000), { how: random.pick(["reset", "end"]), times: 3 });
     ({ code } = await tapAt(proxy.uri).run([...args, "--retry-for", "300ms"]));
     expect([0, 4]).toContain(code ?? -1);
   }
@@ -57,7 +56,7 @@ test("a tail survives resets under load: each change once, in order", async () =
   expect((await linesIn(dir.join("out"))).map((line) => line._id)).toEqual(Array.from({ length: 1_000 }, (_, i) => i));
 });
 
-test("a server that is killed -9 and comes back is found again by a tail, which then tells all that was acknowledged", async () => {
+test("a tail reconnects to a server that was killed -9 and restarted, and writes all that was acknowledged", async () => {
   await using set = await startReplicaSet({ members: 1 });
   await using client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
   const collection = client.db("shop").collection<{ _id: number }>("c");

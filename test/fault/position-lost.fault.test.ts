@@ -6,6 +6,7 @@ import { waitFor } from "../support/wait.ts";
 import { oldestOf, rollOplog, SMALL_OPLOG } from "./support/oplog.ts";
 import { faultsOf } from "./support/oracle.ts";
 import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
+import { nameToNamespace } from "../../src/source/bindings.ts";
 
 let set: ReplicaSet;
 let client: MongoClient;
@@ -47,7 +48,7 @@ test("B1 a tail behind an event that has left the oplog ends with 6, says since 
   await collection.insertMany([{ _id: 1 }, { _id: 2 }]);
   await trial.expect(0, ["--limit", "1"]);
   // The token of an event, not a high-water mark.
-  expect((await trial.saved()).position.stream?.filter).toEqual([name]);
+  expect((await trial.saved()).position.stream?.filter).toEqual([nameToNamespace(name)]);
   await rollOplog(client);
   await expectLost(trial);
   await expectLost(trial, CAUGHT_UP);
@@ -97,7 +98,7 @@ test("B5 a quiet collection survives any turnover of the oplog elsewhere, becaus
   await collection.insertOne({ _id: 2 });
   await trial.expect(0, CAUGHT_UP);
   expect((await trial.lines()).map(({ _id }) => _id)).toEqual([1, 2]);
-  // What happens to those who keep the position of the last event only.
+  // What happens to a client that keeps only the position of the last event.
   await trial.forge((saved) => ({ ...saved, position: first.position }));
   await trial.expect(6, [...CAUGHT_UP, "--on-history-lost", "fail"]);
 });

@@ -8,6 +8,8 @@ import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { waitFor } from "../support/wait.ts";
 import { rollOplog, SMALL_OPLOG } from "./support/oplog.ts";
 import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
+import type { ClusterTime } from "../../src/source/record.ts";
+import { timeFrom } from "../support/states.ts";
 
 let database: TestDatabase;
 
@@ -24,7 +26,7 @@ async function tailBehindEvent(name: string): Promise<Trial> {
   return trial;
 }
 
-function withToken(saved: Checkpoint, token: object, time?: string): Checkpoint {
+function withToken(saved: Checkpoint, token: object, time?: ClusterTime): Checkpoint {
   const { stream } = saved.position;
   if (!stream) throw new Error("no position to damage");
   const damaged = {
@@ -82,7 +84,7 @@ test("B7 B10 a position of tomorrow, as one of another cluster or of before a re
   const data = dataOf(whole);
   const seconds = (Number.parseInt(data.slice(2, 10), 16) + 86_400).toString(16);
   const token = { _data: `82${seconds.toUpperCase()}${data.slice(10)}` };
-  await trial.forge(() => withToken(whole, token, seconds + data.slice(10, 18).toLowerCase()));
+  await trial.forge(() => withToken(whole, token, timeFrom(seconds + data.slice(10, 18).toLowerCase())));
   const before = await trial.files();
   const { stderr } = await trial.expect(3);
   expect(stderr).toContain("the saved position is ahead of the server's own time");
@@ -119,17 +121,12 @@ test("B9 a collection that is no longer bound does not hide the event to resume 
   const saved = await trial.saved();
   await trial.expect(0, CAUGHT_UP);
   expect((await trial.lines()).map(({ _id }) => _id)).toEqual([1, 3]);
-  // What the server says to those who forget the filter that the token was made with.
+  // The error of the server for a token without the filter that it was made with.
   await using other = await trialOf(database.uri, args(["kept"]));
   await other.expect(0, CAUGHT_UP);
   await other.forge((mine) => {
-    const { filter: _, ...stream } = saved.position.stream ?? {
-      filter: [],
-      token: "",
-      resume: "resumeAfter",
-      time: "",
-      sequence: 0,
-    };
+    if (!saved.position.stream) throw new Error("no position to take the filter from");
+    const { filter: _, ...stream } = saved.position.stream;
     return { ...mine, position: { ...mine.position, stream } };
   });
   const { stderr } = await other.expect(6);

@@ -75,7 +75,7 @@ test("I2 D9 a reader that sleeps longer than cursors live, and then reads slowly
   await fill("sleepy", 1_500, "x".repeat(40_000));
   const collection = client.db("slow").collection<Numbered>("sleepy");
   await using capture = tap.start(["capture", "slow.sleepy"], { paused: true });
-  // Its stream is open, its pipe is full, and nobody reads.
+  // Its stream is open, its pipe is full, and no process reads.
   await waitFor(async () => (await ourCursors()) > 0, { what: "an open cursor", timeoutMs: 40_000 });
   await Bun.sleep(2_000);
   await expireSessions();
@@ -119,7 +119,7 @@ test("I3 a reader that is killed in the middle gets the rest again, and never le
   const first = tap.start(args);
   await first.waitForLine((line) => line.startsWith('{"_id":500,'));
   first.closeStdout();
-  // All may have been written by now: who writes nothing more does not see that the reader is gone.
+  // All may have been written by now: without another write, the closed pipe goes unnoticed.
   const cut = client.db("slow").collection<Numbered>("cut");
   const again = setInterval(() => void cut.updateOne({ _id: 0 }, { $inc: { n: 1 } }), 50);
   const { code } = await first.done;

@@ -7,6 +7,7 @@ import { after, batch, error, insertAt, MOCK_NOW, opened, startMockServer, token
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { waitFor } from "../support/wait.ts";
 import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
+import { timeFrom } from "../support/states.ts";
 
 let database: TestDatabase;
 
@@ -83,7 +84,7 @@ test("A11 opening again that always fails ends with 4 when the time for it is ov
   const { stderr, ms } = await trial.expect(4, ["--retry-for", "2s"]);
   expect(ms).toBeGreaterThan(2_000);
   expect(stderr).toContain("shutting down");
-  expect((await trial.saved()).position.stream?.time).toBe("6955b90000000002");
+  expect((await trial.saved()).position.stream?.time).toBe(timeFrom("6955b90000000002"));
 });
 
 function oneEvent(): Document {

@@ -66,7 +66,7 @@ test("A2 A14 a primary that is killed -9, or shut down in good order, costs a ca
     const primary = await set.primary();
     await insertAt(collection, 10 + 2 * i);
     await primary.kill(signal);
-    // The test's own client, as long as Bun has not told it of the closed socket, would write into it and wait for ever.
+    // Until Bun reports the closed socket, the test's own client would write into it and wait forever.
     await Bun.sleep(300);
     await insertAt(collection, 11 + 2 * i);
     await trial.waitForLines(7 + 2 * i);
@@ -103,7 +103,7 @@ test("A4 a primary that freezes is noticed, and what the others acknowledge from
   expect(await faultsOf(await trial.lines(), collection as never)).toEqual([]);
 });
 
-test("A5 without a majority nothing comes, and nobody says that it has caught up", async () => {
+test("A5 without a majority no event arrives, and no run claims to have caught up", async () => {
   const { name, collection } = await newCollection();
   await using trial = await trialOf(set.uri, ["tail", name]);
   await trial.expect(0, CAUGHT_UP);

@@ -81,7 +81,7 @@ describe("a backfill goes on, and its file holds each document once, when a find
     const { db, name, uri, client } = await testDatabase();
     await db.collection("c").insertMany([...documents("small", 3_000)]);
     await using dir = await tempDir();
-    // Later than the first: a server that cannot be read at all is told at once.
+    // Not the first: a server that cannot be read at all fails at once.
     await using _failPoint = await failCommand(client, {
       failCommands: ["find"],
       ...fault,
@@ -105,7 +105,7 @@ test("a capture goes on when its stream and its chunks fail again and again: the
   await collection.insertMany(numbers(0, 5_000).map((document) => ({ ...document, v: 0 })));
   await using dir = await tempDir();
   const args = ["capture", `${name}.c`, "--out", dir.join("out"), "--state", dir.join("state"), "--until", "caught-up"];
-  // Opening is left alone: a run that cannot begin is told at once.
+  // Opening is not disturbed: a run that cannot begin fails at once.
   await using failPoint = await failCommand(client, {
     failCommands: ["find", "getMore"],
     ...OURS,
@@ -143,7 +143,7 @@ describe("what no retry can cure ends the run at once, with its own code:", () =
   });
 });
 
-test("--retry-for ends a run with 4 when nothing but failures came for so long; the state is good for the next", async () => {
+test("--retry-for ends a run with 4 after that time without success; the next run resumes from the state", async () => {
   const { db, name, uri, client } = await testDatabase();
   const collection = db.collection<{ _id: number }>("c");
   await collection.insertOne({ _id: -1 });

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { MongoClient } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { firstDifference, linesIn, tapAt, textLinesOf } from "../cli/tap.ts";
+import { randomFor } from "../support/random.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Item, startWriter } from "./writer.ts";
@@ -29,7 +30,7 @@ test("in a set of three whose primary steps down under load, tail and capture lo
   ];
   const captureArgs = ["capture", "shop.items", "--out", dir.join("capture"), "--state", dir.join("capture.state")];
   await tap.expect(0, [...tailArgs, "--until", "caught-up"]);
-  const writer = startWriter(collection, { keys: KEYS, pauseMs: 3 });
+  const writer = startWriter(collection, { keys: KEYS, pauseMs: 3, random: randomFor("stepdown") });
   await using tail = tap.start(tailArgs);
   await using capture = tap.start(captureArgs);
   await waitFor(() => existsSync(dir.join("capture.state")), { what: "the position of the capture" });

@@ -91,39 +91,37 @@ async function serverThatBeginsToLag(ids: readonly number[]): Promise<MockServer
   });
 }
 
-describe("A22 nobody waits for the majority", () => {
+describe("A22 while the majority lags, for as long as the test runs,", () => {
   const ids = Array.from({ length: 3_000 }, (_, i) => i);
 
-  test.each(["backfill", "capture"])("who is told to stop: %s", async (command) => {
+  test.each(["backfill", "capture"])("a %s ends on a signal", async (command) => {
     await using server = await serverThatBeginsToLag(ids);
     await using trial = await trialOf(server.uri, [command, "shop.orders"]);
     await using running = trial.start();
     await running.waitForStderr((line) => line.includes("reading waits"));
-    const began = performance.now();
     running.kill();
+    // The majority never catches up: a run that waited for it would not end.
     expect((await running.done).code).toBe(command === "backfill" ? 12 : 0);
-    expect(performance.now() - began).toBeLessThan(2_000);
   });
 
   test.each([
     ["backfill", 1_000],
     ["capture", 1],
     ["capture", 1_001],
-  ])("whose %s may have no more than %d lines", async (command, limit) => {
+  ])("a %s with --limit %d ends after its last line", async (command, limit) => {
     await using server = await serverThatBeginsToLag(ids);
     await using trial = await trialOf(server.uri, [command, "shop.orders", "--limit", String(limit)]);
-    const { ms } = await trial.run([], { timeoutMs: 15_000 });
-    expect(ms).toBeLessThan(10_000);
+    await trial.run([]);
     expect(await trial.lines()).toHaveLength(limit);
   });
 
-  test.each(["backfill", "capture"])("whose disk is full: %s", async (command) => {
+  test.each(["backfill", "capture"])("a %s ends when its disk is full", async (command) => {
     await using server = await serverThatBeginsToLag(ids);
-    await tapAt(server.uri).expect(8, [command, "shop.orders", "--out", "/dev/full"], { timeoutMs: 15_000 });
+    await tapAt(server.uri).expect(8, [command, "shop.orders", "--out", "/dev/full"]);
   });
 });
 
-test("A22 --max-lag 0s waits for nobody, and nobody is asked", async () => {
+test("A22 with --max-lag 0s a backfill neither waits for the majority nor asks the server about it", async () => {
   let hellos = 0;
   const lastWrite = { lastWriteDate: new Date(60_000), majorityWriteDate: new Date(0) };
   await using server = await startMockServer({

@@ -1,6 +1,7 @@
 /** Somebody who writes all the time, waits for the majority each time, and remembers what was acknowledged. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Collection } from "mongodb";
+import type { Random } from "../../scripts/lib/random.ts";
 
 export interface Item {
   readonly _id: number;
@@ -19,7 +20,8 @@ export interface WriterOptions {
   /** Keys 0 … are there already. */
   readonly keys: number;
   readonly pauseMs: number;
-  readonly random?: () => number;
+  /** Chooses keys and kinds of writes. */
+  readonly random: Random;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface WriterOptions {
  * back when it is even; odd ones never do.
  */
 export function startWriter(collection: Collection<Item>, options: WriterOptions): Writer {
-  const { pauseMs, random = Math.random } = options;
+  const { pauseMs, random } = options;
   const acknowledged: number[] = [];
   let keys = options.keys;
   let version = 0;
@@ -36,8 +38,8 @@ export function startWriter(collection: Collection<Item>, options: WriterOptions
   async function writeOnce(): Promise<void> {
     version += 1;
     const v = version;
-    const key = Math.floor(random() * keys);
-    const kind = random();
+    const key = random.whole(keys);
+    const kind = random.next();
     if (kind < 0.3) {
       keys += 1;
       await collection.insertOne({ _id: keys - 1, v, note: "inserted" });

@@ -1,23 +1,28 @@
 /** Small stand-ins for the interfaces that the pipeline is given: a source, a sink, an encoder, a stream, a collection. */
 import type { RangeReadable } from "../../src/pipeline/backfill.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
+import { EVERYTHING, outputKeyOf } from "../../src/lib/output-key.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
-import type {
-  Chunk,
-  ClusterTime,
-  BsonDocuments,
-  EventBatch,
-  EventStream,
-  Position,
-  RangeProgress,
-  RowBatch,
-  StreamPosition,
+import {
+  type BsonDocuments,
+  type Chunk,
+  type ClusterTime,
+  clusterTime,
+  type EventBatch,
+  type EventStream,
+  incrementOf,
+  type Position,
+  type RangeProgress,
+  type RowBatch,
+  sortKey,
+  sortKeyTime,
+  type StreamPosition,
 } from "../../src/source/record.ts";
 import { ReplyDocuments, ReplyMemory } from "../../src/source/reply-memory.ts";
 
 /** The n-th moment. */
 export function time(n: number): ClusterTime {
-  return n.toString(16).padStart(16, "0");
+  return clusterTime(0, n);
 }
 
 /** So many documents of one byte each. */
@@ -40,7 +45,7 @@ function streamAt(n: number): StreamPosition {
 
 /** A batch of events at these moments; the position behind them is `end`, by default that of the last. */
 export function events(moments: readonly number[], end = moments.at(-1) ?? 0): EventBatch {
-  const sortKeys = moments.map((n) => `${time(n)}00000001`);
+  const sortKeys = moments.map((n) => sortKey(time(n), 1));
   return { kind: "events", documents: documentsOf(moments.length), sortKeys, position: at(end) };
 }
 
@@ -60,7 +65,7 @@ export const lineEncoder: Encoder = {
   omissions: { deletes: 0, missingDocuments: 0, invalidUtf8: 0 } as Encoder["omissions"],
   encode({ documents }) {
     const length = documents.count;
-    const segments = length === 0 ? [] : [{ namespace: "shop.c", begin: 0, end: length, lines: length }];
+    const segments = length === 0 ? [] : [{ key: outputKeyOf("shop.c"), begin: 0, end: length, lines: length }];
     return { bytes: new Uint8Array(length), segments, lines: length };
   },
 };
@@ -93,7 +98,8 @@ export class LoggingSink implements Sink {
 
   async flush(): Promise<readonly OutputMark[]> {
     this.#log.push(`flush ${this.#bytes}`);
-    return [{ path: "/out", bytes: this.#bytes, lines: this.#bytes, tailCrc: 0, inode: 0, sealed: false }];
+    const lines = this.#bytes;
+    return [{ path: "/out", key: EVERYTHING, bytes: lines, lines, tailCrc: 0, inode: 0, finalized: false }];
   }
 
   async onStateSaved(): Promise<void> {}
@@ -140,14 +146,17 @@ export class ScriptedStream implements EventStream {
   }
 
   split({ sortKeys }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    const moments = sortKeys.map((order) => Number.parseInt(order.slice(0, 16), 16));
+    const moments = sortKeys.map((key) => incrementOf(sortKeyTime(key)));
     return [events(moments.slice(0, count)), events(moments.slice(count))];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** A collection of so many documents, read in chunks of two; the n-th chunk is true at the n-th of `moments`. */
+/**
+ * A collection of `count` documents, read in chunks of two, however many are wanted; the n-th chunk is true at the n-th of
+ * `moments`.
+ */
 export function collectionOf(
   name: string,
   count: number,
@@ -159,13 +168,15 @@ export function collectionOf(
     uuid,
     resumable: true,
     currentUuid: async () => uuid,
-    async *read(progress: RangeProgress, signal, limit): AsyncGenerator<Chunk> {
-      let left = limit;
-      for (let done = progress.documents, chunk = Math.ceil(done / 2); left > 0; chunk += 1) {
+    head({ documents, progress, ...rest }, size) {
+      const done = progress.documents - documents.count + size;
+      return { ...rest, documents: documentsOf(size), progress: { documents: done, last: String(done), done: false } };
+    },
+    async *read(progress: RangeProgress, signal): AsyncGenerator<Chunk> {
+      for (let done = progress.documents, chunk = Math.ceil(done / 2); ; chunk += 1) {
         signal.throwIfAborted();
-        const size = Math.min(2, left, count - done);
+        const size = Math.min(2, count - done);
         done += size;
-        left -= size;
         const next = { documents: done, last: String(done), done: size === 0 };
         yield {
           documents: documentsOf(size),

@@ -1,31 +1,46 @@
 import { describe, expect, test } from "bun:test";
+import { must } from "../../src/errors.ts";
 import { Merge, type MergeItem } from "../../src/pipeline/merge.ts";
-import { notStarted } from "../../src/pipeline/progress.ts";
-import type { Batch, CollectionEnd, CollectionProgress, EventBatch, Position } from "../../src/source/record.ts";
+import {
+  type Batch,
+  type CollectionEnd,
+  type CollectionState,
+  type EventBatch,
+  incrementOf,
+  type Position,
+  type RangeProgress,
+  sortKeyTime,
+} from "../../src/source/record.ts";
 import { documentsOf, events, ScriptedStream, time } from "./fakes.ts";
 
-const PINNED: Position = { collections: { "shop.c": notStarted("uuid", "pinned") } };
+const PINNED: Position = { collections: { "shop.c": { phase: "pinned", uuid: "uuid" } } };
 
-/** A chunk of one document that is true at moment `n`. */
-function stepAt(n: number, exact = true): MergeItem {
-  const progress: CollectionProgress = {
-    uuid: "uuid",
-    phase: "copying",
-    ranges: [{ documents: n, done: false, last: String(n) }],
+/** A chunk of `count` documents that is true at moment `n`: with it `n` documents have been read. */
+function stepAt(n: number, exact = true, count = 1): MergeItem {
+  const state = copying({ documents: n, done: false, last: String(n) });
+  const chunk = { documents: documentsOf(count), at: time(n), exact, progress: { documents: n, done: false } };
+  const namespace = { db: "shop", collection: "c" };
+  const name = "shop.c";
+  const head = (size: number): MergeItem => {
+    const { state: before } = stepAt(n - count + size);
+    return { name, namespace, chunk: { ...chunk, documents: documentsOf(size) }, state: before, head };
   };
-  const chunk = { documents: documentsOf(1), at: time(n), exact, progress: { documents: n, done: false } };
-  return { name: "shop.c", namespace: { db: "shop", collection: "c" }, chunk, progress };
+  return { name, namespace, chunk, state, head };
+}
+
+function copying(range: RangeProgress): CollectionState {
+  return { phase: "copying", uuid: "uuid", ranges: [range] };
 }
 
 /** `e3` for an event of moment 3, `c3` for a chunk of moment 3, in the order in which they came. */
 function told(batch: Batch): string[] {
-  if (batch.kind === "rows") return [`c${Number.parseInt(batch.at, 16)}`];
-  return batch.sortKeys.map((order) => `e${Number.parseInt(order.slice(0, 16), 16)}`);
+  if (batch.kind === "rows") return [`c${incrementOf(batch.at)}`];
+  return batch.sortKeys.map((key) => `e${incrementOf(sortKeyTime(key))}`);
 }
 
 async function mergeSteps(merge: Merge, steps: readonly MergeItem[]): Promise<string[]> {
   const all: string[] = [];
-  for (const step of steps) for await (const batch of merge.upTo(step, () => true)) all.push(...told(batch));
+  for (const step of steps) for await (const batch of merge.upTo(step)) all.push(...told(batch));
   return all;
 }
 
@@ -86,14 +101,6 @@ describe("a chunk that is true at time T", () => {
     expect(await mergeAll(new Merge(stream, PINNED), [stepAt(9, false)])).toEqual(["c9"]);
     expect(stream.polls).toBe(0);
   });
-
-  test("is left out, and not counted as read, when it may not come", async () => {
-    const merge = new Merge(new ScriptedStream(1, [events([2, 3])]), PINNED);
-    const all: string[] = [];
-    for await (const batch of merge.upTo(stepAt(2), () => false)) all.push(...told(batch));
-    expect(all).toEqual(["e2"]);
-    expect(merge.position.collections["shop.c"]?.phase).toBe("pinned");
-  });
 });
 
 describe("while no chunk may be requested for", () => {
@@ -112,7 +119,7 @@ describe("while no chunk may be requested for", () => {
 
   async function tellMeanwhile(merge: Merge, looks: number): Promise<string[]> {
     const all: string[] = [];
-    for await (const batch of merge.meanwhile(holdingFor(looks))) all.push(...told(batch));
+    for await (const batch of merge.whileBlocked(holdingFor(looks))) all.push(...told(batch));
     return all;
   }
 
@@ -142,40 +149,77 @@ describe("while no chunk may be requested for", () => {
 describe("the position behind a batch", () => {
   test("is that of stream and collections together", async () => {
     const merge = new Merge(new ScriptedStream(1, [events([2]), events([3])]), PINNED);
-    const positions: (readonly [string | undefined, number | undefined])[] = [];
+    const positions: (readonly [string | undefined, CollectionState | undefined])[] = [];
     for (const step of [stepAt(2), stepAt(3)]) {
-      for await (const { position } of merge.upTo(step, () => true)) {
-        positions.push([position?.stream?.token, position?.collections["shop.c"]?.ranges[0]?.documents]);
+      for await (const { position } of merge.upTo(step)) {
+        positions.push([position?.stream?.token, position?.collections["shop.c"]]);
       }
     }
     // Behind the event of moment 2 nothing has been read; behind its chunk two rows; and so on.
     expect(positions).toEqual([
-      ["2", 0],
-      ["2", 2],
-      ["3", 2],
-      ["3", 3],
+      ["2", { phase: "pinned", uuid: "uuid" }],
+      ["2", stepAt(2).state],
+      ["3", stepAt(2).state],
+      ["3", stepAt(3).state],
     ]);
   });
 
   test("stands between the events that came with one reply, where a chunk comes between them", async () => {
     const merge = new Merge(new ScriptedStream(1, [events([2, 3, 9])]), PINNED);
-    for await (const batch of merge.upTo(stepAt(3), () => true)) void batch;
+    for await (const batch of merge.upTo(stepAt(3))) void batch;
     expect(merge.position.stream?.token).toBe("3");
     for (const batch of merge.rest()) expect(told(batch)).toEqual(["e9"]);
     expect(merge.position.stream?.token).toBe("9");
   });
 });
 
+describe("the head of a batch", () => {
+  async function batchesOf(merge: Merge, step: MergeItem): Promise<Batch[]> {
+    return [...(await Array.fromAsync(merge.upTo(step))), ...merge.rest()];
+  }
+
+  function headOf(batch: Batch | undefined, count: number): Batch {
+    return must(batch?.head, "the head")(count);
+  }
+
+  test("of events stands behind the last of them, with the collections as they were before the batch", async () => {
+    const merge = new Merge(new ScriptedStream(1, [events([2, 3, 4]), events([], 9)]), PINNED);
+    const [batch] = await batchesOf(merge, stepAt(5));
+    const head = headOf(batch, 2);
+    expect(told(head)).toEqual(["e2", "e3"]);
+    expect(head.position).toEqual({ ...PINNED, stream: must(events([3]).position.stream, "its position") });
+  });
+
+  test("of events has no end that is behind them", async () => {
+    const all = events([2, 3, 4]);
+    const stream = new ScriptedStream(1, [
+      { ...all, ends: [{ name: "shop.c", how: "gone", sortKey: must(all.sortKeys[2], "the last") }] },
+      events([], 9),
+    ]);
+    const [batch] = await batchesOf(new Merge(stream, PINNED), stepAt(5));
+    expect(batch?.position?.collections["shop.c"]?.phase).toBe("live");
+    expect(headOf(batch, 2).position?.collections["shop.c"]?.phase).toBe("pinned");
+  });
+
+  test("of a chunk stands behind its last document, and behind all events before the chunk", async () => {
+    const merge = new Merge(new ScriptedStream(1, [events([2]), events([], 9)]), PINNED);
+    const rows = (await batchesOf(merge, stepAt(7, true, 5))).find(({ kind }) => kind === "rows");
+    const { position } = headOf(rows, 3);
+    expect(position?.collections["shop.c"]).toEqual(copying({ documents: 5, done: false, last: "5" }));
+    expect(position?.stream?.time).toBe(must(rows?.position?.stream, "its position").time);
+  });
+});
+
 describe("a collection that comes to an end while it is copied", () => {
   function endingAt(n: number, how: CollectionEnd["how"]): EventBatch {
     const batch = events([n]);
-    return { ...batch, ends: [{ name: "shop.c", how, sortKey: batch.sortKeys[0] ?? "" }] };
+    return { ...batch, ends: [{ name: "shop.c", how, sortKey: must(batch.sortKeys[0], "a sort key") }] };
   }
 
   test("is copied no further: what was read behind its drop would bring documents back that are gone", async () => {
     const merge = new Merge(new ScriptedStream(1, [events([2]), endingAt(3, "gone"), events([], 9)]), PINNED);
     expect(await mergeAll(merge, [stepAt(2), stepAt(4)])).toEqual(["e2", "c2", "e3"]);
-    expect(merge.position.collections["shop.c"]).toEqual({ uuid: null, phase: "live", ranges: [] });
+    expect(merge.position.collections["shop.c"]).toEqual({ phase: "live", copied: { documents: 0, ranges: 0 } });
   });
 
   test("because another was renamed over it is to be copied anew", async () => {
@@ -186,7 +230,10 @@ describe("a collection that comes to an end while it is copied", () => {
 });
 
 test("losses of history are forgotten when everything is live again", () => {
-  const live: Position = { collections: { "shop.c": { uuid: "uuid", phase: "live", ranges: [] } }, losses: 2 };
+  const live: Position = {
+    collections: { "shop.c": { phase: "live", copied: { documents: 5, ranges: 1 } } },
+    losses: 2,
+  };
   expect(new Merge(new ScriptedStream(1, []), live).stamp(events([2])).position).not.toHaveProperty("losses");
   const copying: Position = { ...PINNED, losses: 2 };
   expect(new Merge(new ScriptedStream(1, []), copying).stamp(events([2])).position.losses).toBe(2);

@@ -3,7 +3,8 @@ import { MongotapError } from "../../src/errors.ts";
 import { sleep } from "../../src/lib/async.ts";
 import { Stop } from "../../src/lib/process.ts";
 import { pump, type PumpResult, type PumpSettings } from "../../src/pipeline/pump.ts";
-import type { Batch, Position } from "../../src/source/record.ts";
+import { take } from "../../src/pipeline/take.ts";
+import type { Batch, Position, Source } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { at, events, lineEncoder, LoggingSink, rows } from "./fakes.ts";
 
@@ -25,29 +26,33 @@ function nameOf(position: Position | undefined): string {
 /** What a source does in its turn: yield a batch, fail, or something else (let time go by). */
 type Deed = Batch | Error | (() => void | Promise<void>);
 
-/** Runs the pump over sources: the n-th opening does the n-th list of deeds. */
-function run(openings: readonly (readonly Deed[])[], changes: Partial<PumpSettings> = {}): Promise<PumpResult> {
+/** The n-th opening does the n-th list of deeds. */
+function sourceOf(openings: readonly (readonly Deed[])[]): Source {
   let opening = 0;
-  return pump({
-    async *source(from, signal, limit) {
-      log.push(`open at ${nameOf(from)}${limit === Infinity ? "" : ` for ${limit}`}`);
+  return async function* source(from, signal, wanted) {
+    log.push(`open at ${nameOf(from)}${wanted === Infinity ? "" : ` for ${wanted}`}`);
+    signal.throwIfAborted();
+    const deeds = openings[opening] ?? [];
+    opening += 1;
+    for (const deed of deeds) {
       signal.throwIfAborted();
-      const deeds = openings[opening] ?? [];
-      opening += 1;
-      for (const deed of deeds) {
-        signal.throwIfAborted();
-        if (deed instanceof Error) throw deed;
-        if (typeof deed === "function") await deed();
-        else yield deed;
-      }
-    },
+      if (deed instanceof Error) throw deed;
+      if (typeof deed === "function") await deed();
+      else yield deed;
+    }
+  };
+}
+
+/** Runs the pump over a source. */
+function run(openings: readonly (readonly Deed[])[], changes: Partial<PumpSettings> = {}): Promise<PumpResult> {
+  return pump({
+    source: take(sourceOf(openings), Infinity),
     from: undefined,
     encoder: lineEncoder,
     sink,
     async save(position, marks) {
       log.push(`save ${nameOf(position)} with ${marks[0]?.bytes ?? 0}`);
     },
-    limit: Infinity,
     retryForMs: 60_000,
     signal: new AbortController().signal,
     onWritten: () => undefined,
@@ -134,7 +139,8 @@ describe("pump() goes on after a failure of the source", () => {
   });
 
   test("with what is left of the limit", async () => {
-    await run([[events([1, 2, 3]), wait(0), lost()], [events([4, 5])]], { limit: 5 });
+    const openings = [[events([1, 2, 3]), wait(0), lost()], [events([4, 5])]];
+    await run([], { source: take(sourceOf(openings), 5) });
     expect(log.filter((entry) => entry.startsWith("open"))).toEqual(["open at nowhere for 5", "open at 3 for 2"]);
   });
 
@@ -163,14 +169,14 @@ describe("pump() goes on after a failure of the source", () => {
   });
 });
 
-test("pump() leaves sink and state alone after a failure of the sink: nobody knows what it holds", async () => {
+test("pump() leaves sink and state alone after a failure of the sink: its content is unknown", async () => {
   sink.failAtWrite = 3;
   const thrown = await run([[events([1]), events([2]), events([3]), events([4])]]).catch((error: unknown) => error);
   expect(thrown).toMatchObject({ message: "the disk is full" });
   expect(log.slice(log.lastIndexOf("write 1"))).toEqual(["write 1"]);
 });
 
-describe("pump() tells that the output failed in the background", () => {
+describe("pump() reports that the output failed in the background", () => {
   beforeEach(() => (sink.failsInBackground = true));
 
   test("instead of what the source failed with, and does not try that again", async () => {
@@ -208,7 +214,7 @@ test("pump() leaves the state as it was when saving fails, and ends", async () =
 });
 
 describe("pump() does not wait for a source that waits itself", () => {
-  /** Yields this, then waits until nobody wants more. */
+  /** A source that yields `batch`, then waits until the signal aborts. */
   const patient = (batch: Batch) =>
     async function* (_from: Position | undefined, signal: AbortSignal): AsyncGenerator<Batch> {
       yield batch;
@@ -216,18 +222,18 @@ describe("pump() does not wait for a source that waits itself", () => {
     };
 
   test("when it has written as many documents as it may", async () => {
-    const { outcome, position } = await run([], { source: patient(events([1, 2])), limit: 2 });
+    const { outcome, position } = await run([], { source: take(patient(events([1, 2])), 2) });
     expect([outcome, nameOf(position)]).toEqual(["limited", "2"]);
   });
 
   test("when a write fails", async () => {
     sink.failAtWrite = 1;
-    const error = await rejectionOf(run([], { source: patient(events([1, 2])) }));
+    const error = await rejectionOf(run([], { source: take(patient(events([1, 2])), Infinity) }));
     expect(error.message).toBe("the disk is full");
   });
 });
 
-describe("pump() that is told to stop", () => {
+describe("pump() on a signal", () => {
   test("finishes the batch at hand, commits, and says so", async () => {
     const stop = new AbortController();
     const reason = new Stop({ kind: "signal", name: "SIGTERM", number: 15 });
@@ -250,7 +256,7 @@ describe("pump() that is told to stop", () => {
     expect(performance.now() - began).toBeLessThan(10_000);
   });
 
-  test("amid a write that nobody takes, gives it up: what is committed stays, and nothing more is written", async () => {
+  test("during a write without a reader, abandons it: what is committed stays, and nothing more is written", async () => {
     const stop = new AbortController();
     const reason = new Stop({ kind: "signal", name: "SIGTERM", number: 15 });
     const stuck = new LoggingSink(log);
@@ -277,6 +283,8 @@ describe("pump() that is told to stop", () => {
 });
 
 test("pump() that has written as many documents as it may says that it was limited, not that it came to the end", async () => {
-  expect((await run([[events([1, 2]), events([3])]], { limit: 3 })).outcome).toBe("limited");
-  expect((await run([[events([1, 2])]], { limit: 3 })).outcome).toBe("finished");
+  const limited = take(sourceOf([[events([1, 2]), events([3])]]), 3);
+  expect((await run([], { source: limited })).outcome).toBe("limited");
+  const finished = take(sourceOf([[events([1, 2])]]), 3);
+  expect((await run([], { source: finished })).outcome).toBe("finished");
 });

@@ -1,13 +1,15 @@
 /** When the pump releases the memory of documents (source/reply-memory.ts). */
 import { expect, test } from "bun:test";
+import { outputKeyOf } from "../../src/lib/output-key.ts";
 import { pump } from "../../src/pipeline/pump.ts";
+import { take } from "../../src/pipeline/take.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
-import type { Documents } from "../../src/source/record.ts";
+import type { Documents, Source } from "../../src/source/record.ts";
 import { WorkerDocuments } from "../../src/source/reply-memory.ts";
 import { at, documentsOf, lineEncoder, LoggingSink, rows } from "./fakes.ts";
 
 const lineBytes = new Uint8Array(4);
-const segments = [{ namespace: "shop.c", begin: 0, end: 4, lines: 2 }];
+const segments = [{ key: outputKeyOf("shop.c"), begin: 0, end: 4, lines: 2 }];
 const workerLines = { count: 2, byteLength: 9, badDocuments: 0, invalidUtf8: 0, segments, lineBytes };
 
 test("pump() releases BSON once it is encoded, and lines of a worker once they are written", async () => {
@@ -24,16 +26,16 @@ test("pump() releases BSON once it is encoded, and lines of a worker once they a
       return { bytes: batch.documents.lineBytes, segments, lines: 2 };
     },
   };
+  const source: Source = async function* () {
+    yield { ...rows(3, at(1)), documents: logged(documentsOf(3)) };
+    yield { ...rows(2, at(2)), documents: logged(new WorkerDocuments(workerLines)) };
+  };
   await pump({
-    async *source() {
-      yield { ...rows(3, at(1)), documents: logged(documentsOf(3)) };
-      yield { ...rows(2, at(2)), documents: logged(new WorkerDocuments(workerLines)) };
-    },
+    source: take(source, Infinity),
     from: undefined,
     encoder,
     sink: new LoggingSink(log),
     save: undefined,
-    limit: Infinity,
     retryForMs: 0,
     signal: new AbortController().signal,
     onWritten: () => undefined,

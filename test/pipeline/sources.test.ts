@@ -5,13 +5,15 @@ import { captureSource, type CaptureSettings } from "../../src/pipeline/capture.
 import { recoveryOf } from "../../src/pipeline/history.ts";
 import { createThrottle, type ReadThrottle } from "../../src/pipeline/throttle.ts";
 import { tailSource } from "../../src/pipeline/tail.ts";
+import { take } from "../../src/pipeline/take.ts";
 import type { Batch, EventStream, Position, Source } from "../../src/source/record.ts";
 import { collectionOf, events, ScriptedStream } from "./fakes.ts";
 
 const never = new AbortController().signal;
 
-async function take(source: Source, from?: Position, limit = Infinity): Promise<Batch[]> {
-  return await Array.fromAsync(source(from, never, limit));
+/** All batches of a source, or those of the first `limit` documents. */
+async function read(source: Source, from?: Position, limit = Infinity): Promise<Batch[]> {
+  return await Array.fromAsync(take(source, limit).open(from, never));
 }
 
 function countOf(batches: readonly Batch[]): number {
@@ -32,30 +34,30 @@ function phasesOf({ collections }: Position): Record<string, string> {
 describe("backfillSource()", () => {
   test("reads one collection after the other, and goes on behind any batch of an earlier run", async () => {
     const collections = [collectionOf("a", 5), collectionOf("b", 3)];
-    const whole = await take(backfillSource(collections));
+    const whole = await read(backfillSource(collections));
     expect(countOf(whole)).toBe(8);
     for (const [i, { position }] of whole.entries()) {
-      const rest = await take(backfillSource(collections), JSON.parse(JSON.stringify(position)) as Position);
+      const rest = await read(backfillSource(collections), JSON.parse(JSON.stringify(position)) as Position);
       expect(countOf(rest)).toBe(countOf(whole.slice(i + 1)));
     }
   });
 
-  test("ends behind so many documents, and the next run goes on there", async () => {
+  test("ends after that number of documents, and the next run resumes there", async () => {
     const collections = [collectionOf("a", 5), collectionOf("b", 5)];
-    const first = await take(backfillSource(collections), undefined, 7);
+    const first = await read(backfillSource(collections), undefined, 7);
     expect(countOf(first)).toBe(7);
-    expect(countOf(await take(backfillSource(collections), endOf(first)))).toBe(3);
+    expect(countOf(await read(backfillSource(collections), endOf(first)))).toBe(3);
   });
 
   test("refuses a collection that is not the one of which a part was read", async () => {
-    const first = await take(backfillSource([collectionOf("a", 5)]), undefined, 2);
+    const first = await read(backfillSource([collectionOf("a", 5)]), undefined, 2);
     const other = collectionOf("a", 5, [], "another");
-    expect(await take(backfillSource([other]), endOf(first)).catch((error: unknown) => error)).toMatchObject({
+    expect(await read(backfillSource([other]), endOf(first)).catch((error: unknown) => error)).toMatchObject({
       kind: "ended",
     });
   });
 
-  test("refuses a collection that was made anew while it was read, before its end is told", async () => {
+  test("rejects a collection that was recreated while it was read, before it is complete", async () => {
     const changing: RangeReadable = { ...collectionOf("a", 5), currentUuid: async () => "another" };
     let count = 0;
     const reading = (async () => {
@@ -67,7 +69,7 @@ describe("backfillSource()", () => {
 
   test("gives no position amid something that can only be read from its beginning", async () => {
     const view: RangeReadable = { ...collectionOf("v", 5), resumable: false };
-    const positions = (await take(backfillSource([view]))).map(({ position }) => position !== undefined);
+    const positions = (await read(backfillSource([view]))).map(({ position }) => position !== undefined);
     expect(positions).toEqual([false, false, false, true]);
   });
 });
@@ -75,18 +77,18 @@ describe("backfillSource()", () => {
 describe("tailSource()", () => {
   const opened = (stream: EventStream) => async (): Promise<EventStream> => stream;
 
-  test("tells its position first, before any event", async () => {
-    const [first] = await take(
+  test("yields its position first, before any event", async () => {
+    const [first] = await read(
       tailSource({ open: opened(new ScriptedStream(3, [])), untilCaughtUp: true, awaitMs: 1 }),
     );
     expect(first?.documents.count).toBe(0);
     expect(first?.position?.stream?.token).toBe("3");
   });
 
-  test("ends when it has passed what the server had at the beginning, and tells nothing behind that", async () => {
+  test("ends when it has passed the time of the server at its start, and yields nothing after it", async () => {
     const stream = new ScriptedStream(1, [events([2]), events([3], 5), events([6])]);
     Object.assign(stream, { serverTime: "0000000000000005", startsAfter: "0000000000000005" });
-    const batches = await take(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1 }));
+    const batches = await read(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1 }));
     expect(countOf(batches)).toBe(2);
     expect(endOf(batches).stream?.token).toBe("5");
   });
@@ -95,13 +97,13 @@ describe("tailSource()", () => {
     const empty = Array.from({ length: 7 }, () => events([], 1));
     const stream = new ScriptedStream(1, [...empty, events([2]), events([], 2), events([3])]);
     Object.assign(stream, { serverTime: "0000000000000003" });
-    await take(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1_000 }));
+    await read(tailSource({ open: opened(stream), untilCaughtUp: true, awaitMs: 1_000 }));
     expect(stream.patience).toEqual([2, 4, 8, 16, 32, 50, 50, 50, 2, 4]);
   });
 
   test("ends amid a reply where the limit says so, with the position between its events", async () => {
     const stream = new ScriptedStream(1, [events([2, 3, 4, 5])]);
-    const batches = await take(tailSource({ open: opened(stream), untilCaughtUp: false, awaitMs: 1 }), undefined, 3);
+    const batches = await read(tailSource({ open: opened(stream), untilCaughtUp: false, awaitMs: 1 }), undefined, 3);
     expect(countOf(batches)).toBe(3);
     expect(endOf(batches).stream?.token).toBe("4");
   });
@@ -144,7 +146,7 @@ describe("captureSource()", () => {
 
   test("copies collections one after the other while the stream goes on; then they are live", async () => {
     const stream = new ScriptedStream(1, [events([2, 3]), events([], 9)]);
-    const batches = await take(
+    const batches = await read(
       captureSource(settings([stream], [collectionOf("a", 4, [2, 3]), collectionOf("b", 2, [4])])),
     );
     expect(countOf(batches.filter(({ kind }) => kind === "rows"))).toBe(6);
@@ -154,20 +156,20 @@ describe("captureSource()", () => {
 
   test("goes on behind any batch of an earlier run: each document once", async () => {
     const collections = [collectionOf("a", 5, [1]), collectionOf("b", 4, [1])];
-    const whole = await take(captureSource(settings([new ScriptedStream(1, [])], collections)));
+    const whole = await read(captureSource(settings([new ScriptedStream(1, [])], collections)));
     expect(countOf(whole)).toBe(9);
     for (const [i, { position }] of whole.entries()) {
-      const rest = await take(captureSource(settings([new ScriptedStream(1, [])], collections)), position);
+      const rest = await read(captureSource(settings([new ScriptedStream(1, [])], collections)), position);
       expect(countOf(rest)).toBe(countOf(whole.slice(i + 1)));
     }
   });
 
   test.each([1, 2, 3, 5, 7, 8])(
-    "tells exactly %p documents and events where that is the limit, whatever they come from",
+    "yields exactly %p documents and events if that is the limit, from whatever source",
     async (limit) => {
       const stream = new ScriptedStream(1, [events([2, 3]), events([4], 9)]);
       const collections = [collectionOf("a", 3, [3]), collectionOf("b", 4, [3])];
-      expect(countOf(await take(captureSource(settings([stream], collections)), undefined, limit))).toBe(limit);
+      expect(countOf(await read(captureSource(settings([stream], collections)), undefined, limit))).toBe(limit);
     },
   );
 
@@ -195,7 +197,7 @@ describe("captureSource()", () => {
       return { throttle, collection: { ...collection, read }, letThrough: open.resolve };
     }
 
-    test("tells events and its position meanwhile, and the chunk in its turn", async () => {
+    test("yields events and its position meanwhile, and the chunk in its turn", async () => {
       const { throttle, collection, letThrough } = held();
       const stream = new ScriptedStream(1, [events([2]), events([], 3), events([4])]);
       const kinds: string[] = [];
@@ -211,10 +213,10 @@ describe("captureSource()", () => {
       expect(kinds).toEqual(["events", "events", "rows"]);
     });
 
-    test("does not wait for them when there have been as many events as it may tell", async () => {
+    test("does not wait for them when the events have reached the limit", async () => {
       const { throttle, collection } = held();
       const stream = new ScriptedStream(1, [events([2, 3, 4])]);
-      const batches = await take(captureSource(settings([stream], [collection], { throttle })), undefined, 2);
+      const batches = await read(captureSource(settings([stream], [collection], { throttle })), undefined, 2);
       expect(countOf(batches)).toBe(2);
       expect(endOf(batches).stream?.token).toBe("3");
     });
@@ -226,7 +228,7 @@ describe("captureSource()", () => {
         hasPassed: () => false,
         next: async () => Promise.reject(new MongotapError("history-lost", "gone")),
       });
-    const LIVE: Position = { collections: { "shop.a": { uuid: "a", phase: "live", ranges: [] } } };
+    const LIVE: Position = { collections: { "shop.a": { phase: "live", copied: { documents: 4, ranges: 1 } } } };
 
     async function run(source: Source): Promise<{ batches: Batch[]; thrown: unknown }> {
       const batches: Batch[] = [];
@@ -245,10 +247,10 @@ describe("captureSource()", () => {
         message: expect.stringContaining("the next run will backfill again"),
       });
       expect(endOf(batches)).toEqual({
-        collections: { "shop.a": { uuid: "a", phase: "stale", ranges: [] } },
+        collections: { "shop.a": { phase: "stale" } },
         losses: 1,
       });
-      const next = await take(
+      const next = await read(
         captureSource(settings([new ScriptedStream(1, [])], [collectionOf("a", 4, [1])])),
         endOf(batches),
       );
@@ -256,7 +258,7 @@ describe("captureSource()", () => {
       expect(phasesOf(endOf(next))).toEqual({ "shop.a": "live" });
     });
 
-    test("copies again at once where it is told to", async () => {
+    test("copies again at once, if so configured", async () => {
       const streams = [lost(), new ScriptedStream(1, [])];
       const { batches, thrown } = await run(
         captureSource(settings(streams, [collectionOf("a", 4, [1])], { onHistoryLost: "now" })),
@@ -265,7 +267,7 @@ describe("captureSource()", () => {
       expect(countOf(batches)).toBe(4);
     });
 
-    test("stays failed where it is told to: the saved position stays what it is", async () => {
+    test("fails, if so configured: the saved position stays", async () => {
       const { batches, thrown } = await run(
         captureSource(settings([lost()], [collectionOf("a", 4, [1])], { onHistoryLost: "fail" })),
       );

@@ -7,7 +7,7 @@ import { documentsOf, time } from "./fakes.ts";
 const never = new AbortController().signal;
 const MB = 1_000_000;
 
-/** Time stands still until nothing can happen without it, then goes on to where the next sleeper wakes up. */
+/** Time stops until all work waits for it, then advances to the next timer. */
 class FalseClock implements Clock {
   #now = 0;
   readonly #sleepers: { readonly at: number; readonly wake: () => void }[] = [];
@@ -43,7 +43,7 @@ class FalseClock implements Clock {
   }
 }
 
-/** Chunks of so many bytes each; `read` is told when one is asked for. */
+/** Chunks of the given sizes; `read` is called when one is requested. */
 async function* chunksOf(
   sizes: Iterable<number>,
   read: (bytes: number) => unknown = () => undefined,
@@ -164,7 +164,7 @@ describe("a majority that lags", () => {
     return { asked, warnings, throttle: createThrottle({ bytesPerSecond: undefined, lag }, clock) };
   }
 
-  test("holds chunks back until it has caught up, and tells both once", async () => {
+  test("holds chunks back until it has caught up, and reports both once", async () => {
     const clock = new FalseClock();
     const { throttle, warnings } = lagging(clock, (ms) => (ms < 30_000 ? 14_000 : 2_000));
     const came: number[] = [];
@@ -196,7 +196,7 @@ describe("a majority that lags", () => {
     expect(asked.length).toBeLessThan(25);
   });
 
-  test("is told again each minute: nobody waits in silence", async () => {
+  test("is reported again each minute", async () => {
     const clock = new FalseClock();
     const { throttle, warnings } = lagging(clock, (ms) => (ms < 190_000 ? ms + 11_000 : 0));
     await clock.run(drain(throttle, chunksOf([1])));
@@ -210,21 +210,21 @@ describe("a majority that lags", () => {
     ]);
   });
 
-  test("about the limit is told once, not again and again", async () => {
+  test("about the limit is reported once", async () => {
     const clock = new FalseClock();
     const { throttle, warnings } = lagging(clock, (ms) => (ms > 55_000 ? 0 : ms % 2_000 < 1_000 ? 11_000 : 9_000));
     await clock.run(drain(throttle, chunksOf(repeat(1, 10))));
     expect(warnings).toHaveLength(2);
   });
 
-  test("of which nothing is known holds nobody back", async () => {
+  test("that is unknown holds nothing back", async () => {
     const clock = new FalseClock();
     const { throttle, warnings } = lagging(clock, () => undefined);
     expect(await clock.run(drain(throttle, chunksOf(repeat(1, 3))))).toBe(3);
     expect([clock.now(), warnings]).toEqual([0, []]);
   });
 
-  test("is told once by readers that share it; a signal ends their wait", async () => {
+  test("is reported once by readers that share it; a signal ends their wait", async () => {
     const clock = new FalseClock();
     const { throttle, warnings } = lagging(clock, () => 20_000);
     const stop = new AbortController();
@@ -236,7 +236,7 @@ describe("a majority that lags", () => {
   });
 });
 
-test("nobody waits for what comes behind the last chunk", async () => {
+test("no wait follows the last chunk", async () => {
   const clock = new FalseClock();
   const throttle = createThrottle({ bytesPerSecond: MB, lag: undefined }, clock);
   const last = { documents: documentsOf(5 * MB), at: time(0), exact: true, progress: { documents: 1, done: true } };

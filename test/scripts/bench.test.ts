@@ -1,4 +1,4 @@
-/** The parts of scripts/bench.ts that decide: who wins, whether output is right, and what the page says. */
+/** The parts of scripts/bench.ts that decide which contestant wins, whether output is right, and what docs/benchmarks.md shows. */
 
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -40,14 +40,14 @@ function rightLines(): string[] {
   return [...lines.slice(400), ...lines.slice(0, 400)];
 }
 
-test("summarize() and quantile() say what a table needs", () => {
+test("summarize() and quantile() return the numbers of a table", () => {
   expect(summarize([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3 });
   expect(quantile([1, 2, 3, 4], 0.5)).toBe(2.5);
   expect(quantile([5], 0.99)).toBe(5);
   expect(() => summarize([])).toThrow();
 });
 
-test("timesOf() compares round by round, so that a slow moment of the machine does not count", () => {
+test("timesOf() compares round by round, so that a slow moment of the machine cancels out", () => {
   const one = race("typical", { mongotap: [1, 10, 1], mongoexport: [12, 120, 14] });
   expect(timesOf(one, "mongoexport", "mongotap")).toBe(12);
   expect(timesOf(one, "mongodump", "mongotap")).toBeUndefined();
@@ -113,7 +113,7 @@ test("countBson() counts documents and refuses a file that is cut", async () => 
   expect(() => countBson(path, bytes.length - 1)).toThrow(/cut off/);
 });
 
-test("SHAPES are the same on every run, and of the size that they say", () => {
+test("SHAPES are the same on every run, and of the size in their text", () => {
   const sizes = Object.fromEntries(SHAPES.map(({ name, make }) => [name, BSON.serialize(make(77)).length]));
   for (const { make } of SHAPES) expect(make(5)).toEqual(make(5));
   expect(sizes["small"]).toBeWithin(150, 260);
@@ -153,7 +153,7 @@ test("tables are aligned as text and complete as Markdown", () => {
 });
 
 test("plots are SVG in which text is text", () => {
-  const bars = barPlot("a < b & c", [{ label: "<x>", value: 2, text: "2", ownsMemory: true }]);
+  const bars = barPlot("a < b & c", [{ label: "<x>", value: 2, text: "2", isMongotap: true }]);
   expect(bars).toStartWith("<svg ");
   expect(bars).toContain("a &lt; b &amp; c");
   expect(bars).not.toContain("<x>");

@@ -1,4 +1,4 @@
-/** The black-box runner itself, with small shell programs in the place of the program under test. */
+/** The black-box runner, with shell scripts as the program under test. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { chmod, open, readFile, writeFile } from "node:fs/promises";
@@ -73,13 +73,13 @@ test("run() fails when the secret appears on stdout or stderr, unless it is allo
   expect((await run([], { allowCanary: true })).stdout).toBe(`${CANARY}\n`);
 });
 
-test("run() kills what takes too long, and says what it had printed", async () => {
+test("run() kills a program that takes too long, and reports its output", async () => {
   await useProgram("echo begun; exec sleep 60");
   const failure = await rejectionOf(run([], { timeoutMs: 300 }));
   expect(failure.message).toMatch(/killed after 300 ms.*begun/);
 });
 
-test("run() says which program cannot be started", async () => {
+test("run() names the program that cannot be started", async () => {
   process.env["MONGOTAP"] = dir.join("missing");
   expect((await rejectionOf(run([]))).message).toContain("does MONGOTAP name the program under test?");
 });

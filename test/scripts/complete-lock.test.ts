@@ -24,10 +24,10 @@ test("lockedPlatformPackage() reads the platform from the name", () => {
     optional: true,
     os: ["android"],
   });
-  expect(() => lockedPlatformPackage("@x/mystery", "1.2.3", {})).toThrow("does not tell its platform");
+  expect(() => lockedPlatformPackage("@x/mystery", "1.2.3", {})).toThrow("does not contain its platform");
 });
 
-test("package-lock.json holds every optional package, so that npm ci takes it on every platform", () => {
+test("package-lock.json has every optional package, so that npm ci accepts it on every platform", () => {
   const { packages } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as Lock;
   const wanted = Object.values(packages).flatMap(({ optionalDependencies }) => Object.keys(optionalDependencies ?? {}));
   expect(wanted.filter((name) => packages[`node_modules/${name}`] === undefined)).toEqual([]);

@@ -1,4 +1,4 @@
-/** The demo's proof is only worth something if it fails when it should: each test plants one fault in a good file. */
+/** The proof of the demo must fail when it should: each test plants one fault in a correct file. */
 
 import { expect, test } from "bun:test";
 import { examine, type Verdict } from "../../scripts/demo/proof.ts";

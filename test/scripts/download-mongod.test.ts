@@ -1,4 +1,4 @@
-/** The download gives up soon where the network does not let it through. */
+/** The download gives up within seconds if the network blocks it. */
 import { afterEach, expect, test } from "bun:test";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -18,7 +18,7 @@ afterEach(() => {
   delete process.env["MONGOMS_USE_HTTP"];
 });
 
-/** Lets the downloads of this test go to a server of our own that answers like this. */
+/** Redirects the downloads of this test to a local server with this handler. */
 async function startMirror(answer: RequestListener): Promise<Disposable> {
   const server = createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -46,11 +46,11 @@ async function failureOfDownload(
   return failure.message;
 }
 
-test("mongodFromDownload() gives up when nobody answers", async () => {
+test("mongodFromDownload() gives up without an answer", async () => {
   expect(await failureOfDownload(() => undefined, { firstByteMs: 500, stallMs: 30_000 })).toBe("no answer in 0.5 s");
 });
 
-test("mongodFromDownload() gives up when the bytes cease to come", async () => {
+test("mongodFromDownload() gives up when the download stalls", async () => {
   const message = await failureOfDownload(
     (_request, response) => {
       response.writeHead(200, { "content-length": "90000000" });
@@ -61,7 +61,7 @@ test("mongodFromDownload() gives up when the bytes cease to come", async () => {
   expect(message).toBe("the download stalled");
 });
 
-test("mongodFromDownload() says in one line why it was refused, and tries once", async () => {
+test("mongodFromDownload() rejects with the reason in one line, after one attempt", async () => {
   let requests = 0;
   const message = await failureOfDownload(
     (_request, response) => {
@@ -75,10 +75,10 @@ test("mongodFromDownload() says in one line why it was refused, and tries once",
   expect(requests).toBe(1);
 });
 
-test("findMongod() keeps a download that came whole", async () => {
+test("findMongod() keeps a complete download", async () => {
   await using dir = await tempDir();
   await mkdir(dir.join("mongodb/bin"), { recursive: true });
-  // The package takes anything below 1 MiB for a cut file.
+  // The package takes a file below 1 MiB for a truncated one.
   const program = `#!/bin/sh\necho "db version v${VERSION}"\nexit\n${"#".repeat(2 ** 21)}\n`;
   await writeFile(dir.join("mongodb/bin/mongod"), program, { mode: 0o755 });
   await promisify(execFile)("tar", ["-czf", "mongodb.tgz", "mongodb"], { cwd: dir.path });

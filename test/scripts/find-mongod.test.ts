@@ -1,4 +1,4 @@
-/** The order in which a mongod is looked for, with fake programs: no server is started here. */
+/** The order of findMongod(), with fake programs: no server is started. */
 import { expect, test } from "bun:test";
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -61,7 +61,7 @@ test("findMongod() fetches by the next way when one fails, and finds it in the c
   expect(await readdir(dir.join("cache/mongod"))).toEqual(["9.1.0"]);
 });
 
-test("findMongod() with a version passes over every mongod of another one", async () => {
+test("findMongod() with a version skips every mongod of another version", async () => {
   await using dir = await tempDir();
   const environment = {
     MONGOTAP_MONGOD: await fakeMongod(dir.join("named"), "9.0.1"),
@@ -75,21 +75,21 @@ test("findMongod() with a version passes over every mongod of another one", asyn
   expect((await findMongod({ environment: byEnvironment, fetchers: [] })).version).toBe("9.0.4");
 });
 
-test("findMongod() passes over a mongod on PATH that is too old to test against", async () => {
+test("findMongod() skips a mongod on PATH that is too old", async () => {
   await using dir = await tempDir();
   const PATH = dirname(await fakeMongod(dir.join("path/mongod"), "4.4.29"));
   const environment = { PATH, MONGOTAP_CACHE: dir.join("cache") };
   expect((await findMongod({ environment, fetchers: [fakeFetcher("fake", "9.0.0")] })).version).toBe("9.0.0");
 });
 
-test("findMongod() never replaces a broken MONGOTAP_MONGOD in silence", async () => {
+test("findMongod() never replaces a broken MONGOTAP_MONGOD silently", async () => {
   await using dir = await tempDir();
   const environment = { MONGOTAP_MONGOD: dir.join("missing"), MONGOTAP_CACHE: dir.join("cache") };
   const search = findMongod({ environment, fetchers: [fakeFetcher("fake", "9.0.0")] });
   expect((await rejectionOf(search)).message).toMatch(/^No usable mongod at MONGOTAP_MONGOD: .*ENOENT/);
 });
 
-test("findMongod() says in one line what it tried", async () => {
+test("findMongod() rejects with one line that lists what it tried", async () => {
   await using dir = await tempDir();
   const environment = { PATH: dir.path, MONGOTAP_CACHE: dir.join("cache") };
   await fakeMongod(dir.join("cache/mongod/8.0.0/bin/mongod"), "8.0.1-broken").then((path) => writeFile(path, "exit 1"));

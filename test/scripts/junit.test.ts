@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { countTests } from "../../scripts/test/junit.ts";
+import { countTests, flakyFiles } from "../../scripts/test/junit.ts";
 
 const report = (...tests: string[]): string =>
   `<testsuites><testsuite name="x" file="test/x.test.ts" failures="9" skipped="9">${tests.join("")}</testsuite></testsuites>`;
@@ -25,4 +25,15 @@ test("countTests() counts every file of a run that wrote no report as failed", (
 
 test("countTests() counts a run that failed without a failed test as one failure", () => {
   expect(countTests({ report: report(passed), exitCode: -1, files }).failed).toBe(1);
+});
+
+test("flakyFiles() names the files that failed beside others and passed alone", () => {
+  const together = { report: report(failed), exitCode: 1, files: [...files, "test/y.test.ts", "test/z.test.ts"] };
+  const alone = { report: report(passed), exitCode: 1, files: [...files, "test/y.test.ts"] };
+  expect(flakyFiles(together, alone)).toEqual(files);
+});
+
+test("flakyFiles() names none if the second run failed outside of a test", () => {
+  const together = { report: report(failed), exitCode: 1, files };
+  expect(flakyFiles(together, { report: report(passed), exitCode: -1, files })).toEqual([]);
 });

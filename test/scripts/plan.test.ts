@@ -15,12 +15,12 @@ test("planAll() runs the black-box suite in each of the three ways, and every ot
   ]);
 });
 
-test("planAll() runs the black-box suite once where the program is given", () => {
+test("planAll() runs the black-box suite once if the program is given", () => {
   const programs = planAll(FILES, "./mongotap").flatMap(({ env }) => env["MONGOTAP"] ?? []);
   expect(programs).toEqual(["./mongotap"]);
 });
 
-test("planAll() leaves out runs that have no file", () => {
+test("planAll() leaves out runs without files", () => {
   expect(planAll(["test/b.mongod.test.ts"], undefined).map(({ name }) => name)).toEqual(["replica set"]);
 });
 

@@ -55,7 +55,7 @@ async function connectTo(port: number): Promise<Client> {
 
 const BIG = "0123456789".repeat(200_000);
 
-test("in good weather every byte passes, in both directions, and the ends too", async () => {
+test("without faults every byte passes, in both directions, and the ends too", async () => {
   await using echo = await startEcho();
   await using proxy = await startProxy(echo);
   using client = await connectTo(proxy.port);
@@ -115,7 +115,7 @@ test("resetAll() resets the open connections, refuse() the new ones", async () =
   expect(await again.fate).toBe("end");
 });
 
-test("blackhole() swallows nothing for good: what waited passes when it is lifted", async () => {
+test("blackhole() loses nothing: what waited passes when it is lifted", async () => {
   await using echo = await startEcho();
   await using proxy = await startProxy(echo);
   using client = await connectTo(proxy.port);
@@ -140,10 +140,10 @@ test("delay() moves every byte by its time in each direction, and does not add u
   await waitFor(() => client.received().length === 10, { what: "ten echoes", everyMs: 2 });
   const ms = performance.now() - startedAt;
   expect(ms).toBeGreaterThan(195);
-  expect(ms).toBeLessThan(800);
+  expect(ms).toBeLessThan(1_800); // added up, ten round trips would take 2 s
 });
 
-test("bandwidth() lets so many bytes pass in a second", async () => {
+test("bandwidth() limits the bytes per second", async () => {
   await using echo = await startEcho();
   await using proxy = await startProxy(echo);
   proxy.bandwidth(100_000);

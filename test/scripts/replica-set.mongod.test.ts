@@ -1,4 +1,4 @@
-/** The servers that all other tests stand on. Needs real ones. */
+/** The servers that all other tests use. */
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -75,7 +75,7 @@ test("with auth: SCRAM-SHA-256 with the right password, and nothing without one"
   expect(users["users"][0].mechanisms).toEqual(["SCRAM-SHA-256"]);
 });
 
-test("with tls: encrypted for those who trust the authority, refused for the others", async () => {
+test("with tls: clients that trust the CA connect, others do not", async () => {
   await using set = await startReplicaSet({ members: 1, tls: true });
   expect(readFileSync(set.caFile ?? "", "utf8")).toContain("BEGIN CERTIFICATE");
   await using client = await connect(set.uri);
@@ -87,7 +87,7 @@ test("with tls: encrypted for those who trust the authority, refused for the oth
   expect(await rejectionOf(connect(set.uri.replace(/&tls=.*/, ""), 500))).toBeInstanceOf(Error);
 });
 
-test("with tls.wrongHost: refused by name also for those who trust the authority", async () => {
+test("with tls.wrongHost: clients that trust the CA refuse the name", async () => {
   await using set = await startReplicaSet({ members: 1, tls: { wrongHost: true } });
   expect(await rejectionOf(connect(set.uri, 500))).toHaveProperty(
     "message",

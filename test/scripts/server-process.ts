@@ -1,4 +1,4 @@
-/** For watchdog.mongod.test.ts: starts servers, makes a folder, says what is there, and waits to be killed. */
+/** For watchdog.mongod.test.ts: starts servers, makes a folder, prints their pids and paths, and waits to be killed. */
 import { startReplicaSet, startStandalone } from "../../scripts/mongod.ts";
 import { tempDir } from "../support/temp.ts";
 

@@ -14,7 +14,7 @@ test("testDatabase() gives a new, empty database on the one shared set each time
   expect(await other.db.collection("a").countDocuments()).toBe(0);
 });
 
-test("the shared set comes back after its server was taken away", async () => {
+test("the shared set restarts after its server was killed", async () => {
   const { db } = await testDatabase();
   await db.collection("a").insertOne({ x: 1 });
   const [member] = (await sharedReplicaSet()).members;
@@ -23,7 +23,7 @@ test("the shared set comes back after its server was taken away", async () => {
   expect(await again.client.db(db.databaseName).collection("a").countDocuments()).toBe(1);
 });
 
-test("failCommand() fails a command so many times, says when, and is off after its block", async () => {
+test("failCommand() fails a command N times, reports it, and is off after its block", async () => {
   const { client, db } = await testDatabase();
   {
     await using failPoint = await failCommand(client, { failCommands: ["find"], errorCode: 43, times: 2 });

@@ -19,7 +19,7 @@ const SAMPLES: readonly (readonly [says: string, bytes: Uint8Array])[] = [
   ["PE x64", head([0, "MZ"], [0x3c, "\x80"], [0x80, "PE\0\0\x64\x86"])],
 ];
 
-test("formatOf() tells container, processor and C library", () => {
+test("formatOf() finds container, processor and C library", () => {
   const folder = mkdtempSync(join(tmpdir(), "mongotap-format-"));
   try {
     const said = SAMPLES.map(([, bytes], index) => {
@@ -33,8 +33,8 @@ test("formatOf() tells container, processor and C library", () => {
   }
 });
 
-test("formatOf() refuses what is no executable", () => {
-  expect(() => formatOf(join(import.meta.dirname, "../../package.json"))).toThrow("is no executable");
+test("formatOf() throws on a file that is not an executable", () => {
+  expect(() => formatOf(join(import.meta.dirname, "../../package.json"))).toThrow("is not an executable");
 });
 
 test("TARGETS hold seven machines, each once", () => {

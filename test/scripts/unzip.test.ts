@@ -36,7 +36,7 @@ const archive = zip({
   "b/other.txt": { content: Buffer.from("not wanted"), method: 8 },
 });
 
-test("unzip() yields the wanted files, stored and packed ones, whole", () => {
+test("unzip() yields the wanted files, stored and compressed ones", () => {
   const files = [...unzip(archive, (name) => name.startsWith("a/"))];
   expect(files.map(({ name, content }) => [name, content.toString()])).toEqual([
     ["a/stored.txt", "as it is"],
@@ -44,6 +44,6 @@ test("unzip() yields the wanted files, stored and packed ones, whole", () => {
   ]);
 });
 
-test("unzip() throws on a cut archive", () => {
+test("unzip() throws on a truncated archive", () => {
   expect(() => [...unzip(archive.subarray(0, -30), () => true)]).toThrow();
 });

@@ -1,4 +1,4 @@
-/** However a process ends that started servers, they end with it, and their files. Needs real servers. */
+/** When a process ends, for whatever reason, its servers end and their files are removed. */
 import { expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -17,7 +17,7 @@ async function startElsewhere(...flags: readonly string[]): Promise<Started> {
   for await (const chunk of child.stdout) {
     return { child, ...(JSON.parse(String(chunk)) as Omit<Started, "child">) };
   }
-  throw new Error("it said nothing");
+  throw new Error("it printed nothing");
 }
 
 function isAlive(pid: number): boolean {
@@ -29,7 +29,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Resolves when nothing is left; rejects when something stays. */
+/** Resolves when everything is gone; rejects if something stays. */
 async function nothingIsLeft({ pids, folders }: Started): Promise<void> {
   await waitFor(() => !pids.some(isAlive), { what: "the servers to end" });
   await waitFor(() => !folders.some((folder) => existsSync(folder)), { what: "the folders to go" });

@@ -4,16 +4,19 @@
  */
 
 import { MongotapError } from "../../src/errors.ts";
+import { outputKeyOf } from "../../src/lib/output-key.ts";
 import { openFileSink } from "../../src/sink/files.ts";
 import type { OutputMark, Segment } from "../../src/sink/sink.ts";
 import { createWriteBehind } from "../../src/sink/write-behind.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../src/state/checkpoint.ts";
+import { BEGINNING } from "../../src/source/record.ts";
+import { FINGERPRINT } from "../support/states.ts";
 
 export const SCRIPT = import.meta.filename;
 
 export interface CrashJob {
   readonly kind: "file" | "directory";
-  readonly seals: boolean;
+  readonly finalizes: boolean;
   readonly out: string;
   readonly state: string;
   readonly batches: number;
@@ -37,18 +40,18 @@ async function run(job: CrashJob): Promise<void> {
   await using sink = await openFileSink({
     target: { kind: job.kind, path: job.out },
     marks: saved?.outputs ?? [],
-    seals: job.seals,
+    finalizes: job.finalizes,
     replace: false,
-    durable: true,
-    behind: job.isBehind ? createWriteBehind({ leastBytes: 0, startsBehind: 0 }) : undefined,
+    hasState: true,
+    behind: job.isBehind ? createWriteBehind({ minBytes: 0, startAfterBytes: 0 }) : undefined,
   });
   let seq = saved?.seq ?? 0;
   const save = async (sequence: number, outputs: readonly OutputMark[]): Promise<void> => {
     seq += 1;
-    const stream = { token: "", resume: "resumeAfter", time: "0000000000000000", sequence } as const;
+    const stream = { token: "", resume: "resumeAfter", time: BEGINNING, sequence } as const;
     const position = { stream, collections: {} };
     const source = { setName: "rs0" };
-    await saveCheckpoint(job.state, { formatVersion: 1, seq, source, pipeline: {}, position, outputs });
+    await saveCheckpoint(job.state, { formatVersion: 2, seq, source, fingerprint: FINGERPRINT, position, outputs });
     await sink.onStateSaved();
   };
   const first = saved?.position.stream?.sequence ?? 0;
@@ -58,7 +61,7 @@ async function run(job: CrashJob): Promise<void> {
     const segments: Segment[] = batch.map(([namespace, line]) => {
       const begin = end;
       end += line.length;
-      return { namespace, begin, end, lines: 1 };
+      return { key: outputKeyOf(namespace), begin, end, lines: 1 };
     });
     await sink.write(Buffer.from(batch.map(([, line]) => line).join("")), segments);
     if ((index + 1) % job.commitEvery === 0) await save(index + 1, await sink.flush());

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join, resolve } from "node:path";
 import fc from "fast-check";
-import { fileNameOf, partitionPathOf } from "../../src/sink/file-names.ts";
+import { fileNameOf, partitionPathOf } from "../../src/sink/paths.ts";
 
 const HOSTILE = [
   "../../etc/x",

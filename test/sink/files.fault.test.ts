@@ -3,8 +3,10 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "../../scripts/lib/random.ts";
 import { loadCheckpoint } from "../../src/state/checkpoint.ts";
 import { batchOf, type CrashJob, SCRIPT } from "./crash-script.ts";
+import { randomFor } from "../support/random.ts";
 import { canMount, runShell, smallDisk } from "../support/small-disk.ts";
 import { type Program, programsOf, ROOT } from "./programs.ts";
 import { contents, scratch } from "./sinks.ts";
@@ -15,10 +17,10 @@ const programs = programsOf(SCRIPT);
 afterAll(() => programs[Symbol.dispose]());
 
 const KINDS = [
-  { kind: "file", seals: true, isBehind: false },
-  { kind: "file", seals: false, isBehind: true },
-  { kind: "directory", seals: true, isBehind: true },
-  { kind: "directory", seals: false, isBehind: false },
+  { kind: "file", finalizes: true, isBehind: false },
+  { kind: "file", finalizes: false, isBehind: true },
+  { kind: "directory", finalizes: true, isBehind: true },
+  { kind: "directory", finalizes: false, isBehind: false },
 ] as const;
 /** For each kind of output. */
 const KILLS = { bun: 30, binary: 15, deno: 15 } as const;
@@ -30,8 +32,9 @@ for (const program of programs.all) {
   test(`kill -9 at any moment leaves the files of an undisturbed run (${program.name})`, async () => {
     let kills = 0;
     const chain = async (kind: (typeof KINDS)[number]): Promise<void> => {
+      const random = randomFor(`files ${program.name} ${JSON.stringify(kind)}`);
       for (let left = KILLS[program.name]; left > 0;) {
-        const died = await killUntilDone(program, kind, left);
+        const died = await killUntilDone({ program, kind, random }, left);
         kills += died;
         left -= died;
       }
@@ -64,11 +67,11 @@ test.if(runShell("strace true").status === 0)(
     using dir = scratch();
     const script = `
     import { openFileSink } from "${ROOT}/src/sink/files.ts";
-    const namespaces = Array.from({ length: 420 }, (_, i) => "app.c" + i);
+    const outputs = Array.from({ length: 420 }, (_, i) => ({ kind: "collection", namespace: "app.c" + i }));
     const target = { kind: "directory", path: "${dir.at("out")}" };
-    await using sink = await openFileSink({ target, namespaces, marks: [], seals: true, replace: true, durable: false });
-    for (const namespace of namespaces) await sink.write(Buffer.from("1\\n"), [{ namespace, begin: 0, end: 2, lines: 1 }]);
-    await sink.seal();`;
+    await using sink = await openFileSink({ target, outputs, marks: [], finalizes: true, replace: true, hasState: false });
+    for (const key of outputs) await sink.write(Buffer.from("1\\n"), [{ key, begin: 0, end: 2, lines: 1 }]);
+    await sink.finalize();`;
     writeFileSync(dir.at("script.ts"), script);
     const trace = `strace -f -qq -y -e trace=fdatasync -o '${dir.at("trace")}'`;
     expect(runShell(`${trace} '${process.execPath}' '${dir.at("script.ts")}'`)).toMatchObject({ status: 0 });
@@ -167,7 +170,7 @@ test.if(canMount())("saveCheckpoint() on a full disk leaves the state of before 
   using dir = scratch();
   using disk = smallDisk(dir.at("disk"), "64k");
   const paths = { out: dir.at("out"), state: dir.at("disk/state.json") };
-  const job: CrashJob = { kind: "file", seals: false, isBehind: false, ...paths, batches: 6, commitEvery: 3 };
+  const job: CrashJob = { kind: "file", finalizes: false, isBehind: false, ...paths, batches: 6, commitEvery: 3 };
   expect(runLimited(program, job, "unlimited")).toMatchObject({ status: 0 });
   const before = readFileSync(job.state, "utf8");
   disk.fill();
@@ -190,13 +193,20 @@ function wordsOf(program: Program, job: CrashJob): string {
   return [program.command, ...program.args, JSON.stringify(job)].map((word) => `'${word}'`).join(" ");
 }
 
+interface Chain {
+  readonly program: Program;
+  readonly kind: (typeof KINDS)[number];
+  /** Chooses how long each run lives. */
+  readonly random: Random;
+}
+
 /** One job from its beginning to its end, with up to `most` deaths on the way; resolves to how many there were. */
-async function killUntilDone(program: Program, kind: (typeof KINDS)[number], most: number): Promise<number> {
+async function killUntilDone({ program, kind, random }: Chain, most: number): Promise<number> {
   using dir = scratch();
   const job: CrashJob = { ...kind, out: dir.at("out"), state: dir.at("state.json"), batches: BATCHES, commitEvery: 3 };
   let kills = 0;
   for (let code: number | null = null; code === null;) {
-    code = await live(program, job, kills < most ? Math.random() * LONGEST_LIFE_MS[program.name] : Infinity);
+    code = await live(program, job, kills < most ? random.between(0, LONGEST_LIFE_MS[program.name]) : Infinity);
     if (code === null) kills += 1;
     else expect(code).toBe(0);
     await expectCovered(job);

@@ -12,6 +12,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { outputKeyOf } from "../../src/lib/output-key.ts";
 import { contents, failureOf, openDirectory, openFile, put, scratch } from "./sinks.ts";
 
 setDefaultTimeout(60_000); // a busy machine
@@ -23,37 +24,37 @@ test("openFileSink() makes the file at once, and gives it its own name when a st
   using dir = scratch();
   await using sink = await openFile(dir.at("out"));
   const marks = await sink.flush();
-  expect(marks).toMatchObject([{ path: dir.at("out"), partial: "new", bytes: 0, lines: 0, sealed: false }]);
+  expect(marks).toMatchObject([{ path: dir.at("out"), partial: "new", bytes: 0, lines: 0, finalized: false }]);
   expect(contents(dir.path)).toEqual({ "out.partial": "" });
   await sink.onStateSaved();
   expect(contents(dir.path)).toEqual({ out: "" });
   await put(sink, [A, "1\n2\n"]);
   await put(sink, [B, "3\n"]);
   const [mark] = await sink.flush();
-  expect(mark).toMatchObject({ bytes: 6, lines: 3, sealed: false });
+  expect(mark).toMatchObject({ bytes: 6, lines: 3, finalized: false });
   expect(mark?.partial).toBeUndefined();
   expect(contents(dir.path)).toEqual({ out: "1\n2\n3\n" });
 });
 
-test("openFileSink() with seals shows the file under its own name only when it is complete", async () => {
+test("openFileSink() with finalizes shows the file under its own name only when it is complete", async () => {
   using dir = scratch();
-  await using sink = await openFile(dir.at("out"), { seals: true });
+  await using sink = await openFile(dir.at("out"), { finalizes: true });
   await put(sink, [A, "1\n"]);
   await sink.flush();
   await sink.onStateSaved();
   expect(contents(dir.path)).toEqual({ "out.partial": "1\n" });
-  expect(await sink.finalize()).toMatchObject([{ path: dir.at("out"), bytes: 2, lines: 1, sealed: true }]);
+  expect(await sink.finalize()).toMatchObject([{ path: dir.at("out"), bytes: 2, lines: 1, finalized: true }]);
   expect(contents(dir.path)).toEqual({ out: "1\n" });
   expect(await failureOf(put(sink, [A, "2\n"]))).toMatchObject({ kind: "state" });
 });
 
 test("openFileSink() without a state appends under the file's own name and returns no marks", async () => {
   using dir = scratch();
-  await using sink = await openFile(dir.at("out"), { durable: false });
+  await using sink = await openFile(dir.at("out"), { hasState: false });
   await put(sink, [A, "1\n"]);
   expect(await sink.flush()).toEqual([]);
   expect(contents(dir.path)).toEqual({ out: "1\n" });
-  expect(await sink.finalize()).toMatchObject([{ bytes: 2, lines: 1, sealed: false }]);
+  expect(await sink.finalize()).toMatchObject([{ bytes: 2, lines: 1, finalized: false }]);
 });
 
 test("openFileSink() on a directory keeps one file for each collection, lines in order", async () => {
@@ -63,8 +64,8 @@ test("openFileSink() on a directory keeps one file for each collection, lines in
   await put(sink, [A, "4\n"]);
   const marks = await sink.flush();
   expect(marks).toMatchObject([
-    { path: dir.at("new/out/app.a.ndjson"), namespace: A, bytes: 8, lines: 4 },
-    { path: dir.at("new/out/app.b.ndjson"), namespace: B, bytes: 4, lines: 2 },
+    { path: dir.at("new/out/app.a.ndjson"), key: outputKeyOf(A), bytes: 8, lines: 4 },
+    { path: dir.at("new/out/app.b.ndjson"), key: outputKeyOf(B), bytes: 4, lines: 2 },
   ]);
   await sink.onStateSaved();
   expect(contents(dir.at("new/out"))).toEqual({ "app.a.ndjson": "1\n2\n3\n4\n", "app.b.ndjson": "x\ny\n" });
@@ -72,7 +73,7 @@ test("openFileSink() on a directory keeps one file for each collection, lines in
 
 test("openFileSink() makes the files of known collections even if no line comes", async () => {
   using dir = scratch();
-  await using sink = await openDirectory(dir.path, { seals: true, namespaces: [A, B] });
+  await using sink = await openDirectory(dir.path, { finalizes: true, outputs: [outputKeyOf(A), outputKeyOf(B)] });
   await put(sink, [B, "1\n"]);
   await sink.finalize();
   expect(contents(dir.path)).toEqual({ "app.a.ndjson": "", "app.b.ndjson": "1\n" });
@@ -96,8 +97,8 @@ test("openFileSink() writes more collections than it may hold files open", async
 test("openFileSink() refuses a finished file that no state knows, and does not touch it", async () => {
   using dir = scratch();
   writeFileSync(dir.at("out"), "precious\n");
-  for (const seals of [true, false]) {
-    const failure = await failureOf(openFile(dir.at("out"), { seals }));
+  for (const finalizes of [true, false]) {
+    const failure = await failureOf(openFile(dir.at("out"), { finalizes }));
     expect(failure).toMatchObject({ kind: "output" });
     expect(failure.message).toContain(dir.at("out"));
     expect(failure.hint).toContain("--fresh");
@@ -111,7 +112,7 @@ test("openFileSink() refuses a finished file that no state knows, and does not t
 test("openFileSink() takes an empty file, and keeps who may read it", async () => {
   using dir = scratch();
   writeFileSync(dir.at("out"), "", { mode: 0o600 });
-  await using sink = await openFile(dir.at("out"), { seals: true });
+  await using sink = await openFile(dir.at("out"), { finalizes: true });
   await put(sink, [A, "1\n"]);
   await sink.finalize();
   expect(contents(dir.path)).toEqual({ out: "1\n" });
@@ -120,27 +121,27 @@ test("openFileSink() takes an empty file, and keeps who may read it", async () =
 
 test("openFileSink() with replace leaves the older file in place until the new one is known or complete", async () => {
   using dir = scratch();
-  for (const seals of [true, false]) {
+  for (const finalizes of [true, false]) {
     writeFileSync(dir.at("out"), "older\n");
-    await using sink = await openFile(dir.at("out"), { seals, replace: true });
+    await using sink = await openFile(dir.at("out"), { finalizes, replace: true });
     await put(sink, [A, "newer\n"]);
     expect(await sink.flush()).toMatchObject([{ partial: "replacing" }]);
     expect(contents(dir.path)).toEqual({ out: "older\n", "out.partial": "newer\n" });
-    await (seals ? sink.finalize() : sink.onStateSaved());
+    await (finalizes ? sink.finalize() : sink.onStateSaved());
     expect(contents(dir.path)).toEqual({ out: "newer\n" });
   }
 });
 
-test("seal() refuses to replace a file that came into being meanwhile", async () => {
+test("finalize() refuses to replace a file that came into being meanwhile", async () => {
   using dir = scratch();
-  await using sink = await openFile(dir.at("out"), { seals: true });
+  await using sink = await openFile(dir.at("out"), { finalizes: true });
   await put(sink, [A, "1\n"]);
   writeFileSync(dir.at("out"), "precious\n");
   expect(await failureOf(sink.finalize())).toMatchObject({ kind: "output" });
   expect(contents(dir.path)).toEqual({ out: "precious\n", "out.partial": "1\n" });
 });
 
-test("committed() names no file that the last marks did not speak of", async () => {
+test("onStateSaved() names no file that the last marks did not speak of", async () => {
   using dir = scratch();
   await using sink = await openDirectory(dir.path);
   await put(sink, [A, "1\n"]);
@@ -199,7 +200,7 @@ test("write() gives large bytes back at once: what is done to them afterwards is
   await using sink = await openFile(dir.at("out"));
   const bytes = Buffer.alloc(3_000_000, "a");
   for (const letter of ["b", "c", "d", "e", "f"]) {
-    await sink.write(bytes, [{ namespace: A, begin: 0, end: bytes.length, lines: 1 }]);
+    await sink.write(bytes, [{ key: outputKeyOf(A), begin: 0, end: bytes.length, lines: 1 }]);
     bytes.fill(letter);
   }
   const [mark] = await sink.flush();

@@ -62,11 +62,11 @@ test("disposing a sink gives up a write that nobody takes", async () => {
 });
 
 test("openFileSink() writes to devices as they are", async () => {
-  for (const seals of [true, false]) {
-    await using sink = await openFile("/dev/null", { seals });
+  for (const finalizes of [true, false]) {
+    await using sink = await openFile("/dev/null", { finalizes });
     await put(sink, [A, "1\n"]);
     expect(await sink.finalize()).toEqual([]);
-    await using full = await openFile("/dev/full", { seals });
+    await using full = await openFile("/dev/full", { finalizes });
     const failure = await failureOf(put(full, [A, "1\n"]));
     expect(failure).toMatchObject({ kind: "output" });
     expect(failure.message).toBe("cannot write to /dev/full: no space left on the device");

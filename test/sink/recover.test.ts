@@ -54,18 +54,18 @@ test("openFileSink() gives a file that the state knows its own name, also when t
   expect((await sink.flush())[0]?.partial).toBeUndefined();
 });
 
-test("openFileSink() with seals takes a file back that got its own name just before the crash", async () => {
+test("openFileSink() with finalizes takes a file back that got its own name just before the crash", async () => {
   using dir = scratch();
   let marks: readonly OutputMark[];
   {
-    await using sink = await openFile(dir.at("out"), { seals: true });
+    await using sink = await openFile(dir.at("out"), { finalizes: true });
     await put(sink, [A, "1\n"]);
     marks = await sink.flush();
     await put(sink, [A, "2\n"]);
     await sink.finalize();
   }
   expect(contents(dir.path)).toEqual({ out: "1\n2\n" });
-  await using sink = await openFile(dir.at("out"), { seals: true, marks });
+  await using sink = await openFile(dir.at("out"), { finalizes: true, marks });
   expect(contents(dir.path)).toEqual({ "out.partial": "1\n" });
   await put(sink, [A, "2\n"]);
   await sink.finalize();
@@ -77,11 +77,11 @@ test("openFileSink() remembers that an older file may be replaced", async () => 
   writeFileSync(dir.at("out"), "older\n");
   let marks: readonly OutputMark[];
   {
-    await using sink = await openFile(dir.at("out"), { seals: true, replace: true });
+    await using sink = await openFile(dir.at("out"), { finalizes: true, replace: true });
     await put(sink, [A, "1\n"]);
     marks = await sink.flush();
   }
-  await using sink = await openFile(dir.at("out"), { seals: true, marks });
+  await using sink = await openFile(dir.at("out"), { finalizes: true, marks });
   expect(contents(dir.path)).toEqual({ out: "older\n", "out.partial": "1\n" });
   await sink.finalize();
   expect(contents(dir.path)).toEqual({ out: "1\n" });
@@ -91,11 +91,11 @@ test("openFileSink() leaves a finished output as it is", async () => {
   using dir = scratch();
   let marks: readonly OutputMark[];
   {
-    await using sink = await openFile(dir.at("out"), { seals: true });
+    await using sink = await openFile(dir.at("out"), { finalizes: true });
     await put(sink, [A, "1\n"]);
     marks = await sink.finalize();
   }
-  await using sink = await openFile(dir.at("out"), { seals: true, marks });
+  await using sink = await openFile(dir.at("out"), { finalizes: true, marks });
   expect(await sink.flush()).toEqual(marks);
   expect(await sink.finalize()).toEqual(marks);
   expect(contents(dir.path)).toEqual({ out: "1\n" });
@@ -179,12 +179,12 @@ test("openFileSink() refuses a finished file that has grown", async () => {
   using dir = scratch();
   let marks: readonly OutputMark[];
   {
-    await using sink = await openFile(dir.at("out"), { seals: true });
+    await using sink = await openFile(dir.at("out"), { finalizes: true });
     await put(sink, [A, "1\n"]);
     marks = await sink.finalize();
   }
   appendFileSync(dir.at("out"), "2\n");
-  const failure = await failureOf(openFile(dir.at("out"), { seals: true, marks }));
+  const failure = await failureOf(openFile(dir.at("out"), { finalizes: true, marks }));
   expect(failure).toMatchObject({ kind: "state" });
   expect(failure.message).toContain("has grown");
   expect(contents(dir.path)).toEqual({ out: "1\n2\n" });

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Kind, MongotapError } from "../../src/errors.ts";
+import { type OutputKey, outputKeyOf } from "../../src/lib/output-key.ts";
 import { type FileSinkOptions, openFileSink } from "../../src/sink/files.ts";
 import type { Sink } from "../../src/sink/sink.ts";
 
@@ -22,9 +23,9 @@ export function openFile(path: string, options: Partial<FileSinkOptions> = {}): 
   return openFileSink({
     target: { kind: "file", path },
     marks: [],
-    seals: false,
+    finalizes: false,
     replace: false,
-    durable: true,
+    hasState: true,
     ...options,
   });
 }
@@ -34,16 +35,17 @@ export function openDirectory(path: string, options: Partial<FileSinkOptions> = 
   return openFile(path, { target: { kind: "directory", path }, ...options });
 }
 
-/** Writes `[namespace, text]` pairs in one call. */
+/** Writes pairs of an output and its text in one call; a string is a collection. */
 export async function put(
   sink: Sink,
-  ...parts: readonly (readonly [namespace: string, text: string])[]
+  ...parts: readonly (readonly [output: string | OutputKey, text: string])[]
 ): Promise<void> {
   let end = 0;
-  const segments = parts.map(([namespace, text]) => {
+  const segments = parts.map(([output, text]) => {
     const begin = end;
     end += Buffer.byteLength(text);
-    return { namespace, begin, end, lines: text.split("\n").length - 1 };
+    const key = typeof output === "string" ? outputKeyOf(output) : output;
+    return { key, begin, end, lines: text.split("\n").length - 1 };
   });
   await sink.write(Buffer.from(parts.map(([, text]) => text).join("")), segments);
 }

@@ -1,6 +1,7 @@
 /** Writes to standard output for stdout.fault.test.ts and says on stderr what happened. */
 
 import { fstatSync, writeSync } from "node:fs";
+import { EVERYTHING } from "../../src/lib/output-key.ts";
 import { openStdoutSink } from "../../src/sink/stdout.ts";
 import { MongotapError } from "../../src/errors.ts";
 
@@ -28,7 +29,7 @@ async function run({ lines, refuseNull = false }: StdoutJob): Promise<void> {
   for (let first = 0; first < lines; first += LINES_PER_WRITE) {
     const count = Math.min(LINES_PER_WRITE, lines - first);
     const bytes = Buffer.from(Array.from({ length: count }, (_, index) => lineOf(first + index)).join(""));
-    await sink.write(bytes, [{ namespace: "app.a", begin: 0, end: bytes.length, lines: count }]);
+    await sink.write(bytes, [{ key: EVERYTHING, begin: 0, end: bytes.length, lines: count }]);
   }
   await sink.finalize();
   writeSync(2, "done\n");

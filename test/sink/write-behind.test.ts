@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { constants, closeSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { outputKeyOf } from "../../src/lib/output-key.ts";
 import { createWriteBehind, type WriteBehind } from "../../src/sink/write-behind.ts";
 import { waitFor } from "../support/wait.ts";
 import { contents, failureOf, openDirectory, openFile, put, scratch } from "./sinks.ts";
@@ -10,9 +11,9 @@ const A = "app.a";
 const B = "app.b";
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
 
-/** For everything, from the first byte on, unless `leastBytes` says so. */
-function behind(leastBytes = 0): WriteBehind {
-  const made = createWriteBehind({ leastBytes, startsBehind: 0 });
+/** For everything, from the first byte on, unless `minBytes` says so. */
+function behind(minBytes = 0): WriteBehind {
+  const made = createWriteBehind({ minBytes, startAfterBytes: 0 });
   if (made === undefined) throw new Error("the tests run under Bun");
   return made;
 }
@@ -48,7 +49,7 @@ test("bytes may be used again as soon as write() resolves", async () => {
   await using sink = await openFile(dir.at("out"), { behind: behind() });
   for (const letter of letters) {
     bytes.fill(letter);
-    await sink.write(bytes, [{ namespace: A, begin: 0, end: bytes.length, lines: 1 }]);
+    await sink.write(bytes, [{ key: outputKeyOf(A), begin: 0, end: bytes.length, lines: 1 }]);
   }
   bytes.fill("x");
   await sink.flush();
@@ -65,7 +66,7 @@ test("closing a sink writes what was taken over", async () => {
   using dir = scratch();
   const text = `${"y".repeat(6_000_000)}\n`;
   {
-    await using sink = await openFile(dir.at("out"), { behind: behind(), durable: false });
+    await using sink = await openFile(dir.at("out"), { behind: behind(), hasState: false });
     await put(sink, [A, text]);
   }
   expect(readFileSync(dir.at("out"), "utf8") === text).toBeTrue();
@@ -81,7 +82,7 @@ test("behind a failed write nothing is written, and the failure names the file a
   const failing = async (): Promise<void> => {
     await writer.append({ fd: locked, path: "locked", begin: 0 }, Buffer.from("second\n"));
     await writer.append({ fd: good, path: "good", begin: 6 }, Buffer.from("third\n"));
-    await writer.settled();
+    await writer.written();
   };
   const expected = {
     kind: "output",
@@ -90,9 +91,9 @@ test("behind a failed write nothing is written, and the failure names the file a
   expect(await failureOf(failing())).toMatchObject(expected);
   await waitFor(() => writer.isIdle, { what: "the thread to have looked at it all" });
   const short = Buffer.from("4\n");
-  expect(writer.wants(short)).toBeTrue();
+  expect(writer.takes(short.length)).toBeTrue();
   expect(await failureOf(writer.append({ fd: good, path: "good", begin: 6 }, short))).toMatchObject(expected);
-  expect(await failureOf(writer.settled())).toMatchObject(expected);
+  expect(await failureOf(writer.written())).toMatchObject(expected);
   expect(readFileSync(dir.at("good"), "utf8")).toBe("first\n");
   closeSync(locked);
   closeSync(good);
@@ -100,16 +101,16 @@ test("behind a failed write nothing is written, and the failure names the file a
 
 test("what is short or little is left to the caller, and no thread is started for it", async () => {
   using dir = scratch();
-  const writer = createWriteBehind({ leastBytes: 100, startsBehind: 250 });
+  const writer = createWriteBehind({ minBytes: 100, startAfterBytes: 250 });
   await using _ = writer;
   const long = Buffer.alloc(100);
-  const asked = [Buffer.alloc(99), long, long, Buffer.alloc(99), long, long].map((bytes) => writer?.wants(bytes));
+  const asked = [99, 100, 100, 99, 100, 100].map((length) => writer?.takes(length));
   expect(asked).toEqual([false, false, false, false, true, true]);
   const fd = openSync(dir.at("out"), APPEND);
   await writer?.append({ fd, path: "out", begin: 0 }, long);
-  expect(writer?.wants(Buffer.alloc(1))).toBeTrue(); // until the thread has written, all has to follow
-  await writer?.settled();
-  expect(writer?.wants(Buffer.alloc(1))).toBeFalse();
+  expect(writer?.takes(1)).toBeTrue(); // until the thread has written, all has to follow
+  await writer?.written();
+  expect(writer?.takes(1)).toBeFalse();
   expect(statSync(dir.at("out")).size).toBe(100);
   closeSync(fd);
 });

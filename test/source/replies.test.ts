@@ -5,7 +5,17 @@ import { isBound, matchStages, parseBinding, streamTarget } from "../../src/sour
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { findTerminalEvents } from "../../src/source/invalidation.ts";
 import { headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
-import type { BsonDocuments, EventBatch } from "../../src/source/record.ts";
+import { must } from "../../src/errors.ts";
+import {
+  BEGINNING,
+  type BsonDocuments,
+  type EventBatch,
+  sortKey,
+  sortKeyIncrement,
+  sortKeySequence,
+  sortKeyTime,
+} from "../../src/source/record.ts";
+import { timeFrom } from "../support/states.ts";
 
 function replyOf(cursor: Document): ReturnType<typeof parseCursorReply> {
   return parseCursorReply({ cursor: BSON.serialize(cursor), operationTime: new Timestamp({ t: 1, i: 2 }) });
@@ -34,8 +44,8 @@ describe("parseCursorReply()", () => {
     expect({ id, collection, atClusterTime, operationTime }).toEqual({
       id: -5n,
       collection: "a.b",
-      atClusterTime: "0000000300000004",
-      operationTime: "0000000100000002",
+      atClusterTime: timeFrom("0000000300000004"),
+      operationTime: timeFrom("0000000100000002"),
     });
     expect(Buffer.from(postBatchResumeToken ?? []).equals(Buffer.from(BSON.serialize(token)))).toBe(true);
   });
@@ -101,10 +111,10 @@ describe("bindings", () => {
     },
   );
 
-  test.each([[["a.x", "a.y"]], [["a", "b"]], [['a.*!["x"]']]])(
+  test.each([[["a.x", "a.y"].map(parseBinding)], [["a", "b"].map(parseBinding)], [[{ db: "a", except: ["x"] }]]])(
     "the server filters where it reads more than %j",
-    (names) => {
-      expect(matchStages(names.map(parseBinding))).toHaveLength(1);
+    (bindings) => {
+      expect(matchStages(bindings)).toHaveLength(1);
     },
   );
 
@@ -131,10 +141,8 @@ describe("surveyOf()", () => {
       event(2, "insert"),
       event(3, "insert"),
     ]);
-    const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: "0000006400000001", sequence: 4 });
-    expect(
-      sortKeys.map((order) => [Number.parseInt(order.slice(8, 16), 16), Number.parseInt(order.slice(16), 16)]),
-    ).toEqual([
+    const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: timeFrom("0000006400000001"), sequence: 4 });
+    expect(sortKeys.map((key) => [sortKeyIncrement(key), sortKeySequence(key)])).toEqual([
       [1, 5],
       [1, 6],
       [2, 1],
@@ -146,20 +154,20 @@ describe("surveyOf()", () => {
 
 describe("headOf() and restOf()", () => {
   const documents = documentsOf([event(1, "insert"), event(2, "delete"), event(2, "insert"), event(3, "drop")]);
-  const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: "", sequence: 0 });
+  const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: BEGINNING, sequence: 0 });
   const whole: EventBatch = {
     kind: "events",
     documents,
     sortKeys,
-    ends: [{ name: "shop.c", how: "gone", sortKey: sortKeys[3] ?? "" }],
+    ends: [{ name: "shop.c", how: "gone", sortKey: must(sortKeys[3], "a sort key") }],
     position: {
       collections: {},
-      stream: { token: "end", resume: "resumeAfter", time: "0000006400000003", sequence: 1 },
+      stream: { token: "end", resume: "resumeAfter", time: timeFrom("0000006400000003"), sequence: 1 },
     },
   };
 
   test.each([1, 2, 3])("cut behind %p events, each part with its events, its ends and its place", (count) => {
-    const [head, rest] = [headOf(whole, count, ["shop.c"]), restOf(whole, count)];
+    const [head, rest] = [headOf(whole, count, [parseBinding("shop.c")]), restOf(whole, count)];
     expect([...head.sortKeys, ...rest.sortKeys]).toEqual([...sortKeys]);
     expect([head.documents.offsets.length, rest.documents.offsets.length]).toEqual([count, 4 - count]);
     expect([head.ends, rest.ends]).toEqual([[], whole.ends ?? []]);
@@ -167,9 +175,9 @@ describe("headOf() and restOf()", () => {
     const token = BSON.deserialize(Buffer.from(head.position.stream?.token ?? "", "base64"));
     expect(token).toEqual({ _data: `token ${[1, 2, 2][count - 1]}` });
     expect(head.position.stream).toMatchObject({
-      time: sortKeys[count - 1]?.slice(0, 16),
+      time: sortKeyTime(must(sortKeys[count - 1], "a sort key")),
       sequence: [1, 1, 2][count - 1],
-      filter: ["shop.c"],
+      filter: [parseBinding("shop.c")],
     });
   });
 
@@ -178,7 +186,7 @@ describe("headOf() and restOf()", () => {
     const batch: EventBatch = {
       ...whole,
       documents: invalid,
-      sortKeys: scanEvents(new ChangeEvent(), invalid, { time: "", sequence: 0 }).sortKeys,
+      sortKeys: scanEvents(new ChangeEvent(), invalid, { time: BEGINNING, sequence: 0 }).sortKeys,
       ends: [],
     };
     expect(headOf(batch, 1, []).position.stream?.resume).toBe("resumeAfter");
@@ -192,8 +200,8 @@ describe("findEndings()", () => {
   const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findTerminalEvents> => {
     const documents = documentsOf(list);
     const event = new ChangeEvent();
-    const { terminal: endings } = scanEvents(event, documents, { time: "", sequence: 0 });
-    const sortKeys = documents.offsets.map((_, i) => String(i));
+    const { terminal: endings } = scanEvents(event, documents, { time: BEGINNING, sequence: 0 });
+    const sortKeys = documents.offsets.map((_, i) => sortKey(BEGINNING, i));
     return findTerminalEvents(event, documents, { sortKeys, terminal: endings }, bindings);
   };
 
@@ -205,7 +213,7 @@ describe("findEndings()", () => {
     const { fatal, ends } = find([event(1, "insert"), event(2, "drop"), event(3, "insert"), event(4, "drop")]);
     expect(fatal).toMatchObject({ count: 2, invalidated: false });
     expect(fatal?.error).toMatchObject({ kind: "ended", message: "the collection shop.c was dropped" });
-    expect(ends).toEqual([{ name: "shop.c", how: "gone", sortKey: "1" }]);
+    expect(ends).toEqual([{ name: "shop.c", how: "gone", sortKey: sortKey(BEGINNING, 1) }]);
   });
 
   test("goes on over the drop of a collection that is bound as part of its database", () => {

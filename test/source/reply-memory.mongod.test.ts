@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { type Binary, type CommandStartedEvent, MongoClient } from "mongodb";
+import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream } from "../../src/source/change-stream.ts";
 import type { BsonDocuments } from "../../src/source/record.ts";
@@ -30,7 +31,11 @@ test("what the driver tells the server of the cluster time outlives the replies 
     await client.db("admin").command({ ping: 1 });
   };
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...SHAPE, client, bindings, batchSize: 500 }, "now", never);
+  await using stream = await ChangeStream.open(
+    { ...SHAPE, client, bindings, batchSize: new AdaptiveBatchSize(500) },
+    "now",
+    never,
+  );
   await collection.insertMany([...documents("typical", 3_000)]);
   for await (const chunk of readRange({ ...settings, client, chunkBytes: 200_000 }, BEGIN, never)) {
     await use(chunk.documents);
@@ -50,7 +55,11 @@ test("what the driver tells the server of the cluster time outlives the replies 
 test("the parts of a reply that was split share its memory, and none of them frees it", async () => {
   const { database, collection } = await prepare({});
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
-  await using stream = await ChangeStream.open({ ...SHAPE, client: database.client, bindings }, "now", never);
+  await using stream = await ChangeStream.open(
+    { ...SHAPE, client: database.client, bindings, batchSize: new AdaptiveBatchSize() },
+    "now",
+    never,
+  );
   await collection.insertMany([...documents("typical", 500)]);
   const batch = await stream.next(1_000);
   const { bytes, byteLength } = batch.documents;

@@ -6,7 +6,7 @@ import type { BadDocumentPolicy } from "../../src/protocol/bad-documents.ts";
 import { createLineEncoder } from "../../src/protocol/line-encoder.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
-import type { Batch, BsonDocuments, Documents } from "../../src/source/record.ts";
+import { type Batch, BEGINNING, type BsonDocuments, type Documents, sortKey } from "../../src/source/record.ts";
 import { ReplyDocuments, ReplyMemory, WorkerDocuments } from "../../src/source/reply-memory.ts";
 import { replyOf } from "../support/reply.ts";
 
@@ -35,7 +35,7 @@ function encoderOf(onBadDocument: BadDocumentPolicy): Encoder {
 }
 
 function rowsOf(documents: Documents): Batch {
-  return { kind: "rows", namespace: { db: "a", collection: "b" }, documents, at: "0".repeat(16), position: undefined };
+  return { kind: "rows", namespace: { db: "a", collection: "b" }, documents, at: BEGINNING, position: undefined };
 }
 
 describe("documents of a reply", () => {
@@ -124,7 +124,7 @@ describe("the encoder", () => {
       documents.release();
       const position = { collections: {} };
       expect(thrownBy(() => encoder.encode(rowsOf(documents)))).toBe(USED);
-      const sortKeys = ["1", "2", "3"];
+      const sortKeys = [1, 2, 3].map((n) => sortKey(BEGINNING, n));
       expect(thrownBy(() => encoder.encode({ kind: "events", documents, sortKeys, position }))).toBe(USED);
       expect(encoder.omissions.badDocuments).toBe(0);
     },

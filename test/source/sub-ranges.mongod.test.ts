@@ -9,7 +9,7 @@ import {
   type SubRangeSettings,
   readInSubRanges,
 } from "../../src/source/sub-ranges.ts";
-import type { ClusterTime, RangeProgress } from "../../src/source/record.ts";
+import { BEGINNING, type ClusterTime, type RangeProgress } from "../../src/source/record.ts";
 import { documents, smallDocument } from "../support/documents.ts";
 import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, type Prepared } from "./kinds.ts";
 
@@ -108,7 +108,7 @@ test("readInPieces() for a change stream reads no piece at a time before that of
   const writing = (async () => {
     for (let v = 0; !isDone; v += 1) await prepared.collection.updateOne({}, { $set: { v } });
   })();
-  const { settings, subRanges } = watched(prepared, "0".repeat(16));
+  const { settings, subRanges } = watched(prepared, BEGINNING);
   const chunks = await Array.fromAsync(readInSubRanges(settings, BEGIN, never));
   isDone = true;
   await writing;

@@ -1,4 +1,4 @@
-/** Runs the program under test as a black box, and fails every test in whose output the secret appears. */
+/** Runs the program under test as a black box. A test fails if its output contains the secret. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { guardProcess } from "../../scripts/mongod/watchdog.ts";
 import { commandUnderTest } from "./command.ts";
@@ -34,7 +34,7 @@ export interface CliResult {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
-  /** The same as it came, for output that is no text. */
+  /** The same as bytes, for output that is not text. */
   readonly stdoutBytes: Uint8Array;
   readonly stderr: string;
   readonly ms: number;
@@ -50,7 +50,7 @@ export interface RunningCli extends AsyncDisposable {
   readonly pid: number;
   /** The lines of stdout from the first to the last, as they come. May be iterated more than once. */
   readonly lines: AsyncIterable<string>;
-  /** What came so far. */
+  /** The output so far. */
   readonly stdout: string;
   readonly stderr: string;
   /** Resolves with the first line of stdout that fits, past or future; rejects when the program ends without one. */
@@ -79,7 +79,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   child.on("error", () => undefined);
   if (pid === undefined) throw new Error(`cannot start ${command.program}: does MONGOTAP name the program under test?`);
   const release = guardProcess(pid);
-  // A program that ends without reading its input is no fault of the test.
+  // A program may end without reading its input.
   child.stdin?.on("error", () => undefined);
   child.stdin?.end(options.stdin);
 
@@ -94,7 +94,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   };
   if (options.paused !== true) readStdout();
   if (child.stderr !== null) stderr.readFrom(child.stderr);
-  // What is still in the pipe is read when the program has ended, also from a paused one.
+  // When the program has ended, the rest of the pipe is read even if stdout is paused.
   child.once("exit", readStdout);
 
   const done = endOf(child, options.timeoutMs).then(({ timedOut, ...end }): CliResult => {
@@ -172,7 +172,7 @@ async function endOf(child: ChildProcess, timeoutMs: number | undefined): Promis
   });
 }
 
-/** The test's own, without what speaks to this suite or to a program that knows it is tested. */
+/** The environment of the test, without the variables of the suite and those that change the output. */
 function environment(changes: CliOptions["env"] = {}): Record<string, string> {
   const isOurs = (name: string): boolean =>
     name.startsWith("MONGOTAP") || name === "NODE_ENV" || name === "FORCE_COLOR";

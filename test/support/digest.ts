@@ -1,4 +1,4 @@
-/** Large outputs compared by their digests: a diff of megabytes helps nobody. */
+/** For large outputs, whose diff would be unreadable. */
 import { createHash } from "node:crypto";
 
 /** SHA-256, in hex. */

@@ -16,6 +16,7 @@ import {
   Timestamp,
   UUID,
 } from "mongodb";
+import { Random } from "../../scripts/lib/random.ts";
 
 /** About 200 bytes of BSON, flat; the usual 0.8 KB, an order with nested parts; 20 KB, the same with a long text. */
 export type DocumentKind = "small" | "typical" | "large";
@@ -170,15 +171,10 @@ export async function insertEveryIdType(collection: Collection): Promise<void> {
   await collection.db.command({ insert: collection.collectionName, documents: all, writeConcern: { w: "majority" } });
 }
 
-/** Mulberry32: a stream of numbers in [0, 1) that depends on the seed alone. */
+/** Numbers in [0, 1) for data that is the same in every run: they depend on the seed alone. */
 export function randomOf(seed: number): () => number {
-  let state = Math.imul(Math.floor(seed * 2) + 1, 0x9e3779b1);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
+  const random = new Random(Math.imul(Math.floor(seed * 2) + 1, 0x9e3779b1)); // seeds are multiples of 0.5
+  return () => random.next();
 }
 
 /** Ascending with `number`, as the ids of documents that were inserted one after the other. */

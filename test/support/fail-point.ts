@@ -22,7 +22,7 @@ export interface FailCommandOptions {
 }
 
 export interface FailPoint extends AsyncDisposable {
-  /** Resolves when the fail point has struck `times` times since it was set; rejects after `timeoutMs`. */
+  /** Resolves when the fail point has triggered `times` times since it was set; rejects after `timeoutMs`. */
   waitForHits(times: number, timeoutMs?: number): Promise<void>;
   /** Switches it off before its block ends. Safe to call twice. */
   off(): Promise<void>;
@@ -69,7 +69,7 @@ function modeOf({ times, alwaysOn, skip, activationProbability }: FailCommandOpt
   return modes[0] ?? "alwaysOn";
 }
 
-/** Resolves with how often the fail point had struck before. */
+/** Resolves with how often the fail point had triggered before. */
 async function configure(client: MongoClient, settings: Document): Promise<number> {
   try {
     const reply = await client.db("admin").command({ configureFailPoint: "failCommand", ...settings });

@@ -1,6 +1,6 @@
 /**
- * A server that only speaks the wire protocol, for replies that no real one gives on demand: it says that it is the
- * primary of a replica set, and answers each command as the test tells it to.
+ * A server that only speaks the wire protocol, for replies that a real one does not give on demand. Its `hello` is that of
+ * the primary of a replica set, and the handlers of the test reply to commands.
  * https://github.com/mongodb/specifications/blob/master/source/message/OP_MSG.md
  */
 import { createServer, type Socket } from "node:net";
@@ -18,18 +18,18 @@ export type Handler = (command: Document, count: number) => Reply | Promise<Repl
 
 export interface MockServer extends AsyncDisposable {
   readonly uri: string;
-  /** The commands that came, without handshakes, pings and the like, each with the time (ms) when it came. */
+  /** The received commands, without handshakes, pings and the like, each with its time in ms. */
   readonly commands: readonly { readonly name: string; readonly command: Document; readonly at: number }[];
   /** What the collection holds besides: nothing is sent that is not asked for by a handler. */
   readonly collection: { readonly db: string; readonly name: string };
 }
 
 export interface MockOptions {
-  /** By name of the command. `count`, from 1, says how often it has come. */
+  /** By name of the command. `count` is 1 for its first call. */
   readonly on: Readonly<Record<string, Handler>>;
   /** Of all replies; default: 2026-01-01. */
   readonly now?: Timestamp;
-  /** What `hello` tells besides. */
+  /** Further fields of `hello`. */
   readonly hello?: () => Document;
 }
 
@@ -38,7 +38,7 @@ const COLLECTION = { db: "shop", name: "orders" } as const;
 const OP_REPLY = 1;
 const OP_QUERY = 2004;
 const OP_MSG = 2013;
-/** Sent by the driver of its own accord. */
+/** Commands that the driver sends on its own. */
 const QUIET = new Set(["hello", "ismaster", "isMaster", "ping", "buildInfo", "endSessions", "replSetGetConfig"]);
 
 /** `error(280, "…")`: the reply of a command that has failed. */
@@ -52,14 +52,14 @@ export function batch(documents: readonly Document[], more: Document = {}, name 
   return { cursor: { [name]: documents, id: Long.fromNumber(77), ns, ...more }, operationTime: MOCK_NOW };
 }
 
-/** The token of an event (`kind` "event", with a number that tells it from others), or of a high-water mark. */
+/** The token of an event (`kind` "event", with a distinct number), or of a high-water mark. */
 export function tokenAt(time: Timestamp, kind: "event" | "highWater" = "highWater", number = 0): Document {
   const hex = (value: number): string => value.toString(16).toUpperCase().padStart(8, "0");
   const rest = kind === "highWater" ? "2B0229296E04" : `2B022C0100296E5A1004${hex(number)}04`;
   return { _data: `82${hex(time.t)}${hex(time.i)}${rest}` };
 }
 
-/** An insert of `document` as a change stream tells it. */
+/** The insert event of `document`. */
 export function insertAt(time: Timestamp, document: Document, more: Document = {}): Document {
   return {
     _id: tokenAt(time, "event", Number(document["_id"])),
@@ -90,7 +90,7 @@ export function collectionOf(ids: readonly number[], at: Timestamp = MOCK_NOW): 
   };
 }
 
-/** Later than `time` by so many increments. */
+/** `time` plus `increments`. */
 export function after(time: Timestamp, increments: number): Timestamp {
   return new Timestamp({ t: time.t, i: time.i + increments });
 }
@@ -215,7 +215,7 @@ function wired(reply: Exclude<Reply, string>, requestId: number, isQuery: boolea
   return frame(requestId, isQuery ? OP_REPLY : OP_MSG, Buffer.concat([head, body]));
 }
 
-/** A message with its header. `length` may lie. */
+/** A message with its header. `length` may be wrong. */
 export function frame(responseTo: number, opCode: number, body: Uint8Array, length = 16 + body.length): Buffer {
   const header = Buffer.alloc(16);
   header.writeInt32LE(length, 0);

@@ -1,4 +1,4 @@
-/** What a process has written so far, as bytes, text and lines, for any number of readers. */
+/** The output of a process so far, as bytes, text and lines, for any number of readers. */
 import type { Readable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
@@ -18,7 +18,7 @@ export class Output {
     stream.once("error", () => this.end());
   }
 
-  /** Nothing will come any more. Safe to call twice. */
+  /** Marks the end of the output. Safe to call twice. */
   end(): void {
     this.#hasEnded = true;
     this.#wake();

@@ -7,7 +7,7 @@ export interface DropOptions {
   readonly direction?: Direction;
   /** `reset` (RST) by default, or `end` (FIN). */
   readonly how?: "reset" | "end";
-  /** How many connections meet this fate, default 1; the rest pass. */
+  /** How many connections are cut, default 1. */
   readonly times?: number;
 }
 
@@ -20,7 +20,7 @@ export interface Proxy extends AsyncDisposable {
   readonly accepted: number;
   /** Bytes passed on since the start. */
   readonly bytes: Readonly<Record<Direction, number>>;
-  /** Cuts a connection when it has passed on exactly this many bytes, counted from now, or from its begin. */
+  /** Cuts a connection after exactly this many bytes from now, or from its start if it is new. */
   dropAfter(bytes: number, options?: DropOptions): void;
   /** Resets every open connection. New ones are accepted. */
   resetAll(): void;
@@ -39,10 +39,10 @@ export interface Proxy extends AsyncDisposable {
 type Direction = "toClient" | "toServer";
 
 /** What happens to every byte: shared by all connections of a proxy, changed at any time. */
-interface Weather {
+interface Conditions {
   delayMs: number;
   bytesPerSecond: number;
-  /** When the wire is free again, where all connections share it. */
+  /** When the shared bandwidth is free again; undefined if each connection has its own. */
   freeAt: Record<Direction, number> | undefined;
   isBlackhole: boolean;
   readonly bytes: Record<Direction, number>;
@@ -56,14 +56,14 @@ interface Connection {
   readonly counted: Record<Direction, number>;
 }
 
-/** How often a blackholed or delayed connection looks whether it may go on. */
+/** How often a blackholed connection checks whether it may go on. */
 const TICK_MS = 5;
-/** Beyond this the sender is made to wait, as a full network does. */
+/** Above this the proxy stops reading, so that the sender blocks as in a full network. */
 const MAX_QUEUED_BYTES = 256 * 1024;
 
 /** Starts a proxy to `port` on 127.0.0.1. */
 export async function startProxy({ port: target }: { readonly port: number }): Promise<Proxy> {
-  const weather: Weather = {
+  const conditions: Conditions = {
     delayMs: 0,
     bytesPerSecond: Number.POSITIVE_INFINITY,
     freeAt: undefined,
@@ -96,8 +96,8 @@ export async function startProxy({ port: target }: { readonly port: number }): P
         if (client.destroyed && upstream.destroyed) connections.delete(connection);
       });
     }
-    void pass(connection, "toServer", weather);
-    void pass(connection, "toClient", weather);
+    void pass(connection, "toServer", conditions);
+    void pass(connection, "toClient", conditions);
   });
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -119,18 +119,18 @@ export async function startProxy({ port: target }: { readonly port: number }): P
     get accepted() {
       return accepted;
     },
-    bytes: weather.bytes,
+    bytes: conditions.bytes,
     dropAfter(bytes, { direction = "toClient", how = "reset", times = 1 } = {}) {
       for (const { counted } of connections) Object.assign(counted, { toClient: 0, toServer: 0 });
-      weather.drop = { bytes, direction, how, times };
+      conditions.drop = { bytes, direction, how, times };
     },
     resetAll,
-    blackhole: (isOn) => void (weather.isBlackhole = isOn),
+    blackhole: (isOn) => void (conditions.isBlackhole = isOn),
     refuse: (isOn) => void (isRefusing = isOn),
-    delay: (ms) => void (weather.delayMs = ms),
+    delay: (ms) => void (conditions.delayMs = ms),
     bandwidth(bytesPerSecond, together) {
-      weather.bytesPerSecond = bytesPerSecond;
-      weather.freeAt = together === undefined ? undefined : { toClient: 0, toServer: 0 };
+      conditions.bytesPerSecond = bytesPerSecond;
+      conditions.freeAt = together === undefined ? undefined : { toClient: 0, toServer: 0 };
     },
     close,
     [Symbol.asyncDispose]: close,
@@ -142,15 +142,15 @@ function reset({ client, server }: Connection): void {
   server.resetAndDestroy();
 }
 
-/** Passes the bytes of one direction on, through the weather, until its end or that of the connection. */
-async function pass(connection: Connection, direction: Direction, weather: Weather): Promise<void> {
+/** Passes the bytes of one direction on, under the conditions, until its end or that of the connection. */
+async function pass(connection: Connection, direction: Direction, conditions: Conditions): Promise<void> {
   const isToClient = direction === "toClient";
   const from = isToClient ? connection.server : connection.client;
   const to = isToClient ? connection.client : connection.server;
-  for await (const chunk of delayed(from, weather)) {
+  for await (const chunk of delayed(from, conditions)) {
     for (let at = 0; at < chunk.length;) {
-      while (weather.isBlackhole && !to.destroyed) await sleep(TICK_MS);
-      const { bytesPerSecond, drop } = weather;
+      while (conditions.isBlackhole && !to.destroyed) await sleep(TICK_MS);
+      const { bytesPerSecond, drop } = conditions;
       const isLimited = Number.isFinite(bytesPerSecond);
       const left =
         drop?.direction === direction ? drop.bytes - connection.counted[direction] : Number.POSITIVE_INFINITY;
@@ -160,37 +160,37 @@ async function pass(connection: Connection, direction: Direction, weather: Weath
       if (piece.length > 0) await new Promise<void>((resolve) => to.write(piece, () => resolve()));
       if (to.destroyed) return;
       at += piece.length;
-      weather.bytes[direction] += piece.length;
+      conditions.bytes[direction] += piece.length;
       connection.counted[direction] += piece.length;
       if (piece.length === left && drop !== undefined) {
         drop.times -= 1;
-        if (drop.times <= 0) weather.drop = undefined;
+        if (drop.times <= 0) conditions.drop = undefined;
         if (drop.how === "reset") reset(connection);
         else for (const socket of [from, to]) socket.destroySoon();
         return;
       }
-      if (isLimited) await sleep(msOnTheWire(weather, direction, (piece.length / bytesPerSecond) * 1000));
+      if (isLimited) await sleep(msOnTheWire(conditions, direction, (piece.length / bytesPerSecond) * 1000));
     }
   }
   if (!to.destroyed) to.end();
 }
 
-/** How long a piece takes that needs the wire for `ms`, with those that were before it. */
-function msOnTheWire({ freeAt }: Weather, direction: Direction, ms: number): number {
+/** How long a piece that takes `ms` must wait, with the pieces before it if the bandwidth is shared. */
+function msOnTheWire({ freeAt }: Conditions, direction: Direction, ms: number): number {
   if (freeAt === undefined) return ms;
   const now = performance.now();
   freeAt[direction] = Math.max(freeAt[direction], now) + ms;
   return freeAt[direction] - now;
 }
 
-/** Yields what `from` sends, each chunk `weather.delayMs` after it came. Returns when `from` ends or is destroyed. */
-async function* delayed(from: Socket, weather: Weather): AsyncGenerator<Buffer, void, undefined> {
+/** Yields what `from` sends, each chunk `conditions.delayMs` after it came. Returns when `from` ends or is destroyed. */
+async function* delayed(from: Socket, conditions: Conditions): AsyncGenerator<Buffer, void, undefined> {
   const queue: { readonly due: number; readonly chunk: Buffer }[] = [];
   let queuedBytes = 0;
   let isOver = false;
   let wake = (): void => undefined;
   from.on("data", (chunk: Buffer) => {
-    queue.push({ due: Date.now() + weather.delayMs, chunk });
+    queue.push({ due: Date.now() + conditions.delayMs, chunk });
     queuedBytes += chunk.length;
     if (queuedBytes > MAX_QUEUED_BYTES) from.pause();
     wake();

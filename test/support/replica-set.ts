@@ -1,6 +1,6 @@
 /**
- * The replica set that tests share: one member, started by the first test that asks, gone when the test process ends
- * (its watchdog sees to that, so there is no hook to register). Tests that stop, freeze or configure a server start their
+ * The replica set that tests share: one member, started by the first test that needs it. The watchdog stops it when the test
+ * process ends, so there is no hook to register. Tests that stop, freeze or configure a server start their
  * own with `startReplicaSet`.
  */
 import { randomBytes } from "node:crypto";
@@ -10,7 +10,7 @@ import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
 let shared: Promise<ReplicaSet> | undefined;
 let sharedConnection: Promise<MongoClient> | undefined;
 let databases = 0;
-// A run that repeats a test within one process, or two runs on one server, must not meet each other's data.
+// Repeated tests in one process, or two runs on one server, must not share databases.
 const RUN = randomBytes(3).toString("hex");
 
 /** The shared set of one member. Never stop it, and leave no fail point on. */
@@ -18,7 +18,7 @@ export async function sharedReplicaSet(): Promise<ReplicaSet> {
   shared ??= startReplicaSet({ members: 1 });
   const set = await shared;
   const [member] = set.members;
-  // A test that runs out of time takes the processes with it that were started during it, this server too.
+  // When a test times out, the runner kills the processes that were started during it, this server too.
   if (!member.isRunning) {
     await member.start();
     await set.primary();

@@ -1,4 +1,4 @@
-/** A disk that is full soon. Needs the right to mount. */
+/** A small disk that fills up soon. Needs the right to mount. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

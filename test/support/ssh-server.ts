@@ -1,4 +1,4 @@
-/** A real ssh server in this process: it lets one key in, and forwards to where it is told to. */
+/** A real ssh server in this process, with one authorized key and port forwarding. */
 import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import ssh2, { type Connection, type ServerChannel } from "ssh2";
@@ -23,9 +23,9 @@ export interface SshServer extends AsyncDisposable {
   readonly knownHost: string;
   /** `host:port` of every request, as it was asked for. */
   readonly forwarded: readonly string[];
-  /** What was sent to log in, the methods. */
+  /** The authentication methods that clients tried. */
   readonly logins: readonly string[];
-  /** How many clients have got in. */
+  /** Number of successful logins. */
   readonly sessions: number;
   /** Channels that are open. */
   readonly channels: number;
@@ -49,7 +49,7 @@ export function publicPart(key: KeyPair): string {
   return key.public.split(" ").slice(0, 2).join(" ");
 }
 
-/** The key that servers let in when nothing else is said. */
+/** The key that is authorized by default. */
 export const CLIENT_KEY: KeyPair = newKey("ed25519");
 const HOST_KEY: KeyPair = newKey("ed25519");
 

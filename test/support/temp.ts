@@ -1,4 +1,4 @@
-/** Temporary folders that are gone after the test, also when the test process is killed. */
+/** Temporary folders that are removed after the test, even if the test process is killed. */
 import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

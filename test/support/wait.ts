@@ -2,15 +2,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface WaitOptions {
-  /** What is waited for, for the message: `the file to appear`. */
+  /** For the error message: `the file to appear`. */
   readonly what: string;
   /** Default: 15 s. */
   readonly timeoutMs?: number;
-  /** Pause between two looks; default 20 ms. */
+  /** Pause between two calls; default 20 ms. */
   readonly everyMs?: number;
 }
 
-/** Asks `predicate` again and again; resolves with its first truthy answer, rejects after `timeoutMs`. */
+/** Calls `predicate` repeatedly. Resolves with its first truthy result, rejects after `timeoutMs`. */
 export async function waitFor<Answer>(
   predicate: () => Answer | Promise<Answer>,
   { what, timeoutMs = 15_000, everyMs = 20 }: WaitOptions,
@@ -19,7 +19,7 @@ export async function waitFor<Answer>(
   for (;;) {
     const answer = await predicate();
     if (answer) return answer as Exclude<Answer, false | undefined | null | 0 | "">;
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
+    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
     await sleep(everyMs);
   }
 }

@@ -1,4 +1,4 @@
-/** The limit: the server's replies as they come, their documents counted and thrown away. */
+/** The limit: counts the documents of each reply and discards them. */
 
 import { type Collection, Long, type MongoClient, Timestamp } from "mongodb";
 import { type CursorReply, parseCursorReply } from "../../../src/source/cursor-reply.ts";
@@ -6,13 +6,13 @@ import { type CursorReply, parseCursorReply } from "../../../src/source/cursor-r
 /** More than any reply holds: the server cuts at 16 MB. */
 const BATCH_SIZE = 10_000_000;
 
-/** Resolves to how many documents came. */
+/** Resolves with the number of documents. */
 export async function drainCollection(client: MongoClient, collection: Collection, query: object): Promise<number> {
   const find = { find: collection.collectionName, batchSize: BATCH_SIZE, ...query };
   return await drain(client, collection, find, { batchSize: BATCH_SIZE }, Number.POSITIVE_INFINITY);
 }
 
-/** Resolves when `count` events have come, those since `seconds` being the first. */
+/** Resolves after `count` events since `seconds`. */
 export async function drainStream(
   client: MongoClient,
   collection: Collection,

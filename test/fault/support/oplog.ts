@@ -33,7 +33,7 @@ async function endOf(client: MongoClient, direction: 1 | -1): Promise<Timestamp>
 }
 
 interface RollOptions {
-  /** Writes at least so many times as much as a small oplog holds. */
+  /** Least number of rounds of writes, each about the size of a small oplog. */
   readonly times?: number;
   /** The oplog of the member behind this client; default: that of the primary. */
   readonly of?: MongoClient;

@@ -17,7 +17,7 @@ export async function faultsOf(lines: readonly Line[], collection: Collection): 
   return faults.slice(0, 20);
 }
 
-/** Orders never fall, every event has one of its own, and no key stands still. */
+/** Sort keys never decrease, every event has its own, and every key advances. */
 export function orderFaultsOf(lines: readonly Line[]): string[] {
   const faults: string[] = [];
   const events = new Set<string>();

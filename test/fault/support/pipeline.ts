@@ -6,8 +6,10 @@ import { backfillSource, type RangeReadable } from "../../../src/pipeline/backfi
 import { captureSource } from "../../../src/pipeline/capture.ts";
 import { createThrottle } from "../../../src/pipeline/throttle.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
+import { take } from "../../../src/pipeline/take.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
+import { AdaptiveBatchSize } from "../../../src/source/adaptive-batch.ts";
 import { listCollections } from "../../../src/source/catalog.ts";
 import { ChangeStream } from "../../../src/source/change-stream.ts";
 import { localReader } from "../../../src/source/sub-ranges.ts";
@@ -25,7 +27,7 @@ export interface Capture extends AsyncDisposable {
   readonly position: Position | undefined;
 }
 
-/** The collection as the server behind `client` tells it. */
+/** The collection as the server of `client` returns it. */
 export async function readableFrom(
   client: MongoClient,
   { dbName, collectionName }: Collection<never>,
@@ -66,7 +68,7 @@ export function captureOf(
   };
   const start = (): void => {
     done = pump({
-      source: command === "backfill" ? backfillSource(collections) : mergedSource(client, collections),
+      source: take(command === "backfill" ? backfillSource(collections) : mergedSource(client, collections), Infinity),
       from,
       encoder: createLineEncoder({
         envelope: "meta",
@@ -76,13 +78,12 @@ export function captureOf(
       }),
       sink,
       save: (saved) => Promise.resolve(void (position = saved)),
-      limit: Infinity,
       retryForMs: 60_000,
       signal: stopped.signal,
       onWritten: () => undefined,
       onRetry: (error) => void retries.push(error),
     });
-    done.catch(() => undefined); // told by `done`
+    done.catch(() => undefined); // awaited through `done`
   };
   return {
     start,
@@ -106,7 +107,8 @@ function mergedSource(client: MongoClient, collections: readonly RangeReadable[]
   const bindings = collections.map(({ namespace }) => namespace);
   const shape = { bindings, fullDocument: "updateLookup", beforeImages: false, splitLargeEvents: false } as const;
   return captureSource({
-    open: (at, signal) => ChangeStream.open({ client, ...shape, sharded: false }, at ?? "now", signal),
+    open: (at, signal) =>
+      ChangeStream.open({ client, ...shape, sharded: false, batchSize: new AdaptiveBatchSize() }, at ?? "now", signal),
     untilCaughtUp: true,
     awaitMs: 500,
     collections,

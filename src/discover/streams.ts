@@ -1,0 +1,97 @@
+/**
+ * What the catalogs for Airbyte, Singer and Flow share: the names of streams, and the schemas of their columns. The schema
+ * is draft 7 without references, `anyOf` or closed objects; every column may be null. A value that does not fit ends a
+ * whole load in these clients, so a column allows every sampled type. Values look as in `--format plain`.
+ */
+
+import { createHash } from "node:crypto";
+
+import { type Namespace, nameOf } from "../source/record.ts";
+import type { CatalogEntry } from "./catalog.ts";
+import { type BsonType, BSON_TYPES, type Field, type ObjectFields } from "./field.ts";
+import { compareNames, formsOf, type Schema } from "./value-schema.ts";
+
+/** The differences between clients. */
+export interface ColumnRules {
+  /** Keywords of a column whose values are all dates. */
+  readonly dateTime: Schema;
+}
+
+/** Of a column that was always null: its later type is unknown. */
+const EVERY_TYPE = ["null", "array", "boolean", "integer", "number", "object", "string"];
+/** Of the key of a collection without a sample: clients reject a key that is a document. */
+const EVERY_SCALAR = ["null", "boolean", "integer", "number", "string"];
+
+/** The columns of a collection by name, its key included even without a sample. */
+export function columnsOf({ info, sampled }: CatalogEntry, rules: ColumnRules): Record<string, Schema> {
+  const columns = sampled === undefined ? {} : propertiesOf(sampled.structure.root, rules);
+  return "_id" in columns || !hasKey(info) ? columns : { _id: { type: EVERY_SCALAR }, ...columns };
+}
+
+/** Whether `_id` is unique; in views and time series it need not be. */
+export function hasKey({ type }: CatalogEntry["info"]): boolean {
+  return type === "collection";
+}
+
+function propertiesOf({ list }: ObjectFields, rules: ColumnRules): Record<string, Schema> {
+  const fields = list.toSorted((a, b) => compareNames(a.name, b.name));
+  return Object.fromEntries(fields.map((field) => [field.name, columnOf(field, rules)]));
+}
+
+function columnOf(field: Field, rules: ColumnRules): Schema {
+  const { types, object, items } = field;
+  const json = new Set([...types.keys()].flatMap((type) => jsonTypesOf(type, field)));
+  if (json.has("number")) json.delete("integer");
+  return {
+    type: json.size === 0 ? EVERY_TYPE : ["null", ...[...json].toSorted()],
+    ...(isDateTime(field) ? rules.dateTime : {}),
+    ...(object === undefined ? {} : { properties: propertiesOf(object, rules) }),
+    ...(items === undefined || items.seen.values === 0 ? {} : { items: columnOf(items, rules) }),
+  };
+}
+
+function jsonTypesOf(type: BsonType, field: Field): readonly string[] {
+  if (type === "object" || type === "array") return [type];
+  // A wrapper is an object.
+  const names = formsOf(type, field, "plain").map((form) => ("wrapper" in form ? "object" : form.type));
+  return names.filter((name) => name !== "null");
+}
+
+/** Whether all values are dates within RFC 3339 (years 1 to 9999) or null. */
+function isDateTime(field: Field): boolean {
+  const [form] = formsOf("date", field, "plain");
+  const isDate = BSON_TYPES.every((type) => type === "date" || type === "null" || !field.types.has(type));
+  return isDate && field.types.has("date") && form !== undefined && "more" in form;
+}
+
+/**
+ * A stream name for each of `namespaces`: what `nameFor` returns. Clients lower the case of a name and replace all but
+ * ASCII letters and digits by `_`. If two names would then be one table, or a name would be empty, a digest of the
+ * namespace is appended; it is the same in every run.
+ */
+export function streamNames(
+  namespaces: readonly Namespace[],
+  nameFor: (namespace: Namespace) => string,
+): ReadonlyMap<Namespace, string> {
+  const counts = new Map<string, number>();
+  for (const namespace of namespaces) {
+    const table = clientTableName(nameFor(namespace));
+    counts.set(table, (counts.get(table) ?? 0) + 1);
+  }
+  return new Map(
+    namespaces.map((namespace) => {
+      const name = nameFor(namespace);
+      const table = clientTableName(name);
+      const isUsable = counts.get(table) === 1 && /[a-z0-9]/.test(table);
+      return [namespace, isUsable ? name : `${name}_${digestOf(nameOf(namespace))}`] as const;
+    }),
+  );
+}
+
+function clientTableName(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, "_");
+}
+
+function digestOf(name: string): string {
+  return createHash("sha256").update(name).digest("hex").slice(0, 6);
+}

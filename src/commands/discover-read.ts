@@ -7,8 +7,14 @@ import type { KnownCatalog } from "../discover/as-json.ts";
 import { StructureBuilder } from "../discover/structure.ts";
 import { MongotapError } from "../errors.ts";
 import { bindingText, isBound, parseBinding } from "../source/bindings.ts";
-import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
-import { optionsJson } from "../source/options-json.ts";
+import {
+  type CollectionInfo,
+  listCollections,
+  listDatabases,
+  measure,
+  type Measured,
+  optionsJson,
+} from "../source/catalog.ts";
 import { type Binding, type Namespace, nameOf } from "../source/record.ts";
 import { readSample, type SampleLimits } from "../source/sample.ts";
 import { selectBindings } from "../run/selection.ts";

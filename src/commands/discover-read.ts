@@ -11,8 +11,14 @@ import type { ConnectionSettings } from "../run/connection.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { selectBindings, type SelectionSettings } from "../run/selection.ts";
 import { bindingText, isBound, parseBinding } from "../source/bindings.ts";
-import { type CollectionInfo, listCollections, listDatabases, measure, type Measured } from "../source/catalog.ts";
-import { optionsJson } from "../source/options-json.ts";
+import {
+  type CollectionInfo,
+  listCollections,
+  listDatabases,
+  measure,
+  type Measured,
+  optionsJson,
+} from "../source/catalog.ts";
 import { type Binding, type Namespace, nameOf } from "../source/record.ts";
 import { readSample, type SampleLimits } from "../source/sample.ts";
 

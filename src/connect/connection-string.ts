@@ -1,6 +1,6 @@
 /**
- * Checks a connection string before the driver sees it, because the driver's own messages can quote the password; puts
- * in what is told apart from it (user and password), and what is missing from it (see DEFAULTS).
+ * Checks a connection string before the driver sees it, because the driver's own messages can quote the password. Adds the
+ * user and password that are configured separately, and the options that are missing (see DEFAULTS).
  * Spec: https://github.com/mongodb/specifications/blob/master/source/connection-string/connection-string-spec.md
  */
 
@@ -8,33 +8,34 @@ import { MongotapError } from "../errors.ts";
 
 export interface ConnectionString {
   readonly uri: string;
-  /** What may be shown: no user, no password. */
+  /** For messages: without user and password. */
   readonly shown: string;
-  /** Texts that must never be printed: the password as typed and as decoded. */
+  /** Never to be printed: the password, as typed and decoded, and the values of secret options. */
   readonly secrets: readonly string[];
-  /** Names of the options that the string sets itself, in lower case. */
+  /** The names of the options that the string itself sets, in lower case. */
   readonly options: ReadonlySet<string>;
   /** `name=value` of the options that were added because the string does not set them. */
   readonly added: readonly string[];
 }
 
-/** What is told apart from the string: each as it is, without percent-encoding, and who said so. */
+/** Settings that are not part of the string. They are not percent-encoded. */
 export interface SeparateCredentials {
-  readonly user?: Told;
-  readonly password?: Told;
-  /** How replies may be compressed, the preferred way first: `zstd,zlib`. */
-  readonly compressors?: Told;
+  readonly user?: Sourced;
+  readonly password?: Sourced;
+  /** The compressors to offer to the server, the preferred one first: `zstd,zlib`. */
+  readonly compressors?: Sourced;
 }
 
-interface Told {
+interface Sourced {
   readonly text: string;
+  /** The flag, variable or key that sets it; for messages. */
   readonly from: string;
 }
 
 /**
- * Added when missing, never overridden, as Streamkap does. `w` is for what mongotap may be asked to write (never
- * without). `readPreference` is for what the driver reads of its own accord: mongotap's commands go to the primary
- * whatever it says, because `db.command` does not inherit it, and a cursor must be read where it was opened.
+ * Added if missing, never overridden, as Streamkap does. `w` is for writes, if mongotap is ever asked to make some.
+ * `readPreference` is for the driver's own reads: mongotap's commands go to the primary in any case, because `db.command`
+ * does not inherit it, and a cursor must be read where it was opened.
  */
 const DEFAULTS: readonly (readonly [name: string, value: string])[] = [
   ["w", "majority"],
@@ -46,8 +47,8 @@ const SECRET_OPTIONS = "proxyPassword|tlsCertificateKeyFilePassword|sslKeyFilePa
 const SCHEME = /^(mongodb(?:\+srv)?):\/\//;
 
 /**
- * This build carries no native packages; the driver would only fail when it first needs one. zlib and zstd need none:
- * the driver finds both in the runtime's own `node:zlib` (docs/decisions/205-wire-compression.md).
+ * Needs native packages, which this build does not include: refused here, since the driver would only fail at the first
+ * use. zlib and zstd do not need one: the driver finds both in the runtime's `node:zlib` (docs/decisions/205-wire-compression.md).
  */
 const NEEDS_NATIVE: readonly (readonly [pattern: RegExp, what: string, hint: string])[] = [
   [/authMechanism=GSSAPI/i, "Kerberos (authMechanism=GSSAPI)", "Leave it out of the connection string."],
@@ -56,10 +57,14 @@ const NEEDS_NATIVE: readonly (readonly [pattern: RegExp, what: string, hint: str
 ];
 
 /**
- * Reads the connection string that `from` has given, together with what is told `apart` from it.
+ * Parses the connection string that the setting `from` contains, and merges the separate settings into it.
  * @throws MongotapError `config` when the string cannot be used; the message never quotes user or password.
  */
-export function parseConnectionString(text: string, from: string, apart: SeparateCredentials = {}): ConnectionString {
+export function parseConnectionString(
+  text: string,
+  from: string,
+  separate: SeparateCredentials = {},
+): ConnectionString {
   const uri = text.trim();
   const scheme = SCHEME.exec(uri);
   if (!scheme) throw invalid(from, "it does not begin with mongodb:// or mongodb+srv://");
@@ -67,7 +72,7 @@ export function parseConnectionString(text: string, from: string, apart: Separat
   const at = rest.lastIndexOf("@");
   const userinfo = at < 0 ? "" : rest.slice(0, at);
   const tail = at < 0 ? rest : rest.slice(at + 1);
-  const login = mergeLogin(userinfo, from, apart);
+  const login = mergeLogin(userinfo, from, separate);
   const hosts = tail.split(/[/?]/, 1)[0] ?? "";
   if (hosts === "") throw invalid(from, "the host is missing");
   for (const host of hosts.split(",")) checkHost(host, scheme[1] === "mongodb+srv", from);
@@ -75,9 +80,10 @@ export function parseConnectionString(text: string, from: string, apart: Separat
   for (const [pattern, what, hint] of NEEDS_NATIVE) {
     if (pattern.test(query)) throw new MongotapError("unsupported", `${from}: this build has no ${what}`, { hint });
   }
-  checkCompressors(query, from, apart.compressors);
+  checkCompressors(query, from, separate.compressors);
   const options = new Set(pairsOf(query).map(([name]) => name.toLowerCase()));
-  const wanted = apart.compressors === undefined ? DEFAULTS : [...DEFAULTS, ["compressors", apart.compressors.text]];
+  const wanted =
+    separate.compressors === undefined ? DEFAULTS : [...DEFAULTS, ["compressors", separate.compressors.text]];
   const added = wanted
     .filter(([name = ""]) => !options.has(name.toLowerCase()))
     .map(([name, value]) => `${name}=${value}`);
@@ -90,7 +96,7 @@ export function parseConnectionString(text: string, from: string, apart: Separat
   };
 }
 
-/** `name=value` of every option that holds, those that were added included; values that are secret are masked. */
+/** `name=value` of every option in effect, including the added ones. Secret values are masked. */
 export function effectiveOptions({ uri }: ConnectionString): string[] {
   const isSecret = new RegExp(`^(?:${SECRET_OPTIONS})$`, "i");
   const query = uri.slice(uri.lastIndexOf("@") + 1);
@@ -109,14 +115,14 @@ function pairsOf(query: string): (readonly [name: string, value: string])[] {
     });
 }
 
-/** Hosts, path and query of a connection string with more options behind them. */
+/** Appends options to hosts, path and query of a connection string. */
 function withOptions(tail: string, added: readonly string[]): string {
   if (added.length === 0) return tail;
   if (tail.includes("?")) return `${tail}${/[?&]$/.test(tail) ? "" : "&"}${added.join("&")}`;
   return `${tail}${tail.includes("/") ? "" : "/"}?${added.join("&")}`;
 }
 
-/** User and password of the string itself, or those told apart from it; each may be told once. */
+/** User and password, from the string or separate. Refuses each where both set it. */
 function mergeLogin(
   userinfo: string,
   from: string,
@@ -149,11 +155,11 @@ function twice(what: string, from: string, other: string): MongotapError {
   return new MongotapError("config", `${what} stands both in ${from} and in ${other}`, { hint: "Say it once." });
 }
 
-/** Neither of two answers to one question is taken in silence. */
-function checkCompressors(query: string, from: string, apart: Told | undefined): void {
+/** Refuses two different settings instead of choosing one. */
+function checkCompressors(query: string, from: string, separate: Sourced | undefined): void {
   const own = pairsOf(query).find(([name]) => name.toLowerCase() === "compressors")?.[1];
-  if (apart === undefined || own === undefined || own.replaceAll(/%2c/gi, ",") === apart.text) return;
-  throw new MongotapError("config", `${from} says compressors=${own}, and ${apart.from} says ${apart.text}`, {
+  if (separate === undefined || own === undefined || own.replaceAll(/%2c/gi, ",") === separate.text) return;
+  throw new MongotapError("config", `${from} says compressors=${own}, and ${separate.from} says ${separate.text}`, {
     hint: "Say it once.",
   });
 }

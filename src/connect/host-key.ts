@@ -1,4 +1,4 @@
-/** Whether the ssh server is the one that is meant: decided before we log in there. */
+/** Verifies the host key of the SSH server, before the login: pinned by its fingerprint, or listed in known_hosts. */
 
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -11,18 +11,21 @@ import { fingerprint, judge, keyType, type KnownHost, lookUp, nameInFile } from 
 export interface HostKeyRules {
   readonly host: string;
   readonly port: number;
-  /** `SHA256:…` of the one key that is trusted; no file is asked then. */
+  /** The `SHA256:…` fingerprint of the one trusted key; known_hosts is not read then. */
   readonly pinned: string | undefined;
-  /** Instead of ~/.ssh/known_hosts. */
+  /** The path of the file; default: ~/.ssh/known_hosts. */
   readonly knownHosts: string | undefined;
 }
 
 export interface HostKeyCheck {
-  /** The host key algorithms to ask for, so that a host is not refused for a key that we never knew. */
+  /**
+   * The host key algorithms to offer: those of the keys in known_hosts, so that the server does not send a key of another
+   * type. Undefined: the defaults of ssh2.
+   */
   readonly algorithms: readonly HostKeyAlgorithm[] | undefined;
-  /** Says why `key` is not trusted; undefined where it is. */
+  /** Returns why `key` is not trusted; undefined if it is. */
   refusal(key: Buffer): MongotapError | undefined;
-  /** What was found out about the last key: `ssh-ed25519 SHA256:… (known_hosts:3)`. */
+  /** Type and fingerprint of the last key, and why it is trusted: `ssh-ed25519 SHA256:… (known_hosts:3)`. */
   readonly shown: string;
 }
 
@@ -35,7 +38,7 @@ type HostKeyAlgorithm =
   | "rsa-sha2-256"
   | "ssh-rsa";
 
-/** By the type of the key. A certificate, or a key that a security token holds, is beyond ssh2. */
+/** By key type. ssh2 supports neither certificates nor the keys of security tokens. */
 const ALGORITHMS: Readonly<Record<string, readonly HostKeyAlgorithm[]>> = {
   "ssh-ed25519": ["ssh-ed25519"],
   "ecdsa-sha2-nistp256": ["ecdsa-sha2-nistp256"],
@@ -44,7 +47,7 @@ const ALGORITHMS: Readonly<Record<string, readonly HostKeyAlgorithm[]>> = {
   "ssh-rsa": ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"],
 };
 
-/** @throws MongotapError `config` when a file that was named cannot be read */
+/** @throws MongotapError `config` if known_hosts cannot be read; a missing default file is no error */
 export async function hostKeyCheck(rules: HostKeyRules): Promise<HostKeyCheck> {
   return rules.pinned === undefined ? checkByFile(rules) : checkByPin(rules, rules.pinned);
 }
@@ -120,7 +123,7 @@ function refusalOf(
   }
 }
 
-/** A file that nobody named may be missing: then no host is known. */
+/** A missing default file is the same as an empty one. */
 async function readKnownHosts(path: string, isNamed: boolean): Promise<string> {
   try {
     return await readFile(path, "utf8");

@@ -1,6 +1,5 @@
 /**
- * The file in which OpenSSH keeps the keys of hosts it trusts, as sshd(8) describes it ("SSH_KNOWN_HOSTS FILE FORMAT"):
- * patterns with * and ?, negation, hashed names, [host]:port, @revoked and @cert-authority.
+ * Parses OpenSSH's known_hosts file, as sshd(8) describes it ("SSH_KNOWN_HOSTS FILE FORMAT"): patterns with * and ?, negation, hashed names, [host]:port, @revoked and @cert-authority.
  */
 
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
@@ -9,32 +8,32 @@ export interface KnownKey {
   /** Such as `ssh-ed25519`. */
   readonly type: string;
   readonly blob: Buffer;
-  /** Counted from 1. */
+  /** The line number, from 1. */
   readonly line: number;
 }
 
-/** What a file says of one host. */
+/** The keys that a file lists for one host. */
 export interface KnownHost {
   readonly trusted: readonly KnownKey[];
   readonly revoked: readonly KnownKey[];
-  /** Whoever holds a key that one of these has signed is trusted: more than we can check. */
+  /** Certificate authorities. ssh2 cannot verify the certificates that they sign. */
   readonly authorities: readonly KnownKey[];
 }
 
 export type Verdict =
   | { readonly kind: "trusted" | "revoked"; readonly line: number }
-  /** Another key of the same type stands there: the host has changed, or is somebody else. */
+  /** The file lists other keys for the host: its key was replaced, or this is another host. */
   | { readonly kind: "changed"; readonly line: number }
   | { readonly kind: "authority"; readonly line: number }
   | { readonly kind: "unknown" };
 
-/** How a host is named in the file: with its port where that is not 22. */
+/** The name of a host in the file: `[host]:port` unless the port is 22. */
 export function nameInFile(host: string, port: number): string {
   const name = host.toLowerCase();
   return port === 22 ? name : `[${name}]:${port}`;
 }
 
-/** What `text` says of a host. Lines that cannot be read are passed over, as OpenSSH does. */
+/** Finds the keys of a host in the text of a file. Skips lines that it cannot parse, as OpenSSH does. */
 export function lookUp(text: string, host: string, port: number): KnownHost {
   const name = nameInFile(host, port);
   const found = { trusted: [] as KnownKey[], revoked: [] as KnownKey[], authorities: [] as KnownKey[] };
@@ -54,7 +53,7 @@ export function lookUp(text: string, host: string, port: number): KnownHost {
   return found;
 }
 
-/** What to make of the key that a host shows. */
+/** Decides whether the file trusts the key that a host presents. */
 export function judge(known: KnownHost, blob: Buffer): Verdict {
   const revoked = known.revoked.find((key) => key.blob.equals(blob));
   if (revoked !== undefined) return { kind: "revoked", line: revoked.line };
@@ -71,7 +70,7 @@ export function fingerprint(blob: Buffer): string {
   return `SHA256:${createHash("sha256").update(blob).digest("base64").replaceAll("=", "")}`;
 }
 
-/** The type that a key says it has; empty where it is no key. */
+/** The type in the key blob (RFC 4253, 6.6); empty if the blob is not a key. */
 export function keyType(blob: Buffer): string {
   if (blob.length < 4) return "";
   const length = blob.readUInt32BE(0);
@@ -88,7 +87,7 @@ function fits(patterns: string, name: string): boolean {
   return isFound;
 }
 
-/** `|1|salt|hash`, both in base64. */
+/** `text` is `|1|salt|hash`, salt and hash in base64. */
 function isHashOf(text: string, name: string): boolean {
   const [, version, salt, hash] = text.split("|");
   if (version !== "1" || salt === undefined || hash === undefined) return false;

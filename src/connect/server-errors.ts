@@ -93,7 +93,7 @@ const OVERLOADED = new Set<number>([
 const MIN_OVERLOADED_MS = 1_000;
 const MAX_OVERLOADED_MS = 60_000;
 
-/** The server's code behind `error`, looking through causes; undefined where no server spoke. */
+/** The server's error code of `error` or of one of its causes; undefined if it is not an error of the server. */
 export function serverCodeOf(error: unknown): number | undefined {
   for (let e = error, depth = 0; e instanceof Error && depth < 5; e = e.cause, depth += 1) {
     if (e instanceof MongoServerError && typeof e.code === "number") return e.code;
@@ -102,19 +102,19 @@ export function serverCodeOf(error: unknown): number | undefined {
 }
 
 /**
- * Says what `error` means. `what` is the beginning of the message, such as "cannot read shop.orders".
- * A MongotapError comes back as it is; anything that is neither the server's nor the network's is a `bug`.
+ * Returns `error` as a MongotapError. `what` is the beginning of its message, such as "cannot read shop.orders".
+ * Returns a MongotapError as it is. Anything that is neither the server's nor the network's becomes a `bug`.
  */
-export function toMongotapError(error: unknown, what: string, doing: ErrorContext = {}): MongotapError {
+export function toMongotapError(error: unknown, what: string, context: ErrorContext = {}): MongotapError {
   if (error instanceof MongotapError) return error;
-  if (error instanceof MongoServerError) return fromServerError(error, what, doing);
+  if (error instanceof MongoServerError) return fromServerError(error, what, context);
   if (isUnreadableFile(error)) {
     return new MongotapError("config", `${what}: ${error.message}`, {
       hint: "Correct the path (tlsCAFile, tlsCertificateKeyFile) in the connection string.",
       cause: error,
     });
   }
-  if (isUnreadable(error)) {
+  if (isMalformedReply(error)) {
     return new MongotapError("connect", `${what}: what the server sent cannot be read: ${error.message}`, {
       cause: error,
     });
@@ -126,14 +126,14 @@ export function toMongotapError(error: unknown, what: string, doing: ErrorContex
   return new MongotapError("bug", `${what}: ${message}`, { cause: error });
 }
 
-function fromServerError(error: MongoServerError, what: string, doing: ErrorContext): MongotapError {
+function fromServerError(error: MongoServerError, what: string, context: ErrorContext): MongotapError {
   const code = typeof error.code === "number" ? error.code : 0;
   const message = firstSentence(error.message);
   const text = `${what}: ${message}${code === 0 ? "" : ` (server code ${code})`}`;
   if (HISTORY_LOST.has(code) || error.hasErrorLabel("NonResumableChangeStreamError")) {
     return new MongotapError(
       "history-lost",
-      `${what}: the server no longer holds the changes since ${doing.since ?? "the saved position"} (server code ${code}: ${message})`,
+      `${what}: the server no longer holds the changes since ${context.since ?? "the saved position"} (server code ${code}: ${message})`,
       { cause: error },
     );
   }
@@ -145,7 +145,7 @@ function fromServerError(error: MongoServerError, what: string, doing: ErrorCont
     });
   }
   if (error.hasErrorLabel("ResumableChangeStreamError")) return new MongotapError("connect", text, { cause: error });
-  if (doing.open === true && BAD_TOKEN.has(code)) {
+  if (context.open === true && BAD_TOKEN.has(code)) {
     return new MongotapError(
       "state",
       `${what}: the server does not accept the saved position (server code ${code}: ${message})`,
@@ -174,7 +174,7 @@ function retryAfterOf({ errorResponse }: MongoServerError): number {
   return Number.isFinite(asked) ? Math.min(MAX_OVERLOADED_MS, Math.max(MIN_OVERLOADED_MS, asked)) : MIN_OVERLOADED_MS;
 }
 
-/** Without the command that the server quotes where a privilege is missing: long, and with a signature in it. */
+/** Cuts off the command that the server quotes where a privilege is missing: it is long and contains a signature. */
 function firstSentence(message: string): string {
   return message.replace(/ to execute command \{.*$/s, "");
 }
@@ -185,14 +185,14 @@ function isNoReplicaSet(error: MongoServerError, code: number): boolean {
   );
 }
 
-/** The driver opens certificates when it first connects, and passes on what the file system says. */
+/** The driver opens certificate files when it first connects, and throws the file system's errors as they are. */
 function isUnreadableFile(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return ("syscall" in error && error.syscall === "open") || ("code" in error && error.code === "EISDIR");
 }
 
-/** A header with an impossible length, or a reply that is no BSON: another connection may do better. */
-function isUnreadable(error: unknown): error is Error {
+/** A header with an impossible length, or a reply that is not BSON; another connection may work. */
+function isMalformedReply(error: unknown): error is Error {
   if (error instanceof MongoParseError) return /^message size|^invalid message size/i.test(error.message);
   return error instanceof Error && /^BSON(Offset)?Error$/.test(error.name);
 }
@@ -209,7 +209,7 @@ function isConnectionError(error: unknown): error is Error {
   );
 }
 
-/** The most telling message on the way down: what the socket or TLS said, rather than "server selection timed out". */
+/** The innermost message: the socket's or that of TLS, rather than "server selection timed out". */
 function networkReason(error: Error): string {
   let reason = error.message;
   for (let e: unknown = error, depth = 0; e instanceof Error && depth < 6; e = innerCause(e), depth += 1) {

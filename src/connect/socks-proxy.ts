@@ -1,14 +1,14 @@
 /**
- * A SOCKS5 door on loopback through which the driver reaches every member of a cluster by its own name. Any user of this
- * machine can knock: so it takes a password that only this process knows, and leads to no more than the members.
- * Specs: RFC 1928 (CONNECT only), RFC 1929.
+ * A SOCKS5 proxy on loopback through which the driver reaches every member of a cluster by its own name. Any user of this
+ * machine can connect to it, so it requires a password that only this process knows, and connects to the members only.
+ * Specs: RFC 1928 (SOCKS5; the CONNECT command only), RFC 1929 (username/password authentication).
  */
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** What the driver's options of the same names take. */
+/** The driver's options of the same names. */
 export interface ProxyOptions {
   readonly proxyHost: string;
   readonly proxyPort: number;
@@ -18,9 +18,9 @@ export interface ProxyOptions {
 
 export interface SocksProxySettings {
   readonly isAllowed: (host: string, port: number) => boolean;
-  /** Opens the way to a member; names are as the driver knows them. */
+  /** Connects to a member, by the name that the driver knows. Reports its failures itself. */
   readonly open: (host: string, port: number) => Promise<Duplex>;
-  /** Told of every knock that is turned away. */
+  /** Receives a message for each client without the password and each destination that is not allowed. */
   readonly onRefused: (what: string) => void;
 }
 
@@ -28,16 +28,30 @@ export interface SocksProxy extends AsyncDisposable {
   readonly proxyOptions: ProxyOptions;
 }
 
-/** Who has not said what it wants after this is turned away. */
+/** How long a client may take until its request is complete. */
 const HANDSHAKE_MS = 10_000;
+/** No message of the handshake is longer than 513 bytes (username and password). */
+const MAX_UNREAD_BYTES = 1024;
 
+/** RFC 1928, 3 and 4. */
 const VERSION = 5;
-const BY_PASSWORD = 2;
-const NO_METHOD = 0xff;
+const USERNAME_PASSWORD = 2;
+const NO_ACCEPTABLE_METHODS = 0xff;
 const CONNECT = 1;
-const REPLY = { done: 0, failed: 1, notAllowed: 2, unknownCommand: 7, unknownAddress: 8 } as const;
+const ATYP = { ipv4: 1, domainName: 3, ipv6: 4 } as const;
+/** The REP field of a reply: RFC 1928, 6. */
+const REP = {
+  succeeded: 0,
+  generalFailure: 1,
+  notAllowedByRuleset: 2,
+  commandNotSupported: 7,
+  addressTypeNotSupported: 8,
+} as const;
+/** Of the subnegotiation: RFC 1929, 2. */
+const AUTH_VERSION = 1;
+const AUTH_STATUS = { success: 0, failure: 1 } as const;
 
-/** Opens the door on a port that the system chooses. */
+/** Starts the proxy on a port that the system chooses. */
 export async function startSocksProxy(settings: SocksProxySettings): Promise<SocksProxy> {
   const username = randomBytes(16).toString("hex");
   const password = randomBytes(24).toString("hex");
@@ -65,7 +79,7 @@ async function listen(server: Server): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-/** Never rejects: what goes wrong ends the socket. */
+/** Never rejects: failures close the socket. */
 async function handleClient(socket: Socket, login: string, settings: SocksProxySettings): Promise<void> {
   const reader = new HandshakeReader(socket);
   const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
@@ -77,17 +91,17 @@ async function handleClient(socket: Socket, login: string, settings: SocksProxyS
     const request = await reader.request();
     clearTimeout(timer);
     if (request === undefined) return;
-    if (request.command !== CONNECT) return answer(socket, REPLY.unknownCommand);
-    if (request.host === undefined) return answer(socket, REPLY.unknownAddress);
+    if (request.command !== CONNECT) return refuse(socket, REP.commandNotSupported);
+    if (request.host === undefined) return refuse(socket, REP.addressTypeNotSupported);
     const { host, port } = request;
     if (!settings.isAllowed(host, port)) {
       settings.onRefused(`the tunnel leads to the members of the cluster only, not to ${host}:${port}`);
-      return answer(socket, REPLY.notAllowed);
+      return refuse(socket, REP.notAllowedByRuleset);
     }
     reader.stop();
-    const way = await settings.open(host, port).catch(() => undefined); // told by whoever opens
-    if (way === undefined) return answer(socket, REPLY.failed);
-    join(socket, way);
+    const channel = await settings.open(host, port).catch(() => undefined); // open() has reported it
+    if (channel === undefined) return refuse(socket, REP.generalFailure);
+    relay(socket, channel);
   } finally {
     clearTimeout(timer);
   }
@@ -96,19 +110,19 @@ async function handleClient(socket: Socket, login: string, settings: SocksProxyS
 async function authenticate(socket: Socket, reader: HandshakeReader, login: string): Promise<boolean> {
   const greeting = await reader.take(2);
   const methods = greeting?.[0] === VERSION ? await reader.take(greeting[1] ?? 0) : undefined;
-  if (methods === undefined || !methods.includes(BY_PASSWORD)) {
-    sendAndClose(socket, [VERSION, NO_METHOD]);
+  if (methods === undefined || !methods.includes(USERNAME_PASSWORD)) {
+    sendAndClose(socket, [VERSION, NO_ACCEPTABLE_METHODS]);
     return false;
   }
-  socket.write(Buffer.from([VERSION, BY_PASSWORD]));
+  socket.write(Buffer.from([VERSION, USERNAME_PASSWORD]));
   const [version, userLength = 0] = (await reader.take(2)) ?? [];
   const user = await reader.take(userLength);
   const [passwordLength = 0] = (await reader.take(1)) ?? [];
   const password = await reader.take(passwordLength);
   const given = `${user?.toString("latin1") ?? ""}:${password?.toString("latin1") ?? ""}`;
-  const isRight = version === 1 && timingSafeEqual(digest(given), digest(login));
-  if (isRight) socket.write(Buffer.from([1, 0]));
-  else sendAndClose(socket, [1, 1]);
+  const isRight = version === AUTH_VERSION && timingSafeEqual(digest(given), digest(login));
+  if (isRight) socket.write(Buffer.from([AUTH_VERSION, AUTH_STATUS.success]));
+  else sendAndClose(socket, [AUTH_VERSION, AUTH_STATUS.failure]);
   return isRight;
 }
 
@@ -116,9 +130,14 @@ function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-/** The last word of a knock that leads nowhere. */
-function answer(socket: Socket, reply: number): void {
-  sendAndClose(socket, [VERSION, reply, 0, 1, 0, 0, 0, 0, 0, 0]);
+/** Sends a reply with a failure and closes the connection. */
+function refuse(socket: Socket, rep: number): void {
+  sendAndClose(socket, replyOf(rep));
+}
+
+/** A reply. BND.ADDR and BND.PORT are 0.0.0.0:0: clients of CONNECT do not use them. */
+function replyOf(rep: number): readonly number[] {
+  return [VERSION, rep, 0, ATYP.ipv4, 0, 0, 0, 0, 0, 0];
 }
 
 function sendAndClose(socket: Socket, bytes: readonly number[]): void {
@@ -126,30 +145,30 @@ function sendAndClose(socket: Socket, bytes: readonly number[]): void {
   socket.destroySoon();
 }
 
-/** Passes bytes on in both directions. Whichever side ends or breaks, both are closed: a half-open channel would stay. */
-function join(socket: Socket, way: Duplex): void {
+/** Relays bytes in both directions. Closes both sides when one closes or fails, so that no half-open channel remains. */
+function relay(socket: Socket, channel: Duplex): void {
   const close = (): void => {
     socket.destroy();
-    way.destroy();
+    channel.destroy();
   };
-  way.on("error", close);
-  way.once("close", close);
+  channel.on("error", close);
+  channel.once("close", close);
   socket.once("close", close);
   if (socket.destroyed) return close();
-  socket.write(Buffer.from([VERSION, REPLY.done, 0, 1, 0, 0, 0, 0, 0, 0]));
-  way.pipe(socket);
-  socket.pipe(way);
+  socket.write(Buffer.from(replyOf(REP.succeeded)));
+  channel.pipe(socket);
+  socket.pipe(channel);
   return undefined;
 }
 
-/** The bytes of a handshake, in the pieces in which they are asked for. A client that runs ahead is turned away. */
+/** Reads the fields of a handshake. Closes the connection of a client that sends data before the reply. */
 class HandshakeReader {
   readonly #socket: Socket;
   #bytes: Buffer = Buffer.alloc(0);
   #wake: () => void = () => undefined;
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
-    if (this.#bytes.length > 1024) this.#socket.destroy();
+    if (this.#bytes.length > MAX_UNREAD_BYTES) this.#socket.destroy();
     this.#wake();
   };
 
@@ -159,7 +178,7 @@ class HandshakeReader {
     for (const event of ["end", "close"]) socket.once(event, () => this.#wake());
   }
 
-  /** Resolves to undefined when the other side has gone before it said so much. */
+  /** Resolves to the next `count` bytes; to undefined if the client closes the connection before. */
   async take(count: number): Promise<Buffer | undefined> {
     while (this.#bytes.length < count) {
       if (this.#socket.destroyed || this.#socket.readableEnded) return undefined;
@@ -170,25 +189,26 @@ class HandshakeReader {
     return taken;
   }
 
+  /** Reads the request. Resolves to undefined if it is incomplete or malformed; `host` is undefined for an unknown ATYP. */
   async request(): Promise<{ command: number; host: string | undefined; port: number } | undefined> {
-    const [version, command, , kind] = (await this.take(4)) ?? [];
+    const [version, command, , addressType] = (await this.take(4)) ?? [];
     if (version !== VERSION || command === undefined) return void this.#socket.destroy();
-    const host = await this.#address(kind);
+    const host = await this.#address(addressType);
     const port = (await this.take(2))?.readUInt16BE(0);
     return port === undefined ? undefined : { command, host, port };
   }
 
-  /** No byte more is taken: what comes from now on is for the server. */
+  /** Stops reading: later bytes are for the member. */
   stop(): void {
     this.#socket.pause();
     this.#socket.off("data", this.#onData);
     if (this.#bytes.length > 0) this.#socket.destroy();
   }
 
-  async #address(kind: number | undefined): Promise<string | undefined> {
-    if (kind === 1) return (await this.take(4))?.join(".");
-    if (kind === 3) return (await this.take((await this.take(1))?.[0] ?? 0))?.toString("latin1");
-    if (kind !== 4) return undefined;
+  async #address(type: number | undefined): Promise<string | undefined> {
+    if (type === ATYP.ipv4) return (await this.take(4))?.join(".");
+    if (type === ATYP.domainName) return (await this.take((await this.take(1))?.[0] ?? 0))?.toString("latin1");
+    if (type !== ATYP.ipv6) return undefined;
     const bytes = await this.take(16);
     if (bytes === undefined) return undefined;
     const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));

@@ -1,4 +1,4 @@
-/** One ssh connection, from its dialling to its end. */
+/** One SSH connection, from connecting to its end. */
 
 import type { Duplex } from "node:stream";
 import type ssh2 from "ssh2";
@@ -17,15 +17,15 @@ export interface DialOptions {
   readonly hostKey: HostKeyCheck;
   /** A private key, or the socket of an agent. */
   readonly login: { readonly key: ParsedKey } | { readonly agent: string };
-  /** Three of these without an answer, and the connection is taken for dead. */
+  /** The interval of keepalives, in ms. The connection is dead after three without an answer. */
   readonly keepaliveMs: number;
   readonly signal: AbortSignal;
 }
 
 export interface SshSession {
-  /** Opens a channel to where the server can reach. */
+  /** Opens a `direct-tcpip` channel (RFC 4254, 7.2) to a host that the SSH server can reach. */
   forward(host: string, port: number): Promise<Duplex>;
-  /** Resolves when it is over, with the reason. Never rejects. */
+  /** Resolves with the reason when the connection has ended. Never rejects. */
   readonly ended: Promise<string>;
   end(): void;
 }
@@ -33,15 +33,15 @@ export interface SshSession {
 const READY_MS = 20_000;
 const KEEPALIVES = 3;
 
-/** How an ssh server is shown. */
+/** The SSH server as a URL, for messages. */
 export function sshUrl({ user, host, port }: SshTarget): string {
   return `ssh://${user}@${host.includes(":") ? `[${host}]` : host}${port === 22 ? "" : `:${port}`}`;
 }
 
 /**
- * Connects, checks the host key, and logs in: in this order.
- * @throws MongotapError `connect` when the server cannot be reached, `auth` when it is not the one that is meant or does
- *   not let us in. The signal's reason when that aborts first.
+ * Connects, then verifies the host key, then logs in.
+ * @throws MongotapError `connect` if the server cannot be reached, `auth` if its host key is not trusted or it refuses the
+ *   login; the signal's reason if that aborts first
  */
 export async function dial(options: DialOptions): Promise<SshSession> {
   const { target, signal } = options;
@@ -56,10 +56,10 @@ export async function dial(options: DialOptions): Promise<SshSession> {
   let refusal: MongotapError | undefined;
   let agentError: Error | undefined;
   client.on("error", (error: Error & { level?: string }) => {
-    // Without a listener an error would end the process; there may be more than one, also long after the end.
+    // Without a listener an error would end the process. More errors may follow, even long after the end.
     reason = error.message;
     if (error.level === "agent") agentError = error;
-    else ready.reject(refusal ?? whyNot(error, agentError, options));
+    else ready.reject(refusal ?? loginError(error, agentError, options));
   });
   client.on("close", () => {
     ready.reject(refusal ?? new MongotapError("connect", `${sshUrl(target)} closed the connection: ${reason}`));
@@ -71,7 +71,7 @@ export async function dial(options: DialOptions): Promise<SshSession> {
     await ready.promise;
   } catch (error) {
     client.destroy();
-    throw error instanceof MongotapError || signal.aborted ? error : whyNot(error, agentError, options);
+    throw error instanceof MongotapError || signal.aborted ? error : loginError(error, agentError, options);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
@@ -101,7 +101,7 @@ function configOf(
   return { ...config, authHandler: [byKey] };
 }
 
-function whyNot(error: unknown, agentError: Error | undefined, { target, login }: DialOptions): MongotapError {
+function loginError(error: unknown, agentError: Error | undefined, { target, login }: DialOptions): MongotapError {
   const level = error instanceof Error && "level" in error ? error.level : "";
   const message = messageOf(error);
   if (level === "client-authentication") {
@@ -132,14 +132,14 @@ async function forward(client: Client, target: SshTarget, host: string, port: nu
     });
     return await opened.promise;
   } catch (error) {
-    throw noWay(error, target, `${host}:${port}`);
+    throw channelError(error, target, `${host}:${port}`);
   }
 }
 
-/** The reasons of RFC 4254, 5.1. */
+/** SSH_OPEN_ADMINISTRATIVELY_PROHIBITED: RFC 4254, 5.1. */
 const PROHIBITED = 1;
 
-function noWay(error: unknown, target: SshTarget, member: string): MongotapError {
+function channelError(error: unknown, target: SshTarget, member: string): MongotapError {
   const isProhibited = error instanceof Error && "reason" in error && error.reason === PROHIBITED;
   const said = messageOf(error).replace(/^\(SSH\) Channel open failure: ?/, "") || "no reason given";
   if (isProhibited) {
@@ -154,7 +154,7 @@ function noWay(error: unknown, target: SshTarget, member: string): MongotapError
   });
 }
 
-/** ssh2 takes a while to load, and hardly any run needs it: it is loaded by the first who asks. */
+/** Loads ssh2 at the first call: that takes a while, and few runs need it. */
 export async function loadSsh2(): Promise<typeof ssh2> {
   return (await import("ssh2")).default;
 }

@@ -1,6 +1,6 @@
 /**
- * An ssh connection that leads the driver to every member of a cluster, by the names that the members have there: TLS
- * verifies these, and a change of the primary is followed. When the connection dies, the next request dials again.
+ * An SSH tunnel through which the driver reaches every member of a cluster by its own name, so that TLS can verify the name
+ * and the driver can follow a new primary. After the SSH connection has died the next request connects again.
  */
 
 import { isIPv6 } from "node:net";
@@ -22,20 +22,20 @@ export interface TunnelOptions {
   readonly knownHosts: string | undefined;
   readonly signal: AbortSignal;
   readonly onWarning: (message: string) => void;
-  /** Default: 15 s. */
+  /** In ms; default: 15,000. */
   readonly keepaliveMs?: number;
 }
 
 export interface Tunnel extends AsyncDisposable {
   /** For the driver. */
   readonly proxyOptions: ProxyOptions;
-  /** `ssh://user@host:port`. */
+  /** `ssh://user@host:port`, for messages. */
   readonly shown: string;
-  /** Type, fingerprint, and who says that it is right. */
+  /** Type and fingerprint of the host key, and why it is trusted. */
   readonly hostKey: string;
-  /** Why the last request led nowhere; undefined where it did not. */
+  /** Why the last request failed; undefined after a success. */
   readonly failure: MongotapError | undefined;
-  /** From now on it leads to these `host:port`, and nowhere else. */
+  /** Allows connections to these `host:port` and no others. */
   setAllowedHosts(addresses: Iterable<string>): void;
 }
 
@@ -44,8 +44,8 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 
 /**
- * Dials, and opens the door. Members are not reached before `leadTo()` has named them.
- * @throws MongotapError `connect`, `auth`, `config` or `unsupported`. The signal's reason when that aborts first.
+ * Connects to the SSH server and starts the SOCKS proxy. The proxy refuses every destination until `setAllowedHosts`.
+ * @throws MongotapError `connect`, `auth`, `config` or `unsupported`; the signal's reason if that aborts first
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { target, signal, onWarning } = options;
@@ -58,32 +58,32 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     keepaliveMs: options.keepaliveMs ?? KEEPALIVE_MS,
     signal: AbortSignal.any([signal, closing.signal]),
   };
-  const line = new ReconnectingSession(dialOptions, onWarning);
-  await line.session();
+  const session = new ReconnectingSession(dialOptions, onWarning);
+  await session.get();
 
   let allowed: ReadonlySet<string> = new Set();
-  const way = routeThrough(line, onWarning);
-  const door = await startSocksProxy({
+  const route = routeThrough(session, onWarning);
+  const proxy = await startSocksProxy({
     isAllowed: (host, port) => allowed.has(idOf(host, port)),
-    open: way.open,
-    onRefused: (message) => way.warnOnce("door", message),
+    open: route.open,
+    onRefused: (message) => route.warnOnce("refused", message),
   });
   return {
-    proxyOptions: door.proxyOptions,
+    proxyOptions: proxy.proxyOptions,
     shown: sshUrl(target),
     get hostKey() {
       return hostKey.shown;
     },
     get failure() {
-      return way.failure;
+      return route.failure;
     },
     setAllowedHosts(addresses) {
       allowed = new Set([...addresses].map(idOfAddress).filter((id) => !isLinkLocal(id)));
     },
     async [Symbol.asyncDispose]() {
       closing.abort(new Error("the tunnel is closed"));
-      line.end();
-      await door[Symbol.asyncDispose]();
+      session.end();
+      await proxy[Symbol.asyncDispose]();
     },
   };
 }
@@ -91,33 +91,33 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
 interface TunnelRoute {
   readonly failure: MongotapError | undefined;
   readonly open: (host: string, port: number) => Promise<Duplex>;
-  /** Once for each message about something: a member that is down is asked for again and again. */
-  readonly warnOnce: (about: string, message: string) => void;
+  /** Logs a message unless it repeats the last one about the same subject: the driver retries a member that is down. */
+  readonly warnOnce: (subject: string, message: string) => void;
 }
 
-function routeThrough(line: ReconnectingSession, onWarning: (message: string) => void): TunnelRoute {
+function routeThrough(session: ReconnectingSession, onWarning: (message: string) => void): TunnelRoute {
   let failure: MongotapError | undefined;
-  const told = new Map<string, string>();
-  const tell = (about: string, message: string): void => {
-    if (told.get(about) === message) return;
-    told.set(about, message);
+  const lastWarnings = new Map<string, string>();
+  const warnOnce = (subject: string, message: string): void => {
+    if (lastWarnings.get(subject) === message) return;
+    lastWarnings.set(subject, message);
     onWarning(message);
   };
   return {
-    warnOnce: tell,
+    warnOnce,
     get failure() {
       return failure;
     },
     async open(host, port) {
       try {
-        const way = await (await line.session()).forward(host, port);
+        const channel = await (await session.get()).forward(host, port);
         failure = undefined;
-        told.delete(idOf(host, port));
-        return way;
+        lastWarnings.delete(idOf(host, port));
+        return channel;
       } catch (error) {
         if (error instanceof MongotapError) {
           failure = error;
-          tell(idOf(host, port), error.message);
+          warnOnce(idOf(host, port), error.message);
         }
         throw error;
       }
@@ -130,7 +130,7 @@ async function loginOf({ login }: TunnelOptions): Promise<DialOptions["login"]> 
   return { key: await usableKey(login, login.passphrase) };
 }
 
-/** The one session that lives, and how there is another one when it dies. */
+/** Holds one SSH session, and connects again after it has died. */
 class ReconnectingSession {
   readonly #options: DialOptions;
   readonly #onWarning: (message: string) => void;
@@ -143,8 +143,8 @@ class ReconnectingSession {
     this.#onWarning = onWarning;
   }
 
-  /** The session, dialled by the first who asks; waits a little before dialling again after a failure. */
-  session(): Promise<SshSession> {
+  /** Resolves to the session. Connects if there is none, after a pause if the last connection failed or broke. */
+  get(): Promise<SshSession> {
     this.#session ??= this.#dial();
     return this.#session;
   }
@@ -153,7 +153,7 @@ class ReconnectingSession {
     this.#isEnded = true;
     void this.#session?.then(
       (session) => session.end(),
-      () => undefined, // there is nothing to end
+      () => undefined, // there is no session to end
     );
   }
 
@@ -177,7 +177,7 @@ class ReconnectingSession {
   }
 }
 
-/** One text for each place, however it is written. */
+/** One text for each destination, whatever its spelling. */
 function idOf(host: string, port: number): string {
   const name = isIPv6(host) ? new URL(`http://[${host}]`).hostname : host.toLowerCase();
   return `${name}:${port}`;
@@ -188,7 +188,7 @@ function idOfAddress(address: string): string {
   return idOf(host.replace(/^\[|\]$/g, ""), Number(port));
 }
 
-/** Where clouds keep the credentials of a machine. A cluster has no business there, whatever a server says. */
+/** Link-local addresses, where clouds serve a machine's credentials (169.254.169.254). No cluster member is there. */
 function isLinkLocal(id: string): boolean {
   return /^169\.254\.|^\[fe[89ab]|^\[::ffff:a9fe:|^\[fd00:ec2::254\]/.test(id);
 }

@@ -1,7 +1,9 @@
-/** Which databases and collections the server has, and what can be done with each. */
+/** Lists databases and collections with their options, counts and sizes, and resolves bindings to collections. */
 
-import type { MongoClient } from "mongodb";
+import { BSON as DriverBson, type MongoClient } from "mongodb";
 
+import { JsonWriter } from "../codec/json-writer.ts";
+import { createTranscoder } from "../codec/transcode.ts";
 import { runCommand } from "../connect/run-command.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
@@ -12,19 +14,19 @@ import { type Binding, type Namespace, nameOf } from "./record.ts";
 export interface CollectionInfo {
   readonly namespace: Namespace;
   readonly type: "collection" | "view" | "timeseries";
-  /** Hex; null where the server tells none (views, old protocol speakers). */
+  /** In hex; null for views, and for servers that do not report it. */
   readonly uuid: string | null;
   readonly capped: boolean;
   readonly clustered: boolean;
-  /** The collection keeps before- and after-images of changes (6.0). */
+  /** The collection has `changeStreamPreAndPostImages` enabled (MongoDB 6.0). */
   readonly images: boolean;
-  /** With which it was created, as the server lists them: its validator, the pipeline of a view, … */
+  /** The creation options as the server lists them: the validator, the pipeline of a view, … */
   readonly options: Readonly<Record<string, unknown>>;
 }
 
 const SERVER_DATABASES = new Set(["admin", "local", "config"]);
 
-/** Names of the databases that hold user data, sorted. Only those that the user may see. */
+/** The sorted names of the databases that the user may see, without `admin`, `local` and `config`. */
 export async function listDatabases(client: MongoClient): Promise<string[]> {
   const command = { listDatabases: 1, nameOnly: true, authorizedDatabases: true };
   const reply = await runCommand(client, "admin", command, { what: "cannot list the databases" });
@@ -32,7 +34,7 @@ export async function listDatabases(client: MongoClient): Promise<string[]> {
   return names.filter((name) => !SERVER_DATABASES.has(name)).toSorted();
 }
 
-/** The collections of one database by name, without the server's own. */
+/** The collections of a database, sorted by name, without `system.*`. */
 export async function listCollections(client: MongoClient, db: string): Promise<CollectionInfo[]> {
   try {
     const found = await client
@@ -73,9 +75,9 @@ function infoOf(db: string, listed: ListedCollection): CollectionInfo {
 }
 
 /**
- * The collections behind the bindings, each once, in the order of the bindings. Views are read where they are named:
- * as part of a database they would only repeat what its collections hold.
- * @throws MongotapError `usage` for a binding that matches nothing and may not, with the nearest name
+ * Resolves bindings to collections, each once, in the order of the bindings. A binding of a whole database does not include
+ * its views, since they would repeat the documents of its collections.
+ * @throws MongotapError `usage`, with the nearest name, for a binding that matches nothing unless `mayBeMissing`
  */
 export async function resolveBindings(
   client: MongoClient,
@@ -117,24 +119,24 @@ async function unknown(client: MongoClient, binding: Binding, all: readonly Coll
   });
 }
 
-/** What `measure` tells: null where the server keeps no count. Bytes are of the documents, before compression. */
+/** Null if the server has no count. `bytes` is the size of the documents before compression. */
 export interface Measured {
   readonly documents: number | null;
   readonly bytes: number | null;
 }
 
-/** Count and size from the metadata: fast, and after an unclean shutdown only about right. */
+/** Reads count and size from the metadata: fast, but only approximate after an unclean shutdown. */
 export async function measure(client: MongoClient, { namespace, type }: CollectionInfo): Promise<Measured> {
   if (type === "view") return { documents: null, bytes: null };
   try {
     const { count, size } = await runCommand(client, namespace.db, { collStats: namespace.collection });
     return { documents: typeof count === "number" ? count : null, bytes: typeof size === "number" ? size : null };
   } catch {
-    return { documents: null, bytes: null }; // the user may list it but not ask for its size
+    return { documents: null, bytes: null }; // the user may list the collection but not run collStats
   }
 }
 
-/** The identity of a collection at this moment; null when it is gone. */
+/** The current UUID of a collection; null if it does not exist. */
 export async function collectionUuid(client: MongoClient, { db, collection }: Namespace): Promise<string | null> {
   try {
     const [found] = await client
@@ -145,4 +147,11 @@ export async function collectionUuid(client: MongoClient, { db, collection }: Na
   } catch (error) {
     throw toMongotapError(error, `cannot look up ${db}.${collection}`);
   }
+}
+
+/** The collection's options as relaxed Extended JSON v2, parsed: validators and pipelines can contain any BSON type. */
+export function optionsJson({ options }: CollectionInfo): Readonly<Record<string, unknown>> {
+  const writer = new JsonWriter(1024);
+  createTranscoder({ format: "relaxed" }).writeDocument(writer, DriverBson.serialize(options), 0);
+  return JSON.parse(new TextDecoder().decode(writer.view())) as Record<string, unknown>;
 }

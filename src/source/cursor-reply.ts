@@ -15,13 +15,13 @@ export interface CursorReply {
   readonly documents: BsonDocuments;
   /** 0 when the server has closed the cursor. */
   readonly id: bigint;
-  /** The collection to name in getMore, `$cmd.aggregate` for a database. */
+  /** The `collection` of the getMore command; `$cmd.aggregate` for a database. */
   readonly collection: string;
-  /** The BSON of the token; absent where the command is no change stream or the server sends none. */
+  /** The BSON of the token; undefined if the command is not a change stream or the server sends none. */
   readonly postBatchResumeToken: Uint8Array | undefined;
-  /** Set by reads with read concern `snapshot`: the time at which the documents are true. */
+  /** The time at which the documents are true; only for read concern `snapshot`. */
   readonly atClusterTime: ClusterTime | undefined;
-  /** The server's last operation as of this reply. */
+  /** The server's last operation at the time of the reply. */
   readonly operationTime: ClusterTime | undefined;
 }
 
@@ -75,7 +75,7 @@ function cursorOf({ cursor }: CommandReply): Uint8Array {
   return cursor;
 }
 
-/** @throws MongotapError `data` when the reply is not a cursor or its lengths do not add up. */
+/** @throws MongotapError `data` if the reply has no cursor or its lengths are inconsistent */
 export function parseCursorReply(reply: CommandReply): CursorReply {
   const bytes = cursorOf(reply);
   const walker = new ElementWalker();
@@ -101,11 +101,11 @@ export function parseCursorReply(reply: CommandReply): CursorReply {
   return { documents, id, collection, postBatchResumeToken, atClusterTime, operationTime };
 }
 
-/** The documents of a BSON array; elements that are no documents are refused. */
+/** Finds the documents of a BSON array. Refuses other elements. */
 function documentsOf(bytes: Uint8Array, at: number, end: number): BsonDocuments {
   const offsets: number[] = [];
   let next = at + 4;
-  // An array's names are "0", "1", … "10", …: how long the next one is, is known.
+  // The names of an array's elements are "0", "1", … "10", …: their lengths are known.
   let digits = 1;
   let most = 10;
   while (next < end - 1) {

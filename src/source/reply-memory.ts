@@ -1,6 +1,6 @@
 /**
- * The memory of one server reply, and the documents in it. The pump (in a worker, the worker) releases it once its
- * documents have been encoded; whatever reads it later fails with a `bug` instead of seeing empty bytes.
+ * The memory of one server reply, and the documents in it. The pump (in a worker thread, the worker) releases it once the
+ * documents are encoded; any later read throws a `bug` instead of seeing empty bytes.
  */
 
 import { MongotapError } from "../errors.ts";
@@ -13,14 +13,14 @@ export class ReplyMemory {
   readonly #whole: ReplyMemory | undefined;
   #isReleased = false;
 
-  /** With `isOwned` nothing else refers to the memory, so `release` frees it. `whole`: what these bytes are a share of. */
+  /** `isOwned`: nothing else refers to the memory, so `release` frees it. `whole`: the memory that these bytes are part of. */
   constructor(bytes: Uint8Array, isOwned: boolean, whole?: ReplyMemory) {
     this.#bytes = bytes;
     this.#isOwned = isOwned;
     this.#whole = whole;
   }
 
-  /** @throws MongotapError `bug` after `release`, of this memory or of what it is a share of */
+  /** @throws MongotapError `bug` after `release`, of this memory or of the whole */
   get bytes(): Uint8Array {
     if (this.#isReleased) throw new MongotapError("bug", "reply memory was used after its release");
     return this.#whole === undefined ? this.#bytes : this.#whole.bytes;

@@ -1,8 +1,8 @@
 /**
  * Reads a sample of a collection within limits of number, bytes and time, at random where that is cheap. `$sample` as the
- * first stage jumps through a collection with a random cursor, but only for less than a twentieth of its documents. For
- * more it scans the collection and sorts it by chance, which is cheap while all of it fits into the memory of a sort.
- * What is larger is scanned, each document with the same chance; none of it is sorted.
+ * first stage uses a random cursor, but only for less than 5% of the documents. For more it scans the collection and sorts
+ * it by random keys, which is cheap while the collection fits into the memory of a sort. A larger collection is scanned
+ * with `$sampleRate` instead, without a sort.
  * https://www.mongodb.com/docs/manual/reference/operator/aggregation/sample/
  */
 
@@ -16,67 +16,67 @@ import { nameOf } from "./record.ts";
 export interface SampleLimits {
   readonly documents: number;
   readonly bytes: number;
-  /** For how long the server may work, and this program may read. */
+  /** How long the server may work, and how long this process may read; each in ms. */
   readonly timeMs: number;
 }
 
 export interface Sample {
-  /** `all`: there are no more. `first`: in the order in which the server finds them. */
+  /** `all`: every document. `first`: the first ones in the order of the server's scan. */
   readonly how: "all" | "random" | "first";
   readonly documents: number;
   readonly bytes: number;
-  /** The limit that ended it before there were enough; null where none did. */
+  /** The limit that ended the sample before it was complete; null if none did. */
   readonly cut: "bytes" | "time" | null;
 }
 
-/** From there on the server sorts the collection instead of jumping through it … */
+/** Up to this share of a collection `$sample` uses a random cursor; above it the server sorts. */
 const RANDOM_CURSOR_SHARE = 0.05;
-/** … and this fits into the 100 MB that a sort may take. */
+/** Fits into the 100 MB of memory that a sort may use. */
 const SORTABLE_BYTES = 64 * 1024 * 1024;
-/** In standard deviations: so many more may come by chance. Cut off sooner, the last ones would never be seen. */
+/** The limit after `$sampleRate`, in standard deviations above the mean: lower, it would cut off the end of the scan. */
 const SLACK = 5;
-/** Small, so that little is lost when the time runs out in the middle of a batch. */
+/** Small, so that little is lost if the time runs out within a batch. */
 const BATCH_SIZE = 250;
 
 type Stage = Readonly<Record<string, unknown>>;
 
 export interface SampleRequest {
   readonly info: CollectionInfo;
-  /** How many documents there are, where that is known, and their size. */
+  /** The collection's count and size, where they are known. */
   readonly measured: Measured;
   readonly limits: SampleLimits;
   readonly onDocument: (bytes: Uint8Array) => void;
 }
 
 /**
- * Gives documents as bytes to `onDocument`, until there are enough, or a limit is reached.
- * @throws MongotapError `connect`, `auth`, or what the server says against reading this collection
+ * Calls `onDocument` with the BSON of each document, until the sample is complete or a limit is reached.
+ * @throws MongotapError `connect`, `auth`, or another kind if the server cannot read this collection
  */
 export async function readSample(client: MongoClient, request: SampleRequest, signal: AbortSignal): Promise<Sample> {
   const { limits } = request;
-  const random = randomWay(request);
+  const random = randomPipeline(request);
   if (random !== undefined) {
     const { isEnd: _, ...found } = await read(client, request, random, signal);
     const isLess = found.cut === null && wantedOf(request.measured, limits) < limits.documents;
     if (found.documents > 0) return { ...found, how: "random", cut: isLess ? "bytes" : found.cut };
   }
-  // One more than is wanted tells whether these are all.
+  // One more than wanted, to learn whether these are all.
   const pipeline = [{ $limit: limits.documents + 1 }];
   const first = { pipeline, most: limits.documents, isOptional: false };
   const { isEnd, ...found } = await read(client, request, first, signal);
   return { ...found, how: isEnd ? "all" : "first" };
 }
 
-interface Way {
+interface SamplePipeline {
   readonly pipeline: readonly Stage[];
-  /** Documents that are looked at. */
+  /** The most documents to use. */
   readonly most: number;
-  /** There is another way: where the server refuses this one, what has come is enough. */
+  /** If the server refuses the pipeline, the documents read so far are the result, and another pipeline may follow. */
   readonly isOptional: boolean;
 }
 
-/** Undefined where the first documents are all, or where chance would cost a scan of everything. */
-function randomWay({ info, measured, limits }: SampleRequest): Way | undefined {
+/** Undefined if all documents are wanted, for views and time series, and if the count is not known. */
+function randomPipeline({ info, measured, limits }: SampleRequest): SamplePipeline | undefined {
   const { documents: count, bytes } = measured;
   if (info.type !== "collection" || count === null) return undefined;
   const wanted = wantedOf(measured, limits);
@@ -88,21 +88,21 @@ function randomWay({ info, measured, limits }: SampleRequest): Way | undefined {
   return { pipeline: [{ $match: { $sampleRate: wanted / count } }, { $limit: most }], most, isOptional: true };
 }
 
-/** How many documents are looked at: no more than the limit of bytes has room for, by what they weigh on average. */
+/** The number of documents to read: no more than fit into the limit of bytes, by their average size. */
 function wantedOf({ documents: count, bytes }: Measured, limits: SampleLimits): number {
   if (count === null || bytes === null || bytes === 0) return limits.documents;
   return Math.min(limits.documents, Math.max(1, Math.floor((limits.bytes / bytes) * count)));
 }
 
 interface Found extends Omit<Sample, "how"> {
-  /** The server has no more. */
+  /** There are no more documents. */
   readonly isEnd: boolean;
 }
 
 async function read(
   client: MongoClient,
   { info, limits, onDocument }: SampleRequest,
-  { pipeline, most, isOptional }: Way,
+  { pipeline, most, isOptional }: SamplePipeline,
   signal: AbortSignal,
 ): Promise<Found> {
   const { db, collection } = info.namespace;

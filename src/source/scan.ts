@@ -1,6 +1,6 @@
 /**
- * Reads a view or a time series from beginning to end with one cursor. Neither has an `_id` index to resume by,
- * so no chunk is a place to go on from: `progress` stays open until the last.
+ * Reads a view or a time series from beginning to end with one cursor. Neither has an `_id` index, so a read cannot be
+ * resumed at a chunk: `progress` has no last key.
  */
 
 import { Long } from "mongodb";
@@ -10,8 +10,8 @@ import { BEGINNING, type BsonDocuments, type Chunk, type RangeProgress } from ".
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
 /**
- * Yields chunks until the end, or until there are `wanted` documents: then the end is not known, and the last chunk is
- * not `done`.
+ * Yields chunks until the end or until `wanted` documents. In the second case the last chunk is not `done`, because there
+ * may be more documents.
  * @throws MongotapError `connect`, `auth`
  */
 export async function* scanWhole(

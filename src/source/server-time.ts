@@ -1,4 +1,4 @@
-/** The server's times: its last operation, its oplog window, the lag of its majority; and whether a saved position fits them. */
+/** Reads the server's times (last operation, oplog window, lag of the majority) and checks saved positions against them. */
 
 import { type Document, type MongoClient, Timestamp } from "mongodb";
 import { runCommand } from "../connect/run-command.ts";
@@ -10,8 +10,8 @@ import { MongotapError } from "../errors.ts";
 import { tokenData, tokenTime } from "./resume-token.ts";
 
 /**
- * In ms, by the clock of the primary, in whole seconds; undefined where the server does not tell: every user may ask, but
- * standalone servers and routers have no such thing. Undefined as well when it cannot be asked just now.
+ * How far the majority is behind the primary, in ms (whole seconds, by the primary's clock). Undefined for standalone
+ * servers and mongos, which do not report it, and if the command fails. Every user may run it.
  * https://www.mongodb.com/docs/manual/reference/command/hello/#mongodb-data-hello.lastWrite
  */
 export async function majorityLagMs(client: MongoClient, signal: AbortSignal): Promise<number | undefined> {
@@ -22,7 +22,7 @@ export async function majorityLagMs(client: MongoClient, signal: AbortSignal): P
     return lastWriteDate.getTime() - majorityWriteDate.getTime();
   } catch {
     signal.throwIfAborted();
-    return undefined; // what is wrong is told by the read that comes next
+    return undefined; // the next read fails too, and reports the error
   }
 }
 
@@ -32,7 +32,7 @@ export interface OplogWindow {
   readonly last: ClusterTime;
 }
 
-/** Undefined where the user may not read `local.oplog.rs`, or there is none (mongos). @throws MongotapError `connect` */
+/** Undefined if the user may not read `local.oplog.rs`, or there is no oplog (mongos). @throws MongotapError `connect` */
 export async function readOplogWindow(client: MongoClient): Promise<OplogWindow | undefined> {
   try {
     const first = await endOfOplog(client, 1);
@@ -52,7 +52,7 @@ async function endOfOplog(client: MongoClient, direction: 1 | -1): Promise<Clust
   return ts instanceof Timestamp ? clusterTimeOf(ts) : undefined;
 }
 
-/** The time of the server's last operation. @throws MongotapError `connect` */
+/** The time of the server's last operation; undefined for standalone servers. @throws MongotapError `connect` */
 export async function readServerTime(client: MongoClient): Promise<ClusterTime | undefined> {
   const reply = await runCommand(client, "admin", { ping: 1 }, { what: "cannot ask the server for its time" });
   const time = reply["operationTime"];
@@ -60,8 +60,8 @@ export async function readServerTime(client: MongoClient): Promise<ClusterTime |
 }
 
 /**
- * How much of the window lies between the position and now: 0 for a position at the newest entry, 1 for one at the
- * oldest, more than 1 when the history is lost.
+ * The share of the oplog window that is newer than the position: 0 for a position at the newest entry, 1 for one at the
+ * oldest entry, above 1 if the history is lost.
  */
 export function shareOfWindow(position: ClusterTime, { first, last }: OplogWindow): number {
   const window = secondsBetween(first, last);
@@ -74,7 +74,10 @@ export function secondsBetween(from: ClusterTime, to: ClusterTime): number {
   return secondsOf(to) - secondsOf(from);
 }
 
-/** The time is what is compared with the server's, so it has to be that of the token which the server is sent. */
+/**
+ * The saved time is compared with the server's, but the server resumes by the token: both must be of the same time.
+ * @throws MongotapError `state` if they are not
+ */
 export function checkTimeOfToken({ token, time }: StreamPosition): void {
   const own = tokenTime(tokenData(Buffer.from(token, "base64")));
   if (own === undefined || own === time) return;
@@ -85,8 +88,9 @@ export function checkTimeOfToken({ token, time }: StreamPosition): void {
 }
 
 /**
- * A token ahead of the server's clock is accepted and then waits for ever: another cluster, or one set back in time.
- * `newest` is the server's own last operation: what the majority has may fall behind the token in an election.
+ * The server accepts a token ahead of its own time and then waits for ever; the token is of another cluster, or this one
+ * was set back. `newest` is the server's own last operation: the majority may fall behind the token in an election.
+ * @throws MongotapError `state` if the token is ahead
  */
 export function checkNotFromTheFuture(from: StreamPosition, newest: ClusterTime | undefined): void {
   if (newest === undefined || from.time <= tickAfter(newest)) return;

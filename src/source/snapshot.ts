@@ -1,9 +1,9 @@
 /**
- * Reads ranges of `_id` in chunks. A chunk is one `find` with one reply: no cursor stays open, so none can time out,
- * be killed or move to another server, and every chunk says at which cluster time it is true.
+ * Reads ranges of `_id` in chunks. A chunk is one `find` with one reply: no cursor stays open that could time out, be killed
+ * or move to another server, and every chunk has its own cluster time, at which it is true.
  *
- * Bounds are index bounds (`min`/`max` with `hint`), because the query operators compare within one type only and
- * would lose documents where `_id`s have several types; `max` excludes, so `_id: MaxKey` gets a read of its own.
+ * The bounds are index bounds (`min`/`max` with `hint`): the query operators compare within one type only, and would miss
+ * documents of a collection with `_id`s of several types. `max` is exclusive, so `_id: MaxKey` needs a read of its own.
  * https://www.mongodb.com/docs/manual/reference/method/cursor.min/
  */
 
@@ -31,30 +31,30 @@ import {
 export interface SnapshotSettings {
   readonly client: MongoClient;
   readonly info: Pick<CollectionInfo, "namespace" | "capped">;
-  /** Standalone servers know no read concern `snapshot`. */
+  /** Standalone servers do not support read concern `snapshot`. */
   readonly standalone: boolean;
-  /** About how many bytes a chunk shall have; the server cuts at 16 MB whatever is asked. */
+  /** The approximate size of a chunk, in bytes. The server ends a reply at 16 MB in any case. */
   readonly chunkBytes: number;
-  /** Reads are not older than this (majority reads wait for it; snapshot reads are checked). */
+  /** No read is older than this: majority reads wait for it, snapshot reads are checked. */
   readonly notBefore: ClusterTime | undefined;
-  /** All reads are true at this very time; it has to be within the server's snapshot window (300 s). Absent: now. */
+  /** The time of all reads; it must be within the server's snapshot window (300 s). Default: now. */
   readonly at?: ClusterTime | undefined;
-  /** The range is closed and has about so many documents: it is read at once, and most often with one command. */
+  /** The approximate number of documents in a closed range; the first command asks for all of them. */
   readonly expected?: number | undefined;
 }
 
-const FIRST_CHUNK = 1_000;
-/** Smaller chunks are so for a reason (a rate, little memory), and worth more commands. */
-const SMALL_CHUNK = 1024 * 1024;
-/** What is reckoned with before the first document has come, where it must not be too much. */
-const UNKNOWN_BYTES = 16 * 1024;
-/** How long the server may wait for its majority to reach the time of a read. */
+const FIRST_CHUNK_DOCUMENTS = 1_000;
+/** Chunks below this are small on purpose (a rate, little memory), and worth more commands. */
+const SMALL_CHUNK_BYTES = 1024 * 1024;
+/** The assumed size of a document before the first one is known, where chunks are small. */
+const ASSUMED_DOCUMENT_BYTES = 16 * 1024;
+/** How long the server may wait until its majority reaches the time of a read. */
 const MAX_TIME = { maxTimeMS: 60_000 };
-/** A fresh collection or index has no snapshot for a moment. */
+/** A new collection or index has no snapshot for a short time. */
 const SNAPSHOT_ATTEMPTS = 20;
 
 /**
- * Yields the chunks of one range behind `progress`, until its end or `limit` documents.
+ * Yields the chunks of a range from `progress` on, until its end or `limit` documents.
  * @throws MongotapError `connect`, `auth`, `data`
  */
 export async function* readRange(
@@ -64,7 +64,7 @@ export async function* readRange(
   limit = Infinity,
 ): AsyncGenerator<Chunk<BsonDocuments>> {
   let at = progress;
-  // More than expected, because some may have come since they were counted.
+  // More than expected: documents may have been inserted since they were counted.
   let size = settings.expected === undefined ? firstCount(settings.chunkBytes) : Math.ceil(settings.expected * 1.25);
   let left = limit;
   while (!at.done) {
@@ -83,7 +83,7 @@ async function readChunk(
   size: number,
   signal: AbortSignal,
 ): Promise<Chunk<BsonDocuments>> {
-  const reply = await findBehind(settings, at, size, signal);
+  const reply = await findNext(settings, at, size, signal);
   const documents = firstOf(reply.documents, size);
   const { bytes, offsets } = documents;
   const end = offsets.at(-1);
@@ -104,12 +104,12 @@ async function readChunk(
 }
 
 interface Found extends CursorReply {
-  /** Nothing of the range is left behind these documents. */
+  /** These are the last documents of the range. */
   readonly hasNoMore: boolean;
 }
 
-/** The documents behind the one that we stand at. */
-async function findBehind(
+/** Reads up to `size` documents after the last one that was read. */
+async function findNext(
   settings: SnapshotSettings,
   at: RangeProgress,
   size: number,
@@ -118,7 +118,7 @@ async function findBehind(
   const reply = await find(settings, rangeCommand(at, size), signal);
   const documents = withoutRepeated(reply.documents, at.last);
   if (documents.count > 0 || reply.hasNoMore || reply.documents.count === 0) return { ...reply, documents };
-  // Nothing but the repeated one: the end, or it left no room for the next in a reply of 16 MB. Keys have room.
+  // Only the repeated document: the end, or the next one did not fit into the same 16 MB reply. Its key does.
   const keys = await find(settings, { ...rangeCommand(at, 1), projection: { _id: 1 } }, signal);
   const { bytes, offsets } = withoutRepeated(keys.documents, at.last);
   const [next] = offsets;
@@ -136,23 +136,24 @@ function toChunk(
   return { documents, at, exact: reply.atClusterTime !== undefined, progress };
 }
 
-/** How many documents to ask for when nobody knows what they weigh. */
+/** The number of documents to request before the size of one is known. */
 export function firstCount(chunkBytes: number): number {
-  return chunkBytes < SMALL_CHUNK ? Math.max(1, Math.floor(chunkBytes / UNKNOWN_BYTES)) : FIRST_CHUNK;
+  if (chunkBytes >= SMALL_CHUNK_BYTES) return FIRST_CHUNK_DOCUMENTS;
+  return Math.max(1, Math.floor(chunkBytes / ASSUMED_DOCUMENT_BYTES));
 }
 
-/** How many documents fill a chunk. Large ones are not asked for one by one, unless chunks have to be small. */
+/** The number of documents of `documentBytes` each that fill a chunk; at least 16 unless chunks are small. */
 export function countFor(chunkBytes: number, documentBytes: number): number {
-  const least = chunkBytes < SMALL_CHUNK ? 1 : 16;
+  const least = chunkBytes < SMALL_CHUNK_BYTES ? 1 : 16;
   return Math.max(least, Math.min(1_000_000, Math.ceil(chunkBytes / documentBytes)));
 }
 
-/** Goes by what the last ones weighed. */
+/** The number of documents to request after `documents`, by their average size; `count` where there are none. */
 export function nextCount({ count: read, byteLength }: Documents, count: number, chunkBytes: number): number {
   return read === 0 ? count : countFor(chunkBytes, byteLength / read);
 }
 
-/** `min` includes: the document we stand at comes again, unless it was deleted meanwhile. */
+/** `min` is inclusive: the reply repeats the document with the key `last`, unless it was deleted since. */
 function withoutRepeated(documents: BsonDocuments, last: string | undefined): BsonDocuments {
   const { bytes, offsets } = documents;
   const first = offsets[0];
@@ -160,7 +161,7 @@ function withoutRepeated(documents: BsonDocuments, last: string | undefined): Bs
   return documents.only(offsets.slice(1));
 }
 
-/** One more was asked for, in case the first is a repeated one. */
+/** Drops the extra document that was requested in case the first one is a repetition. */
 function firstOf(documents: BsonDocuments, count: number): BsonDocuments {
   return documents.count <= count ? documents : documents.only(documents.offsets.slice(0, count));
 }
@@ -169,7 +170,7 @@ function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> 
   return { ...boundsOf(at), batchSize: size + 1 };
 }
 
-/** The options of a `find` that walks over a range by its index bounds, from the key that was read last. */
+/** The options of a `find` over the rest of a range, from the key that was read last (inclusive). */
 export function boundsOf({ from, to, last = from }: RangeProgress): Record<string, unknown> {
   return {
     hint: { _id: 1 },
@@ -181,7 +182,7 @@ export function boundsOf({ from, to, last = from }: RangeProgress): Record<strin
 
 async function find(settings: SnapshotSettings, query: Record<string, unknown>, signal: AbortSignal): Promise<Found> {
   const { client, info } = settings;
-  // With a cursor that is closed at once, the server says that there is no more.
+  // Without singleBatch the cursor's id is 0 if these are the last documents of the range.
   const singleBatch = settings.expected === undefined || !("max" in query);
   const command = {
     find: info.namespace.collection,
@@ -195,7 +196,7 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
       const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : MAX_TIME) };
       const reply = await readCursor(client, info.namespace, { ...command, ...reading }, { signal });
       if (at === undefined && isOlder(settings, reply)) {
-        at = settings.notBefore; // what the majority has is behind the stream: the server waits until it is not
+        at = settings.notBefore; // the majority is behind the stream: now the server waits for it
         continue;
       }
       checkNotOlder(settings, reply);
@@ -212,14 +213,14 @@ async function find(settings: SnapshotSettings, query: Record<string, unknown>, 
   }
 }
 
-/** There was more in the range than expected: what is left is asked for anew, as after a crash. */
+/** Closes the cursor where the range has more documents than expected: the next chunk is a new `find`. */
 function killCursor({ client, info }: SnapshotSettings, id: bigint): void {
   const { db, collection } = info.namespace;
   const killed = runCommand(client, db, { killCursors: collection, cursors: [Long.fromBigInt(id)] });
-  killed.catch(() => undefined); // the server closes it by itself after a while
+  killed.catch(() => undefined); // the server closes idle cursors itself
 }
 
-/** Capped collections and standalone servers refuse snapshots. */
+/** Snapshot reads where they are possible: not of capped collections, and not on standalone servers. */
 function readConcernOf({ info, standalone, notBefore, at }: SnapshotSettings): Record<string, unknown> {
   if (standalone) return { level: "local" };
   if (!info.capped) return { level: "snapshot", ...(at === undefined ? {} : { atClusterTime: timestampOf(at) }) };
@@ -228,7 +229,7 @@ function readConcernOf({ info, standalone, notBefore, at }: SnapshotSettings): R
     : { level: "majority", afterClusterTime: timestampOf(notBefore) };
 }
 
-/** A snapshot from before the beginning of the stream would miss changes that the stream does not tell. */
+/** A snapshot older than the change stream would miss the changes in between. */
 function isOlder({ notBefore }: SnapshotSettings, { atClusterTime }: CursorReply): boolean {
   return notBefore !== undefined && atClusterTime !== undefined && atClusterTime < notBefore;
 }

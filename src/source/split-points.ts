@@ -1,4 +1,4 @@
-/** Finds the places at which a range of `_id` can be cut, by walking over its index and reading no document. */
+/** Finds the keys at which a range of `_id` can be split, by a walk over its index that reads no document. */
 
 import type { MongoClient } from "mongodb";
 
@@ -9,15 +9,15 @@ import { type ClusterTime, nameOf, type Namespace, type RangeProgress } from "./
 import { boundsOf } from "./snapshot.ts";
 
 export interface SplitPoint {
-  /** The key that stands behind so many others; undefined where the range has no more than that. */
+  /** The key after the first `count` keys; undefined if the range has no more than `count`. */
   readonly key: string | undefined;
-  /** The server's last operation as of this answer; standalone servers tell none. */
+  /** The server's last operation at the time of the reply; undefined for standalone servers. */
   readonly operationTime: ClusterTime | undefined;
 }
 
 /**
- * Finds the key that stands `count` keys behind the beginning of `range` (behind the last key that was read of it).
- * Takes time in proportion to `count`: about a second for five million keys.
+ * Finds the key that follows the first `count` keys of `range`, counted from the last key that was read (inclusive), if any.
+ * The time it takes is proportional to `count`: about a second for five million keys.
  * @throws MongotapError `connect`, `auth`
  */
 export async function findSplitPoint(
@@ -43,9 +43,8 @@ export async function findSplitPoint(
 }
 
 /**
- * Cuts a collection of `count` documents into ranges of as many documents each (give or take one), and resolves to the
- * keys between them: `parts` - 1 of them, or fewer where there are not so many documents. The same documents and `count`
- * give the same keys.
+ * Splits a collection of `count` documents into ranges of equal size (± 1 document). Resolves to the keys between them:
+ * `partitions` - 1 keys, or fewer if there are fewer documents. The same documents and `count` give the same keys.
  * @throws MongotapError `connect`, `auth`
  */
 export async function splitEvenly(
@@ -57,8 +56,8 @@ export async function splitEvenly(
   const keys: string[] = [];
   let range: RangeProgress = { documents: 0, done: false };
   while (keys.length < partitions - 1) {
-    const [before, behind] = [keys.length, keys.length + 1].map((cut) => Math.floor((cut * count) / partitions));
-    const step = Math.max(1, (behind ?? 0) - (before ?? 0));
+    const documentsBefore = (index: number): number => Math.floor((index * count) / partitions);
+    const step = Math.max(1, documentsBefore(keys.length + 1) - documentsBefore(keys.length));
     const { key } = await findSplitPoint(client, namespace, range, step, signal);
     if (key === undefined) break;
     keys.push(key);
@@ -67,7 +66,7 @@ export async function splitEvenly(
   return keys;
 }
 
-/** How many documents the server believes that there are: from metadata, without looking. */
+/** The number of documents by the server's metadata, which may be wrong after an unclean shutdown. */
 export async function documentsIn(client: MongoClient, namespace: Namespace): Promise<number> {
   const { db, collection } = namespace;
   const reply = await runCommand(client, db, { count: collection }, { what: `cannot count ${nameOf(namespace)}` });

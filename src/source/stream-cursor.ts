@@ -1,4 +1,4 @@
-/** The replies of one change stream, as they come: how much is asked for, and when. */
+/** The cursor of one change stream: how many events to request, and when. */
 
 import { type ClientSession, Long, type MongoClient } from "mongodb";
 
@@ -7,11 +7,11 @@ import { eventLoopTurn } from "../lib/async.ts";
 import { type CursorReply, parseCursorReply, peekCursor } from "./cursor-reply.ts";
 import type { BsonDocuments } from "./record.ts";
 
-/** From here on a reply takes so long to take apart that the server should not wait for it (bytes). */
-const LARGE = 256 * 1024;
+/** Parsing and encoding a reply of this size takes long enough that the next one should be requested first. */
+const LARGE_REPLY_BYTES = 256 * 1024;
 /**
- * About what a reply shall have. The server would fill 16 MB of it, and as the next one is made while one is taken apart,
- * larger ones gain nothing and cost memory (docs/decisions/208-asking-ahead-for-events.md).
+ * The target size of a reply. The server would fill 16 MB, but since it makes the next reply while this thread encodes one,
+ * larger replies gain nothing and cost memory (docs/decisions/208-asking-ahead-for-events.md).
  */
 const REPLY_BYTES = 4 * 1024 * 1024;
 const FIRST_BATCH = 1_000;
@@ -20,33 +20,33 @@ const LEAST_BATCH = 100;
 export interface StreamCursorSettings {
   readonly client: MongoClient;
   readonly db: string;
-  /** The most events that a reply may hold. */
+  /** The most events in a reply. */
   readonly batchSize: { readonly limit: number };
   readonly signal: AbortSignal;
 }
 
-/** Rejects as the driver does. */
+/** Throws the driver's errors as they are. */
 export class StreamCursor implements AsyncDisposable {
   readonly #settings: StreamCursorSettings;
   readonly #session: ClientSession;
   #id = 0n;
   #collection = "";
-  /** How many events the next reply may hold. */
+  /** The most events in the next reply. */
   #batchSize = FIRST_BATCH;
-  /** The next reply, where it has been asked for before somebody wants it. */
-  #asked: Promise<CommandReply> | undefined;
+  /** The next reply, if it was requested ahead. */
+  #requested: Promise<CommandReply> | undefined;
 
   constructor(settings: StreamCursorSettings) {
     this.#settings = settings;
     this.#session = settings.client.startSession({ causalConsistency: false });
   }
 
-  /** The server has no more to say: the stream came to its end. */
+  /** The server has closed the cursor: the stream has ended. */
   get isClosed(): boolean {
     return this.#id === 0n;
   }
 
-  /** Sends the `aggregate`, once or, behind the end of a stream, again. */
+  /** Runs the `aggregate`. May be called again after the stream has ended. */
   async open(aggregate: Readonly<Record<string, unknown>>): Promise<CursorReply> {
     const reply = parseCursorReply(await this.#run(aggregate));
     this.#id = reply.id;
@@ -54,20 +54,20 @@ export class StreamCursor implements AsyncDisposable {
     return reply;
   }
 
-  /** The next reply; the server waits so long (ms) for something to tell. */
+  /** Resolves to the next reply. The server waits up to `awaitMs` for an event. */
   async next(awaitMs: number): Promise<CursorReply> {
-    const asked = this.#asked ?? this.#ask(awaitMs);
-    this.#asked = undefined;
-    const raw = await asked;
+    const requested = this.#requested ?? this.#request(awaitMs);
+    this.#requested = undefined;
+    const raw = await requested;
     const { id, bytes } = peekCursor(raw);
     this.#id = id;
-    if (!this.isClosed && bytes >= LARGE) await this.#askAhead(awaitMs);
+    if (!this.isClosed && bytes >= LARGE_REPLY_BYTES) await this.#requestAhead(awaitMs);
     const reply = parseCursorReply(raw);
     this.#adapt(reply.documents);
     return reply;
   }
 
-  #ask(awaitMs: number): Promise<CommandReply> {
+  #request(awaitMs: number): Promise<CommandReply> {
     return this.#run({
       getMore: Long.fromBigInt(this.#id),
       collection: this.#collection,
@@ -76,14 +76,14 @@ export class StreamCursor implements AsyncDisposable {
     });
   }
 
-  /** The server makes the events of a stream in one thread: it goes on while this thread takes a reply apart. */
-  async #askAhead(awaitMs: number): Promise<void> {
-    this.#asked = this.#ask(awaitMs);
-    this.#asked.catch(() => undefined); // it is awaited by the next call, or nobody wants it any more
+  /** Lets the server, which makes the events of a stream in one thread, go on while this thread encodes a reply. */
+  async #requestAhead(awaitMs: number): Promise<void> {
+    this.#requested = this.#request(awaitMs);
+    this.#requested.catch(() => undefined); // the next call awaits it, if there is one
     await eventLoopTurn(); // the command is on the wire now
   }
 
-  /** Goes by what the last events weighed. */
+  /** Sets the batch size by the average size of the last events. */
   #adapt({ count, byteLength }: BsonDocuments): void {
     if (count === 0) return;
     this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * count) / byteLength));
@@ -98,10 +98,10 @@ export class StreamCursor implements AsyncDisposable {
     const { client, db, signal } = this.#settings;
     if (!this.isClosed && !signal.aborted) {
       const killCursors = { killCursors: this.#collection, cursors: [Long.fromBigInt(this.#id)] };
-      // Best effort: a cursor left behind costs the server ten minutes of a little memory.
+      // Best effort: the server closes an idle cursor after ten minutes.
       await runCommand(client, db, killCursors, { session: this.#session }).catch(() => undefined);
     }
-    await this.#asked?.catch(() => undefined); // nobody wants it any more
+    await this.#requested?.catch(() => undefined); // its result is not needed
     await this.#session.endSession();
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Reads one range of `_id` in pieces, several at once. A look ahead over the index, which reads no document, says where
- * the pieces begin; they come out in the order of `_id`, so a place to go on from is one last key however many are under
- * way, and the same documents give the same output, byte for byte.
+ * Reads a range of `_id` in sub-ranges, several of them concurrently. Split points are found ahead in the index, without
+ * reading documents. Sub-ranges are yielded in the order of `_id`: so the progress of the range is one last key, however
+ * many sub-ranges are being read, and the same documents give the same output, byte for byte.
  */
 
 import { inOrder, prefetch } from "../lib/async.ts";
@@ -10,39 +10,40 @@ import { type SplitPoint, findSplitPoint } from "./split-points.ts";
 import type { Chunk, ClusterTime, Namespace, RangeProgress } from "./record.ts";
 import { countFor, readRange, type SnapshotSettings } from "./snapshot.ts";
 
-/** A closed range, or the end of an open one, that is read at once. */
+/** A part of a range that one command usually reads. */
 export interface SubRange {
   readonly namespace: Namespace;
   readonly capped: boolean;
   readonly range: RangeProgress;
-  /** About how many documents it has. */
+  /** The approximate number of documents. */
   readonly expected: number;
-  /** All of it is read as it was at this time; undefined: as it is. */
+  /** The cluster time to read at; undefined: now. */
   readonly at: ClusterTime | undefined;
+  /** No read is older than this. */
   readonly notBefore: ClusterTime | undefined;
 }
 
 export interface SubRangeReader {
-  /** How many pieces are worth being read at once. */
+  /** How many sub-ranges to read concurrently. */
   readonly width: number;
-  /** Yields the chunks of a piece. @throws MongotapError as readRange does */
+  /** Yields the chunks of a sub-range. @throws MongotapError as readRange does */
   read(subRange: SubRange, signal: AbortSignal): AsyncIterable<Chunk>;
 }
 
 export interface SubRangeSettings extends SnapshotSettings {
   readonly reader: SubRangeReader;
   readonly throttle: {
-    /** Resolves when about so many bytes of BSON may be asked for (pipeline/throttle.ts). */
+    /** Resolves when about `bytes` of BSON may be requested (pipeline/throttle.ts). */
     acquire(bytes: number, signal: AbortSignal): Promise<Permit>;
   };
 }
 
 interface Permit {
-  /** All has come and was taken, with so many bytes. */
+  /** Ends the permit; `bytes` is the number of bytes that were really read. */
   release(bytes: number): void;
 }
 
-/** Reads pieces over the connections of this very thread. */
+/** Reads sub-ranges in this thread. */
 export function localReader(
   settings: Pick<SnapshotSettings, "client" | "standalone" | "chunkBytes">,
   width: number,
@@ -56,7 +57,8 @@ export function localReader(
 }
 
 /**
- * Yields the chunks of one range behind `progress`, until its end. What is small is read as it comes.
+ * Yields the chunks of a range from `progress` on, until its end. Reads the first chunk before it splits
+ * anything, to learn the size of the documents.
  * @throws MongotapError `connect`, `auth`, `data`
  */
 export async function* readInSubRanges(
@@ -65,36 +67,36 @@ export async function* readInSubRanges(
   signal: AbortSignal,
 ): AsyncGenerator<Chunk> {
   const permit = await settings.throttle.acquire(FIRST_CHUNK_BYTES, signal);
-  let came = 0;
+  let bytesRead = 0;
   let plan: Plan | undefined;
   try {
     for await (const first of readRange(settings, progress, signal)) {
-      came = first.documents.byteLength;
+      bytesRead = first.documents.byteLength;
       if (!first.progress.done) plan = new Plan(settings, first);
       yield first;
       break;
     }
   } finally {
-    permit.release(came);
+    permit.release(bytesRead);
   }
   if (plan !== undefined) yield* readRest(settings, plan, signal);
 }
 
-/** A guess, until it has come. */
+/** A guess: the size of the first chunk is not known in advance. */
 const FIRST_CHUNK_BYTES = 64 * 1024;
 
 async function* readRest({ reader }: SubRangeSettings, plan: Plan, signal: AbortSignal): AsyncGenerator<Chunk> {
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
   const read = async function* (planned: Planned): AsyncGenerator<readonly [Planned, Chunk]> {
-    let came = 0;
+    let bytesRead = 0;
     try {
       for await (const chunk of prefetch(reader.read(planned.subRange, ended), 1)) {
-        came += chunk.documents.byteLength;
+        bytesRead += chunk.documents.byteLength;
         yield [planned, chunk];
       }
     } finally {
-      planned.permit.release(came);
+      planned.permit.release(bytesRead);
     }
   };
   let at = plan.begin;
@@ -117,13 +119,13 @@ interface Planned {
   readonly permit: Permit;
 }
 
-/** Cuts what has not been handed out yet, going by what the last documents weighed. */
+/** Splits sub-ranges off the rest of a range. Their size follows from the average size of the last documents. */
 class Plan {
-  /** Behind the first chunk. */
+  /** The progress after the first chunk. */
   readonly begin: RangeProgress;
   readonly #settings: SubRangeSettings;
   #rest: RangeProgress;
-  /** No piece is read at a time before that of the piece before it: a change stream cannot go back. */
+  /** The time to read the next sub-range at. It never decreases, because a change stream cannot go back. */
   #time: ClusterTime | undefined;
   #documentBytes = 1_000;
 
@@ -143,14 +145,17 @@ class Plan {
     const { client, info, chunkBytes } = this.#settings;
     for (let isLast = false; !isLast;) {
       const expected = countFor(chunkBytes, this.#documentBytes);
-      // In its turn, so that the time at which a piece is read is not before what was told while it had to wait.
+      // Acquired before the split point is found: that reply has the time to read at, and no event that is emitted during
+      // the wait may be newer.
       const permit = await this.#settings.throttle.acquire(Math.ceil(expected * this.#documentBytes), signal);
-      const cut = await findSplitPoint(client, info.namespace, this.#rest, expected, signal).catch((error: unknown) => {
-        permit.release(0);
-        throw error;
-      });
-      isLast = cut.key === undefined;
-      yield { subRange: this.#subRange(cut, expected), isLast, permit };
+      const point = await findSplitPoint(client, info.namespace, this.#rest, expected, signal).catch(
+        (error: unknown) => {
+          permit.release(0);
+          throw error;
+        },
+      );
+      isLast = point.key === undefined;
+      yield { subRange: this.#subRange(point, expected), isLast, permit };
     }
   }
 

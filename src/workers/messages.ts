@@ -1,4 +1,4 @@
-/** What the main thread and its workers tell each other. Everything in here can be cloned between threads. */
+/** The messages between the main thread and its workers. All of them can be cloned (structured clone). */
 
 import type { ConnectionString } from "../connect/connection-string.ts";
 import type { ProxyOptions } from "../connect/socks-proxy.ts";
@@ -7,20 +7,20 @@ import type { LineOptions } from "../protocol/line-encoder.ts";
 import type { SubRange } from "../source/sub-ranges.ts";
 import type { ClusterTime, EncodedLines, RangeProgress } from "../source/record.ts";
 
-/** What a worker is told when it is started. */
+/** The `workerData` of a worker. */
 export interface WorkerSettings {
   readonly target: ConnectionString;
-  /** The door of the tunnel, where the server is not reached directly. */
+  /** The SOCKS proxy of the main thread's tunnel, if there is one. */
   readonly proxyOptions: ProxyOptions | undefined;
-  /** Standalone servers know no read concern `snapshot`. */
+  /** Standalone servers do not support read concern `snapshot`. */
   readonly standalone: boolean;
-  /** About how many bytes of BSON a chunk shall have. */
+  /** The approximate size of a chunk, in bytes of BSON. */
   readonly chunkBytes: number;
   readonly lines: LineOptions;
 }
 
 export type ToWorker =
-  /** The first chunk is sent as soon as it is there, each later one when it has been asked for. */
+  /** Starts reading a sub-range. The worker sends the first chunk at once, and one more for each `next`. */
   | { readonly kind: "start"; readonly id: number; readonly subRange: SubRange }
   | { readonly kind: "next"; readonly id: number }
   | { readonly kind: "stop"; readonly id: number };
@@ -30,7 +30,7 @@ export type FromWorker =
   | { readonly kind: "end"; readonly id: number }
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure };
 
-/** A Chunk (source/record.ts) whose documents are lines. */
+/** A Chunk (source/record.ts) whose documents are encoded. */
 export interface EncodedChunk {
   readonly encoded: EncodedLines;
   readonly at: ClusterTime;

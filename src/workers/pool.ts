@@ -1,4 +1,4 @@
-/** Threads that read and encode, started when they are needed. */
+/** A pool of worker threads that read and encode sub-ranges. */
 
 import { Worker } from "node:worker_threads";
 
@@ -10,16 +10,16 @@ import type { Chunk } from "../source/record.ts";
 import { WorkerDocuments } from "../source/reply-memory.ts";
 import type { EncodedChunk, FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 
-/** Each thread has one piece on the wire while it encodes another. */
+/** A thread encodes one sub-range while the server sends it another. */
 const SUB_RANGES_PER_THREAD = 2;
 
 /**
- * Reads and encodes pieces in up to `size` threads; the next chunk of a piece is encoded while the last one is written.
- * Starts nothing yet. Disposing ends the threads, whatever they do.
+ * Reads and encodes sub-ranges in up to `size` threads; encodes the next chunk of a sub-range while the last one is being
+ * written. Starts threads on demand. Disposing terminates them.
  */
 export function createPool(settings: WorkerSettings, size: number): SubRangeReader & AsyncDisposable {
   const threads: Thread[] = [];
-  const freest = (): Thread => {
+  const leastBusy = (): Thread => {
     const [best] = threads.toSorted((a, b) => a.subRanges - b.subRanges);
     if (best !== undefined && (best.subRanges === 0 || threads.length === size)) return best;
     const thread = new Thread(settings);
@@ -28,7 +28,7 @@ export function createPool(settings: WorkerSettings, size: number): SubRangeRead
   };
   return {
     width: size * SUB_RANGES_PER_THREAD,
-    read: (subRange, signal) => freest().read(subRange, signal),
+    read: (subRange, signal) => leastBusy().read(subRange, signal),
     async [Symbol.asyncDispose]() {
       await Promise.all(threads.map((thread) => thread.end()));
     },
@@ -97,7 +97,7 @@ function chunkOf({ encoded, ...chunk }: EncodedChunk): Chunk {
   return { ...chunk, documents: new WorkerDocuments(encoded) };
 }
 
-/** Messages about one piece, in order. */
+/** A queue of the messages about one sub-range. */
 class Mailbox {
   readonly #messages: FromWorker[] = [];
   #waiting: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -117,7 +117,7 @@ class Mailbox {
     this.#waiting.resolve();
   }
 
-  /** Throws when the thread is gone and nothing is left. */
+  /** Resolves to the next message. Throws once the queue is empty and the thread has ended. */
   async next(): Promise<FromWorker> {
     for (;;) {
       const message = this.#messages.shift();

@@ -1,6 +1,6 @@
 /**
- * The thread of a worker: reads ranges of `_id` over a connection of its own and sends them back as lines. A range is
- * read ahead by one chunk; a chunk is encoded when the main thread asks for it, so nothing piles up.
+ * A worker thread: reads sub-ranges over its own connection and sends them to the main thread as lines. Reads one chunk
+ * ahead; encodes a chunk when the main thread asks for it, so that lines do not pile up.
  */
 
 import { parentPort, workerData } from "node:worker_threads";
@@ -16,13 +16,13 @@ import type { EncodedChunk, Failure, FromWorker, ToWorker, WorkerSettings } from
 const port = must(parentPort, "the main thread");
 const settings = workerData as WorkerSettings;
 const encoder = createLineEncoder(settings.lines);
-/** Pieces by their numbers. */
+/** The sub-ranges that are being read, by id. */
 const running = new Map<number, Running>();
 let connection: Promise<Connection> | undefined;
 
 interface Running {
   readonly stop: AbortController;
-  /** Resolved when the main thread asks for the next chunk. */
+  /** Resolves when the main thread asks for the next chunk. */
   asked: PromiseWithResolvers<void>;
 }
 
@@ -68,17 +68,17 @@ async function* read(subRange: SubRange, signal: AbortSignal): AsyncGenerator<Ch
   yield* localReader({ client, ...settings }, 1).read(subRange, signal);
 }
 
-/** The main thread has led the tunnel to the members of the set, and is told when it fails. */
+/** Connects once. The main thread owns the tunnel: it sets the allowed hosts and reports failures. */
 function connected(): Promise<Connection> {
   const { target, proxyOptions } = settings;
-  const way = proxyOptions && {
+  const route = proxyOptions && {
     proxyOptions,
     shown: "the tunnel",
     failure: undefined,
     setAllowedHosts: () => undefined,
   };
-  connection ??= connect(target, "mongotap", new AbortController().signal, way).catch((error: unknown) => {
-    connection = undefined; // the next job tries again
+  connection ??= connect(target, "mongotap", new AbortController().signal, route).catch((error: unknown) => {
+    connection = undefined; // the next sub-range tries again
     throw error;
   });
   return connection;

@@ -3,8 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { deserialize } from "bson";
 import { type Document, MongoClient } from "mongodb";
-import { type CollectionInfo, listCollections } from "../../src/source/catalog.ts";
-import { optionsJson } from "../../src/source/options-json.ts";
+import { type CollectionInfo, listCollections, optionsJson } from "../../src/source/catalog.ts";
 import { readSample, type Sample, type SampleLimits } from "../../src/source/sample.ts";
 import { documents, objectIdOf } from "../support/documents.ts";
 import { failCommand } from "../support/fail-point.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { inOrder, isSettledWithin, prefetch, settledWithin, sleep as abortableSleep } from "../../src/lib/async.ts";
 
 /** Records which tasks start and end, and the most that run at once. */
@@ -123,6 +123,23 @@ describe("prefetch()", () => {
     };
     expect(await all().catch(String)).toBe("Error: the third");
     expect(items).toEqual([1, 2]);
+  });
+
+  test("yields an item once the request for the next one has been sent", async () => {
+    let sent = 0;
+    const source = async function* (): AsyncGenerator<number> {
+      for (let item = 1; item <= 5; item += 1) {
+        for (let i = 0; i < 100; i += 1) await Promise.resolve(); // the driver too needs some promises
+        sent = item;
+        await setImmediate();
+        yield item;
+      }
+    };
+    for await (const item of prefetch(source(), 1)) {
+      expect(sent).toBe(Math.min(item + 1, 5));
+      const until = performance.now() + 5;
+      while (performance.now() < until); // as encoding does
+    }
   });
 
   test("returns the source when the consumer returns", async () => {

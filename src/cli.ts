@@ -1,32 +1,32 @@
 /**
- * The command table; from it the help (help.ts) and the dispatch. Nothing heavy is imported here: each command brings
- * its own, and so do the help and what reads flags.
+ * The table of commands, and the dispatch. Commands, the help and the reader of flags are imported when they are used, so
+ * that each command line loads only what it needs.
  */
 
-import type { CommandRow } from "./commands/command.ts";
-import type { ProcessContext } from "./run/invocation.ts";
+import { command, type CommandRow } from "./commands/command.ts";
 import type { Settings } from "./config/options.ts";
 import { MongotapError } from "./errors.ts";
 import { nearest } from "./lib/nearest.ts";
 import type { Logger } from "./observe/log.ts";
+import type { ProcessContext } from "./run/invocation.ts";
 
 const SSH = ["ssh", "sshKey", "sshPassphrase", "sshKnownHosts", "sshHostKey"] as const;
 const LOGIN = ["user", "password", "passwordFile"] as const;
 const SOURCE = ["uri", "uriFile", "address", ...LOGIN, "compressors", "config", "capture", ...SSH] as const;
-const WHAT = ["collectionsFile", "exclude"] as const;
+const SELECTION = ["collectionsFile", "exclude"] as const;
 const CHANGES = ["fullDocument", "before"] as const;
-const SEEING = ["logLevel", "logFormat"] as const;
+const LOG = ["logLevel", "logFormat"] as const;
 const OUTPUT = ["out", "format", "envelope", "arrays", "documents", "strict", "onBadDocument"] as const;
 const STATE = ["state", "fresh", "acceptChange", "waitLock", "skipIfLocked"] as const;
 const BOUNDS = ["for", "limit", "retryFor", "maxMemory"] as const;
-const PARTS = ["split", "shard", "ranges"] as const;
-const PACE = ["workers", "rateLimit", "maxLag"] as const;
+const SPLITTING = ["split", "shard", "ranges"] as const;
+const READING = ["workers", "rateLimit", "maxLag"] as const;
 
-export const COMMANDS: Readonly<Record<string, CommandRow>> = {
-  discover: {
+export const COMMANDS = {
+  discover: command({
     args: "[namespace...]",
     text: "list databases and collections with type, documents and size, and their fields from a sample",
-    options: [...SOURCE, ...WHAT, "sample", "sampleTime", "examples", "format", "as", "diff", ...SEEING],
+    options: [...SOURCE, ...SELECTION, "sample", "sampleTime", "examples", "format", "as", "diff", ...LOG],
     forms: ["table", "json", "jsonschema", "flow", "airbyte", "singer", "html"],
     examples: [
       "mongotap discover",
@@ -36,11 +36,21 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
       "mongotap discover shop --as json > shop.json; mongotap discover --diff shop.json",
     ],
     load: async () => (await import("./commands/discover.ts")).discover,
-  },
-  backfill: {
+  }),
+  backfill: command({
     args: "<namespace...>",
     text: "copy what is there now, then end",
-    options: [...SOURCE, ...WHAT, ...OUTPUT, ...STATE, ...BOUNDS, ...PACE, ...PARTS, "allowMissing", ...SEEING],
+    options: [
+      ...SOURCE,
+      ...SELECTION,
+      ...OUTPUT,
+      ...STATE,
+      ...BOUNDS,
+      ...READING,
+      ...SPLITTING,
+      "allowMissing",
+      ...LOG,
+    ],
     examples: [
       "mongotap backfill shop.orders > orders.ndjson",
       "mongotap backfill shop --out export/",
@@ -48,13 +58,13 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
       "mongotap backfill shop.orders --out part-0.ndjson --shard 0/4 --ranges orders.ranges",
     ],
     load: async () => (await import("./commands/backfill.ts")).backfill,
-  },
-  tail: {
+  }),
+  tail: command({
     args: "<namespace...>",
     text: "copy changes as they happen, until stopped",
     options: [
       ...SOURCE,
-      ...WHAT,
+      ...SELECTION,
       ...OUTPUT,
       ...STATE,
       "startAt",
@@ -62,7 +72,7 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
       ...BOUNDS,
       ...CHANGES,
       "allowMissing",
-      ...SEEING,
+      ...LOG,
     ],
     examples: [
       "mongotap tail shop.orders",
@@ -70,22 +80,22 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
       "mongotap tail shop.orders --start-at 2026-01-31T12:00:00Z",
     ],
     load: async () => (await import("./commands/tail.ts")).tail,
-  },
-  capture: {
+  }),
+  capture: command({
     args: "<namespace...>",
     text: "copy what is there, then changes as they happen; resumable at every step",
     options: [
       ...SOURCE,
-      ...WHAT,
+      ...SELECTION,
       ...OUTPUT,
       ...STATE,
       "onHistoryLost",
       "until",
       ...BOUNDS,
-      ...PACE,
+      ...READING,
       ...CHANGES,
       "allowMissing",
-      ...SEEING,
+      ...LOG,
     ],
     examples: [
       "mongotap capture shop.orders --out orders.ndjson --state orders.state",
@@ -93,28 +103,28 @@ export const COMMANDS: Readonly<Record<string, CommandRow>> = {
       "mongotap capture --config flow.yaml --capture acmeCo/mongo --out acme/ --state acme.state",
     ],
     load: async () => (await import("./commands/capture.ts")).capture,
-  },
-  check: {
+  }),
+  check: command({
     args: "[namespace...]",
     text: "try everything that a run needs: connection, version, privileges, oplog window, state, output",
-    options: [...SOURCE, ...WHAT, "out", "state", "as", "json", ...SEEING],
+    options: [...SOURCE, ...SELECTION, "out", "state", "as", ...LOG],
     examples: ["mongotap check shop.orders", "mongotap check shop --out shop/ --state shop.state --as json"],
     load: async () => (await import("./commands/check.ts")).check,
-  },
-  status: {
+  }),
+  status: command({
     args: "",
     text: "a state file against the server: phases, rows, lag, and how near the position is to being lost",
-    options: [...SOURCE, "state", "warnAt", "as", ...SEEING],
+    options: [...SOURCE, "state", "warnAt", "as", ...LOG],
     examples: ["mongotap status --state orders.state", "mongotap status --state orders.state --warn-at 50% --as json"],
     load: async () => (await import("./commands/status.ts")).status,
-  },
-  "config-schema": {
+  }),
+  "config-schema": command({
     args: "",
     text: "print the JSON Schema of the config file, for editors",
-    options: [...SEEING],
+    options: [...LOG],
     examples: ["mongotap config-schema > mongotap.schema.json"],
     load: async () => (await import("./commands/config-schema.ts")).configSchema,
-  },
+  }),
 };
 
 export interface CliInput {
@@ -126,7 +136,7 @@ export interface CliInput {
 
 /**
  * Runs one command line and resolves to its exit code.
- * @throws MongotapError for everything that the user should be told
+ * @throws MongotapError for a failure, with a message for the user
  */
 export async function runCli({ argv, env, context, createLog }: CliInput): Promise<number> {
   const name = argv.find((arg) => !arg.startsWith("-"));
@@ -145,12 +155,11 @@ export async function runCli({ argv, env, context, createLog }: CliInput): Promi
   if (name === undefined || argv[0] !== name) {
     throw new MongotapError("usage", `the command comes first, before ${argv[0] ?? ""}`);
   }
-  const row = COMMANDS[commandName(name)];
-  if (!row) throw new MongotapError("bug", `no row for the command ${name}`);
+  const row: CommandRow = COMMANDS[commandName(name)];
   const { logSettings, resolveRun } = await import("./config/resolve.ts");
   const { readFlags } = await import("./flags.ts");
   const typed = readFlags(name, row, argv.slice(1));
-  createLog(logSettings(typed.flags, env)); // so that faults in the rest are told in the form that was asked for
+  createLog(logSettings(typed.flags, env)); // so that problems with the rest are logged in the right form
   const { settings, namespaces, targets, secrets, notes } = await resolveRun({
     command: name,
     options: row.options,
@@ -171,14 +180,19 @@ export async function runCli({ argv, env, context, createLog }: CliInput): Promi
   const log = createLog(settings);
   log.hide(secrets);
   for (const note of notes) log.warn(note);
-  const command = await row.load();
-  return command({ command: name, namespaces, targets, settings, log, context });
+  const run = await row.load();
+  return run({ command: name, namespaces, targets, settings, log, context });
 }
 
-function commandName(typed: string): string {
-  if (Object.hasOwn(COMMANDS, typed)) return typed;
+/** @throws MongotapError `usage` for a command that does not exist */
+function commandName(typed: string): keyof typeof COMMANDS {
+  if (isCommand(typed)) return typed;
   const near = nearest(typed, Object.keys(COMMANDS));
   throw new MongotapError("usage", `there is no command ${JSON.stringify(typed)}`, {
     hint: near === undefined ? `Commands: ${Object.keys(COMMANDS).join(", ")}.` : `Did you mean ${near}?`,
   });
+}
+
+function isCommand(name: string): name is keyof typeof COMMANDS {
+  return Object.hasOwn(COMMANDS, name);
 }

@@ -1,14 +1,14 @@
 /**
- * The flags and namespaces of a command line, by the table of options. Values are read by `node:util` parseArgs, because
- * cac turns `00123` into a number and lets unknown commands pass in silence (docs/decisions/002-command-line-parsing.md).
+ * Reads the flags and namespaces of a command line, as the table of options describes them. It uses `node:util` parseArgs,
+ * because cac turns `00123` into a number and accepts unknown commands (docs/decisions/002-command-line-parsing.md).
  */
 
 import { parseArgs } from "node:util";
 
 import type { CommandRow } from "./commands/command.ts";
-import type { OptionRow } from "./config/option-row.ts";
 import { OPTIONS } from "./config/options.ts";
 import type { TypedFlags } from "./config/resolve.ts";
+import type { OptionRow } from "./config/setting.ts";
 import { MongotapError } from "./errors.ts";
 import { nearest } from "./lib/nearest.ts";
 
@@ -18,7 +18,7 @@ interface ReadFlags {
 }
 
 /**
- * What stands behind a command, as it was typed.
+ * Reads the arguments after the name of the command.
  * @throws MongotapError `usage`
  */
 export function readFlags(command: string, row: CommandRow, argv: readonly string[]): ReadFlags {
@@ -51,7 +51,7 @@ export function readFlags(command: string, row: CommandRow, argv: readonly strin
   return { flags, namespaces };
 }
 
-/** `--out --state x`: the value was forgotten. A lone dash is standard output. */
+/** In `--out --state x` the value of `--out` is missing. A lone dash is a value: standard output. */
 function isFlagLike(value: string): boolean {
   return value.startsWith("--");
 }

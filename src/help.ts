@@ -1,18 +1,18 @@
-/** The help: cac knows the commands and prints; the options come from the table, by group. */
+/** The help: cac prints it, the options come from the table, by group. */
 
 import { cac } from "cac";
 
 import type { CommandRow } from "./commands/command.ts";
-import type { Group, OptionRow } from "./config/option-row.ts";
-import type { OptionName } from "./config/options.ts";
+import type { OPTION_GROUPS } from "./config/options.ts";
+import type { OptionRow } from "./config/setting.ts";
 
-const TITLES: Readonly<Record<Group, string>> = {
+const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
   source: "Source",
-  what: "What",
+  selection: "What",
   output: "Output",
   state: "State",
   bounds: "Bounds",
-  seeing: "Seeing",
+  reporting: "Seeing",
 };
 
 const NAMESPACES = `db.collection, db.* or db (every collection of it), split at the first dot`;
@@ -55,19 +55,18 @@ function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
   ];
 }
 
-/** The table of options is loaded for this alone: the overview has none of them. */
+/** Loads the table of options, which the overview does not need. */
 async function page(name: string, row: CommandRow | undefined, columns: number): Promise<Section[]> {
   if (!row) return [];
-  const { OPTIONS, envNameOf } = await import("./config/options.ts");
+  const { OPTION_GROUPS, envNameOf } = await import("./config/options.ts");
   const optionLine = (option: OptionRow): readonly [string, string] => lineOf(option, envNameOf(option));
   const sections: Section[] = [
     { body: `mongotap ${name}: ${row.text}` },
     { title: "Usage", body: `  mongotap ${name} ${row.args} [options]\n  namespace: ${NAMESPACES}` },
   ];
-  for (const [group, title] of Object.entries(TITLES)) {
-    const options = row.options
-      .map((option: OptionName): OptionRow => OPTIONS[option])
-      .filter((option) => option.group === group);
+  for (const [group, rows] of Object.entries<Readonly<Record<string, OptionRow>>>(OPTION_GROUPS)) {
+    const options = row.options.flatMap((option) => rows[option] ?? []);
+    const title = TITLES[group as keyof typeof OPTION_GROUPS];
     if (options.length > 0) sections.push({ title, body: table(options.map(optionLine), columns) });
   }
   return [...sections, { title: "Examples", body: row.examples.map((example) => `  ${example}`).join("\n") }];
@@ -80,7 +79,7 @@ function lineOf(option: OptionRow, envName: string): readonly [string, string] {
   return [`--${option.flag}${value}`, `${option.text}${fallback} [${envName}]`];
 }
 
-/** Two columns; the second is wrapped at `columns`. */
+/** Two columns. The second is wrapped so that lines have at most `columns` characters, or 30 of the text. */
 function table(rows: readonly (readonly [string, string])[], columns = Infinity): string {
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The process: arguments, environment, streams and signals in; exit code out. The only file that touches it. */
+/** The process: arguments, environment, streams and signals in, exit code out. No other file of src/ touches `process`. */
 
 import { fstatSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
@@ -23,14 +23,17 @@ function createLog(level: Level, format: "text" | "json"): Logger {
   return createLogger({ level, format, paint, write: (line) => stderr.write(line) });
 }
 
-/** Only for a terminal: picocolors looks at process.stdout, and Bun then makes a pipe non-blocking for everybody. */
+/**
+ * Loads picocolors for a terminal only: it reads process.stdout, and Bun then makes a pipe non-blocking for all processes
+ * that share it.
+ */
 async function paintOf(): Promise<typeof PLAIN> {
   if (process.env["NO_COLOR"] || terminalOf(2) === undefined) return PLAIN;
   const { default: colors } = await import("picocolors");
   return colors.createColors(process.env["TERM"] !== "dumb");
 }
 
-/** The module for terminals, which brings all of the streams with it, where there is a terminal. */
+/** Loads `node:tty`, and with it all of the streams, only if `fd` is a terminal. */
 function terminalOf(fd: number): typeof Tty | undefined {
   if (!isDevice(fd)) return undefined;
   const tty = process.getBuiltinModule("node:tty");
@@ -42,7 +45,7 @@ function isDevice(fd: number): boolean {
     const found = fstatSync(fd);
     return found.isCharacterDevice() && !isNullDevice(found);
   } catch {
-    return false; // it is closed
+    return false; // closed
   }
 }
 
@@ -52,14 +55,15 @@ function stderrStream(): NodeJS.WriteStream {
 }
 
 /**
- * Keeps process.stdout and process.stderr from being opened by anybody. Bun's `pipe()` looks at the first, the driver at
- * the second; looking opens, and opening makes a pipe non-blocking for every process that shares it. Assigned, because
- * defining or describing the property opens it. The second only before a command is loaded: streams take 5 MB to start.
+ * Hides process.stdout. Bun's `pipe()` reads it, and to read it is to open it, which makes a pipe non-blocking for every
+ * process that shares it (docs/decisions/006-hidden-process-stdout.md). It is assigned, because to define or to describe the
+ * property opens it as well.
  */
 function hideStdout(): void {
   Reflect.set(process, "stdout", undefined);
 }
 
+/** The same for process.stderr, which the driver reads. Not called for the help, because streams take 5 MB. */
 function replaceStderr(): void {
   if (isReplaced) return;
   isReplaced = true;
@@ -68,8 +72,8 @@ function replaceStderr(): void {
 }
 
 /**
- * The signals that whoever started us wants to be ignored, as `nohup` does with SIGHUP: a handler would undo that.
- * Linux tells them as a bit mask; elsewhere none are known.
+ * The signals that the parent process has set to be ignored, as `nohup` does with SIGHUP: a handler would undo that. A bit
+ * mask, from /proc on Linux; 0 on other systems.
  */
 function ignoredSignals(): bigint {
   try {
@@ -80,7 +84,7 @@ function ignoredSignals(): bigint {
   }
 }
 
-/** First signal: finish the batch, save, end. Second: end at once; nothing committed is lost. */
+/** First signal: finish the batch, save, end. Second signal: end at once; nothing committed is lost. */
 function listen(name: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
   process.on(name, () => {
     const number = constants.signals[name];
@@ -122,7 +126,7 @@ function exitCodeOf(thrown: unknown): number {
   return known.exitCode;
 }
 
-/** What a run ended with, where its resources could not be closed either. */
+/** The error that ended a run, without the errors of closing its resources. */
 function firstOf(thrown: unknown): unknown {
   return thrown instanceof SuppressedError ? firstOf(thrown.suppressed) : thrown;
 }

@@ -6,8 +6,9 @@ import { dirname, join } from "node:path";
 import { blockIn, GENERATED, refresh, ROOT } from "../scripts/docs/blocks.ts";
 import { readBlock } from "../scripts/docs/examples.ts";
 import { COMMANDS } from "../src/cli.ts";
+import type { CommandRow } from "../src/commands/command.ts";
 import { envNameOf, OPTIONS } from "../src/config/options.ts";
-import type { OptionRow } from "../src/config/option-row.ts";
+import type { OptionRow } from "../src/config/setting.ts";
 import { POLICY } from "../src/errors.ts";
 import { ENVELOPES } from "../src/protocol/envelopes.ts";
 
@@ -61,6 +62,8 @@ test("every command line in the documentation has a command and flags that exist
   expect(wrong).toEqual([]);
 });
 
+const ROWS: Readonly<Record<string, CommandRow>> = COMMANDS;
+
 /** Whether a line stands in a block of shell commands. */
 function inShellBlock(text: string, line: string): boolean {
   return [...text.matchAll(/^```sh\n([^]*?)^```/gm)].some(([, block = ""]) => block.includes(line));
@@ -68,7 +71,7 @@ function inShellBlock(text: string, line: string): boolean {
 
 function isKnown(line: string): boolean {
   const [command = "", ...words] = line.split(/ [|>#] ?/, 1)[0]?.split(" ") ?? [];
-  const row = COMMANDS[command];
+  const row = ROWS[command];
   if (!row) return false;
   const flags = words.filter((word) => word.startsWith("--")).map((word) => word.slice(2).split("=", 1)[0]);
   return flags.every((flag) => row.options.some((name) => OPTIONS[name].flag === flag));

@@ -2,7 +2,7 @@
 
 import { COMMANDS } from "../../src/cli.ts";
 import { envNameOf, OPTIONS } from "../../src/config/options.ts";
-import type { Group, OptionRow } from "../../src/config/option-row.ts";
+import type { OptionRow } from "../../src/config/setting.ts";
 import { type Kind, POLICY } from "../../src/errors.ts";
 
 /** What an exit code means to a user. */
@@ -41,17 +41,13 @@ const OTHER_CODES: readonly (readonly [code: number | string, meaning: string, r
   ],
 ];
 
-const GROUPS: readonly Group[] = ["source", "what", "output", "state", "bounds", "seeing"];
-
 export function commandTable(): string {
   const rows = Object.entries(COMMANDS).map(([name, { args, text }]) => [code(`${name} ${args}`.trim()), text]);
   return markdown(["command", "what it does"], rows);
 }
 
 export function optionTable(): string {
-  const known = Object.entries<OptionRow>(OPTIONS)
-    .filter(([name]) => commandsWith(name) !== "")
-    .toSorted(([, a], [, b]) => GROUPS.indexOf(a.group) - GROUPS.indexOf(b.group));
+  const known = Object.entries<OptionRow>(OPTIONS).filter(([name]) => commandsWith(name) !== "");
   const rows = known.map(([name, row]) => [
     row.flagless === true ? "(no flag)" : code(`--${row.flag}${row.value === undefined ? "" : ` ${row.value}`}`),
     code(envNameOf(row)),

@@ -23,9 +23,9 @@ export function isIsoDate(bytes: Uint8Array, at: number): boolean {
 }
 
 /**
- * Writes the date at `at` as `1970-01-01T00:00:00.000Z` and returns the index behind it. Without
- * `hasZeroFraction` a fraction of `.000` is left out, as in Extended JSON v2. Years outside 0 … 9999 have a sign and at least six digits, as in
- * JavaScript.
+ * Writes the date at `at` as `1970-01-01T00:00:00.000Z` and returns the index behind it. Without `hasZeroFraction` a
+ * fraction of `.000` is left out, as in Extended JSON v2. Years outside 0 … 9999 have a sign and at least six digits, as
+ * in JavaScript.
  */
 export function writeDate(
   out: Uint8Array,

@@ -92,7 +92,7 @@ export function firstElement(bytes: Uint8Array, type: number, at: number): numbe
   return type === BSON.codeWithScope ? at + 8 + readInt32(bytes, at + 4) + 4 : at + 4;
 }
 
-/** Checks all elements from `begin` to the end of the outermost step; throws at the first error, with `steps` as its path. */
+/** Checks all elements from `begin` to the end of the outermost step; throws at the first error, whose path is `steps`. */
 function inspect(bytes: Uint8Array, origin: number, begin: number, rules: DiagnosisRules, steps: Step[]): void {
   let at = begin;
   for (let step = steps.at(-1); step !== undefined; step = steps.at(-1)) {

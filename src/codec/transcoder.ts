@@ -11,7 +11,7 @@ export type Format = "relaxed" | "canonical" | "plain";
 export interface TranscoderOptions {
   /** docs/json.md has every type in every format. */
   readonly format: Format;
-  /** `array`: elements of different types are an error. `string`: arrays as strings that hold their JSON. Absent: as they are. */
+  /** `array`: elements of different types are an error. `string`: arrays become strings that hold their JSON. */
   readonly arrays?: "array" | "string";
   /** `string`: nested documents as strings that hold their JSON. Default: JSON objects. */
   readonly documents?: "document" | "string";

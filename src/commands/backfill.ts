@@ -1,47 +1,48 @@
-/** `mongotap backfill`: the documents that exist now; then the run ends. */
+/** `mongotap backfill`: copies the documents of collections, then ends. */
 
-import { type OpenRun, runCopy } from "../run/copy.ts";
-import { backfillSource } from "../pipeline/backfill.ts";
-import { isComplete } from "../pipeline/progress.ts";
 import { MongotapError } from "../errors.ts";
 import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
-import type { CollectionInfo } from "../source/catalog.ts";
-import { nameOf } from "../source/record.ts";
+import { backfillSource } from "../pipeline/backfill.ts";
+import { isComplete } from "../pipeline/progress.ts";
+import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
 import type { Invocation } from "../run/invocation.ts";
-import type { Command } from "./command.ts";
-import { type Ranges, rangesOf } from "../run/ranges.ts";
 import { targetOf } from "../run/output.ts";
 import { rangeReadableOf } from "../run/range-readable.ts";
+import { type RangeSettings, type Ranges, rangesOf } from "../run/ranges.ts";
+import type { ReadSettings } from "../run/reader-pool.ts";
+import type { CollectionInfo } from "../source/catalog.ts";
+import { nameOf } from "../source/record.ts";
+import type { Command } from "./command.ts";
 
-export const backfill: Command = async (invocation) => {
-  validateOptions(invocation);
-  return await runCopy({
-    invocation,
+type BackfillSettings = CommonSettings & ReadSettings & RangeSettings;
+
+export const backfill: Command<BackfillSettings> = async (invocation) => {
+  checkSettings(invocation.settings);
+  return await runCopy(invocation, {
     defaultEnvelope: "none",
-    seals: true,
+    finalizes: true,
     bounded: true,
-    async sourceOf(opened) {
-      if (isDone(opened)) return undefined;
-      const { collections } = opened;
-      const ranges = await allRanges(opened, invocation);
-      const readables = collections.map((info) => rangeReadableOf(opened, info, ranges.get(nameOf(info.namespace))));
-      return { source: backfillSource(readables), outputs: collections.flatMap((info) => outputsOf(info, ranges)) };
+    async sourceOf(run) {
+      if (isDone(run)) return undefined;
+      const ranges = await allRanges(run, invocation);
+      const readables = run.collections.map((info) => rangeReadableOf(run, info, ranges.get(nameOf(info.namespace))));
+      return { source: backfillSource(readables), outputs: run.collections.flatMap((info) => outputsOf(info, ranges)) };
     },
   });
 };
 
 /** The ranges of the state; a collection that is not in it is split now. */
-async function allRanges(opened: OpenRun, invocation: Invocation): Promise<Ranges> {
-  const { settings } = invocation;
-  if (!settings.shard && !settings.split) return new Map();
-  const { collections, saved } = opened;
+async function allRanges(run: Run, invocation: Invocation<BackfillSettings>): Promise<Ranges> {
+  const { shard, split } = invocation.settings;
+  if (!shard && !split) return new Map();
+  const { collections, saved } = run;
   const known = saved?.position.collections ?? {};
   const unknown = collections.filter(({ namespace }) => !(nameOf(namespace) in known));
   const kept = Object.entries(known).flatMap(([name, state]) =>
     state.phase === "copying" ? [[name, state.ranges] as const] : [],
   );
-  const split = saved && unknown.length === 0 ? [] : await rangesOf(opened, unknown, invocation);
-  return new Map([...kept, ...split]);
+  const added = saved && unknown.length === 0 ? [] : await rangesOf(run, unknown, invocation);
+  return new Map([...kept, ...added]);
 }
 
 /** Returns the outputs of a collection; their files are made at once, so that they are there even if no line comes. */
@@ -53,9 +54,8 @@ function outputsOf({ namespace }: CollectionInfo, ranges: Ranges): OutputKey[] {
     : own.flatMap(({ partition }) => (partition === undefined ? [] : [outputKeyOf(name, partition)]));
 }
 
-/** @throws MongotapError `usage` for options that do not fit --split and --shard */
-function validateOptions({ settings }: Invocation): void {
-  const { split, shard, ranges, out } = settings;
+/** @throws MongotapError `usage` for --split without a folder, and for --ranges without --shard */
+function checkSettings({ split, shard, ranges, out }: BackfillSettings): void {
   if (split && targetOf(out).kind !== "directory") {
     throw new MongotapError("usage", "--split needs a folder to write files into: --out DIR/");
   }
@@ -65,7 +65,7 @@ function validateOptions({ settings }: Invocation): void {
 }
 
 /** Every collection has been read, and every output is finalized. */
-function isDone({ saved, collections }: OpenRun): boolean {
+function isDone({ saved, collections }: Run): boolean {
   if (!saved?.outputs.every((mark) => mark.finalized)) return false;
   return collections.every((info) => {
     const state = saved.position.collections[nameOf(info.namespace)];

@@ -1,29 +1,32 @@
-/** `mongotap check`: everything that a run needs, tried one by one, each with what to do about it. */
+/** `mongotap check`: tries everything that a run needs, one by one, and prints the remedy for what fails. */
 
 import type { Check, NamedFinding } from "../check/finding.ts";
 import { localChecks } from "../check/local.ts";
 import { privilegeChecks } from "../check/privileges.ts";
 import { connectionChecks, serverChecks } from "../check/server.ts";
-import { connectionStringOf } from "../config/source.ts";
+import type { Settings } from "../config/options.ts";
+import { connectionStringOf } from "../config/server.ts";
 import { connect } from "../connect/client.ts";
 import { effectiveOptions } from "../connect/connection-string.ts";
 import { MongotapError, POLICY } from "../errors.ts";
-import { selectBindings } from "../run/selection.ts";
+import { type ConnectionSettings, openTunnelOf } from "../run/connection.ts";
 import type { Invocation } from "../run/invocation.ts";
+import { targetOf } from "../run/output.ts";
+import { selectBindings, type SelectionSettings } from "../run/selection.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
-import { targetOf } from "../run/output.ts";
-import { openTunnelOf } from "../run/connection.ts";
 
-export const check: Command = async (invocation) => {
-  const { settings } = invocation;
+type CheckSettings = ConnectionSettings & SelectionSettings & Pick<Settings, "out" | "state" | "as">;
+
+export const check: Command<CheckSettings> = async (invocation) => {
   const findings = await findAll(invocation);
-  await print(settings.as === "json" || settings.json ? `${JSON.stringify({ checks: findings })}\n` : textOf(findings));
+  const isJson = invocation.settings.as === "json";
+  await print(isJson ? `${JSON.stringify({ checks: findings })}\n` : textOf(findings));
   const failed = findings.find((finding) => finding.verdict === "fail");
   return failed?.kind === undefined ? 0 : POLICY[failed.kind].exit;
 };
 
-async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]> {
+async function findAll(invocation: Invocation<CheckSettings>): Promise<readonly NamedFinding[]> {
   const { settings, log, context } = invocation;
   const target = targetOf(settings.out);
   const local = await runAll(
@@ -32,12 +35,12 @@ async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]>
   const bindings = selectBindings(invocation);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
-  let way: readonly NamedFinding[] = [];
+  let tunnelFindings: readonly NamedFinding[] = [];
   let step = "tunnel";
   try {
     await using tunnel = await openTunnelOf(invocation);
     if (tunnel !== undefined) {
-      way = [
+      tunnelFindings = [
         { name: "tunnel", verdict: "ok", detail: tunnel.shown },
         { name: "host key", verdict: "ok", detail: tunnel.hostKey },
       ];
@@ -52,25 +55,25 @@ async function findAll(invocation: Invocation): Promise<readonly NamedFinding[]>
       ...serverChecks(client, server, bindings),
       ...privilegeChecks(client, bindings),
     ];
-    return [...way, reached, options, ...(await runAll(remote)), ...local];
+    return [...tunnelFindings, reached, options, ...(await runAll(remote)), ...local];
   } catch (error) {
     if (!(error instanceof MongotapError)) throw error;
     return [
-      ...way,
+      ...tunnelFindings,
       { name: failedStep(step, error), verdict: "fail", detail: error.message, remedy: error.hint, kind: error.kind },
       ...local,
     ];
   }
 }
 
-/** A server that answers but refuses is reachable: the login or the certificate is what fails. */
+/** A server that answers with a refusal is reachable: the login or the certificate has failed. */
 function failedStep(step: string, error: MongotapError): string {
   if (step !== "reachability") return step;
   if (error.kind === "auth") return "login";
   return /certificate|altnames|TLS|SSL/i.test(error.message) ? "TLS" : step;
 }
 
-/** One after the other: a server that is slow is not made slower. */
+/** Runs the checks one after another, so that they add little load to a slow server. */
 async function runAll(checks: readonly Check[]): Promise<NamedFinding[]> {
   const findings: NamedFinding[] = [];
   for (const { name, run } of checks) {
@@ -88,11 +91,11 @@ const MARK = { ok: "✓", warn: "!", fail: "✗" } as const;
 
 function textOf(findings: readonly NamedFinding[]): string {
   const width = Math.max(...findings.map((finding) => finding.name.length));
-  const told = new Set<string>();
+  const printed = new Set<string>();
   const lines = findings.map(({ name, verdict, detail, remedy }) => {
     const line = `${MARK[verdict]} ${name.padEnd(width)}  ${detail}`;
-    if (remedy === undefined || remedy === "" || told.has(remedy)) return line;
-    told.add(remedy);
+    if (remedy === undefined || remedy === "" || printed.has(remedy)) return line;
+    printed.add(remedy);
     return `${line}\n${remedy
       .split("\n")
       .map((text) => `    ${text}`)

@@ -1,11 +1,15 @@
-/** What discover looks at, and what it finds there. */
+/** Reads the collections that discover prints. */
 
+import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
 import { serverCodeOf } from "../connect/server-errors.ts";
 import { type CatalogEntry, type SampledStructure, streamObstacle } from "../discover/catalog.ts";
 import type { KnownCatalog } from "../discover/as-json.ts";
 import { StructureBuilder } from "../discover/structure.ts";
 import { MongotapError } from "../errors.ts";
+import type { ConnectionSettings } from "../run/connection.ts";
+import type { Invocation } from "../run/invocation.ts";
+import { selectBindings, type SelectionSettings } from "../run/selection.ts";
 import { bindingText, isBound, parseBinding } from "../source/bindings.ts";
 import {
   type CollectionInfo,
@@ -17,26 +21,28 @@ import {
 } from "../source/catalog.ts";
 import { type Binding, type Namespace, nameOf } from "../source/record.ts";
 import { readSample, type SampleLimits } from "../source/sample.ts";
-import { selectBindings } from "../run/selection.ts";
-import type { Invocation } from "../run/invocation.ts";
 
-/** Unless `--sample` says otherwise. */
-const USUAL_SAMPLE = 1_000;
-/** Of one collection: enough for a thousand documents that are large, little enough for memory and network. */
-const MOST_SAMPLE_BYTES = 64 * 1024 * 1024;
-/** Enough to hide the way to the server, few enough to be no burden to it. */
-const AT_ONCE = 4;
+export type DiscoverSettings = ConnectionSettings &
+  SelectionSettings &
+  Pick<Settings, "sample" | "sampleTime" | "examples" | "format" | "as" | "diff">;
+
+/** The default of --sample, in documents. */
+const DEFAULT_SAMPLE = 1_000;
+/** Of one collection: enough for 1,000 large documents. */
+const MAX_SAMPLE_BYTES = 64 * 1024 * 1024;
+/** Collections that are read at once: enough to hide the round trip, few enough to spare the server. */
+const CONCURRENCY = 4;
 
 export interface Scope {
-  /** As asked for; empty: everything. */
+  /** As the user named them; none for all databases. */
   readonly namespaces: readonly string[];
   readonly exclude: readonly string[];
   readonly bindings: readonly Binding[];
   has(namespace: Namespace): boolean;
 }
 
-/** What the command line names; where it names nothing, what the earlier look was at. */
-export function scopeOf(invocation: Invocation, earlier: KnownCatalog | undefined): Scope {
+/** The scope of the command line; if it names none, the scope of the earlier catalog. */
+export function scopeOf(invocation: Invocation<SelectionSettings>, earlier: KnownCatalog | undefined): Scope {
   const { namespaces, settings } = invocation;
   if (earlier === undefined || namespaces.length > 0 || settings.exclude.length > 0) {
     return scopeFor(namespaces, settings.exclude);
@@ -52,11 +58,11 @@ export function scopeFor(namespaces: readonly string[], exclude: readonly string
   return { namespaces, exclude, bindings, has };
 }
 
-/** The collections of the scope, by name, each with as much as can be told. */
+/** Resolves to the collections of the scope, by name. A collection that cannot be read has no fields. */
 export async function readEntries(
   connection: Connection,
   scope: Scope,
-  invocation: Invocation,
+  invocation: Invocation<DiscoverSettings>,
 ): Promise<CatalogEntry[]> {
   const { bindings } = scope;
   const { client } = connection;
@@ -69,14 +75,14 @@ export async function readEntries(
     const isThere = found.some(({ namespace }) => isBound([binding], namespace));
     if (!isThere) invocation.log.warn(`${bindingText(binding)}: nothing found`);
   }
-  return inOrder(found, (info) => readEntry(connection, info, scope, invocation));
+  return mapConcurrently(found, CONCURRENCY, (info) => readEntry(connection, info, scope, invocation));
 }
 
 async function readEntry(
   { client, server }: Connection,
   info: CollectionInfo,
   scope: Scope,
-  invocation: Invocation,
+  invocation: Invocation<DiscoverSettings>,
 ): Promise<CatalogEntry> {
   invocation.context.signal.throwIfAborted();
   const measured = await measure(client, info);
@@ -86,7 +92,7 @@ async function readEntry(
     const sampled = await sampleOf(client, { info, measured, isNamed }, invocation);
     return { ...facts, sampled, failure: null };
   } catch (error) {
-    // One that cannot be read must not hide the others, unless it is what was asked for.
+    // A collection that cannot be read must not hide the others, unless the user named it.
     if (isNamed || !(error instanceof MongotapError) || serverCodeOf(error) === undefined) throw error;
     invocation.log.warn(`${error.message}: its fields are not known`);
     return { ...facts, sampled: undefined, failure: error.message };
@@ -102,22 +108,26 @@ interface Subject {
 async function sampleOf(
   client: Connection["client"],
   { info, measured, isNamed }: Subject,
-  { settings, context }: Invocation,
+  { settings, context }: Invocation<DiscoverSettings>,
 ): Promise<SampledStructure | undefined> {
   const { sample, sampleTime, as, diff, examples } = settings;
-  // A list is expected at once.
+  // A list of collections must not take long.
   const isList = as === "table" && diff === undefined && !isNamed;
-  const documents = sample ?? (isList ? 0 : USUAL_SAMPLE);
+  const documents = sample ?? (isList ? 0 : DEFAULT_SAMPLE);
   if (documents === 0) return undefined;
-  const limits: SampleLimits = { documents, bytes: MOST_SAMPLE_BYTES, timeMs: sampleTime };
+  const limits: SampleLimits = { documents, bytes: MAX_SAMPLE_BYTES, timeMs: sampleTime };
   const builder = new StructureBuilder(examples);
   const onDocument = (bytes: Uint8Array): void => builder.add(bytes);
   const found = await readSample(client, { info, measured, limits, onDocument }, context.signal);
   return { ...found, structure: builder.finish() };
 }
 
-/** The results in the order of the items, whichever comes first. */
-async function inOrder<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+/** Works on up to `concurrency` items at once. Resolves to the results in the order of the items. */
+async function mapConcurrently<T, R>(
+  items: readonly T[],
+  concurrency: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -127,6 +137,6 @@ async function inOrder<T, R>(items: readonly T[], work: (item: T) => Promise<R>)
       results[index] = await work(items[index] as T);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: concurrency }, worker));
   return results;
 }

@@ -1,34 +1,40 @@
-/** `mongotap discover`: databases and collections, and the fields of their documents, in the form that is asked for. */
+/** `mongotap discover`: prints databases, collections and the fields of their documents, in one of several forms. */
 
 import { readFile } from "node:fs/promises";
-import { connectionStringOf } from "../config/source.ts";
+
+import type { Settings } from "../config/options.ts";
+import { connectionStringOf } from "../config/server.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
+import { asJson, type KnownCatalog, parseCatalog } from "../discover/as-json.ts";
 import { asTable } from "../discover/as-table.ts";
 import type { Catalog } from "../discover/catalog.ts";
-import type { Invocation } from "../run/invocation.ts";
-import type { Command } from "./command.ts";
-import { readEntries, type Scope, scopeFor, scopeOf } from "./discover-read.ts";
-import { print } from "./print.ts";
-import { openConnection } from "../run/connection.ts";
-import type { Settings } from "../config/options.ts";
-import { asJson, type KnownCatalog, parseCatalog } from "../discover/as-json.ts";
 import { changesBetween, diffJson, diffTable } from "../discover/diff.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
+import { openConnection } from "../run/connection.ts";
+import type { Invocation } from "../run/invocation.ts";
+import { exitWith } from "../run/outcome.ts";
+import type { Command } from "./command.ts";
+import { type DiscoverSettings, readEntries, type Scope, scopeFor, scopeOf } from "./discover-read.ts";
+import { print } from "./print.ts";
 
-export const discover: Command = async (invocation) => {
+export const discover: Command<DiscoverSettings> = async (invocation) => {
   const { settings, log } = invocation;
   const earlier = settings.diff === undefined ? undefined : await readEarlier(settings.diff, settings.as);
   const scope = scopeOf(invocation, earlier);
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   const catalog = await catalogOf(invocation, scope, uri);
-  if (earlier !== undefined) return compareCatalogs(earlier, catalog, scope, settings);
+  if (earlier !== undefined) return exitWith(log, await compareCatalogs(earlier, catalog, scope, settings));
   await print(await textOf(catalog, invocation, uri));
   return 0;
 };
 
-async function catalogOf(invocation: Invocation, scope: Scope, uri: ConnectionString): Promise<Catalog> {
+async function catalogOf(
+  invocation: Invocation<DiscoverSettings>,
+  scope: Scope,
+  uri: ConnectionString,
+): Promise<Catalog> {
   const { context, log } = invocation;
   await using connection = await openConnection(invocation, uri);
   const entries = await readEntries(connection, scope, invocation);
@@ -37,8 +43,12 @@ async function catalogOf(invocation: Invocation, scope: Scope, uri: ConnectionSt
   return { version: context.version, namespaces, exclude, at: new Date().toISOString(), entries };
 }
 
-/** Each form brings its own code, when it is asked for. */
-async function textOf(catalog: Catalog, { settings, log }: Invocation, uri: ConnectionString): Promise<string> {
+/** Loads the code of a form when the form is asked for. */
+async function textOf(
+  catalog: Catalog,
+  { settings, log }: Invocation<DiscoverSettings>,
+  uri: ConnectionString,
+): Promise<string> {
   switch (settings.as) {
     case "table":
       return asTable(catalog);
@@ -62,13 +72,13 @@ async function textOf(catalog: Catalog, { settings, log }: Invocation, uri: Conn
   }
 }
 
-function sshEndpointOf({ tunnel }: Invocation["settings"]): string | undefined {
+function sshEndpointOf({ tunnel }: DiscoverSettings): string | undefined {
   if (tunnel === undefined) return undefined;
   const { user, host, port } = tunnel.target;
   return `ssh://${user}@${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** @throws MongotapError `usage` where changes cannot be printed as `as`; `config` for a file that discover has not made */
+/** @throws MongotapError `usage` if changes cannot be printed as `as`; `config` for a file that discover has not made */
 async function readEarlier(path: string, as: Settings["as"]): Promise<KnownCatalog> {
   if (as !== "table" && as !== "json") {
     throw new MongotapError("usage", `--diff prints changes, which cannot be printed as ${as}`, {
@@ -90,14 +100,14 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** Prints what has changed, and resolves to 0 if nothing has. @throws MongotapError `threshold` otherwise */
+/** Prints the changes since `earlier`. Resolves to the problem that there are some, or to undefined. */
 async function compareCatalogs(
   earlier: KnownCatalog,
   catalog: Catalog,
   scope: Scope,
-  settings: Settings,
-): Promise<number> {
-  // As it would be read back: one way to look at both.
+  settings: DiscoverSettings,
+): Promise<MongotapError | undefined> {
+  // Print and parse the new catalog as well, so that both have been through the same conversion.
   const later = parseCatalog(asJson(catalog), "what is there now");
   const then = scopeFor(earlier.namespaces, earlier.exclude);
   const isShared = (entry: KnownCatalog["collections"][number]): boolean => scope.has(entry) && then.has(entry);
@@ -107,6 +117,6 @@ async function compareCatalogs(
   );
   const comparison = { changes, since: earlier.at, collections: later.collections.filter(isShared).length };
   await print(settings.as === "json" ? diffJson(comparison) : diffTable(comparison));
-  if (changes.length === 0) return 0;
-  throw new MongotapError("threshold", `${countOf(changes.length, "change")} since ${settings.diff ?? ""} was made`);
+  if (changes.length === 0) return undefined;
+  return new MongotapError("threshold", `${countOf(changes.length, "change")} since ${settings.diff ?? ""} was made`);
 }

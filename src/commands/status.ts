@@ -1,9 +1,14 @@
-/** `mongotap status`: a state file compared with the server: phases, lag, and how near the position is to being lost. */
+/** `mongotap status`: compares a state file with the server: phases, rows, lag, and the part of the oplog window in use. */
 
-import { connectionStringOf } from "../config/source.ts";
+import type { Settings } from "../config/options.ts";
+import { connectionStringOf } from "../config/server.ts";
 import { MongotapError } from "../errors.ts";
 import { tableOf } from "../observe/stats.ts";
+import { documentsCopied, isComplete } from "../pipeline/progress.ts";
+import { type ConnectionSettings, openConnection } from "../run/connection.ts";
+import { exitWith } from "../run/outcome.ts";
 import { isoOf } from "../source/cluster-time.ts";
+import type { ClusterTime, CollectionState } from "../source/record.ts";
 import {
   type OplogWindow,
   readOplogWindow,
@@ -12,19 +17,16 @@ import {
   shareOfWindow,
 } from "../source/server-time.ts";
 import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
-import { documentsCopied, isComplete } from "../pipeline/progress.ts";
-import type { ClusterTime, CollectionState } from "../source/record.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";
-import { openConnection } from "../run/connection.ts";
 
-/** What `--as json` prints. Times are ISO 8601; null where the server does not say. */
-interface Status {
+/** The output of `--as json`. Times are ISO; null stands for what cannot be known. */
+export interface Status {
   readonly command: string;
   readonly position: string | null;
   readonly lagSeconds: number | null;
   readonly oplog: { readonly from: string; readonly to: string } | null;
-  /** The age of the position in the oplog window: 0 is now, 1 is about to be lost, more than 1 is lost. */
+  /** How far back in the oplog window the position is: 0 is its end, 1 its beginning. Above 1 the position is lost. */
   readonly windowUsed: number | null;
   readonly losses: number;
   readonly collections: readonly CollectionStatus[];
@@ -44,7 +46,9 @@ interface CollectionStatus {
   readonly ranges: number;
 }
 
-export const status: Command = async (invocation) => {
+type StatusSettings = ConnectionSettings & Pick<Settings, "state" | "warnAt" | "as">;
+
+export const status: Command<StatusSettings> = async (invocation) => {
   const { settings, log } = invocation;
   const path = settings.state;
   if (path === undefined) throw new MongotapError("usage", "status needs to know which state: --state FILE");
@@ -58,10 +62,11 @@ export const status: Command = async (invocation) => {
   await using connection = await openConnection(invocation, uri);
   const found = statusOf(saved, await readOplogWindow(connection.client), await readServerTime(connection.client));
   await print(settings.as === "json" ? `${JSON.stringify(found)}\n` : textOf(found));
-  return verdict(found, settings.warnAt);
+  return exitWith(log, problemOf(found, settings.warnAt));
 };
 
-function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
+/** `oplog` and `now` are undefined where the user may not read them. */
+export function statusOf(saved: Checkpoint, oplog: OplogWindow | undefined, now: ClusterTime | undefined): Status {
   const at = saved.position.stream?.time;
   return {
     command: saved.fingerprint.command,
@@ -101,20 +106,19 @@ function collectionStatus(state: CollectionState): Omit<CollectionStatus, "names
   }
 }
 
-/**
- * The exit code 0.
- * @throws MongotapError `threshold` when the position has used up `warnAt` percent of the window, `history-lost` when it
- *   is out of the window
- */
-function verdict({ windowUsed, position }: Status, warnAt: number | undefined): number {
-  if (windowUsed === null) return 0;
+/** `history-lost` if the position is lost, `threshold` if it has used up `warnAt` percent of the window, else undefined. */
+export function problemOf(
+  { windowUsed, position }: Pick<Status, "windowUsed" | "position">,
+  warnAt: number | undefined,
+): MongotapError | undefined {
+  if (windowUsed === null) return undefined;
   if (windowUsed > 1) {
-    throw new MongotapError("history-lost", `the oplog no longer reaches back to the position (${position ?? "?"})`, {
+    return new MongotapError("history-lost", `the oplog no longer reaches back to the position (${position ?? "?"})`, {
       hint: "The next run of capture ends with 6 and says what to do; a tail can only start over with --fresh.",
     });
   }
-  if (warnAt === undefined || windowUsed * 100 < warnAt) return 0;
-  throw new MongotapError(
+  if (warnAt === undefined || windowUsed * 100 < warnAt) return undefined;
+  return new MongotapError(
     "threshold",
     `the position has used up ${Math.round(windowUsed * 100)} % of the oplog window (--warn-at ${warnAt}%)`,
   );

@@ -1,42 +1,43 @@
-/** The age keys of the user, where sops looks for them, and what they open. */
+/** Decrypts age files with the age keys of the user, which it looks for in the same places as sops. */
 
 import { homedir, platform } from "node:os";
 import { join } from "node:path";
 
 import { MongotapError } from "../errors.ts";
-import { readSecretFile } from "./config-file.ts";
-import type { Environment } from "./reading.ts";
+import type { Environment } from "./config-reader.ts";
+import { readSecretFile } from "./files.ts";
 
-/** A place where keys may be. `read` resolves to its text; undefined when there is nothing. */
-interface KeyPlace {
+/** A variable or a file that may hold keys. */
+interface KeySource {
   readonly name: string;
+  /** Resolves to the text, or to undefined if the variable or the file does not exist. */
   readonly read: () => Promise<string | undefined>;
 }
 
 export interface OpenedKey {
-  /** What the age files hold; undefined when no key opens one of them. */
+  /** The content of the age files; undefined if no key opens any of them. */
   readonly secret: Uint8Array | undefined;
-  /** Where keys were found, and how many. */
+  /** The sources that hold keys. */
   readonly tried: readonly string[];
-  /** Where keys were looked for. */
-  readonly places: readonly string[];
-  /** Why a place was of no use. */
+  /** All sources. */
+  readonly sources: readonly string[];
+  /** Why sources could not be used. */
   readonly troubles: readonly string[];
 }
 
-/** Tries the user's age keys on `files` (armored), place by place, until one opens one of them. */
+/** Tries the user's age keys on `files` (armored), source by source, until a key opens one of the files. */
 export async function openWithAgeKeys(files: readonly string[], env: Environment): Promise<OpenedKey> {
   const age = await import("age-encryption");
-  const places = keyPlaces(env);
+  const sources = keySources(env);
   const tried: string[] = [];
   const troubles: string[] = [];
   const answer = (secret: Uint8Array | undefined): OpenedKey => ({
     secret,
     tried,
     troubles,
-    places: places.map((place) => place.name),
+    sources: sources.map((source) => source.name),
   });
-  for (const { name, read } of places) {
+  for (const { name, read } of sources) {
     const decrypter = new age.Decrypter();
     try {
       const keys = keysIn((await read()) ?? "", name, troubles);
@@ -52,7 +53,7 @@ export async function openWithAgeKeys(files: readonly string[], env: Environment
       try {
         return answer(await decrypter.decrypt(age.armor.decode(file)));
       } catch {
-        // Another key, or another file, may fit: what is left in the end is told by the caller.
+        // Another key, or another file, may fit.
       }
     }
   }
@@ -60,19 +61,19 @@ export async function openWithAgeKeys(files: readonly string[], env: Environment
 }
 
 /** In the order of sops. */
-function keyPlaces(env: Environment): KeyPlace[] {
-  const places: KeyPlace[] = [{ name: "SOPS_AGE_KEY", read: () => Promise.resolve(env["SOPS_AGE_KEY"]) }];
+function keySources(env: Environment): KeySource[] {
+  const sources: KeySource[] = [{ name: "SOPS_AGE_KEY", read: () => Promise.resolve(env["SOPS_AGE_KEY"]) }];
   const named = env["SOPS_AGE_KEY_FILE"];
   if (named) {
     const name = `SOPS_AGE_KEY_FILE (${named})`;
-    places.push({ name, read: () => readSecretFile(named, name) });
+    sources.push({ name, read: () => readSecretFile(named, name) });
   }
   const usual = join(configFolder(env), "sops", "age", "keys.txt");
-  places.push({ name: usual, read: () => readIfThere(usual) });
-  return places;
+  sources.push({ name: usual, read: () => readIfExists(usual) });
+  return sources;
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+async function readIfExists(path: string): Promise<string | undefined> {
   try {
     return await readSecretFile(path, path);
   } catch (error) {
@@ -92,7 +93,7 @@ function configFolder(env: Environment): string {
   return platform() === "darwin" ? join(home, "Library", "Application Support") : join(home, ".config");
 }
 
-/** One key on a line; `#` begins a comment. What only the program sops can use is put among the troubles. */
+/** One key per line; `#` begins a comment. Adds to `troubles` what only the program sops can use. */
 function keysIn(text: string, name: string, troubles: string[]): string[] {
   if (text.startsWith("-----BEGIN AGE") || text.startsWith("age-encryption.org/")) {
     troubles.push(`${name} is itself encrypted with a passphrase`);

@@ -2,9 +2,8 @@
 
 import { parse } from "csv-parse/sync";
 
-import type { Named } from "./bindings.ts";
-import { readConfigFile } from "./config-file.ts";
-import type { ConfigProblems } from "./faults.ts";
+import { readConfigFile } from "./files.ts";
+import type { ConfigProblems } from "./problems.ts";
 import { validateNamespace } from "./values.ts";
 
 interface Row {
@@ -13,27 +12,29 @@ interface Row {
 }
 
 /**
- * The namespaces of the file at `path`, each once; every wrong row is a fault of its own. `from` is who named the file.
+ * The namespaces of the file at `path`, each once. Each invalid row is a problem. `from` is the flag, variable or key that
+ * names the file.
  * @throws MongotapError `config` when the file cannot be read
  */
-export async function readCollectionsFile(path: string, from: string, faults: ConfigProblems): Promise<Named[]> {
+export async function readCollectionsFile(path: string, from: string, problems: ConfigProblems): Promise<string[]> {
   const { text } = await readConfigFile(path, `${from} ${path}`);
-  const found = new Map<string, Named>();
-  for (const { record, info } of rowsOf(text, (line, reason) => faults.add(`${path}:${line}:`, reason))) {
+  const found = new Set<string>();
+  for (const { record, info } of rowsOf(text, (line, reason) => problems.add(`${path}:${line}:`, reason))) {
     const at = `${path}:${info.lines}:`;
     const fields = record.map((field) => field.trim());
     if (fields.every((field) => field === "")) continue;
     const [db = "", collection] = fields;
     const namespace = collection === undefined ? db : `${db}.${collection}`;
-    const objection = objectionToRow(fields) ?? validateNamespace(namespace);
-    if (objection !== undefined) faults.add(at, objection);
-    else if (!found.has(namespace)) found.set(namespace, { text: namespace, from: at });
+    const reason = validateRow(fields) ?? validateNamespace(namespace);
+    if (reason === undefined) found.add(namespace);
+    else problems.add(at, reason);
   }
-  if (found.size === 0) faults.add(`${from} ${path}`, "names no collection");
-  return [...found.values()];
+  if (found.size === 0) problems.add(`${from} ${path}`, "names no collection");
+  return [...found];
 }
 
-function objectionToRow(fields: readonly string[]): string | undefined {
+/** Why the fields are no row of such a file; undefined if they are. */
+function validateRow(fields: readonly string[]): string | undefined {
   if (fields.length > 2) return `has ${fields.length} columns: write db.collection, db,collection or db`;
   const [db = "", collection] = fields;
   if (collection === undefined) return undefined;
@@ -41,7 +42,8 @@ function objectionToRow(fields: readonly string[]): string | undefined {
   return db.includes(".") ? `has two columns, and the database ${JSON.stringify(db)} holds a dot` : undefined;
 }
 
-function rowsOf(text: string, fault: (line: number, reason: string) => void): readonly Row[] {
+/** Calls `onInvalid` for each row that is no CSV, and skips it. */
+function rowsOf(text: string, onInvalid: (line: number, reason: string) => void): readonly Row[] {
   return parse(text, {
     info: true,
     record_delimiter: ["\r\n", "\n", "\r"],
@@ -50,7 +52,7 @@ function rowsOf(text: string, fault: (line: number, reason: string) => void): re
     skip_records_with_error: true,
     on_skip(error) {
       if (error !== undefined)
-        fault(
+        onInvalid(
           typeof error["lines"] === "number" ? error["lines"] : 0,
           "a quote is not closed, or stands in the middle of a field",
         );

@@ -1,14 +1,14 @@
 /** The endpoint config of Estuary's MongoDB capture: where to connect, and how. */
 
-import type { SourceLocation } from "./faults.ts";
-import { isNothing, type ConfigReader } from "./reading.ts";
-import type { RawSetting } from "./server-choice.ts";
+import type { SourceLocation } from "./problems.ts";
+import { isNothing, type ConfigReader } from "./config-reader.ts";
+import type { RawSetting } from "./setting.ts";
 import type { TreeMap, TreeNode } from "./tree.ts";
 import { parseSshUrl, TAKES_SSH_URL } from "./values.ts";
 
-/** A tunnel that the endpoint asks for. */
+/** The tunnel of `networkTunnel.sshForwarding`. */
 export interface TunnelRequest {
-  readonly place: SourceLocation;
+  readonly location: SourceLocation;
   readonly sshEndpoint: RawSetting | undefined;
   readonly privateKey: RawSetting | undefined;
 }
@@ -16,67 +16,67 @@ export interface TunnelRequest {
 export interface Endpoint {
   /** By the name of the setting. */
   readonly settings: Map<"address" | "user" | "password" | "before", RawSetting>;
-  /** The databases to discover. */
+  /** The databases to discover; without bindings, what to read. */
   readonly databases: RawSetting[];
-  /** `db.collection`, to be left out. */
+  /** `db.collection` */
   readonly excludes: RawSetting[];
   tunnel: TunnelRequest | undefined;
 }
 
-type Reader = (node: TreeNode, endpoint: Endpoint, reading: ConfigReader) => void | Promise<void>;
+type KeyReader = (node: TreeNode, endpoint: Endpoint, reader: ConfigReader) => void | Promise<void>;
 
-/** Not for us: what they steer does not exist here, or holds always. */
-const accept: Reader = (node, _endpoint, reading) => void reading.given(node);
+/** Accepts a key without effect: what it configures does not exist in mongotap. */
+const accept: KeyReader = (node, _endpoint, reader) => void reader.setting(node);
 
 const NAMESPACE_LIST = /^([^:.]+):(.+)$/;
 
-const ADVANCED: Readonly<Record<string, Reader>> = {
-  maxAwaitTime(node, _endpoint, reading) {
-    if (!isNothing(node)) reading.notes.push("advanced.maxAwaitTime is not used: mongotap asks every second");
+const ADVANCED: Readonly<Record<string, KeyReader>> = {
+  maxAwaitTime(node, _endpoint, reader) {
+    if (!isNothing(node)) reader.notes.push("advanced.maxAwaitTime is not used: mongotap asks every second");
   },
-  disablePreImages(node, { settings }, reading) {
-    const isOn = reading.boolean(node);
-    const from = reading.given(node)?.from;
+  disablePreImages(node, { settings }, reader) {
+    const isOn = reader.boolean(node);
+    const from = reader.setting(node)?.from;
     if (isOn && from !== undefined) settings.set("before", { text: "none", from, level: "file" });
   },
-  // The server always filters by what is bound.
-  exclusiveCollectionFilter: (node, _endpoint, reading) => void reading.boolean(node),
-  excludeCollections(node, { excludes }, reading) {
-    for (const given of listOf(node, reading)) {
-      const [, db, collection] = NAMESPACE_LIST.exec(given.text) ?? [];
-      if (db === undefined) reading.faults.add(node.place, "takes a list of database:collection with commas");
-      else excludes.push({ ...given, text: `${db}.${collection ?? ""}` });
+  // Always on: the server filters the stream by the bindings.
+  exclusiveCollectionFilter: (node, _endpoint, reader) => void reader.boolean(node),
+  excludeCollections(node, { excludes }, reader) {
+    for (const setting of listOf(node, reader)) {
+      const [, db, collection] = NAMESPACE_LIST.exec(setting.text) ?? [];
+      if (db === undefined) reader.problems.add(node.location, "takes a list of database:collection with commas");
+      else excludes.push({ ...setting, text: `${db}.${collection ?? ""}` });
     }
   },
-  skipBackfills(node, _endpoint, reading) {
+  skipBackfills(node, _endpoint, reader) {
     if (isNothing(node)) return;
-    reading.faults.add(node.place, "cannot be done: mongotap backfills all of a capture or nothing", {
+    reader.problems.add(node.location, "cannot be done: mongotap backfills all of a capture or nothing", {
       kind: "unsupported",
       hint: "Read these collections with `mongotap tail`, or leave the key out.",
     });
   },
 };
 
-const ENDPOINT: Readonly<Record<string, Reader>> = {
-  address(node, { settings }, reading) {
-    const given = reading.server(node);
-    if (given !== undefined) settings.set("address", given);
+const ENDPOINT: Readonly<Record<string, KeyReader>> = {
+  address(node, { settings }, reader) {
+    const setting = reader.server(node);
+    if (setting !== undefined) settings.set("address", setting);
   },
-  user(node, { settings }, reading) {
-    const given = reading.given(node);
-    if (given !== undefined) settings.set("user", given);
+  user(node, { settings }, reader) {
+    const setting = reader.setting(node);
+    if (setting !== undefined) settings.set("user", setting);
   },
-  async password(node, { settings }, reading) {
-    const given = await reading.secret(node);
-    if (given !== undefined) settings.set("password", given);
+  async password(node, { settings }, reader) {
+    const setting = await reader.secret(node);
+    if (setting !== undefined) settings.set("password", setting);
   },
-  database: (node, { databases }, reading) => void databases.push(...listOf(node, reading)),
+  database: (node, { databases }, reader) => void databases.push(...listOf(node, reader)),
   networkTunnel: readTunnel,
-  async advanced(node, endpoint, reading) {
-    const map = reading.map(node);
-    if (map !== undefined) await readKeys(map, ADVANCED, endpoint, reading, "not a key of `advanced`");
+  async advanced(node, endpoint, reader) {
+    const map = reader.map(node);
+    if (map !== undefined) await readKeys(map, ADVANCED, endpoint, reader, "not a key of `advanced`");
   },
-  batchAndChangeStream: (node, _endpoint, reading) => void reading.boolean(node),
+  batchAndChangeStream: (node, _endpoint, reader) => void reader.boolean(node),
   pollSchedule: accept,
 };
 
@@ -87,63 +87,63 @@ export function newEndpoint(): Endpoint {
   return { settings: new Map(), databases: [], excludes: [], tunnel: undefined };
 }
 
-/** Reads a whole endpoint config; keys that it does not have are faults. */
-export async function readEndpoint(map: TreeMap, endpoint: Endpoint, reading: ConfigReader): Promise<void> {
-  await readKeys(map, ENDPOINT, endpoint, reading, "not a key of an endpoint config");
+/** Reads a whole endpoint config. Unknown keys are problems. */
+export async function readEndpoint(map: TreeMap, endpoint: Endpoint, reader: ConfigReader): Promise<void> {
+  await readKeys(map, ENDPOINT, endpoint, reader, "not a key of an endpoint config");
 }
 
-/** Reads one key, which must be one of ENDPOINT_KEYS. */
+/** Reads one of ENDPOINT_KEYS. */
 export async function readEndpointKey(
   key: string,
   node: TreeNode,
   endpoint: Endpoint,
-  reading: ConfigReader,
+  reader: ConfigReader,
 ): Promise<void> {
-  await ENDPOINT[key]?.(node, endpoint, reading);
+  await ENDPOINT[key]?.(node, endpoint, reader);
 }
 
 async function readKeys(
   map: TreeMap,
-  readers: Readonly<Record<string, Reader>>,
+  readers: Readonly<Record<string, KeyReader>>,
   endpoint: Endpoint,
-  reading: ConfigReader,
+  reader: ConfigReader,
   unknown: string,
 ): Promise<void> {
   for (const [key, node] of map.entries) {
-    if (Object.hasOwn(readers, key)) await readers[key]?.(node, endpoint, reading);
-    else reading.faults.addUnknown(node.place, unknown, Object.keys(readers));
+    if (Object.hasOwn(readers, key)) await readers[key]?.(node, endpoint, reader);
+    else reader.problems.addUnknown(node.location, unknown, Object.keys(readers));
   }
 }
 
-async function readTunnel(node: TreeNode, endpoint: Endpoint, reading: ConfigReader): Promise<void> {
-  const outer = reading.map(node);
-  if (outer !== undefined) reading.checkKeys(outer, ["sshForwarding"], "not a kind of tunnel");
+async function readTunnel(node: TreeNode, endpoint: Endpoint, reader: ConfigReader): Promise<void> {
+  const outer = reader.map(node);
+  if (outer !== undefined) reader.checkKeys(outer, ["sshForwarding"], "not a kind of tunnel");
   const forwarding = outer?.entries.get("sshForwarding");
-  const map = forwarding === undefined ? undefined : reading.map(forwarding);
+  const map = forwarding === undefined ? undefined : reader.map(forwarding);
   if (map === undefined) return;
   const known = ["sshEndpoint", "privateKey"];
-  reading.checkKeys(map, known, "not a key of sshForwarding");
+  reader.checkKeys(map, known, "not a key of sshForwarding");
   const where = map.entries.get("sshEndpoint");
   const key = map.entries.get("privateKey");
-  for (const name of known) if (!map.entries.has(name)) reading.faults.add(map.place, `takes ${name} as well`);
-  const sshEndpoint = where === undefined ? undefined : reading.given(where);
+  for (const name of known) if (!map.entries.has(name)) reader.problems.add(map.location, `takes ${name} as well`);
+  const sshEndpoint = where === undefined ? undefined : reader.setting(where);
   if (sshEndpoint !== undefined && parseSshUrl(sshEndpoint.text) === undefined) {
-    reading.faults.add(sshEndpoint.from, TAKES_SSH_URL);
+    reader.problems.add(sshEndpoint.from, TAKES_SSH_URL);
   }
   endpoint.tunnel = {
-    place: node.place,
+    location: node.location,
     sshEndpoint,
-    privateKey: key === undefined ? undefined : await reading.secret(key),
+    privateKey: key === undefined ? undefined : await reader.secret(key),
   };
 }
 
-/** A list with commas, or a list. */
-function listOf(node: TreeNode, reading: ConfigReader): RawSetting[] {
+/** The items of a YAML list, or of a text with commas. */
+function listOf(node: TreeNode, reader: ConfigReader): RawSetting[] {
   if (isNothing(node)) return [];
-  return reading.texts(node).flatMap((given) =>
-    given.text
+  return reader.settings(node).flatMap((setting) =>
+    setting.text
       .split(",")
-      .map((text) => ({ ...given, text: text.trim() }))
+      .map((text) => ({ ...setting, text: text.trim() }))
       .filter(({ text }) => text !== ""),
   );
 }

@@ -1,8 +1,8 @@
-/** The JSON Schema of the config file, made from THE table: editors complete and check with it. */
+/** The JSON Schema of the config file, made from the table of options. Editors complete and check with it. */
 
 import { CATALOG_KEYS } from "./catalog.ts";
-import type { OptionRow } from "./option-row.ts";
 import { OPTIONS } from "./options.ts";
+import type { OptionRow } from "./setting.ts";
 import { type JsonType, jsonTypeOf } from "./values.ts";
 
 const TEXT: JsonType = { type: "string" };
@@ -70,7 +70,7 @@ const BINDING: JsonType = {
   additionalProperties: false,
 };
 
-/** Draft 7, which every editor understands. */
+/** A schema of draft 7, which editors support. */
 export function configJsonSchema(): JsonType {
   const rows = Object.entries<OptionRow>(OPTIONS).filter(([, row]) => row.noKey !== true);
   const settings = Object.fromEntries(rows.map(([key, row]) => [key, typeOf(row)]));
@@ -100,7 +100,7 @@ export function configJsonSchema(): JsonType {
       captures: { type: "object", additionalProperties: capture, description: "A Flow catalog; --capture says which" },
       sops: { type: "object" },
     },
-    // A suffix of sops may stand behind any key.
+    // Any key may have the suffix of encrypted keys.
     patternProperties: { _sops$: {} },
     additionalProperties: false,
   };

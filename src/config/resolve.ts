@@ -1,85 +1,82 @@
 /**
- * Defaults < config file < environment < flags → one frozen object. All faults are reported together, each under the
- * name that was typed, and where.
+ * Defaults < config file < environment < flags → one frozen object. All problems are reported together, each with the flag,
+ * the variable or the location of the value.
  */
 
 import * as v from "valibot";
 
-import { MongotapError } from "../errors.ts";
-import type { Named } from "./bindings.ts";
-import { ConfigProblems } from "./faults.ts";
-import type { OptionRow } from "./option-row.ts";
+import type { FileConfig } from "./config-file.ts";
+import { ConfigReader, type Environment } from "./config-reader.ts";
 import { envNameOf, type OptionName, OPTIONS, type Settings } from "./options.ts";
-import type { FileConfig } from "./read.ts";
-import { type Environment, ConfigReader } from "./reading.ts";
-import { chooseServer, type RawSetting, type ServerChoice } from "./server-choice.ts";
-import { connectionStringOf } from "./source.ts";
+import { ConfigProblems } from "./problems.ts";
+import { chooseServer, connectionStringOf, type ServerChoice } from "./server.ts";
+import type { OptionRow, RawSetting } from "./setting.ts";
 import { chooseTunnel, secretsOf } from "./tunnel.ts";
 
-/** Flags as parseArgs read them: text for values, true for switches, a list for what may be repeated. */
+/** Flags as parseArgs reads them: text for values, true for switches, a list for repeatable flags. */
 export type TypedFlags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
 export interface RunInput {
   readonly command: string;
-  /** The options that the command knows; the others keep their defaults. */
+  /** The options that the command takes; the others keep their defaults. */
   readonly options: readonly OptionName[];
   readonly flags: TypedFlags;
-  /** As typed behind the command. */
+  /** From the command line. */
   readonly namespaces: readonly string[];
   readonly env: Environment;
 }
 
 export interface ResolvedRun {
   readonly settings: Settings;
-  /** What to read: named on the command line, else by the config file. */
+  /** The namespaces to read, of the command line or else the config file. */
   readonly namespaces: readonly string[];
-  /** Targets by namespace: the names of output files. */
+  /** By namespace, the target that names its output file. */
   readonly targets: ReadonlyMap<string, string>;
-  /** Never to be printed. */
+  /** Texts that must never be printed. */
   readonly secrets: readonly string[];
-  /** What of the config file is not used, and why. */
+  /** Warnings about values of the config file that are not used. */
   readonly notes: readonly string[];
 }
 
 /**
- * Everything that is decided before a server is asked.
- * @throws MongotapError `usage` (flags) or `config`, naming every fault; `unsupported` for what cannot be done yet
+ * Resolves the settings of a run without connecting to a server.
+ * @throws MongotapError with all problems: `usage` for flags, `config`, or `unsupported` for what mongotap cannot do
  */
 export async function resolveRun(input: RunInput): Promise<ResolvedRun> {
-  const faults = new ConfigProblems();
-  const reading = new ConfigReader(input.env, faults);
-  const file = await readFileConfig(input, reading);
-  const values = resolveValues(input, file, faults);
-  const server = chooseServer(
-    (name) => givenFor(name, input, file),
-    OPTIONS.uri.fallback,
-    (message) => faults.add(message, ""),
-    (message) => reading.notes.push(message),
-  );
+  const problems = new ConfigProblems();
+  const reader = new ConfigReader(input.env, problems);
+  const file = await readFileConfig(input, reader);
+  const values = resolveValues(input, file, problems);
+  const server = chooseServer({
+    given: (name) => givenFor(name, input, file),
+    fallback: OPTIONS.uri.fallback,
+    onProblem: (message) => problems.add(message, ""),
+    onNote: (message) => reader.notes.push(message),
+  });
   const tunnel = await chooseTunnel({
     given: (name) => givenFor(name, input, file)[0],
     request: file?.tunnel,
     env: input.env,
-    faults,
+    problems,
   });
   const settings = Object.freeze({ ...values, server, tunnel }) as Settings;
-  if (input.options.includes("uri")) await checkServer(server, faults);
-  const namespaces = await selection(input, file, faults);
-  faults.throwIfAny();
+  if (input.options.includes("uri")) await checkServer(server, problems);
+  const namespaces = await selectNamespaces(input, file, problems);
+  problems.throwIfAny();
   return {
     settings,
     namespaces: [...new Set(namespaces)],
     targets: file?.targets ?? new Map<string, string>(),
     secrets: [
-      ...reading.secrets,
+      ...reader.secrets,
       ...(server.password === undefined ? [] : [server.password.text]),
       ...(tunnel === undefined ? [] : secretsOf(tunnel)),
     ],
-    notes: reading.notes,
+    notes: reader.notes,
   };
 }
 
-/** How to log while the rest is being resolved: as flags and variables say, where they are right. */
+/** The log settings of flags and variables, for messages before the rest is resolved. Invalid values count as not given. */
 export function logSettings(flags: TypedFlags, env: Environment): Pick<Settings, "logLevel" | "logFormat"> {
   const pick = <N extends "logLevel" | "logFormat">(name: N): Settings[N] => {
     const row = OPTIONS[name];
@@ -90,37 +87,40 @@ export function logSettings(flags: TypedFlags, env: Environment): Pick<Settings,
   return { logLevel: pick("logLevel"), logFormat: pick("logFormat") };
 }
 
-/** What is wrong with the connection string is told with everything else. */
-async function checkServer(server: ServerChoice, faults: ConfigProblems): Promise<void> {
+/** Adds the problem of an invalid connection string. */
+async function checkServer(server: ServerChoice, problems: ConfigProblems): Promise<void> {
   try {
     await connectionStringOf({ server });
   } catch (error) {
-    if (!(error instanceof MongotapError)) throw error;
-    faults.add(error.message, "", { kind: error.kind, hint: error.hint });
+    problems.addError(error);
   }
 }
 
-async function readFileConfig(input: RunInput, reading: ConfigReader): Promise<FileConfig | undefined> {
+async function readFileConfig(input: RunInput, reader: ConfigReader): Promise<FileConfig | undefined> {
   const [path] = givenFor("config", input, undefined);
   const [capture] = givenFor("capture", input, undefined);
   if (path !== undefined) {
-    const { readConfig } = await import("./read.ts");
-    return readConfig(path.text, capture?.text, reading);
+    const { readConfig } = await import("./config-file.ts");
+    return readConfig(path.text, capture?.text, reader);
   }
   if (capture?.level === "flag")
-    reading.faults.add(capture.from, "says which capture of a config file: it takes --config", { kind: "usage" });
+    reader.problems.add(capture.from, "says which capture of a config file: it takes --config", { kind: "usage" });
   return undefined;
 }
 
-function resolveValues(input: RunInput, file: FileConfig | undefined, faults: ConfigProblems): Record<string, unknown> {
+function resolveValues(
+  input: RunInput,
+  file: FileConfig | undefined,
+  problems: ConfigProblems,
+): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [key, row] of Object.entries<OptionRow>(OPTIONS)) {
     const name = key as OptionName;
     const found = givenFor(name, input, file);
     const unused = input.options.includes(name) ? [] : (file?.values.get(name) ?? []);
-    for (const given of unused) parse(row, given, faults); // a file must be right as a whole
+    for (const setting of unused) parse(row, setting, problems); // The file must be valid as a whole.
     const level = found[0]?.level;
-    const parsed = found.filter((given) => given.level === level).map((given) => parse(row, given, faults));
+    const parsed = found.filter((setting) => setting.level === level).map((setting) => parse(row, setting, problems));
     values[name] = row.repeatable === true ? Object.freeze(parsed) : found.length > 0 ? parsed[0] : fallbackOf(row);
   }
   return values;
@@ -131,16 +131,15 @@ function fallbackOf(row: OptionRow): unknown {
   return row.value === undefined ? false : undefined;
 }
 
-function parse(row: OptionRow, given: RawSetting, faults: ConfigProblems): unknown {
-  const result = v.safeParse(row.schema, given.text);
+/** The value of a setting; undefined, with a problem, if its text is invalid. */
+function parse(row: OptionRow, { text, from, level, secret }: RawSetting, problems: ConfigProblems): unknown {
+  const result = v.safeParse(row.schema, text);
   if (result.success) return result.output;
-  const isSecret = row.secret === true || given.secret === true;
-  const shown = isSecret ? "" : `, not ${JSON.stringify(given.text)}`;
-  faults.add(given.from, `${result.issues[0].message}${shown}`, given.level === "flag" ? { kind: "usage" } : {});
-  return undefined;
+  const shown = row.secret === true || secret === true ? "" : `, not ${JSON.stringify(text)}`;
+  return problems.add(from, `${result.issues[0].message}${shown}`, level === "flag" ? { kind: "usage" } : {});
 }
 
-/** Everything given for a setting that the command knows, flags first. An empty variable is no value. */
+/** All values given for an option, flags first; none if the command does not take it. An empty variable counts as unset. */
 function givenFor(
   name: OptionName,
   { options, flags, env }: Pick<RunInput, "options" | "flags" | "env">,
@@ -159,31 +158,30 @@ function givenFor(
   ];
 }
 
-/** The highest level that says anything: the command line, then the variable, then the config file. */
-async function selection(
+/**
+ * The namespaces of the highest level that has any: the command line, the variable of --collections-file, the config file.
+ * --collections-file adds to the namespaces of its level.
+ */
+async function selectNamespaces(
   input: RunInput,
   file: FileConfig | undefined,
-  faults: ConfigProblems,
+  problems: ConfigProblems,
 ): Promise<readonly string[]> {
   const [csv] = givenFor("collectionsFile", input, file);
-  const listed = csv === undefined ? [] : await readCsv(csv, faults);
-  const ownsMemory = csv?.level !== "file";
-  const typed = [...input.namespaces, ...(ownsMemory ? listed : [])];
+  const listed = csv === undefined ? [] : await readCsv(csv, problems);
+  const isListOfFile = csv?.level === "file";
+  const typed = [...input.namespaces, ...(isListOfFile ? [] : listed)];
   if (typed.length > 0 || file === undefined) return typed;
-  const bound = input.command === "discover" ? undefined : file.namespaces;
-  const named = [...(bound ?? []).map(textOfNamed(faults)), ...(ownsMemory ? [] : listed)];
-  const isSaid = bound !== undefined || listed.length > 0;
-  return isSaid ? named : file.databases.map(textOfNamed(faults));
-}
-
-function textOfNamed(faults: ConfigProblems): (named: Named) => string {
-  return (named) => {
-    parse(OPTIONS.exclude, { ...named, level: "file" }, faults);
-    return named.text;
+  const validated = (setting: RawSetting): string => {
+    parse(OPTIONS.exclude, setting, problems);
+    return setting.text;
   };
+  const bound = input.command === "discover" ? undefined : file.namespaces;
+  if (bound === undefined && listed.length === 0) return file.databases.map(validated);
+  return [...(bound ?? []).map(validated), ...(isListOfFile ? listed : [])];
 }
 
-async function readCsv(csv: RawSetting, faults: ConfigProblems): Promise<string[]> {
+async function readCsv(csv: RawSetting, problems: ConfigProblems): Promise<string[]> {
   const { readCollectionsFile } = await import("./collections-file.ts");
-  return (await readCollectionsFile(csv.text, csv.from, faults)).map(({ text }) => text);
+  return readCollectionsFile(csv.text, csv.from, problems);
 }

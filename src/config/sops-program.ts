@@ -1,4 +1,4 @@
-/** Asks the program `sops` for what only it can open: cloud key services, PGP, SSH keys, key groups. */
+/** Runs the program `sops` for what only it can decrypt: cloud key services, PGP, SSH keys, key groups. */
 
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -7,31 +7,34 @@ import { join } from "node:path";
 
 import { MongotapError } from "../errors.ts";
 import { codeOf } from "../lib/fs.ts";
-import type { Environment } from "./reading.ts";
-import { isEnvelope } from "./sops-cipher.ts";
+import type { Environment } from "./config-reader.ts";
+import { isEnvelope } from "./sops-format.ts";
 import { parseTree, type TreeMap, type TreeNode } from "./tree.ts";
 
 export interface ProgramSettings {
   readonly env: Environment;
-  /** The document is the whole of this file; else it is a part of one, and handed over as a file of its own. */
+  /** The path of the file that the document is the whole of. A part of a file is passed to sops as a temporary file. */
   readonly wholeFile: string | undefined;
-  /** Why we cannot do it ourselves. */
+  /** Why mongotap cannot decrypt it, for messages. */
   readonly because: string;
 }
 
 const MINUTE_MS = 60_000;
 const MOST_OUTPUT = 16 * 1024 * 1024;
 
-/** What sops means by its exit codes (cmd/sops/codes). */
-const WORDS: Readonly<Record<number, string>> = {
+/** The meaning of the exit codes of sops (https://github.com/getsops/sops, cmd/sops/codes). */
+const EXIT_CODES: Readonly<Record<number, string>> = {
   25: "a value does not decrypt: it was changed, or moved",
   51: "its MAC does not fit: a value was changed, added or removed without sops",
   128: "no key for it could be had",
 };
 
-/** `document` in plain text, without its `sops` section. @throws MongotapError `config`; nothing that sops prints is quoted but why there is no key */
+/**
+ * `document` in plain text, without its `sops` section.
+ * @throws MongotapError `config`; it quotes the output of sops only when there is no key, so that nothing was decrypted
+ */
 export async function decryptWithProgram(document: TreeMap, settings: ProgramSettings): Promise<TreeMap> {
-  const { file } = document.place;
+  const { file } = document.location;
   if (settings.wholeFile !== undefined) {
     const type = settings.wholeFile.endsWith(".json") ? "json" : "yaml";
     return mark(document, parseTree(await runSops(settings.wholeFile, type, file, settings), file));
@@ -39,7 +42,7 @@ export async function decryptWithProgram(document: TreeMap, settings: ProgramSet
   const folder = await mkdtemp(join(tmpdir(), "mongotap-sops-"));
   try {
     const path = join(folder, "part.yaml");
-    await writeFile(path, jsonOf(document), { mode: 0o600 }); // as encrypted as it was
+    await writeFile(path, jsonOf(document), { mode: 0o600 }); // still encrypted
     return mark(document, parseTree(await runSops(path, "yaml", file, settings), file));
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -68,8 +71,8 @@ function failure(error: Error, stderr: string, file: string, because: string): M
     );
   }
   const code = "code" in error && typeof error.code === "number" ? error.code : 0;
-  const reason = WORDS[code] ?? (code === 0 ? "it did not end in time" : `it ended with ${code}`);
-  // Without a key nothing was decrypted, so what it says cannot hold plain text.
+  const reason = EXIT_CODES[code] ?? (code === 0 ? "it did not end in time" : `it ended with ${code}`);
+  // Without a key sops has decrypted nothing, so its output cannot hold plain text.
   const detail =
     code === 128
       ? stderr
@@ -82,7 +85,7 @@ function failure(error: Error, stderr: string, file: string, because: string): M
   });
 }
 
-/** JSON, which is YAML as well, with the keys in their order and numbers as they stand. */
+/** JSON, which is valid YAML. Keys keep their order, and numbers their digits. */
 function jsonOf(node: TreeNode): string {
   if (node.kind === "list") return `[${node.items.map(jsonOf).join(", ")}]`;
   if (node.kind === "map") {
@@ -92,24 +95,24 @@ function jsonOf(node: TreeNode): string {
   return typeof node.value === "string" && !node.plain ? JSON.stringify(node.text) : plainOf(node.text);
 }
 
-/** A plain text may be a date, which quotes would turn into text; most others need them within brackets. */
+/** An unquoted text may be a date, and must stay unquoted to remain one. Other texts need quotes inside brackets. */
 function plainOf(text: string): string {
   return /^[\w.:+-]+$/.test(text) ? text : JSON.stringify(text);
 }
 
-/** `plain` with the lines of `original`; what was encrypted there is marked. */
+/** `plain` with the locations of `original`, and with the values marked that were encrypted in it. */
 function mark(original: TreeMap, plain: TreeMap): TreeMap {
   const entries = new Map<string, TreeNode>();
   for (const [key, node] of plain.entries) entries.set(key, markNode(original.entries.get(key), node));
-  return { ...plain, place: original.place, entries };
+  return { ...plain, location: original.location, entries };
 }
 
 function markNode(original: TreeNode | undefined, plain: TreeNode): TreeNode {
-  const place = original?.place ?? plain.place;
-  if (plain.kind === "map") return original?.kind === "map" ? mark(original, plain) : { ...plain, place };
+  const location = original?.location ?? plain.location;
+  if (plain.kind === "map") return original?.kind === "map" ? mark(original, plain) : { ...plain, location };
   if (plain.kind === "list") {
     const before = original?.kind === "list" ? original.items : [];
-    return { ...plain, place, items: plain.items.map((item, index) => markNode(before[index], item)) };
+    return { ...plain, location, items: plain.items.map((item, index) => markNode(before[index], item)) };
   }
-  return { ...plain, place, encrypted: original?.kind === "scalar" && isEnvelope(original.text) };
+  return { ...plain, location, encrypted: original?.kind === "scalar" && isEnvelope(original.text) };
 }

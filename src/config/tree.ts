@@ -1,6 +1,6 @@
 /**
- * A YAML or JSON text as a tree whose every node knows its line. Made by hand from the syntax tree and not with `toJS()`:
- * objects of JavaScript move keys like `10` to the front, and the MAC of sops depends on the order.
+ * Parses YAML or JSON into a tree whose nodes know their location. It is built from the syntax tree and not with `toJS()`,
+ * because JavaScript objects move keys like `10` to the front, and the MAC of sops depends on the order.
  */
 
 import {
@@ -19,12 +19,12 @@ import {
 } from "yaml";
 
 import { MongotapError } from "../errors.ts";
-import { type SourceLocation, placeText } from "./faults.ts";
+import { locationText, type SourceLocation } from "./problems.ts";
 
 export type TreeNode = TreeMap | TreeList | TreeScalar;
 
 interface Located {
-  readonly place: SourceLocation;
+  readonly location: SourceLocation;
 }
 
 export interface TreeMap extends Located {
@@ -41,19 +41,19 @@ export interface TreeList extends Located {
 export interface TreeScalar extends Located {
   readonly kind: "scalar";
   readonly value: string | number | bigint | boolean | null;
-  /** As it stands in the file, without quotes. */
+  /** The text in the file, without quotes. */
   readonly text: string;
-  /** Without quotes in the file: what looks like a date may be one. */
+  /** The text has no quotes in the file, so it may be a date. */
   readonly plain: boolean;
-  /** Stands encrypted in the file (sops): it is nobody's to show, and holds no references. */
+  /** The value is encrypted in the file (sops): it must not be shown, and its references are not resolved. */
   readonly encrypted: boolean;
 }
 
-/** No config is as large; an alias within an alias within an alias is. */
+/** More than any config has; aliases nested in aliases exceed it. */
 const MOST_NODES = 50_000;
 
-/** What is said for the parser's codes. Its own messages quote the text, which may be a password. */
-const WORDS: Readonly<Record<string, string>> = {
+/** Messages for the parser's error codes. The parser's own messages quote the text, which may be a password. */
+const YAML_MESSAGES: Readonly<Record<string, string>> = {
   ALIAS_PROPS: "an alias has an anchor or a tag",
   BAD_ALIAS: "an alias has no name",
   BAD_INDENT: "the indentation does not fit",
@@ -68,8 +68,8 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads `text`, the content of `file`. An empty file is an empty map.
- * @throws MongotapError `config` for what is neither YAML nor JSON, or no map at its top; nothing of it is quoted
+ * Parses `text`, the content of `file`. An empty file is an empty map.
+ * @throws MongotapError `config` if it is neither YAML nor JSON, or has no map at its top; the message does not quote it
  */
 export function parseTree(text: string, file: string): TreeMap {
   const lines = new LineCounter();
@@ -77,22 +77,22 @@ export function parseTree(text: string, file: string): TreeMap {
   const lineOf = (offset: number | undefined): number =>
     offset === undefined ? 1 : Math.max(1, lines.linePos(offset).line);
   const [error] = document.errors;
-  if (error !== undefined) throw invalid({ file, line: lineOf(error.pos[0]), path: "" }, WORDS[error.code]);
+  if (error !== undefined) throw invalid({ file, line: lineOf(error.pos[0]), path: "" }, YAML_MESSAGES[error.code]);
   const root = { file, line: 1, path: "" };
-  if (document.contents === null) return { kind: "map", place: root, entries: new Map() };
+  if (document.contents === null) return { kind: "map", location: root, entries: new Map() };
   const top = new Builder(document, lineOf).build(document.contents, root);
   if (top.kind !== "map") throw invalid(root, "keys and values are expected");
   return top;
 }
 
-function invalid(place: SourceLocation, reason = "it cannot be read"): MongotapError {
-  return new MongotapError("config", `${placeText(place)} is not valid YAML or JSON: ${reason}`);
+function invalid(location: SourceLocation, reason = "it cannot be read"): MongotapError {
+  return new MongotapError("config", `${locationText(location)} is not valid YAML or JSON: ${reason}`);
 }
 
 class Builder {
   readonly #document: Document;
   readonly #lineOf: (offset: number | undefined) => number;
-  /** Of aliases: looking one up takes as long as reading the document. */
+  /** Caches the targets of aliases: to resolve one takes as long as to read the document. */
   readonly #targets = new Map<Alias, YamlNode>();
   #nodes = 0;
 
@@ -101,19 +101,20 @@ class Builder {
     this.#lineOf = lineOf;
   }
 
-  build(node: unknown, place: SourceLocation): TreeNode {
+  build(node: unknown, location: SourceLocation): TreeNode {
     this.#nodes += 1;
-    if (this.#nodes > MOST_NODES) throw invalid(place, "it is too large");
+    if (this.#nodes > MOST_NODES) throw invalid(location, "it is too large");
     if (isAlias(node)) {
       const target = this.#targets.get(node) ?? node.resolve(this.#document);
-      if (target === undefined) throw invalid(place, "an alias has no anchor");
+      if (target === undefined) throw invalid(location, "an alias has no anchor");
       this.#targets.set(node, target);
-      return this.build(target, place);
+      return this.build(target, location);
     }
-    if (isMap(node)) return { kind: "map", place, entries: this.#entriesOf(node, place) };
-    if (isSeq(node)) return { kind: "list", place, items: node.items.map((item, i) => this.#item(item, place, i)) };
-    if (isScalar(node)) return this.#scalar(node, place);
-    return { kind: "scalar", place, value: null, text: "", plain: true, encrypted: false };
+    if (isMap(node)) return { kind: "map", location, entries: this.#entriesOf(node, location) };
+    if (isSeq(node))
+      return { kind: "list", location, items: node.items.map((item, i) => this.#item(item, location, i)) };
+    if (isScalar(node)) return this.#scalar(node, location);
+    return { kind: "scalar", location, value: null, text: "", plain: true, encrypted: false };
   }
 
   #item(item: unknown, list: SourceLocation, index: number): TreeNode {
@@ -122,39 +123,43 @@ class Builder {
     return this.build(item, { file: list.file, line, path: `${list.path}[${index}]` });
   }
 
-  #entriesOf(map: YAMLMap, place: SourceLocation): Map<string, TreeNode> {
+  #entriesOf(map: YAMLMap, location: SourceLocation): Map<string, TreeNode> {
     const entries = new Map<string, TreeNode>();
     for (const pair of map.items) {
-      const at = { file: place.file, line: this.#lineOf((pair.key as YamlNode | null)?.range?.[0]), path: place.path };
+      const at = {
+        file: location.file,
+        line: this.#lineOf((pair.key as YamlNode | null)?.range?.[0]),
+        path: location.path,
+      };
       const key = this.#keyOf(pair, at);
-      const path = place.path === "" ? key : `${place.path}.${key}`;
+      const path = location.path === "" ? key : `${location.path}.${key}`;
       if (key === "<<") this.#merge(entries, this.build(pair.value, { ...at, path }));
       else entries.set(key, this.build(pair.value, { ...at, path }));
     }
     return entries;
   }
 
-  #keyOf({ key }: Pair, place: SourceLocation): string {
+  #keyOf({ key }: Pair, location: SourceLocation): string {
     const node: unknown = isAlias(key) ? key.resolve(this.#document) : key;
     if (isScalar(node)) return typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
-    throw invalid(place, "a key is not a text");
+    throw invalid(location, "a key is not a text");
   }
 
-  /** `<<: *defaults` brings keys that are not there already. */
+  /** `<<: *defaults` adds the keys that are not set yet. */
   #merge(entries: Map<string, TreeNode>, from: TreeNode): void {
     for (const map of from.kind === "list" ? from.items : [from]) {
-      if (map.kind !== "map") throw invalid(from.place, "a merge takes keys and values");
+      if (map.kind !== "map") throw invalid(from.location, "a merge takes keys and values");
       for (const [key, node] of map.entries) if (!entries.has(key)) entries.set(key, node);
     }
   }
 
-  #scalar(node: Scalar, place: SourceLocation): TreeScalar {
+  #scalar(node: Scalar, location: SourceLocation): TreeScalar {
     const { value } = node;
     const plain = node.type === undefined || node.type === "PLAIN";
     const known =
       typeof value === "string" || typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
-    if (!known && value !== null) throw invalid(place, "a value has a tag that is not known");
+    if (!known && value !== null) throw invalid(location, "a value has a tag that is not known");
     const text = typeof value === "string" ? value : (node.source ?? String(value));
-    return { kind: "scalar", place, value: known ? value : null, text, plain, encrypted: false };
+    return { kind: "scalar", location, value: known ? value : null, text, plain, encrypted: false };
   }
 }

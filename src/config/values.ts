@@ -1,6 +1,6 @@
 /**
- * What users type as values: names, durations, whole numbers, where to begin. Each schema takes text, because flags and
- * variables are text; what a config file and its JSON Schema may say instead is told by `json` in its metadata.
+ * The schemas of values: names, durations, whole numbers, start positions. Each schema takes text, because flags and
+ * variables are text. `json` in its metadata is the type of the value in the JSON Schema of the config file.
  */
 
 import * as v from "valibot";
@@ -17,10 +17,10 @@ export interface SshUrl {
 
 const SSH_URL = /^ssh:\/\/([^@/:]+)@(?:\[([0-9a-f:.]+)\]|([^@/:[\]]+))(?::(\d{1,5}))?\/?$/i;
 
-/** What is wrong with the value of `--ssh`; told without the value, because passwords stand in such URLs. */
+/** The message for an invalid `--ssh`. It does not quote the value, because such URLs can hold passwords. */
 export const TAKES_SSH_URL = "takes ssh://user@host or ssh://user@host:port";
 
-/** Undefined where `typed` is none; there is no password in it. */
+/** Undefined if `typed` is no such URL, or has a password. */
 export function parseSshUrl(typed: string): SshUrl | undefined {
   const [, user, ipv6, name, port = "22"] = SSH_URL.exec(typed) ?? [];
   const host = ipv6 ?? name;
@@ -28,7 +28,7 @@ export function parseSshUrl(typed: string): SshUrl | undefined {
   return { user, host, port: Number(port) };
 }
 
-/** A URL that parseSshUrl reads. */
+/** A URL that parseSshUrl accepts. */
 export const sshUrl: v.GenericSchema<string, string> = v.pipe(
   v.string(),
   v.check((typed) => parseSshUrl(typed) !== undefined, TAKES_SSH_URL),
@@ -42,20 +42,20 @@ export const sshFingerprint: v.GenericSchema<string, string> = v.pipe(
 
 const COMPRESSORS = /^(?:zstd(?:,zlib)?|zlib(?:,zstd)?)$/;
 
-/** How replies of the server may be compressed, the preferred way first, as a connection string has it. */
+/** The compressors of replies, the preferred one first, as in a connection string. */
 export const compressors: v.GenericSchema<string, string> = v.pipe(
   v.string(),
   v.regex(COMPRESSORS, "takes zstd, zlib, or both with a comma between"),
   v.metadata({ json: { type: "string", pattern: COMPRESSORS.source } }),
 );
 
-/** What a JSON Schema says of a value in a config file. */
+/** The JSON Schema of a value in a config file. */
 export type JsonType = Readonly<Record<string, unknown>>;
 
-/** Any text but the empty one. */
+/** A text that is not empty. */
 export const text: v.GenericSchema<string, string> = v.pipe(v.string(), v.minLength(1, "must not be empty"));
 
-/** A switch. */
+/** A switch: on or off. */
 export const flag: v.GenericSchema<string, boolean> = v.pipe(
   v.string(),
   v.picklist(["true", "false", "1", "0"], "takes true or false"),
@@ -78,7 +78,7 @@ export const namespace: v.GenericSchema<string, string> = v.pipe(
   v.check((typed) => validateNamespace(typed) === undefined, "takes a namespace: db.collection, db.* or db"),
 );
 
-/** Why `typed` names no collections; undefined where it does. */
+/** Why `typed` is no namespace; undefined if it is one. */
 export function validateNamespace(typed: string): string | undefined {
   try {
     parseBinding(typed);
@@ -89,7 +89,7 @@ export function validateNamespace(typed: string): string | undefined {
   }
 }
 
-/** What the JSON Schema says of values that `schema` takes. */
+/** The JSON Schema of the values that `schema` accepts. */
 export function jsonTypeOf(schema: v.GenericSchema<string, unknown>): JsonType {
   const { json } = v.getMetadata(schema);
   return typeof json === "object" && json !== null ? { ...json } : { type: "string" };
@@ -108,26 +108,26 @@ export const duration: v.GenericSchema<string, number> = v.pipe(
   }),
 );
 
-/** One of several processes that copy everything together. */
+/** The part of one process, of several that together copy everything (`--shard`). */
 export interface Shard {
-  /** From 0 to `of` - 1. */
+  /** 0 to `of` - 1. */
   readonly index: number;
   readonly of: number;
 }
 
-const SHARE = /^(\d{1,4})\/([1-9]\d{0,3})$/;
-const TAKES_SHARE = "takes I/N, such as 0/4, 1/4, 2/4 and 3/4 for four processes";
+const SHARD = /^(\d{1,4})\/([1-9]\d{0,3})$/;
+const TAKES_SHARD = "takes I/N, such as 0/4, 1/4, 2/4 and 3/4 for four processes";
 
 /** `0/4` to `3/4`. */
 export const shard: v.GenericSchema<string, Shard> = v.pipe(
   v.string(),
-  v.regex(SHARE, TAKES_SHARE),
+  v.regex(SHARD, TAKES_SHARD),
   v.transform((typed): Shard => {
-    const [, index, of] = SHARE.exec(typed) ?? [];
+    const [, index, of] = SHARD.exec(typed) ?? [];
     return { index: Number(index), of: Number(of) };
   }),
-  v.check(({ index, of }) => index < of, TAKES_SHARE),
-  v.metadata({ json: { type: "string", pattern: SHARE.source } }),
+  v.check(({ index, of }) => index < of, TAKES_SHARD),
+  v.metadata({ json: { type: "string", pattern: SHARD.source } }),
 );
 
 export function wholeNumber(least: number): v.GenericSchema<string, number> {
@@ -171,16 +171,16 @@ export const size: v.GenericSchema<string, number> = v.pipe(
   }),
 );
 
-/** With less than this a single reply of the server would be too much for its seconds (pipeline/throttle.ts). */
-const LEAST_RATE = 100_000;
+/** Bytes per second. At a lower rate, a single reply would take up seconds (pipeline/throttle.ts). */
+const MIN_RATE = 100_000;
 
 /** Bytes per second. */
 export const rate: v.GenericSchema<string, number> = v.pipe(
   size,
-  v.minValue(LEAST_RATE, "takes a size of at least 100kB, which is for a second"),
+  v.minValue(MIN_RATE, "takes a size of at least 100kB, which is for a second"),
 );
 
-/** What to do with a document that cannot be carried; `file` where it is to be kept. */
+/** What to do with a document that cannot be carried. `file` is the quarantine file. */
 export type OnBadDocument =
   | { readonly policy: "fail" | "skip" }
   | { readonly policy: "quarantine"; readonly file: string };
@@ -194,7 +194,7 @@ export const badDocumentPolicy: v.GenericSchema<string, OnBadDocument> = v.pipe(
   }),
 );
 
-/** Where a tail begins. `seconds` since 1970; `token` is the `_data` of a resume token. */
+/** Where a tail begins. `seconds` since 1970; `data` is the `_data` of a resume token. */
 export type StartAt =
   | { readonly kind: "now" }
   | { readonly kind: "time"; readonly seconds: number }

@@ -29,7 +29,7 @@ export interface Connection extends AsyncDisposable {
   readonly proxyOptions?: ProxyOptions;
 }
 
-/** How long the first connection may take: enough for an election, short enough for a waiting user. */
+/** How long the first connection may take: enough for an election, short enough for an interactive user. */
 const SELECTION_MS = 10_000;
 /**
  * A last resort: the driver's monitor notices a dead or frozen server within half a minute and interrupts the commands that

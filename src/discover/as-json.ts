@@ -1,4 +1,4 @@
-/** `--as json`: the catalog as JSON, one collection on each line, and its parser for `--diff`. docs/discover.md has the keys. */
+/** `--as json`: the catalog as JSON, one collection on each line, and its parser for `--diff`; see docs/discover.md. */
 
 import { MongotapError } from "../errors.ts";
 import type { Catalog, CatalogEntry } from "./catalog.ts";

@@ -92,7 +92,7 @@ function isReported(path: string, fields: ReadonlyMap<string, KnownField>): bool
   return (parent === "" || fields.has(parent)) && path !== dynamic && !fields.has(dynamic);
 }
 
-/** Whether chance explains that `documents` of `has` have something and none of `lacks`, although it is as frequent in both. */
+/** Whether chance explains that `documents` of `has` have what none of `lacks` has, if it is as frequent in both. */
 function isChance(documents: number, has: KnownCollection, lacks: KnownCollection): boolean {
   // All documents were read: none is left that could have it.
   if (lacks.sample?.isFullCollection === true) return false;

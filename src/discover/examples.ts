@@ -52,7 +52,7 @@ export class ExampleWriter {
   }
 }
 
-/** Replaces letters by `x` or `X` and digits by `9`; keeps all else, so that dates, numbers and addresses are recognizable. */
+/** Replaces letters by `x` or `X` and digits by `9`; keeps all else, so that dates and addresses are recognizable. */
 function maskOf(text: string): string {
   return text
     .replaceAll(/\p{N}/gu, "9")

@@ -14,9 +14,8 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
-/**
- * Resolves after one turn of the event loop. A request that has been made is then on its way, even if the caller keeps
- * the thread busy afterwards: the driver writes a command to its socket only some promises after the call.
+ * Resolves after one turn of the event loop: what has been sent is then on its way even if the caller now keeps the
+ * thread busy. The driver writes a command to its socket some promises after the call.
  */
 export async function eventLoopTurn(): Promise<void> {
   await setImmediate();
@@ -24,7 +23,7 @@ export async function eventLoopTurn(): Promise<void> {
 
 /**
  * Yields the items of `source` and reads up to `depth` of them ahead of the consumer. A rejection surfaces after the items
- * before it. Holds at most `depth` items besides the one that the consumer has. Before an item is yielded the next one has
+ * before it. Holds at most `depth` items besides the one that the consumer has. Before an item is yielded, the next one has
  * been requested, and the event loop has had a turn to send that request.
  */
 export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): AsyncGenerator<T> {

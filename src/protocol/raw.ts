@@ -1,4 +1,4 @@
-/** `--envelope raw`: the event of the server. Copied documents become an event of the same shape, with operation type `read`. */
+/** `--envelope raw`: the event of the server. A copied document becomes such an event, with operation type `read`. */
 
 import { type Envelope, type EnvelopeParts, Fragment, writeKeyOf } from "./envelope.ts";
 

@@ -1,12 +1,18 @@
-/** The way to the server: straight, or through the tunnel that a run asks for. */
+/** Connects to the server of a run, directly or through an ssh tunnel. */
 
-import { type Connection, connect } from "../connect/client.ts";
+import type { Settings } from "../config/options.ts";
+import { connect, type Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import type { Tunnel } from "../connect/tunnel.ts";
 import type { Invocation } from "./invocation.ts";
 
-/** Connects to the server of a run. The tunnel, if there is one, is closed with the connection. */
-export async function openConnection(invocation: Invocation, uri: ConnectionString): Promise<Connection> {
+export type ConnectionSettings = Pick<Settings, "server" | "tunnel">;
+
+/** Connects to the server at `uri`. Disposing closes the tunnel, if there is one, after the connection. */
+export async function openConnection(
+  invocation: Invocation<ConnectionSettings>,
+  uri: ConnectionString,
+): Promise<Connection> {
   const { signal } = invocation.context;
   const tunnel = await openTunnelOf(invocation);
   if (tunnel === undefined) return connect(uri, "mongotap", signal);
@@ -25,8 +31,12 @@ export async function openConnection(invocation: Invocation, uri: ConnectionStri
   }
 }
 
-/** Opens the tunnel; undefined where the server is reached directly. */
-export async function openTunnelOf({ settings, log, context }: Invocation): Promise<Tunnel | undefined> {
+/** Opens the tunnel of the settings; resolves to undefined if there is none. */
+export async function openTunnelOf({
+  settings,
+  log,
+  context,
+}: Invocation<ConnectionSettings>): Promise<Tunnel | undefined> {
   if (settings.tunnel === undefined) return undefined;
   const { openTunnel } = await import("../connect/tunnel.ts");
   const onWarning = (message: string): void => log.warn(message);

@@ -1,85 +1,83 @@
 /**
- * What backfill, tail and capture have in common: lock and state, connection, output, and the pump between them,
- * opened in this order and closed in the other. Each command says only what it reads.
+ * What backfill, tail and capture have in common: lock, state, connection, readers, source and output are opened in this
+ * order, the pump copies, and everything is closed in reverse order.
  */
 
-import { connectionStringOf } from "../config/source.ts";
+import type { Settings } from "../config/options.ts";
+import { connectionStringOf } from "../config/server.ts";
 import type { Connection } from "../connect/client.ts";
-import type { ConnectionString } from "../connect/connection-string.ts";
 import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
-import { countBatch, countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
-import type { ReadThrottle } from "../pipeline/throttle.ts";
+import { countBatch, newStats } from "../observe/stats.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { take } from "../pipeline/take.ts";
-import { type EnvelopeName, ENVELOPES } from "../protocol/envelopes.ts";
+import type { ReadThrottle } from "../pipeline/throttle.ts";
+import type { EnvelopeName } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
-import type { Encoder } from "../protocol/protocol.ts";
 import { bindingText, includesBinding } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import type { Binding, Source } from "../source/record.ts";
-import type { Checkpoint, Fingerprint } from "../state/checkpoint.ts";
 import type { Sink } from "../sink/sink.ts";
-import { selectBindings } from "./selection.ts";
+import type { Checkpoint, Fingerprint } from "../state/checkpoint.ts";
+import { type CheckpointStore, loadMatching, openCheckpointStore, withoutUnbound } from "./checkpoint-store.ts";
+import { type ConnectionSettings, openConnection } from "./connection.ts";
 import type { Invocation } from "./invocation.ts";
-import { openCheckpointStore, type CheckpointStore, loadMatching, withoutUnbound } from "./checkpoint-store.ts";
 import { lockOutputs } from "./locks.ts";
-import { throttleOf } from "./reader-pool.ts";
-import { type ReaderPool, createReaderPool } from "./reader-pool.ts";
+import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd } from "./outcome.ts";
 import { openOutput, type Target, targetOf, targetText } from "./output.ts";
-import { openConnection } from "./connection.ts";
+import { createReaderPool, type ReaderPool, type ReadSettings, throttleOf } from "./reader-pool.ts";
+import { selectBindings, type SelectionSettings } from "./selection.ts";
 
-/** What a command knows when it says what to read. */
-export interface OpenRun extends Connection {
-  readonly bindings: readonly Binding[];
-  readonly collections: readonly CollectionInfo[];
-  /** By which collections are read. */
-  readonly throttle: ReadThrottle;
-  readonly readers: ReaderPool;
-  /** What an earlier run on the same state has left. */
-  readonly saved: Checkpoint | undefined;
-}
+/** The settings that backfill, tail and capture have in common. */
+export type CommonSettings = ConnectionSettings &
+  SelectionSettings &
+  Pick<Settings, "out" | "format" | "envelope" | "arrays" | "documents" | "strict" | "onBadDocument"> &
+  Pick<Settings, "state" | "fresh" | "acceptChange" | "waitLock" | "skipIfLocked"> &
+  Pick<Settings, "for" | "limit" | "retryFor" | "maxMemory" | "allowMissing">;
 
-export interface RunSource {
-  readonly source: Source;
-  /** Their files are made at once, in a directory. */
-  readonly outputs: readonly OutputKey[];
-}
+/** The optional settings are those that only some of the three take. */
+type CopySettings = CommonSettings &
+  Partial<ReadSettings & Pick<Settings, "split" | "shard" | "until" | "fullDocument" | "before">>;
 
-export interface CopyPlan {
-  readonly invocation: Invocation;
+/** What a command wants of a run. */
+export interface RunPlan {
   readonly defaultEnvelope: EnvelopeName;
-  /** The output is complete when the source ends: backfill. */
-  readonly seals: boolean;
-  /** Whether the run is meant to come to an end of its own: being stopped before that is told by the exit code. */
+  /** The output is complete when the source ends: its files are finalized. */
+  readonly finalizes: boolean;
+  /** The run ends by itself. If it is stopped before, its exit code says so. */
   readonly bounded: boolean;
-  /** Resolves to what to read; undefined when an earlier run has read it all. */
-  readonly sourceOf: (opened: OpenRun) => Promise<RunSource | undefined>;
+  /**
+   * Resolves to what to read, and to the outputs whose files must exist even if they get no line. Resolves to undefined if
+   * an earlier run has read everything.
+   */
+  readonly sourceOf: (run: Run) => Promise<{ source: Source; outputs: readonly OutputKey[] } | undefined>;
 }
 
-/** Everything about a run that is decided before the server is asked. */
-interface Prepared {
-  readonly plan: CopyPlan;
-  readonly uri: ConnectionString;
+/** What is open during a run. */
+export interface Run extends Connection {
+  readonly invocation: Invocation<CopySettings>;
+  readonly plan: RunPlan;
   readonly bindings: readonly Binding[];
   readonly target: Target;
-  readonly envelope: EnvelopeName;
+  readonly lines: LineOptions;
+  /** Undefined if the run keeps no state. */
+  readonly store: CheckpointStore | undefined;
+  /** The state of an earlier run, without the collections that are no longer bound. */
+  readonly saved: Checkpoint | undefined;
+  readonly collections: readonly CollectionInfo[];
+  /** Limits how fast collections are read. */
+  readonly throttle: ReadThrottle;
+  readonly readers: ReaderPool;
 }
 
-/** Runs one copy from beginning to end and resolves to its exit code. */
-export async function runCopy(plan: CopyPlan): Promise<number> {
-  const { settings, log, context } = plan.invocation;
-  const bindings = selectBindings(plan.invocation);
-  const uri = await connectionStringOf(settings);
-  log.hide(uri.secrets);
-  const envelope = ENVELOPES.find((name) => name === settings.envelope) ?? plan.defaultEnvelope;
-  const prepared: Prepared = { plan, uri, bindings, target: targetOf(settings.out), envelope };
+/** Runs one copy from beginning to end, and resolves to its exit code. */
+export async function runCopy(invocation: Invocation<CopySettings>, plan: RunPlan): Promise<number> {
+  const { settings, log } = invocation;
   try {
-    const lockOptions = { waitMs: settings.waitLock, signal: context.signal, pid: context.pid };
-    await using _locks = await lockOutputs(prepared.target, settings, lockOptions);
-    return await copy(prepared, settings.state);
+    const { exitCode, problem } = await copy(invocation, plan);
+    return problem === undefined ? exitCode : exitWith(log, problem);
   } catch (error) {
     if (!(error instanceof MongotapError) || error.kind !== "locked" || !settings.skipIfLocked) throw error;
     log.info(`${error.message}: skipped`);
@@ -87,21 +85,32 @@ export async function runCopy(plan: CopyPlan): Promise<number> {
   }
 }
 
-async function copy(prepared: Prepared, statePath: string | undefined): Promise<number> {
-  const { plan, uri, bindings, target } = prepared;
-  const { settings, log, context } = plan.invocation;
-  const fingerprint = fingerprintOf(prepared);
+async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promise<Conclusion> {
+  const { settings, log, context } = invocation;
+  const { state: statePath, onBadDocument, shard } = settings;
+  const bindings = selectBindings(invocation);
+  const uri = await connectionStringOf(settings);
+  log.hide(uri.secrets);
+  const target = targetOf(settings.out);
+  const lines = linesOf(invocation, settings.envelope ?? plan.defaultEnvelope);
+  const fingerprint = fingerprintOf(invocation, bindings, target, lines.envelope);
+
+  const lockOptions = { waitMs: settings.waitLock, signal: context.signal, pid: context.pid };
+  await using _locks = await lockOutputs(target, { state: statePath, onBadDocument, shard }, lockOptions);
+
   const found = statePath === undefined ? undefined : await loadMatching(statePath, { ...settings, fingerprint });
   const saved = found && withoutUnbound(found, bindings);
-  await using connection = await openConnection(plan.invocation, uri);
-  const keeping =
+
+  await using connection = await openConnection(invocation, uri);
+  const store =
     statePath === undefined ? undefined : openCheckpointStore(statePath, fingerprint, saved, connection.server);
+
   const known = found?.fingerprint.namespaces ?? [];
   const mayBeMissing = (binding: Binding): boolean => settings.allowMissing || includesBinding(known, binding);
   const resolved = resolveBindings(connection.client, bindings, mayBeMissing);
   const collections = await settledWithin(resolved, context.signal, 0);
-  const throttle = throttleOf(connection, plan.invocation);
-  const lines = linesOf(prepared);
+
+  const throttle = throttleOf(connection, settings, log);
   await using readers = createReaderPool({
     connection,
     target: uri,
@@ -109,51 +118,52 @@ async function copy(prepared: Prepared, statePath: string | undefined): Promise<
     settings,
     mostChunkBytes: throttle.chunkBytes,
   });
-  const reading = await plan.sourceOf({ ...connection, bindings, collections, saved, throttle, readers });
-  if (!reading) {
+
+  const opened = { bindings, target, lines, store, saved, collections, throttle, readers };
+  const run: Run = { ...connection, ...opened, invocation, plan };
+  const wanted = await plan.sourceOf(run);
+  if (!wanted) {
     log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);
-    return 0;
+    return { isComplete: true, exitCode: 0 };
   }
+
   await using sink = await openOutput({
     target,
-    marks: keeping?.marks ?? [],
-    finalizes: plan.seals,
-    replace: settings.fresh || (statePath === undefined && plan.seals),
+    marks: store?.marks ?? [],
+    finalizes: plan.finalizes,
+    replace: settings.fresh || (statePath === undefined && plan.finalizes),
     hasState: statePath !== undefined,
-    outputs: reading.outputs,
-    isComplete: plan.seals && settings.shard === undefined,
-    targets: plan.invocation.targets,
+    outputs: wanted.outputs,
+    isComplete: plan.finalizes && shard === undefined,
+    targets: invocation.targets,
     maxMemory: settings.maxMemory,
-    quarantine: settings.onBadDocument.policy === "quarantine" ? settings.onBadDocument.file : undefined,
+    quarantine: quarantineOf(settings),
     context,
   });
-  return await transfer(prepared, { source: reading.source, sink, keeping, lines });
+  return await transfer(run, wanted.source, sink);
 }
 
-interface Transfer {
-  readonly source: Source;
-  readonly sink: Sink;
-  readonly keeping: CheckpointStore | undefined;
-  readonly lines: LineOptions;
-}
-
-/** From the source into the sink until one of them ends it, and what is said of it. */
-async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Transfer): Promise<number> {
-  const { settings, log, context } = prepared.plan.invocation;
+/** Pumps from the source into the sink, and logs a summary. Resolves when the source has ended or the run was stopped. */
+async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusion> {
+  const { invocation, plan, target, lines, store } = run;
+  const { settings, log, context } = invocation;
   const encoder = createLineEncoder(lines);
   const stats = newStats(performance.now());
   const deadline = deadlineOf(settings.for);
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
+  const output = targetText(target);
+  const { envelope } = lines;
+  const summary = { stats, omissions: encoder.omissions, envelope, output, quarantine: quarantineOf(settings) };
   try {
     const result = await pump({
       source: take(source, settings.limit ?? Infinity),
-      from: keeping?.position,
+      from: store?.position,
       encoder,
       sink,
       save:
-        keeping &&
+        store &&
         (async (position, marks) => {
-          await keeping.save(position, marks);
+          await store.save(position, marks);
           await sink.onStateSaved();
         }),
       retryForMs: settings.retryFor,
@@ -161,104 +171,75 @@ async function transfer(prepared: Prepared, { source, sink, keeping, lines }: Tr
       onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });
-    if (isWhole(prepared, result)) await finish(result, sink, keeping);
-    logSummary(prepared, stats, encoder);
-    return conclude(prepared, result, signal);
+    const mustFinish = settings.until !== undefined || (plan.bounded && settings.state !== undefined);
+    const conclusion = conclusionOf(endOf(result, signal), { bounded: plan.bounded, mustFinish, output });
+    if (conclusion.isComplete) await finalize(result, sink, store);
+    logSummary(log, summary);
+    return conclusion;
   } catch (error) {
-    // After a failed write nobody knows what of it is in the output.
+    // After a failed write it is unknown how much of it the output holds.
     const isUnknown = error instanceof MongotapError && (error.kind === "pipe" || error.kind === "output");
-    if (stats.lines > 0 && !isUnknown) logSummary(prepared, stats, encoder);
+    if (stats.lines > 0 && !isUnknown) logSummary(log, summary);
     throw error;
   } finally {
     deadline?.cancel();
   }
 }
 
-function linesOf({ plan, envelope }: Prepared): LineOptions {
-  const { settings, context } = plan.invocation;
-  const { format, arrays, documents, strict } = settings;
+/** @throws the reason of `signal` if the run was stopped by something else than a Stop */
+function endOf({ outcome }: PumpResult, signal: AbortSignal): RunEnd {
+  if (outcome === "finished" || outcome === "limited") return { outcome };
+  const stop: unknown = signal.reason;
+  if (!(stop instanceof Stop)) throw stop;
+  return { outcome, stop };
+}
+
+/** Gives complete files their names, and saves that they have them. */
+async function finalize({ position }: PumpResult, sink: Sink, store: CheckpointStore | undefined): Promise<void> {
+  const marks = await sink.finalize();
+  if (!store || !position) return;
+  await store.save(position, marks);
+  await sink.onStateSaved();
+}
+
+function linesOf({ settings, context }: Invocation<CopySettings>, envelope: EnvelopeName): LineOptions {
+  const { format, arrays, documents, strict, onBadDocument } = settings;
   return {
     envelope,
     transcoding: { format, documents, strict, ...(arrays === undefined ? {} : { arrays }) },
-    onBadDocument: settings.onBadDocument.policy,
+    onBadDocument: onBadDocument.policy,
     version: context.version,
   };
 }
 
-/** The source came to its end: finished files get their names, and the state learns of it. */
-async function finish({ position }: PumpResult, sink: Sink, keeping: CheckpointStore | undefined): Promise<void> {
-  const marks = await sink.finalize();
-  if (!keeping || !position) return;
-  await keeping.save(position, marks);
-  await sink.onStateSaved();
-}
-
-/** Whether all is there that was asked for: to the end, or, where nobody speaks of an end, as much as `--limit` says. */
-function isWhole({ plan }: Prepared, { outcome }: PumpResult): boolean {
-  const { until, state } = plan.invocation.settings;
-  const wantsTheEnd = until !== undefined || (plan.bounded && state !== undefined);
-  return outcome === "finished" || (outcome === "limited" && !wantsTheEnd);
-}
-
-/** The exit code of a run that ended without an error. */
-function conclude(prepared: Prepared, result: PumpResult, signal: AbortSignal): number {
-  if (isWhole(prepared, result)) return 0;
-  const { plan, target } = prepared;
-  const { outcome } = result;
-  if (outcome === "limited") throw new MongotapError("limit", "--limit came before the end was reached");
-  const reason: unknown = signal.reason;
-  if (!(reason instanceof Stop)) throw reason;
-  const stop = reason.reason;
-  if (outcome === "cut") {
-    if (stop.kind === "signal") return 128 + stop.number;
-    throw new MongotapError("limit", `the reader of ${targetText(target)} takes no more and the time is over`);
-  }
-  if (!plan.bounded) return 0;
-  throw new MongotapError("limit", `${reason.message} before the end was reached`);
-}
-
-/** What was done, and what had to be left out: said at the end of every run, also of a failed one. */
-function logSummary({ plan, target, envelope }: Prepared, stats: Stats, encoder: Encoder): void {
-  const { log } = plan.invocation;
-  log.info(
-    `${summaryOf(stats, performance.now())} → ${target.kind === "stdout" ? "standard output" : targetText(target)}`,
-  );
-  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments } = encoder.omissions;
-  if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
-  if (missingDocuments > 0) {
-    const what = envelope === "none" ? "left out" : "written without a document";
-    log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);
-  }
-  for (const [kind, count] of unknownEvents)
-    log.warn(`${countOf(count, "event")} of the unknown kind ${JSON.stringify(kind)} left out`);
-  if (badDocuments > 0) {
-    const { onBadDocument } = plan.invocation.settings;
-    const fate = onBadDocument.policy === "quarantine" ? `put into ${onBadDocument.file}` : "left out";
-    log.warn(`${countOf(badDocuments, "document")} that cannot be carried: ${fate}`);
-  }
-  if (invalidUtf8 > 0)
-    log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
+function quarantineOf({ onBadDocument }: CopySettings): string | undefined {
+  return onBadDocument.policy === "quarantine" ? onBadDocument.file : undefined;
 }
 
 /** With other values of these, a saved position and the marks of the outputs mean nothing. */
-function fingerprintOf({ plan, bindings, target, envelope }: Prepared): Fingerprint {
-  const { command, settings } = plan.invocation;
+function fingerprintOf(
+  { command, settings }: Invocation<CopySettings>,
+  bindings: readonly Binding[],
+  target: Target,
+  envelope: EnvelopeName,
+): Fingerprint {
+  const { fullDocument = "auto", before = "auto", split, shard } = settings;
   return {
     command,
     namespaces: bindings.toSorted((a, b) => (bindingText(a) < bindingText(b) ? -1 : 1)),
     format: settings.format,
     arrays: settings.arrays ?? "as they are",
     documents: settings.documents,
-    fullDocument: settings.fullDocument,
-    before: settings.before,
+    fullDocument,
+    before,
     envelope,
     out: targetText(target),
-    split: settings.split,
-    ...(settings.shard ? { shard: settings.shard } : {}),
+    split: split === true,
+    ...(shard === undefined ? {} : { shard }),
   };
 }
 
-/** Aborts with a Stop when the time is over. */
+/** Aborts with a Stop after `ms`. */
 function deadlineOf(ms: number | undefined): { signal: AbortSignal; cancel: () => void } | undefined {
   if (ms === undefined) return undefined;
   const controller = new AbortController();

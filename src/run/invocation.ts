@@ -1,26 +1,26 @@
-/** What every command is given, and what it returns. */
+/** What every command gets. */
 
-import type { Settings } from "../config/options.ts";
 import type { Logger } from "../observe/log.ts";
 
-/** The process, as far as commands may see it. main.ts makes it. */
+/** The parts of the process that commands use. main.ts makes it. */
 export interface ProcessContext {
   readonly version: string;
   readonly pid: number;
-  /** Columns of the terminal; 80 where there is none. */
+  /** Columns of the terminal; 100 if standard output is none. */
   readonly columns: number;
-  /** Aborts with a Stop as its reason when the run shall end in good order. */
+  /** Aborts with a Stop as its reason when the run must finish its batch, save and end. */
   readonly signal: AbortSignal;
 }
 
-export interface Invocation {
-  /** The name of the command, as it was typed. */
+/** One call of a command that reads the settings `S`. */
+export interface Invocation<S> {
+  /** The name of the command. */
   readonly command: string;
-  /** What to read, from the command line or the config file. */
+  /** The namespaces to read, of the command line or the config file. */
   readonly namespaces: readonly string[];
-  /** By namespace: the target that the config file gives it, which names its file in a folder. */
+  /** By namespace, the target that names its file in a folder. */
   readonly targets: ReadonlyMap<string, string>;
-  readonly settings: Settings;
+  readonly settings: S;
   readonly log: Logger;
   readonly context: ProcessContext;
 }

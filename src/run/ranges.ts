@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 
+import type { Settings } from "../config/options.ts";
 import type { Shard } from "../config/values.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
@@ -12,7 +13,9 @@ import { splitEvenly, documentsIn } from "../source/split-points.ts";
 import { type Binding, nameOf, type NonEmpty, type RangeProgress } from "../source/record.ts";
 import { type SplitPoints, loadRanges, type RangesFile, publishRanges } from "../state/ranges-file.ts";
 import type { Invocation } from "./invocation.ts";
-import type { OpenRun } from "./copy.ts";
+import type { Run } from "./copy.ts";
+
+export type RangeSettings = Pick<Settings, "shard" | "split" | "ranges">;
 
 /** By `db.collection`: the ranges that this process reads of each collection that is split. */
 export type Ranges = ReadonlyMap<string, NonEmpty<RangeProgress>>;
@@ -31,9 +34,9 @@ const MIN_DOCUMENTS_TO_SPLIT = 1_000;
  *   cannot be written
  */
 export async function rangesOf(
-  connection: Pick<OpenRun, "client" | "bindings">,
+  connection: Pick<Run, "client" | "bindings">,
   infos: readonly CollectionInfo[],
-  { settings, log, context }: Pick<Invocation, "settings" | "log" | "context">,
+  { settings, log, context }: Pick<Invocation<RangeSettings>, "settings" | "log" | "context">,
 ): Promise<Ranges> {
   const { shard, split, ranges: path } = settings;
   const shards = shard?.of ?? 1;
@@ -64,7 +67,7 @@ export async function rangesOf(
 
 /** Each shard gets the same number of partitions, so `partitions` is a multiple of `shards`. */
 async function splitPointsOf(
-  { client }: Pick<OpenRun, "client">,
+  { client }: Pick<Run, "client">,
   info: CollectionInfo,
   { shards, split }: { readonly shards: number; readonly split: boolean },
   signal: AbortSignal,
@@ -79,7 +82,7 @@ async function splitPointsOf(
   };
 }
 
-async function partitionsFor(client: OpenRun["client"], info: CollectionInfo, count: number): Promise<number> {
+async function partitionsFor(client: Run["client"], info: CollectionInfo, count: number): Promise<number> {
   if (count < MIN_DOCUMENTS_TO_SPLIT) return 1;
   const { bytes } = await measure(client, info);
   return Math.min(MAX_PARTITIONS, Math.max(MIN_PARTITIONS, Math.ceil((bytes ?? 0) / PARTITION_BYTES)));

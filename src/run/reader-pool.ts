@@ -1,22 +1,25 @@
-/** Creates what reads collections: a pool of worker threads or the main thread, and the throttle that both obey. */
+/** The readers of collections, in worker threads or in the main thread, and the throttle that they share. */
 
 import { availableParallelism } from "node:os";
-import type { Connection } from "../connect/client.ts";
-import { createThrottle, type ReadThrottle } from "../pipeline/throttle.ts";
-import { majorityLagMs } from "../source/server-time.ts";
-import type { Invocation } from "./invocation.ts";
+
 import type { Settings } from "../config/options.ts";
+import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
+import type { Logger } from "../observe/log.ts";
+import { createThrottle, type ReadThrottle } from "../pipeline/throttle.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
+import { majorityLagMs } from "../source/server-time.ts";
 import { localReader, type SubRangeReader } from "../source/sub-ranges.ts";
 import { createPool } from "../workers/pool.ts";
 
-/** One for a whole run: what is read at once shares it. */
+export type ReadSettings = Pick<Settings, "workers" | "rateLimit" | "maxLag">;
+
+/** The throttle for all reads of a run. */
 export function throttleOf(
   { client, server }: Connection,
-  { settings, log }: Pick<Invocation, "settings" | "log">,
+  { rateLimit, maxLag = 0 }: Partial<ReadSettings>,
+  log: Logger,
 ): ReadThrottle {
-  const { rateLimit, maxLag } = settings;
   const canLag = server.topology === "replicaSet" && maxLag > 0;
   const measure = (signal: AbortSignal): Promise<number | undefined> => majorityLagMs(client, signal);
   return createThrottle({
@@ -25,10 +28,9 @@ export function throttleOf(
   });
 }
 
-/** A PieceReader, and how large the chunks are that it reads. */
 export interface ReaderPool extends AsyncDisposable {
   readonly reader: SubRangeReader;
-  /** About how many bytes of BSON a chunk has. */
+  /** The approximate size of a chunk, in bytes of BSON. */
   readonly chunkBytes: number;
 }
 
@@ -36,27 +38,27 @@ export interface ReaderPoolSettings {
   readonly connection: Connection;
   readonly target: ConnectionString;
   readonly lines: LineOptions;
-  readonly settings: Pick<Settings, "workers" | "maxMemory">;
-  /** Chunks may not have more bytes than that (--rate-limit). */
+  readonly settings: Partial<ReadSettings> & Pick<Settings, "maxMemory">;
+  /** The most bytes of a chunk (--rate-limit). */
   readonly mostChunkBytes: number;
 }
 
-const LEAST_CHUNK = 64 * 1024;
-const MOST_CHUNK = 4 * 1024 * 1024;
-/** As BSON and as JSON, under way, and waiting for the collector. */
+const MIN_CHUNK_BYTES = 64 * 1024;
+const MAX_CHUNK_BYTES = 4 * 1024 * 1024;
+/** As BSON and as JSON, in flight, and not yet collected as garbage. */
 const CHUNKS_IN_MEMORY = 60;
 
-/** What each thread needs, as measured: a second driver, its chunks, and what waits for its own collector. */
+/** Measured: a driver, the chunks, and the garbage of a thread. */
 const BYTES_PER_WORKER = 170_000_000;
-const MOST_WORKERS = 8;
+const MAX_WORKERS = 8;
 
-/** Pieces that the main thread has on the wire at once: the server then works on one while another is on its way. */
+/** Sub-ranges that the main thread requests at once, so that the server works on one while another is on the wire. */
 const WIDTH = 4;
 const FAR_WIDTH = 8;
-/** From here on a server is far: the wire is idle for longer than a piece takes. */
+/** From this round trip on, the wire would be idle for longer than a sub-range takes. */
 const FAR_MS = 5;
 
-/** Threads are started when there is something for them to read. */
+/** Starts threads only when there is something to read. */
 export function createReaderPool({
   connection,
   target,
@@ -77,16 +79,16 @@ export function createReaderPool({
   return { reader, chunkBytes, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-/** How many threads read where the user does not say: the server and the system need processors too. */
+/** The default of --workers: half of the processors, because the server and the system need some. `maxMemory` in bytes. */
 export function workersFor(processors: number, maxMemory: number): number {
   const affordable = Math.floor(maxMemory / BYTES_PER_WORKER);
-  return Math.max(1, Math.min(MOST_WORKERS, Math.floor(processors / 2), affordable));
+  return Math.max(1, Math.min(MAX_WORKERS, Math.floor(processors / 2), affordable));
 }
 
 /**
- * Chunks large enough that a round trip does not matter (docs/decisions/004-one-find-per-chunk.md), small enough that
- * all that are under way at once stay within `maxMemory` (bytes).
+ * A size of chunks at which a round trip does not matter (docs/decisions/004-one-find-per-chunk.md), and at which all chunks in memory
+ * stay within `maxMemory` (bytes).
  */
 function chunkBytesFor(maxMemory: number): number {
-  return Math.max(LEAST_CHUNK, Math.min(MOST_CHUNK, Math.floor(maxMemory / CHUNKS_IN_MEMORY)));
+  return Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, Math.floor(maxMemory / CHUNKS_IN_MEMORY)));
 }

@@ -1,15 +1,22 @@
-/** What a command reads: the namespaces that it was given, without what is excluded. */
+/** The namespaces that a command reads: those that it was given, without the excluded ones. */
 
+import type { Settings } from "../config/options.ts";
 import { MongotapError } from "../errors.ts";
 import { parseBinding, withoutExcluded } from "../source/bindings.ts";
 import type { Binding } from "../source/record.ts";
 import type { Invocation } from "./invocation.ts";
 
-/** @throws MongotapError `usage` for no namespace, for an exclusion that excludes nothing, and when nothing is left */
+export type SelectionSettings = Pick<Settings, "exclude">;
+
+/**
+ * None for no namespaces.
+ * @throws MongotapError `usage` for an invalid namespace, for an exclusion of a database that is not read, and if everything
+ *   is excluded
+ */
 export function selectBindings({
   namespaces,
   settings,
-}: Pick<Invocation, "namespaces"> & { readonly settings: Pick<Invocation["settings"], "exclude"> }): Binding[] {
+}: Pick<Invocation<SelectionSettings>, "namespaces" | "settings">): Binding[] {
   const bindings = namespaces.map(parseBinding);
   if (bindings.length === 0) return [];
   for (const text of settings.exclude) {

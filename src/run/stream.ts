@@ -1,6 +1,7 @@
 /** Opens the change stream of a tail or a capture. */
 
 import type { Settings } from "../config/options.ts";
+import type { StartAt } from "../config/values.ts";
 import { isAtLeast } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
@@ -11,13 +12,19 @@ import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
 import { startAfterToken, type StreamStart } from "../source/stream-command.ts";
 import type { Invocation } from "./invocation.ts";
-import type { OpenRun } from "./copy.ts";
+import type { Run } from "./copy.ts";
+
+export type ChangeSettings = Pick<Settings, "fullDocument" | "before" | "until">;
 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
 const AWAIT_MS = 1_000;
 
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
-export function streamSettings(opened: OpenRun, { settings, log }: Pick<Invocation, "settings" | "log">): TailSettings {
+export function streamSettings(
+  opened: Run,
+  { settings, log }: Pick<Invocation<ChangeSettings>, "settings" | "log">,
+  startAt: StartAt = { kind: "now" },
+): TailSettings {
   const { server, client, bindings, collections } = opened;
   checkServer(server);
   const named = new Set(bindings.map((binding) => `${binding.db}.${binding.collection ?? ""}`));
@@ -37,7 +44,7 @@ export function streamSettings(opened: OpenRun, { settings, log }: Pick<Invocati
     batchSize: new AdaptiveBatchSize(),
   };
   return {
-    open: (from, signal) => ChangeStream.open(shape, from ?? startOf(settings), signal),
+    open: (from, signal) => ChangeStream.open(shape, from ?? startOf(startAt), signal),
     untilCaughtUp: settings.until !== undefined,
     awaitMs: AWAIT_MS,
   };
@@ -47,7 +54,7 @@ function noStream(what: string): MongotapError {
   return new MongotapError("unsupported", `${what}: it has no change stream`, { hint: "`backfill` can read it." });
 }
 
-function startOf({ startAt }: Settings): StreamStart {
+function startOf(startAt: StartAt): StreamStart {
   switch (startAt.kind) {
     case "now":
       return "now";

@@ -278,18 +278,18 @@ export interface Chunk<D extends Documents = Documents> {
 /** An open change stream. */
 export interface EventStream extends AsyncDisposable {
   readonly position: StreamPosition;
-  /** What has happened up to this time may not be told: copies that go with the stream must not be older. */
+  /** Events up to this time may be missing from the stream: what is copied beside it must not be older. */
   readonly startsAfter: ClusterTime;
   /** The server's own last operation at that time: ahead of the majority while other members lag or are gone. */
   readonly serverTime: ClusterTime;
-  /** Whether every event up to and including `time` has been returned. Never while `next` has an end to tell. */
+  /** Whether every event up to and including `time` has been returned; false once the stream has ended, so that `next` throws. */
   hasPassed(time: ClusterTime): boolean;
   /**
-   * The next reply, after at most about `awaitMs` where there is no event. Its position speaks of the stream only.
-   * @throws MongotapError, `ended` after the events that belong to a watched collection's end have been returned
+   * Resolves to the next reply: with events, or without after about `awaitMs`. Its position is of the stream only.
+   * @throws MongotapError, `ended` when the terminal events of a watched collection have been returned
    */
   next(awaitMs: number): Promise<EventBatch>;
-  /** Splits a batch behind its first `count` events (1 to all but one), each part with its own position. */
+  /** Splits a batch behind its first `count` events (at least 1, not all); each part has its own position. */
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch];
 }
 

@@ -109,7 +109,7 @@ const checkpointSchema = v.strictObject({
   outputs: v.array(output),
 });
 
-/** What a state file holds. `position` and `outputs` are of the types Position and OutputMark[]: test/state holds them equal. */
+/** What a state file holds. A test asserts that `position` is a Position and `outputs` are OutputMarks, field by field. */
 export interface Checkpoint extends DeepReadonly<v.InferOutput<typeof checkpointSchema>> {}
 export interface SourceIdentity extends DeepReadonly<v.InferOutput<typeof source>> {}
 export interface Fingerprint extends DeepReadonly<v.InferOutput<typeof fingerprint>> {}
@@ -117,14 +117,14 @@ export interface Fingerprint extends DeepReadonly<v.InferOutput<typeof fingerpri
 type DeepReadonly<T> = T extends string | number | boolean | null ? T : { readonly [K in keyof T]: DeepReadonly<T[K]> };
 
 export interface LoadOptions {
-  /** Only to look: the caller does not hold the lock, so nothing is cleaned up. */
+  /** The caller does not hold the lock of the state, so nothing is removed. */
   readonly readOnly?: boolean;
 }
 
 /**
  * Resolves to the state at `path`; `undefined` only when there is no such file. Removes the temporary files of crashed
- * saves, so the caller holds the lock of the state (or says `readOnly`).
- * @throws MongotapError `state` when there is anything there that is not a complete, unchanged state file of ours.
+ * saves, so the caller holds the lock of the state (or sets `readOnly`).
+ * @throws MongotapError `state` when what is there is not a complete, unchanged state file of ours
  */
 export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<Checkpoint | undefined> {
   if (options.readOnly !== true) await removeTemporaries(path);
@@ -133,9 +133,9 @@ export async function loadCheckpoint(path: string, options: LoadOptions = {}): P
 }
 
 /**
- * Resolves when `checkpoint` is at `path` and would survive a power cut; until then, and after an error, the state of
- * before is there. Never called concurrently for one path.
- * @throws MongotapError `output` when it cannot be written.
+ * Resolves when `checkpoint` is at `path` and would survive a power cut; until then, and after an error, `path` has the
+ * state of before or `checkpoint`, as a whole. The caller holds the lock of the state.
+ * @throws MongotapError `output` when it cannot be written
  */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   try {

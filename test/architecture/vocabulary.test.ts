@@ -25,7 +25,6 @@ const RENAMED: Readonly<Record<string, string>> = {
   Pace: "ReadThrottle",
   PaceSettings: "ThrottleSettings",
   PieceReader: "SubRangeReader",
-  Readable: "RangeReadable",
   Readers: "ReaderPool",
   SessionPlan: "RunPlan",
   Survey: "EventScan",

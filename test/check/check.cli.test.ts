@@ -41,7 +41,7 @@ test("on a usable server every check is ticked, and the exit code is 0", async (
 test("a missing collection fails with 2 and names the nearest one", async () => {
   const { uri, db, name } = await testDatabase();
   await db.collection("orders").insertOne({ a: 1 });
-  const { code, stdout } = await run(["check", `${name}.ordres`, "--json"], { env: { MONGOTAP_URI: uri } });
+  const { code, stdout } = await run(["check", `${name}.ordres`, "--as", "json"], { env: { MONGOTAP_URI: uri } });
   expect(findingsOf(stdout).get("collections")).toMatchObject({
     verdict: "fail",
     remedy: `Did you mean ${name}.orders?`,
@@ -54,7 +54,7 @@ test("a damaged state fails with 3, an output that cannot be created with 8", as
   await db.collection("orders").insertOne({ a: 1 });
   await using dir = await tempDir();
   await writeFile(join(dir.path, "state"), "{", { mode: 0o600 });
-  const common = ["check", `${name}.orders`, "--json"];
+  const common = ["check", `${name}.orders`, "--as", "json"];
   const damaged = await run([...common, "--state", join(dir.path, "state")], { env: { MONGOTAP_URI: uri } });
   expect(findingsOf(damaged.stdout).get("state")).toMatchObject({ verdict: "fail" });
   expect(damaged.code).toBe(3);
@@ -66,7 +66,7 @@ test("a damaged state fails with 3, an output that cannot be created with 8", as
 test("without a server reachability fails with 4, and the local checks still run", async () => {
   await using dir = await tempDir();
   const uri = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300";
-  const { code, stdout } = await run(["check", "a.b", "--json", "--state", join(dir.path, "s")], {
+  const { code, stdout } = await run(["check", "a.b", "--as", "json", "--state", join(dir.path, "s")], {
     env: { MONGOTAP_URI: uri },
   });
   const found = findingsOf(stdout);
@@ -77,7 +77,7 @@ test("without a server reachability fails with 4, and the local checks still run
 
 test("a standalone server fails with 10 and says how to make it a replica set", async () => {
   await using server = await startStandalone();
-  const { code, stdout } = await run(["check", "--json"], { env: { MONGOTAP_URI: server.uri } });
+  const { code, stdout } = await run(["check", "--as", "json"], { env: { MONGOTAP_URI: server.uri } });
   expect(findingsOf(stdout).get("topology")?.remedy).toContain("rs.initiate()");
   expect(code).toBe(10);
 });
@@ -100,20 +100,20 @@ describe("with a login", () => {
   });
 
   test("a wrong password fails as the login, with 5", async () => {
-    const { code, stdout } = await run(["check", "shop.orders", "--json"], { env: asUser("limited", "wrong") });
+    const { code, stdout } = await run(["check", "shop.orders", "--as", "json"], { env: asUser("limited", "wrong") });
     expect(findingsOf(stdout).get("login")?.verdict).toBe("fail");
     expect(code).toBe(5);
   });
 
   test("each missing privilege is named, and the advised role suffices", async () => {
-    const before = await run(["check", "shop.orders", "--json"], { env: asUser("limited", CANARY) });
+    const before = await run(["check", "shop.orders", "--as", "json"], { env: asUser("limited", CANARY) });
     const found = findingsOf(before.stdout);
     expect(before.code).toBe(5);
     for (const name of ["read shop.orders", "watch shop.orders"])
       expect(found.get(name)).toMatchObject({ verdict: "fail" });
     expect(found.get("read the oplog")?.verdict).toBe("warn");
     await followAdvice(found.get("read shop.orders")?.remedy ?? "");
-    const after = await run(["check", "shop.orders", "--json"], { env: asUser("limited", CANARY) });
+    const after = await run(["check", "shop.orders", "--as", "json"], { env: asUser("limited", CANARY) });
     expect([...findingsOf(after.stdout).values()].filter(({ verdict }) => verdict === "fail")).toEqual([]);
     expect(after.code).toBe(0);
   });

@@ -45,7 +45,7 @@ describe("a command line that cannot be right ends with 2, before any server is 
     expect(`${message}\n${hint}`).toContain(says);
   });
 
-  test("a variable that is wrong is named as it was set, and is a fault of the configuration", async () => {
+  test("an invalid variable is a problem of the kind config, and its message has the name of the variable", async () => {
     const { message, kind } = await errorOf(["tail", "a.b"], { MONGOTAP_LIMIT: "many" });
     expect(kind).toBe("config");
     expect(message).toBe('MONGOTAP_LIMIT takes a whole number of at least 1, not "many"');

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import packageJson from "../../package.json" with { type: "json" };
 import { COMMANDS } from "../../src/cli.ts";
+import type { CommandRow } from "../../src/commands/command.ts";
 import { envNameOf, OPTIONS } from "../../src/config/options.ts";
 import { run } from "../support/cli.ts";
 
-const NAMES = Object.keys(COMMANDS);
+const ROWS: Readonly<Record<string, CommandRow>> = COMMANDS;
+const NAMES = Object.keys(ROWS);
 
 test("--version prints name and version", async () => {
   for (const args of [["--version"], ["-v"], ["tail", "--version"]]) {
@@ -32,7 +34,7 @@ describe("the help of a command", () => {
   test.each(NAMES)("%s names each of its options, its variable, its default, and examples", async (name) => {
     const { code, stdout, stderr } = await run([name, "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const row = COMMANDS[name];
+    const row = ROWS[name];
     for (const option of row?.options ?? []) {
       const { flag, ...rest } = OPTIONS[option];
       if ("flagless" in rest) {
@@ -87,7 +89,7 @@ describe("a command line that cannot be right ends with 2 and one line on stderr
   });
 });
 
-test("--log-format json tells what went wrong as one JSON object, with its kind and exit code", async () => {
+test("--log-format json prints a failure as one JSON object, with its kind and exit code", async () => {
   const { code, stderr } = await run(["tail", "a.b", "--log-format", "json", "--log-level", "error"], {
     env: { MONGOTAP_URI: "postgres://localhost" },
   });

@@ -3,8 +3,8 @@ import { runCli } from "../../src/cli.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { createLogger, PLAIN } from "../../src/observe/log.ts";
 
-/** A port without a listener: a connection fails with `connect`. */
-const NOWHERE = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
+/** No server listens there: a connection fails with `connect`. */
+const UNREACHABLE = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
 
 /** The error with which a command line ends in this very process. */
 export async function errorOf(
@@ -14,7 +14,7 @@ export async function errorOf(
   const write = (): void => undefined;
   const refused = await runCli({
     argv,
-    env: { MONGOTAP_URI: NOWHERE, ...env },
+    env: { MONGOTAP_URI: UNREACHABLE, ...env },
     context: {
       version: "0",
       pid: process.pid,

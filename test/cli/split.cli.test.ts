@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { documents } from "../support/documents.ts";
 import { tempDir } from "../support/temp.ts";
+import { waitFor } from "../support/wait.ts";
 import { allShares, COUNT, filesIn, joinedIn, prepareWhole, SLOW_MS, SMALL_CHUNKS } from "./parts.ts";
 import { linesOf } from "./tap.ts";
 
@@ -122,7 +122,9 @@ describe("--split", () => {
     await using dir = await tempDir();
     const args = ["backfill", database.name, "--split", "--out", dir.join("out/"), "--state", dir.join("state")];
     await using program = tap.start([...args, ...SMALL_CHUNKS, "--rate-limit", "500kB"]);
-    await sleep(1_000);
+    const hasLines = async (): Promise<boolean> =>
+      existsSync(dir.join("out")) && (await filesIn(dir.join("out"))).some(([, text]) => text !== "");
+    await waitFor(hasLines, { what: "a file with lines" });
     program.kill("SIGTERM");
     expect((await program.done).code).toBe(12);
     await tap.expect(0, args);

@@ -132,7 +132,7 @@ describe("Estuary's documentation", () => {
     expect(keyAlone.message).toContain("--ssh-key k cannot be read");
   });
 
-  test("advanced: what can be done is done, what cannot is told", async () => {
+  test("advanced: supported keys have an effect, the others are reported", async () => {
     const more =
       "advanced:\n  disablePreImages: true\n  excludeCollections: shop:logs,shop:a.b\n  exclusiveCollectionFilter: true\n";
     await using config = await configOf(`${ENDPOINT}${more}batchAndChangeStream: false\npollSchedule: 24h\n`);
@@ -261,7 +261,7 @@ describe("bindings", () => {
     await using config = await configOf(catalog("{address: h}", wrong));
     const { message, exitCode } = await config.refused();
     expect(exitCode).toBe(2);
-    expect(message.split("; ").map((fault) => fault.replace(/^.*bindings/, ""))).toEqual([
+    expect(message.split("; ").map((problem) => problem.replace(/^.*bindings/, ""))).toEqual([
       "[0].resource cannot be: a database name holds no dot",
       expect.stringContaining("the database admin belongs to the server"),
       expect.stringContaining("captureMode is Batch Snapshot: mongotap does not poll"),

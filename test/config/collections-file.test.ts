@@ -6,9 +6,9 @@ async function namespacesIn(csv: string | Uint8Array): Promise<readonly string[]
   return (await config.resolve()).namespaces;
 }
 
-async function faultsIn(csv: string): Promise<string[]> {
+async function problemsIn(csv: string): Promise<string[]> {
   await using config = await withCsv(csv);
-  return (await config.refused()).message.split("; ").map((fault) => fault.replaceAll(`${config.dir.path}/`, ""));
+  return (await config.refused()).message.split("; ").map((problem) => problem.replaceAll(`${config.dir.path}/`, ""));
 }
 
 async function withCsv(csv: string | Uint8Array): Promise<Config> {
@@ -40,8 +40,8 @@ describe("a collections file", () => {
     expect(await namespacesIn(csv)).toEqual(expected);
   });
 
-  test("tells every wrong row with its number", async () => {
-    expect(await faultsIn("shop.a\nadmin.x\na,b,c\n\nshop,\n,x\nsho p.x\na.b,c\nshop.\n")).toEqual([
+  test("reports each invalid row with its line", async () => {
+    expect(await problemsIn("shop.a\nadmin.x\na,b,c\n\nshop,\n,x\nsho p.x\na.b,c\nshop.\n")).toEqual([
       'list.csv:2: "admin.x" is not a namespace: the database admin belongs to the server',
       "list.csv:3: has 3 columns: write db.collection, db,collection or db",
       "list.csv:5: has an empty column: write db.collection, db,collection or db",
@@ -52,17 +52,17 @@ describe("a collections file", () => {
     ] as never);
   });
 
-  test("tells a quote that is not closed, and one in the middle", async () => {
-    const faults = await faultsIn('shop.a\nsho"p.b\nadmin.c\n');
-    expect(faults).toEqual([
+  test("reports a quote that is not closed, and one in the middle", async () => {
+    const problems = await problemsIn('shop.a\nsho"p.b\nadmin.c\n');
+    expect(problems).toEqual([
       expect.stringMatching(/^list.csv:2: a quote is not closed/),
       expect.stringContaining("list.csv:3: "),
     ] as never);
-    expect((await faultsIn('shop.a\n"shop.b\n')).join()).toContain("a quote is not closed");
+    expect((await problemsIn('shop.a\n"shop.b\n')).join()).toContain("a quote is not closed");
   });
 
-  test("that names nothing is a fault; one that is not UTF-8 too", async () => {
-    expect((await faultsIn("\n\n")).join()).toContain("names no collection");
+  test("that names nothing is a problem, and so is one that is not UTF-8", async () => {
+    expect((await problemsIn("\n\n")).join()).toContain("names no collection");
     await using config = await withCsv(Uint8Array.from([0x61, 0xff, 0x62]));
     expect((await config.refused()).message).toContain("cannot be read: not UTF-8");
   });

@@ -108,8 +108,8 @@ describe("a Flow catalog", () => {
   });
 });
 
-describe("faults", () => {
-  test("are told in one line, and as JSON where that was asked for", async () => {
+describe("problems", () => {
+  test("are printed in one line, and as JSON with --log-format json", async () => {
     await using dir = await tempDir();
     const config = await write(dir, "bad.yaml", `adress: h\npassword: ${CANARY}\nlimit: 0\n`, 0o644);
     const text = await expectCode(2, ["tail", "a.b", "--config", config]);

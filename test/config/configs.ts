@@ -3,6 +3,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { COMMANDS } from "../../src/cli.ts";
+import type { CommandRow } from "../../src/commands/command.ts";
 import { resolveRun, type ResolvedRun, type TypedFlags } from "../../src/config/resolve.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
@@ -23,7 +24,9 @@ export interface How {
   readonly namespaces?: readonly string[];
 }
 
-/** A config in `flow.yaml`, and `more` files beside it, all for our eyes only. */
+const ROWS: Readonly<Record<string, CommandRow>> = COMMANDS;
+
+/** A config in `flow.yaml`, and `more` files beside it, all readable by their owner only. */
 export async function configOf(text: string, more: Readonly<Record<string, string>> = {}): Promise<Config> {
   const dir = await tempDir();
   for (const [name, content] of Object.entries({ "flow.yaml": text, ...more })) {
@@ -35,7 +38,7 @@ export async function configOf(text: string, more: Readonly<Record<string, strin
   const resolve: Config["resolve"] = ({ command = "capture", flags = {}, env = {}, namespaces = [] } = {}) =>
     resolveRun({
       command,
-      options: COMMANDS[command]?.options ?? [],
+      options: ROWS[command]?.options ?? [],
       flags: { config: path, ...flags },
       env: { PATH: "/nowhere", HOME: "/nowhere", ...env },
       namespaces,

@@ -37,7 +37,7 @@ describe("parseConnectionString() adds what is missing, and overrides nothing", 
   });
 });
 
-describe("compressors told apart from the string", () => {
+describe("compressors given beside the string", () => {
   const compressors = { text: "zstd,zlib", from: "--compressors" };
 
   test("are added to it, and the driver takes them in their order", () => {
@@ -59,7 +59,7 @@ describe("compressors told apart from the string", () => {
   });
 });
 
-test("snappy needs a native package, which is told; zstd and zlib do not", () => {
+test("snappy needs a native package, as the message says; zstd and zlib do not", () => {
   for (const given of ["zlib", "zstd", "zstd,zlib"])
     parseConnectionString(`mongodb://h/?compressors=${given}`, "--uri");
   for (const given of ["snappy", "zstd,snappy"]) {
@@ -69,7 +69,7 @@ test("snappy needs a native package, which is told; zstd and zlib do not", () =>
   }
 });
 
-test("effectiveOptions() tells all that holds, and masks secrets", () => {
+test("effectiveOptions() lists all options in effect, and masks secrets", () => {
   const parsed = parseConnectionString(
     "mongodb://u:p%3F@h/?tls=true&proxyHost=x&proxyPassword=hush&replicaSet=rs",
     "--uri",
@@ -84,7 +84,7 @@ test("effectiveOptions() tells all that holds, and masks secrets", () => {
   ]);
 });
 
-describe("a login told apart from the string is encoded", () => {
+describe("a login given beside the string is encoded", () => {
   test.each([
     ["user", "pa:ss", "user:pa%3Ass"],
     ["a@b/c", "100%?#[]", "a%40b%2Fc:100%25%3F%23%5B%5D"],

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { CATALOG_KEYS } from "../../src/config/catalog.ts";
 import { ENDPOINT_KEYS } from "../../src/config/endpoint.ts";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
-import type { OptionRow } from "../../src/config/option-row.ts";
+import type { OptionRow } from "../../src/config/setting.ts";
 import { OPTIONS } from "../../src/config/options.ts";
 import { configOf } from "./configs.ts";
 

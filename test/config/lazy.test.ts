@@ -31,5 +31,5 @@ test("the process loads no package before it knows what is wanted, and the help 
 });
 
 test("what opens encrypted files is loaded only when one is encrypted", () => {
-  expect([...loadedWith("src/config/read.ts")].toSorted()).toEqual(["valibot", "yaml"]);
+  expect([...loadedWith("src/config/config-file.ts")].toSorted()).toEqual(["valibot", "yaml"]);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { connectionStringOf } from "../../src/config/source.ts";
+import { connectionStringOf } from "../../src/config/server.ts";
 import { CANARY } from "../support/cli.ts";
 import { configOf } from "./configs.ts";
 
@@ -49,7 +49,7 @@ describe("a setting is taken from the flag, else the variable, else the config f
     expect((await config.resolve()).settings.limit).toBeUndefined();
   });
 
-  test("--exclude may be repeated; the variable takes commas; the highest level stands alone", async () => {
+  test("--exclude may be repeated; the variable takes commas; only the highest level counts", async () => {
     await using config = await configOf("exclude: [shop.c]\nnamespaces: [shop]");
     expect((await config.resolve({ flags: { exclude: ["shop.a", "shop.b"] } })).settings.exclude).toEqual([
       "shop.a",
@@ -95,7 +95,7 @@ describe("compressors", () => {
     expect(await uriWith({}, "namespaces: [shop]\nuri: mongodb://h\n")).not.toContain("compressors");
   });
 
-  test("that contradict the connection string are one fault, told with the places of both", async () => {
+  test("that contradict the connection string are one problem, with the locations of both", async () => {
     await using config = await configOf(text);
     const env = { MONGOTAP_URI: "mongodb://h/?compressors=zstd" };
     const { kind, message } = await config.refused({ env });
@@ -113,7 +113,7 @@ describe("compressors", () => {
   });
 });
 
-describe("faults are told together, each with its name and place", () => {
+describe("problems are reported together, each with its name and location", () => {
   test("several in one file, a variable and a flag", async () => {
     await using config = await configOf(
       "formt: relaxed\nlimit: many\nuser: [a]\nadvanced:\n  disablePreImage: true\nbindings:\n  - resource: {database: shop}\n",
@@ -149,7 +149,7 @@ describe("faults are told together, each with its name and place", () => {
     expect((await config.refused()).message).toStartWith(`${config.path}:3: namespaces[1] takes a namespace`);
   });
 
-  test("faults of flags only are a matter of usage", async () => {
+  test("problems of flags only are of the kind usage", async () => {
     await using config = await configOf("namespaces: [shop]");
     expect((await config.refused({ flags: { limit: "0" } })).kind).toBe("usage");
   });
@@ -213,7 +213,7 @@ describe("references", () => {
     expect(namespaces).toEqual(["shop.x"]);
   });
 
-  test("a variable that is not set is a fault", async () => {
+  test("a variable that is not set is a problem", async () => {
     await using config = await configOf("address: ${MONGOTAP_NO_SUCH}\nnamespaces: [a]");
     expect((await config.refused()).message).toBe(
       `${config.path}:1: address refers to \${MONGOTAP_NO_SUCH}, which is not set`,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmod, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { connectionStringOf } from "../../src/config/source.ts";
+import { connectionStringOf } from "../../src/config/server.ts";
 import { CANARY } from "../support/cli.ts";
 import { type Config, configOf } from "./configs.ts";
 
@@ -13,7 +13,7 @@ async function message(config: Config, how?: Parameters<Config["refused"]>[0]): 
   return error.message;
 }
 
-describe("a config file with a secret in plain text must be for our eyes only", () => {
+describe("only its owner may read a config file with a secret in plain text", () => {
   test("it is fine with mode 0600", async () => {
     await using config = await configOf(PLAIN);
     expect((await config.resolve()).settings.server.password?.text).toBe(CANARY);
@@ -82,7 +82,7 @@ describe("a config file with a secret in plain text must be for our eyes only", 
     expect(await message(config)).toContain(`chmod 600 ${config.dir.join("ep.yaml")}`);
   });
 
-  test("it is told together with everything else", async () => {
+  test("it is reported together with all other problems", async () => {
     await using config = await configOf(`${PLAIN}formt: x\n`);
     await chmod(config.path, 0o644);
     expect(await message(config)).toMatch(/formt is not a setting.*; .*password stands in plain text/);
@@ -126,7 +126,7 @@ describe("files that hold a secret only", () => {
   });
 });
 
-describe("which server, and who logs in", () => {
+describe("the choice of server and login", () => {
   async function uri(text: string, how: Parameters<Config["resolve"]>[0]): Promise<string> {
     await using config = await configOf(text);
     const { settings } = await config.resolve(how);
@@ -156,7 +156,7 @@ describe("which server, and who logs in", () => {
     ]);
   });
 
-  test("a variable that takes the place of the server of the file is told; a flag is meant", async () => {
+  test("a variable that replaces the server of the file gives a warning, a flag does not", async () => {
     await using config = await configOf("address: h\nnamespaces: [a]");
     const { notes } = await config.resolve({ env: { MONGOTAP_URI: "mongodb://elsewhere" } });
     expect(notes).toEqual(["MONGOTAP_URI names the server: the one in the config file is not used"]);
@@ -180,7 +180,7 @@ describe("which server, and who logs in", () => {
       { env: { MONGOTAP_PASSWORD: "a", MONGOTAP_PASSWORD_FILE: "b" } },
       "MONGOTAP_PASSWORD and MONGOTAP_PASSWORD_FILE both give the password",
     ],
-  ])("what is said twice at one level is a fault %#", async (text, how, says) => {
+  ])("two values at one level are a problem %#", async (text, how, says) => {
     await using config = await configOf(text);
     expect((await config.refused(how)).message).toContain(says);
   });
@@ -189,7 +189,7 @@ describe("which server, and who logs in", () => {
     [{ MONGOTAP_PASSWORD: CANARY }, "mongodb://h", "MONGOTAP_PASSWORD gives a password, but there is no user"],
     [{ MONGOTAP_PASSWORD: CANARY }, `mongodb://u:x@h`, "the password stands both in --uri and in MONGOTAP_PASSWORD"],
     [{ MONGOTAP_USER: "v" }, `mongodb://u:${CANARY}@h`, "the user name stands both in --uri and in MONGOTAP_USER"],
-  ])("a login that is told twice or by half %#", async (env, typed, says) => {
+  ])("a login that is given twice or incomplete is a problem %#", async (env, typed, says) => {
     await using config = await configOf("namespaces: [a]");
     const error = await config.refused({ env, flags: { uri: typed } });
     expect(error.message).toBe(says);

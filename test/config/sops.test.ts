@@ -11,7 +11,7 @@ import { tempDir } from "../support/temp.ts";
 import { FIXTURE_KEYS, SOPS_DOCUMENTS } from "./sops-documents.ts";
 
 const FIXTURES = join(import.meta.dirname, "fixtures");
-/** Of the right form, and nobody's. */
+/** A key of the right form that no document is encrypted for. */
 const OTHER_KEY = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 
 let key = "";
@@ -131,7 +131,7 @@ describe("unseal() notices every change that sops notices", () => {
     expect((await open(edit(text))).entries.get("password")).toMatchObject({ text: CANARY });
   });
 
-  test("the line of a broken value is told", async () => {
+  test("the message has the line of a broken value", async () => {
     const text = fixture("suffix.yaml").replace(/(password_sops: ENC.*data:)./, "$1A");
     expect((await refused(text)).message).toStartWith("some.yaml:3: password_sops ");
   });
@@ -205,7 +205,7 @@ describe("other key services go through the program sops", () => {
   const kms =
     "sops:\n  gcp_kms:\n    - resource_id: projects/x\n      enc: abc\n  mac: ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]\n";
 
-  test("which is told to be missing when it is", async () => {
+  test("whose absence the message reports", async () => {
     const { message, hint } = await refused(`password: ENC[AES256_GCM,data:a,iv:b,tag:c,type:str]\n${kms}`);
     expect(message).toBe(
       "some.yaml: it is encrypted with gcp_kms, and the program sops, which could open it, is not installed",
@@ -229,7 +229,7 @@ describe("other key services go through the program sops", () => {
     );
   });
 
-  test("nobody at all", async () => {
+  test("no recipient at all", async () => {
     expect((await refused("a: b\nsops:\n  mac: x\n")).message).toContain("encrypted by sops for nobody");
   });
 });

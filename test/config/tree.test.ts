@@ -8,7 +8,7 @@ function leaves(text: string): string[] {
   const walk = (node: TreeNode): string[] => {
     if (node.kind === "map") return [...node.entries.values()].flatMap(walk);
     if (node.kind === "list") return node.items.flatMap(walk);
-    return [`${node.place.path}@${node.place.line} = ${node.text}`];
+    return [`${node.location.path}@${node.location.line} = ${node.text}`];
   };
   return walk(parseTree(text, "f.yaml"));
 }

@@ -153,13 +153,13 @@ test("B4 a failover to a member with a shorter oplog ends with 6, and back on th
     const smallClient = direct[small];
     if (!smallClient) throw new Error("unreachable: a set of three has a secondary");
     await rollOplog(client, { of: smallClient });
-    const standIn = direct.findIndex((_, i) => i !== small);
+    const other = direct.findIndex((_, i) => i !== small);
     await takeOver(set, smallClient, small);
     const before = await trial.files();
     const { stderr } = await trial.expect(6);
     expect(stderr).toContain("no longer holds the changes since");
     expect(await trial.files()).toEqual(before);
-    await takeOver(set, direct[standIn] ?? client, standIn);
+    await takeOver(set, direct[other] ?? client, other);
     await trial.expect(0, CAUGHT_UP);
     expect((await trial.lines()).map(({ _id }) => _id)).toEqual([1]);
   } finally {

@@ -151,7 +151,10 @@ describe("captureSource()", () => {
     );
     expect(countOf(batches.filter(({ kind }) => kind === "rows"))).toBe(6);
     expect(countOf(batches.filter(({ kind }) => kind === "events"))).toBe(2);
-    expect(phasesOf(endOf(batches))).toEqual({ "shop.a": "live", "shop.b": "live" });
+    expect(endOf(batches).collections).toEqual({
+      "shop.a": { phase: "live", copied: { documents: 4, ranges: 1 } },
+      "shop.b": { phase: "live", copied: { documents: 2, ranges: 1 } },
+    });
   });
 
   test("goes on behind any batch of an earlier run: each document once", async () => {

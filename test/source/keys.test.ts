@@ -1,10 +1,26 @@
 import { describe, expect, test } from "bun:test";
 import { BSON, Double, Int32, Long } from "mongodb";
 import { keyOf, MAX_KEY, sameKey, toText, toValue } from "../../src/source/bson-key.ts";
-import { clusterTimeOf, firstTimeOf, readClusterTime, tickAfter, timestampOf } from "../../src/source/cluster-time.ts";
+import {
+  clusterTimeOf,
+  firstTimeOf,
+  readClusterTime,
+  tickAfter,
+  tickBefore,
+  timestampOf,
+} from "../../src/source/cluster-time.ts";
 import { isHighWater, tokenData, tokenTime } from "../../src/source/resume-token.ts";
 import { everyIdType } from "../support/documents.ts";
-import { clusterTime } from "../../src/source/record.ts";
+import {
+  BEGINNING,
+  clusterTime,
+  incrementOf,
+  rowsSortKey,
+  sortKey,
+  sortKeyIncrement,
+  sortKeySequence,
+  sortKeyTime,
+} from "../../src/source/record.ts";
 import { timeFrom } from "../support/states.ts";
 
 function key(id: unknown): string {
@@ -109,6 +125,34 @@ describe("cluster times", () => {
   test("have a next one, and a first one in each second", () => {
     expect(tickAfter(clusterTime(1, 9))).toBe(timeFrom("000000010000000a"));
     expect(firstTimeOf(256)).toBe(timeFrom("0000010000000000"));
+  });
+
+  test("have one before, but for the first", () => {
+    expect(tickBefore(clusterTime(2, 16))).toBe(clusterTime(2, 15));
+    expect(tickBefore(clusterTime(2, 0))).toBe(clusterTime(1, 4_294_967_295));
+    expect(tickBefore(BEGINNING)).toBe(BEGINNING);
+  });
+});
+
+describe("sort keys", () => {
+  test("sort by time, then by sequence, and rows behind all events of their time", () => {
+    const [first, second] = [clusterTime(255, 9), clusterTime(255, 10)];
+    const keys = [
+      sortKey(BEGINNING, 1),
+      ...[1, 9, 10, 4_000_000_000].map((sequence) => sortKey(first, sequence)),
+      rowsSortKey(first),
+      sortKey(second, 1),
+      rowsSortKey(second),
+    ];
+    expect(keys.toSorted()).toEqual(keys);
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  test("hold their time and their sequence", () => {
+    const key = sortKey(clusterTime(1_700_000_000, 4_000_000_000), 17);
+    expect([sortKeyTime(key), sortKeySequence(key)]).toEqual([clusterTime(1_700_000_000, 4_000_000_000), 17]);
+    expect(sortKeyIncrement(key)).toBe(incrementOf(sortKeyTime(key)));
+    expect(key).toHaveLength(24);
   });
 });
 

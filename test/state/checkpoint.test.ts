@@ -145,6 +145,15 @@ test("loadCheckpoint() refuses a state in which any byte was changed", async () 
   }
 });
 
+function withState(state: object): Record<string, unknown> {
+  return { ...CHECKPOINT, position: { collections: { a: state } } };
+}
+
+function withTime(time: string): Record<string, unknown> {
+  const { position } = CHECKPOINT;
+  return { ...CHECKPOINT, position: { ...position, stream: { ...position.stream, time } } };
+}
+
 test("loadCheckpoint() says what is wrong with the content", async () => {
   using dir = scratch();
   const cases: readonly (readonly [content: string | Record<string, unknown>, said: string])[] = [
@@ -161,6 +170,10 @@ test("loadCheckpoint() says what is wrong with the content", async () => {
     [{ ...CHECKPOINT, more: true }, "more"],
     [{ ...CHECKPOINT, outputs: [{ ...CHECKPOINT.outputs[0], bytes: "12" }] }, "outputs.0.bytes"],
     [{ ...CHECKPOINT, position: { collections: {}, stream: { token: "" } } }, "position.stream"],
+    [withState({ phase: "gone" }), "position.collections.a.phase"],
+    [withState({ phase: "copying", uuid: null, ranges: [] }), "position.collections.a.ranges"],
+    [withState({ phase: "stale", uuid: null }), "position.collections.a.uuid"],
+    [withTime("0000000100000002 "), "position.stream.time"],
     [`${JSON.stringify({ ...CHECKPOINT, checksum: "sha256:0" }, null, 1)}\n`, "its checksum does not match"],
   ];
   for (const [content, said] of cases) {

@@ -1,13 +1,12 @@
-/** The rows of THE table (options.ts) that say where to read from, and what. */
+/** The options for which server to read from, and how to reach it. */
 
-import type { OptionRow } from "./option-row.ts";
-import { compressors, namespace, sshFingerprint, sshUrl, text } from "./values.ts";
+import type { OptionRow } from "../setting.ts";
+import { compressors, sshFingerprint, sshUrl, text } from "../values.ts";
 
 export const SOURCE_OPTIONS = {
   uri: {
     flag: "uri",
     value: "URI",
-    group: "source",
     text: "connection string of the server (a password is safer in MONGOTAP_URI or --uri-file)",
     fallback: "mongodb://127.0.0.1:27017",
     schema: text,
@@ -16,7 +15,6 @@ export const SOURCE_OPTIONS = {
   uriFile: {
     flag: "uri-file",
     value: "FILE",
-    group: "source",
     text: "read the connection string from a file that only you can read",
     path: "whole",
     schema: text,
@@ -24,21 +22,18 @@ export const SOURCE_OPTIONS = {
   address: {
     flag: "address",
     value: "HOST:PORT",
-    group: "source",
     text: "the server instead of --uri, with or without mongodb:// or mongodb+srv://; user and password stand apart",
     schema: text,
   },
   user: {
     flag: "user",
     value: "NAME",
-    group: "source",
     text: "who logs in, as it is (nothing to encode)",
     schema: text,
   },
   passwordFile: {
     flag: "password-file",
     value: "FILE",
-    group: "source",
     text: "read the password of --user from a file that only you can read",
     path: "whole",
     schema: text,
@@ -47,7 +42,6 @@ export const SOURCE_OPTIONS = {
     flag: "password",
     flagless: true,
     value: "PASSWORD",
-    group: "source",
     text: "the password of --user, as it is",
     schema: text,
     secret: true,
@@ -55,14 +49,12 @@ export const SOURCE_OPTIONS = {
   compressors: {
     flag: "compressors",
     value: "LIST",
-    group: "source",
     text: "compress what goes over the network: zstd, zlib, or both with a comma, the preferred one first",
     schema: compressors,
   },
   config: {
     flag: "config",
     value: "FILE",
-    group: "source",
     text: "read settings, or an Estuary endpoint or catalog, from YAML or JSON; sops is understood",
     path: "whole",
     noKey: true,
@@ -71,7 +63,6 @@ export const SOURCE_OPTIONS = {
   capture: {
     flag: "capture",
     value: "NAME",
-    group: "source",
     text: "which of the `captures` in the config file",
     noKey: true,
     schema: text,
@@ -79,14 +70,12 @@ export const SOURCE_OPTIONS = {
   ssh: {
     flag: "ssh",
     value: "URL",
-    group: "source",
     text: "connect through this ssh server: ssh://user@host[:port]; every member of the cluster is reached from there",
     schema: sshUrl,
   },
   sshKey: {
     flag: "ssh-key",
     value: "FILE",
-    group: "source",
     text: "the private key for --ssh, in a file that only you can read; unset: the agent at SSH_AUTH_SOCK",
     path: "whole",
     schema: text,
@@ -95,7 +84,6 @@ export const SOURCE_OPTIONS = {
     flag: "ssh-passphrase",
     flagless: true,
     value: "PASSPHRASE",
-    group: "source",
     text: "the passphrase of the private key",
     schema: text,
     secret: true,
@@ -103,7 +91,6 @@ export const SOURCE_OPTIONS = {
   sshKnownHosts: {
     flag: "ssh-known-hosts",
     value: "FILE",
-    group: "source",
     text: "the host keys that are trusted; unset: ~/.ssh/known_hosts",
     path: "whole",
     schema: text,
@@ -111,24 +98,7 @@ export const SOURCE_OPTIONS = {
   sshHostKey: {
     flag: "ssh-host-key",
     value: "SHA256:…",
-    group: "source",
     text: "trust this one host key instead, by its fingerprint",
     schema: sshFingerprint,
-  },
-  collectionsFile: {
-    flag: "collections-file",
-    value: "FILE",
-    group: "what",
-    text: "CSV without a header: one db.collection, db,collection or db on each row",
-    path: "whole",
-    schema: text,
-  },
-  exclude: {
-    flag: "exclude",
-    value: "NAMESPACE",
-    group: "what",
-    text: "leave this out of a database that is read as a whole; may be given more than once",
-    repeatable: true,
-    schema: namespace,
   },
 } as const satisfies Record<string, OptionRow>;

@@ -1,0 +1,91 @@
+/** How a run ended: its exit code, what it copied, and what it left out. */
+
+import { MongotapError } from "../errors.ts";
+import type { Stop } from "../lib/process.ts";
+import type { Logger } from "../observe/log.ts";
+import { countOf, type Stats, summaryOf } from "../observe/stats.ts";
+import type { EnvelopeName } from "../protocol/envelopes.ts";
+import type { Encoder } from "../protocol/protocol.ts";
+
+/** The outcome of the pump (`PumpResult`), with what stopped it. */
+export type RunEnd =
+  | { readonly outcome: "finished" | "limited" }
+  | { readonly outcome: "stopped" | "cut"; readonly stop: Stop };
+
+/** What the user asked for. */
+export interface Expectation {
+  /** The run ends by itself. To stop it earlier is then no success. */
+  readonly bounded: boolean;
+  /** The run must reach its end: `--limit` is no end. */
+  readonly mustFinish: boolean;
+  /** The output, as messages name it. */
+  readonly output: string;
+}
+
+export interface Conclusion {
+  /** The output holds all that was asked for. */
+  readonly isComplete: boolean;
+  readonly exitCode: number;
+  /** Printed at the end of the run. */
+  readonly problem?: MongotapError;
+}
+
+/** The conclusion of a run that no error ended. */
+export function conclusionOf(end: RunEnd, { bounded, mustFinish, output }: Expectation): Conclusion {
+  switch (end.outcome) {
+    case "finished":
+      return { isComplete: true, exitCode: 0 };
+    case "limited":
+      return mustFinish ? incomplete("--limit came before the end was reached") : { isComplete: true, exitCode: 0 };
+    case "stopped":
+      return bounded
+        ? incomplete(`${end.stop.message} before the end was reached`)
+        : { isComplete: false, exitCode: 0 };
+    case "cut": {
+      const { reason } = end.stop;
+      if (reason.kind === "signal") return { isComplete: false, exitCode: 128 + reason.number };
+      return incomplete(`the reader of ${output} takes no more and the time is over`);
+    }
+  }
+}
+
+function incomplete(message: string): Conclusion {
+  const problem = new MongotapError("limit", message);
+  return { isComplete: false, exitCode: problem.exitCode, problem };
+}
+
+/** Prints the problem that a command found, if any, and returns the exit code. */
+export function exitWith(log: Logger, problem: MongotapError | undefined): number {
+  if (problem === undefined) return 0;
+  log.fatal(problem);
+  return problem.exitCode;
+}
+
+export interface Summary {
+  readonly stats: Stats;
+  readonly omissions: Encoder["omissions"];
+  readonly envelope: EnvelopeName;
+  /** The output, as messages name it. */
+  readonly output: string;
+  /** The file with the documents that cannot be carried; undefined if they are left out. */
+  readonly quarantine: string | undefined;
+}
+
+/** Logs what was copied, and what was left out. A failed run does so as well. */
+export function logSummary(log: Logger, { stats, omissions, envelope, output, quarantine }: Summary): void {
+  log.info(`${summaryOf(stats, performance.now())} → ${output === "-" ? "standard output" : output}`);
+  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments } = omissions;
+  if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
+  if (missingDocuments > 0) {
+    const what = envelope === "none" ? "left out" : "written without a document";
+    log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);
+  }
+  for (const [kind, count] of unknownEvents)
+    log.warn(`${countOf(count, "event")} of the unknown kind ${JSON.stringify(kind)} left out`);
+  if (badDocuments > 0) {
+    const fate = quarantine === undefined ? "left out" : `put into ${quarantine}`;
+    log.warn(`${countOf(badDocuments, "document")} that cannot be carried: ${fate}`);
+  }
+  if (invalidUtf8 > 0)
+    log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
+}

@@ -7,10 +7,10 @@ import { sharedReplicaSet } from "../support/replica-set.ts";
 import { waitFor } from "../support/wait.ts";
 
 const never = new AbortController().signal;
-/** More than the buffers of two sockets take. */
+/** More than the buffers of two sockets hold. */
 const COMMENT = "x".repeat(12_000_000);
 
-test("a command that cannot be written fails when the server is found dead, and the next one is answered", async () => {
+test("a command that cannot be written fails once the monitor finds the server dead, and a later one succeeds", async () => {
   const { uri } = await sharedReplicaSet();
   await using proxy = await startProxy({ port: Number(/:(\d+)\//.exec(uri)?.[1]) });
   const limits = "maxPoolSize=1&heartbeatFrequencyMS=500&connectTimeoutMS=500";

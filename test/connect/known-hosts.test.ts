@@ -11,7 +11,7 @@ function blobOf(key: string): Buffer {
   return Buffer.from(key.split(" ")[1] ?? "", "base64");
 }
 
-/** What is made of our key, shown by `host`. */
+/** The verdict about OURS, presented by `host`, and its line. */
 function verdict(text: string, host = "bastion.example.net", port = 22): string {
   const found = judge(lookUp(text, host, port), blobOf(OURS));
   return "line" in found ? `${found.kind} ${found.line}` : found.kind;
@@ -22,22 +22,22 @@ function hashed(name: string): string {
   return `|1|${salt.toString("base64")}|${createHmac("sha1", salt).update(name).digest("base64")}`;
 }
 
-describe("a host is found", () => {
-  test("by its name, in any case, among several, with a comment behind", () => {
+describe("lookUp() finds a host", () => {
+  test("by its name, in any case, among several, before a comment", () => {
     expect(verdict(`# list\n\nother,Bastion.Example.net ${OURS} me@home\r\n`)).toBe("trusted 3");
     expect(verdict(`bastion.example.net\t${OURS}`, "BASTION.example.net")).toBe("trusted 1");
     expect(verdict(`bastion ${OURS}`)).toBe("unknown");
     expect(verdict(`bastionXexample.net ${OURS}`)).toBe("unknown");
   });
 
-  test("with its port where that is not 22, and only with that", () => {
+  test("with its port if that is not 22, and only with it", () => {
     expect(verdict(`[bastion.example.net]:2222 ${OURS}`, undefined, 2222)).toBe("trusted 1");
     expect(verdict(`bastion.example.net ${OURS}`, undefined, 2222)).toBe("unknown");
     expect(verdict(`[bastion.example.net]:2222 ${OURS}`)).toBe("unknown");
     expect(verdict(`[::1]:2222 ${OURS}`, "::1", 2222)).toBe("trusted 1");
   });
 
-  test("by patterns and not by those behind a !", () => {
+  test("by patterns, unless a pattern with ! matches", () => {
     expect(verdict(`*.example.net ${OURS}`)).toBe("trusted 1");
     expect(verdict(`bastio?.example.net ${OURS}`)).toBe("trusted 1");
     expect(verdict(`*.example.net,!bastion.* ${OURS}`)).toBe("unknown");
@@ -54,25 +54,25 @@ describe("a host is found", () => {
   });
 });
 
-describe("a key", () => {
-  test("is trusted if any line has it, and changed if only other lines are there", () => {
+describe("judge() of a key", () => {
+  test("is trusted if a line has it, and changed if the file has only other keys of the host", () => {
     expect(verdict(`bastion.example.net ${OTHER}\nbastion.example.net ${OURS}`)).toBe("trusted 2");
     expect(verdict(`bastion.example.net ${OTHER}`)).toBe("changed 1");
     expect(verdict(`bastion.example.net ${ECDSA}`)).toBe("changed 1");
   });
 
-  test("that is revoked is revoked, wherever else it stands", () => {
+  test("is revoked if a @revoked line has it, even if another line trusts it", () => {
     expect(verdict(`bastion.example.net ${OURS}\n@revoked * ${OURS}`)).toBe("revoked 2");
     expect(verdict(`bastion.example.net ${OURS}\n@revoked * ${OTHER}`)).toBe("trusted 1");
   });
 
-  test("of an authority trusts no host by itself", () => {
+  test("is not trusted by a @cert-authority line", () => {
     expect(verdict(`@cert-authority *.example.net ${OTHER}`)).toBe("authority 1");
     expect(verdict(`@cert-authority *.example.net ${OURS}`)).toBe("authority 1");
     expect(verdict(`@cert-authority *.example.net ${OTHER}\nbastion.example.net ${OURS}`)).toBe("trusted 2");
   });
 
-  test("that cannot be read, or behind an unknown marker, is passed over", () => {
+  test("is unknown if its line is malformed or has an unknown marker", () => {
     const [type, base64] = OURS.split(" ");
     for (const line of [`bastion.example.net`, `bastion.example.net ${type}`, `bastion.example.net ecdsa ${base64}`])
       expect(verdict(line)).toBe("unknown");
@@ -82,12 +82,12 @@ describe("a key", () => {
   });
 });
 
-test("the types of a host's keys are known, so that it is asked for one of these", () => {
+test("lookUp() finds the types of all keys of a host", () => {
   const known: KnownHost = lookUp(`a ${OURS}\na ${ECDSA}\nb ${OTHER}`, "a", 22);
   expect(known.trusted.map(({ type }) => type)).toEqual(["ssh-ed25519", "ecdsa-sha2-nistp256"]);
 });
 
-test("a fingerprint is as ssh-keygen -l prints it", () => {
+test("fingerprint() is what ssh-keygen -l prints", () => {
   const key = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"; // of github.com
   expect(fingerprint(Buffer.from(key, "base64"))).toBe("SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU");
 });

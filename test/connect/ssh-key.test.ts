@@ -8,12 +8,12 @@ import { rejectionOf } from "../support/rejection.ts";
 import { newKey, publicPart } from "../support/ssh-server.ts";
 import { tempDir } from "../support/temp.ts";
 
-async function whyNot(text: string, passphrase?: string): Promise<MongotapError> {
+async function refusalOf(text: string, passphrase?: string): Promise<MongotapError> {
   return (await rejectionOf(usableKey({ text, from: "--ssh-key k" }, passphrase))) as MongotapError;
 }
 
 test.each(["ed25519", "rsa", "ecdsa"] as const)(
-  "a key of type %s is fine, also as it comes out of a form",
+  "a key of type %s is usable, also with CRLF and without its last newline",
   async (type) => {
     const pair = newKey(type);
     const publicOf = async (text: string): Promise<string> => {
@@ -25,26 +25,26 @@ test.each(["ed25519", "rsa", "ecdsa"] as const)(
   },
 );
 
-test.each(["RFC4716", "PEM"])("an encrypted key takes its passphrase: %s", async (format) => {
+test.each(["RFC4716", "PEM"])("an encrypted key needs its passphrase: %s", async (format) => {
   await using dir = await tempDir();
   const args = ["-q", "-t", "rsa", "-b", "2048", "-m", format, "-N", "right", "-f", dir.join("k")];
   await promisify(execFile)("ssh-keygen", args);
   const text = await readFile(dir.join("k"), "utf8");
   expect((await usableKey({ text, from: "k" }, "right")).type).toBe("ssh-rsa");
-  expect((await whyNot(text)).message).toBe("--ssh-key k is encrypted, and there is no passphrase");
-  const wrong = await whyNot(text, "wrong");
+  expect((await refusalOf(text)).message).toBe("--ssh-key k is encrypted, and there is no passphrase");
+  const wrong = await refusalOf(text, "wrong");
   expect(wrong.message).toBe("--ssh-key k: the passphrase is wrong");
   expect(wrong.exitCode).toBe(2);
 });
 
-test("what is no private key is told apart", async () => {
-  expect((await whyNot(newKey("ed25519").public)).message).toBe("--ssh-key k is a public key, not a private one");
-  const none = await whyNot("hello");
+test("a public key and other text are refused as what they are", async () => {
+  expect((await refusalOf(newKey("ed25519").public)).message).toBe("--ssh-key k is a public key, not a private one");
+  const none = await refusalOf("hello");
   expect(none.message).toBe("--ssh-key k is not a private key that can be used: Unsupported key format");
   expect(none.hint).toContain("ssh-keygen -p");
 });
 
-test("a key that stays in a security token cannot be used", async () => {
+test("the key of a security token is refused", async () => {
   const string = (text: string | Buffer): Buffer => {
     const bytes = Buffer.from(text);
     const length = Buffer.alloc(4);
@@ -58,7 +58,7 @@ test("a key that stays in a security token cannot be used", async () => {
   const padding = Buffer.from(Array.from({ length: 8 - (secret.length % 8) }, (_, index) => index + 1));
   const parts = [Buffer.from("openssh-key-v1\0"), string("none"), string("none"), string(""), one, string(publicKey)];
   const body = Buffer.concat([...parts, string(Buffer.concat([secret, padding]))]).toString("base64");
-  const error = await whyNot(`-----BEGIN OPENSSH PRIVATE KEY-----\n${body}\n-----END OPENSSH PRIVATE KEY-----\n`);
+  const error = await refusalOf(`-----BEGIN OPENSSH PRIVATE KEY-----\n${body}\n-----END OPENSSH PRIVATE KEY-----\n`);
   expect(error.message).toBe(`--ssh-key k is a key of a security token (${type})`);
   expect(error.exitCode).toBe(10);
 });

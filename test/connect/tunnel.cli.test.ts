@@ -10,9 +10,9 @@ interface Setting extends AsyncDisposable {
   readonly database: TestDatabase;
   readonly dir: TempDir;
   readonly server: SshServer;
-  /** A server that only the ssh server knows by this name. */
+  /** With a host name that only the SSH server resolves. */
   readonly uri: string;
-  /** `--ssh` and what belongs to it. */
+  /** `--ssh` with its key and known hosts. */
   readonly args: readonly string[];
 }
 
@@ -39,7 +39,7 @@ async function settingOf(): Promise<Setting> {
   };
 }
 
-test("--ssh: check says how, backfill copies, status asks", async () => {
+test("check, backfill, capture, status and discover work through --ssh", async () => {
   await using setting = await settingOf();
   const { uri, args, server, dir, database } = setting;
   const tap = tapAt(uri);
@@ -57,14 +57,14 @@ test("--ssh: check says how, backfill copies, status asks", async () => {
   expect(server.forwarded).toContain("db.internal:27017");
 });
 
-test("tail goes on when the ssh session is killed, and repeats and loses nothing", async () => {
+test("tail goes on after the SSH session is killed, without repeating or losing a change", async () => {
   await using setting = await settingOf();
   const { uri, args, server, database } = setting;
   const orders = database.db.collection("orders");
   await using tail = start(["tail", `${database.name}.orders`, "--log-level", "debug", ...args], {
     env: { MONGOTAP_URI: `${uri}&heartbeatFrequencyMS=500` },
   });
-  // Changes are followed from some moment on: write until one comes.
+  // The stream starts at an unknown time: insert until a change arrives.
   let id = 100;
   const insert = async (): Promise<string> => {
     id += 1;
@@ -121,7 +121,7 @@ bindings:
   expect(refused.stdout).toContain("the key is not accepted");
 });
 
-test("what is wrong is told before anything is connected, or before anything is sent", async () => {
+test("faulty settings fail before the first connection, an unknown host key before the login", async () => {
   await using setting = await settingOf();
   const { uri, args, server, dir } = setting;
   const tap = tapAt(uri);

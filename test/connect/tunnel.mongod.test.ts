@@ -45,7 +45,7 @@ async function settingOf(options: SshServerOptions = {}, knownHosts?: string): P
   };
 }
 
-/** The port of the shared server, and the name of its set. */
+/** The port of the shared server and the name of its replica set. */
 async function member(): Promise<{ port: number; setName: string }> {
   const { uri } = await sharedReplicaSet();
   const [, port, setName = ""] = /:(\d+)\/.*replicaSet=(\w+)/.exec(uri) ?? [];
@@ -54,7 +54,7 @@ async function member(): Promise<{ port: number; setName: string }> {
 
 const never = new AbortController().signal;
 
-test("a set is reached by a name that only the ssh server knows, and its members by their own", async () => {
+test("the tunnel reaches a seed that only the SSH server resolves, and the members by their own names", async () => {
   const { port, setName } = await member();
   const { name, db } = await testDatabase();
   await db.collection("a").insertOne({ text: "x".repeat(1_000_000) });
@@ -73,7 +73,7 @@ test("a set is reached by a name that only the ssh server knows, and its members
   await waitFor(() => setting.server.channels === 0, { what: "every channel to be closed" });
 });
 
-test("when the ssh session is killed, the next command goes through another one", async () => {
+test("after the SSH session is killed a command goes through a new one", async () => {
   const { port, setName } = await member();
   await using setting = await settingOf();
   await using tunnel = await setting.open();
@@ -99,7 +99,7 @@ test("when the ssh session is killed, the next command goes through another one"
   expect(setting.warnings.join("\n")).toContain(`${tunnel.shown} is connected again`);
 });
 
-test("a connection that says nothing any more is dialled again", async () => {
+test("an SSH connection that no longer answers is replaced", async () => {
   const { port, setName } = await member();
   await using setting = await settingOf();
   await using proxy = await startProxy({ port: setting.server.port });
@@ -126,7 +126,7 @@ test("a connection that says nothing any more is dialled again", async () => {
   );
 });
 
-test("a host that is unknown, changed or not the pinned one is refused before anything is sent", async () => {
+test("a host key that is unknown, changed or not the pinned one is refused before the login", async () => {
   for (const [knownHosts, message] of [
     ["# nothing\n", "knows none for it"],
     [undefined, "knows another one"],
@@ -151,7 +151,7 @@ test("a host that is unknown, changed or not the pinned one is refused before an
   }
 });
 
-test("a login that is refused, a server that is not there, and one that forwards nothing are told apart", async () => {
+test("a refused login, an absent server and a server that does not forward fail with different messages", async () => {
   const { port } = await member();
   await using setting = await settingOf({ forwards: false });
   const key = newKey("rsa").private;
@@ -170,14 +170,14 @@ test("a login that is refused, a server that is not there, and one that forwards
   expect(absent.message).toContain("cannot reach ssh://tap@127.0.0.1:1: ");
   await using tunnel = await setting.open();
   const uri = parseConnectionString(`mongodb://127.0.0.1:${port}/?serverSelectionTimeoutMS=500`, "the test");
-  const noWay = await rejectionOf(connect(uri, "test", never, tunnel));
-  expect((noWay as MongotapError).exitCode).toBe(4);
-  expect(noWay.message).toContain(`does not let us through to 127.0.0.1:${port}`);
-  expect((noWay as MongotapError).hint).toContain("AllowTcpForwarding");
+  const notForwarded = await rejectionOf(connect(uri, "test", never, tunnel));
+  expect((notForwarded as MongotapError).exitCode).toBe(4);
+  expect(notForwarded.message).toContain(`does not let us through to 127.0.0.1:${port}`);
+  expect((notForwarded as MongotapError).hint).toContain("AllowTcpForwarding");
 });
 
-/** What the door answers to `messages`, sent one after the other. */
-async function knock(port: number, messages: readonly Buffer[]): Promise<Buffer> {
+/** The answers of the SOCKS proxy to `messages`, each sent after the answer to the one before. */
+async function answersTo(port: number, messages: readonly Buffer[]): Promise<Buffer> {
   const socket = connectSocket(port, "127.0.0.1");
   const chunks: Buffer[] = [];
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
@@ -197,7 +197,7 @@ async function knock(port: number, messages: readonly Buffer[]): Promise<Buffer>
   return Buffer.concat(chunks);
 }
 
-test("the door lets in nobody without the password, and leads to members only", async () => {
+test("the SOCKS proxy requires its password, and connects to allowed hosts only", async () => {
   const { port } = await member();
   await using setting = await settingOf();
   await using tunnel = await setting.open();
@@ -208,10 +208,10 @@ test("the door lets in nobody without the password, and leads to members only", 
       `\u0001${String.fromCharCode(proxyUsername.length)}${proxyUsername}${String.fromCharCode(password.length)}${password}`,
     );
   const toMetadata = Buffer.from([5, 1, 0, 1, 169, 254, 169, 254, 0, 80]);
-  expect([...(await knock(proxyPort, [Buffer.from([5, 1, 0])]))]).toEqual([5, 0xff]);
-  expect([...(await knock(proxyPort, [Buffer.from("GET / HTTP/1.1\r\n\r\n")]))]).toEqual([5, 0xff]);
-  expect([...(await knock(proxyPort, [Buffer.from([5, 1, 2]), login("wrong")]))]).toEqual([5, 2, 1, 1]);
-  const answer = await knock(proxyPort, [Buffer.from([5, 1, 2]), login(proxyPassword), toMetadata]);
+  expect([...(await answersTo(proxyPort, [Buffer.from([5, 1, 0])]))]).toEqual([5, 0xff]);
+  expect([...(await answersTo(proxyPort, [Buffer.from("GET / HTTP/1.1\r\n\r\n")]))]).toEqual([5, 0xff]);
+  expect([...(await answersTo(proxyPort, [Buffer.from([5, 1, 2]), login("wrong")]))]).toEqual([5, 2, 1, 1]);
+  const answer = await answersTo(proxyPort, [Buffer.from([5, 1, 2]), login(proxyPassword), toMetadata]);
   expect([...answer.subarray(0, 6)]).toEqual([5, 2, 1, 0, 5, 2]);
   expect(setting.warnings).toEqual([
     "a program came to the door of the tunnel without its password",

@@ -42,7 +42,7 @@ export function settingsOf(client: MongoClient, info: CollectionInfo): SnapshotS
   return { client, info, standalone: false, chunkBytes: CHUNK_BYTES, notBefore: undefined };
 }
 
-/** Ids of every type among so many strings. What the collation takes for equal to another is left out by the server. */
+/** Inserts `_id`s of every type and `strings` strings; the server drops those that the collation finds equal to others. */
 export async function insertMixed(
   { database, collection }: Pick<Prepared, "database" | "collection">,
   strings = 150,
@@ -57,7 +57,7 @@ export async function insertMixed(
   await database.db.command(insert);
 }
 
-/** The `_id` elements of a chunk, as they came, in hex. */
+/** The BSON elements `_id` of a chunk, in hex. */
 export function idsOf(chunk: Chunk): string[] {
   const { bytes, offsets } = bsonOf(chunk);
   return offsets.map((offset) => {
@@ -66,7 +66,7 @@ export function idsOf(chunk: Chunk): string[] {
   });
 }
 
-/** What the server holds, by the driver's own cursor: the `_id` elements in the order of the index. */
+/** The BSON elements `_id` of the collection in the order of the index, read by the driver's cursor. */
 export async function expectedIds({ collection }: Prepared): Promise<string[]> {
   const raw = await collection.find({}, { raw: true, sort: { _id: 1 }, hint: { _id: 1 } }).toArray();
   return raw.map((document) => {

@@ -21,7 +21,7 @@ function replyOf(cursor: Document): ReturnType<typeof parseCursorReply> {
   return parseCursorReply({ cursor: BSON.serialize(cursor), operationTime: new Timestamp({ t: 1, i: 2 }) });
 }
 
-/** Documents as they lie in a reply. */
+/** The documents of a reply. */
 function documentsOf(list: readonly Document[]): BsonDocuments {
   return replyOf({ firstBatch: list, id: Long.ZERO, ns: "shop.c" }).documents;
 }
@@ -56,13 +56,13 @@ describe("parseCursorReply()", () => {
     }
   });
 
-  test("refuses what is no cursor, holds no batch, or holds something that is no document", () => {
+  test("refuses a reply without a cursor, without a batch, or with an element that is not a document", () => {
     expect(() => parseCursorReply({})).toThrow("holds no cursor");
     expect(() => replyOf({ id: Long.ZERO })).toThrow("holds no batch");
     expect(() => replyOf({ firstBatch: [1], id: Long.ZERO })).toThrow("no document");
   });
 
-  test("refuses lengths that do not add up, wherever the reply is damaged", () => {
+  test("refuses inconsistent lengths", () => {
     const cursor = BSON.serialize({ firstBatch: [{ a: 1 }], id: Long.ZERO, ns: "shop.c" });
     const at = Buffer.from(cursor).indexOf(Buffer.from([12, 0, 0, 0, 0x10, 0x61]));
     for (const length of [4, 0, -1, 13, 1_000, 0x7fffffff]) {
@@ -132,7 +132,7 @@ function event(n: number, operationType: string, more: Document = {}): Document 
   return { _id: { _data: `token ${n}` }, operationType, clusterTime, ns: { db: "shop", coll: "c" }, ...more };
 }
 
-describe("surveyOf()", () => {
+describe("scanEvents()", () => {
   test("counts within one time, on from what came before", () => {
     const documents = documentsOf([
       event(1, "insert"),
@@ -194,7 +194,7 @@ describe("headOf() and restOf()", () => {
   });
 });
 
-describe("findEndings()", () => {
+describe("findTerminalEvents()", () => {
   const byName = [parseBinding("shop.c")];
   const whole = [parseBinding("shop")];
   const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findTerminalEvents> => {

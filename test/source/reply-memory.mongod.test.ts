@@ -8,11 +8,11 @@ import { readRange } from "../../src/source/snapshot.ts";
 import { documents } from "../support/documents.ts";
 import { BEGIN, never, prepare } from "./kinds.ts";
 
-/** As the server signs the cluster time: SHA-1, or as many zeros where nobody has to log in. */
+/** SHA-1, or zeros on a server without authentication. */
 const SIGNATURE_BYTES = 20;
 const SHAPE = { fullDocument: "default", beforeImages: false, splitLargeEvents: false, sharded: false } as const;
 
-test("what the driver tells the server of the cluster time outlives the replies that were released", async () => {
+test("the cluster time that the driver sends outlives the replies that were released", async () => {
   const { database, collection, settings } = await prepare({});
   await using client = await MongoClient.connect(database.uri, { monitorCommands: true });
   const signatures: number[] = [];

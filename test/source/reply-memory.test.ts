@@ -1,4 +1,4 @@
-/** Who may read the memory of a reply, and when it is freed. */
+/** When the memory of a reply may be read, and when it is freed. */
 import { describe, expect, test } from "bun:test";
 import { BSON, Long } from "mongodb";
 import { MongotapError } from "../../src/errors.ts";

@@ -10,7 +10,7 @@ import { documents } from "../support/documents.ts";
 import { sharedReplicaSet, testDatabase } from "../support/replica-set.ts";
 import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, settingsOf } from "./kinds.ts";
 
-/** Reads to the end, beginning anew behind every chunk with what a state would have kept of it. */
+/** Reads to the end; resumes after every chunk from its progress as the state file keeps it. */
 async function readInSteps(settings: SnapshotSettings, step: number, from: RangeProgress = BEGIN): Promise<string[]> {
   const ids: string[] = [];
   let progress = from;
@@ -27,7 +27,7 @@ async function readInSteps(settings: SnapshotSettings, step: number, from: Range
 
 describe.each(KINDS)("readRange() of a %s collection with _ids of every type", (_, options) => {
   test.each([1, 2, 7, 1_000])(
-    "gives every document once, in the order of the index, begun anew behind every %p",
+    "yields every document once, in the order of the index, resumed after every %p",
     async (step) => {
       const prepared = await prepare(options);
       await insertMixed(prepared);
@@ -37,7 +37,7 @@ describe.each(KINDS)("readRange() of a %s collection with _ids of every type", (
     },
   );
 
-  test("gives each document to exactly one of the ranges that it is cut into", async () => {
+  test("yields each document in exactly one of the ranges that it is split into", async () => {
     const prepared = await prepare(options);
     await insertMixed(prepared);
     const expected = await expectedIds(prepared);
@@ -45,7 +45,7 @@ describe.each(KINDS)("readRange() of a %s collection with _ids of every type", (
     for await (const { documents: all } of readRange(prepared.settings, BEGIN, never)) {
       keys.push(...all.offsets.map((offset) => keyOf(all.bytes, offset)));
     }
-    // Bounds of every type. MinKey and MaxKey are none: the server refuses a range that cannot hold a document.
+    // Bounds of every type but MinKey and MaxKey: the server refuses a range that cannot contain a document.
     const bounds = keys.filter((__, i) => i % 9 === 1);
     const ids: string[] = [];
     for (const [i, from] of [undefined, ...bounds].entries()) {
@@ -61,7 +61,7 @@ describe.each(KINDS)("readRange() of a %s collection with _ids of every type", (
   });
 });
 
-test("readRange() goes on where it stood when the document it stood at has been deleted", async () => {
+test("readRange() resumes after a document that has been deleted", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany(Array.from({ length: 20 }, (_, i) => ({ _id: i as never })));
   const ids: number[] = [];
@@ -77,7 +77,7 @@ test("readRange() goes on where it stood when the document it stood at has been 
   expect(ids).toEqual(Array.from({ length: 20 }, (_, i) => i));
 });
 
-test("readRange() tells 1, 1.0 and NumberLong(1) for one key, and repeats no document because its _id was replaced so", async () => {
+test("readRange() takes 1, 1.0 and NumberLong(1) for the same key: an _id that was replaced so is not repeated", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany([{ _id: 1 as never }, { _id: 2 as never }]);
   const first = must((await Array.fromAsync(readRange(prepared.settings, BEGIN, never, 1)))[0], "a chunk");
@@ -98,7 +98,7 @@ function valuesOf({ documents: { bytes, offsets } }: Chunk<BsonDocuments>): Docu
   });
 }
 
-test("readRange() says at which time a chunk is true: what is written later is in a later chunk or in none", async () => {
+test("readRange() yields the time at which a chunk is true: later writes are in later chunks or in none", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany(Array.from({ length: 10 }, (_, i) => ({ _id: i as never, v: 0 })));
   const times: string[] = [];
@@ -118,19 +118,19 @@ test("readRange() says at which time a chunk is true: what is written later is i
   expect(versions).toEqual([0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
 });
 
-test("readRange() keeps chunks near the size that it is told, whatever a document weighs", async () => {
+test("readRange() keeps chunks near their size in bytes, whatever the size of a document", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany([...documents("large", 300)]);
   const chunkBytes = 200_000;
   const chunks = await Array.fromAsync(readRange({ ...prepared.settings, chunkBytes }, BEGIN, never));
-  // The first is asked for before a weight is known.
+  // The first chunk is requested before the size of a document is known.
   const sizes = chunks.slice(1).map(({ documents: all }) => all.bytes.length);
   for (const size of sizes) expect(size).toBeLessThan(chunkBytes * 2);
   const capped = await Array.fromAsync(readRange({ ...prepared.settings, chunkBytes }, BEGIN, never, 10));
   expect(capped.flatMap(idsOf)).toHaveLength(10);
 });
 
-test("readRange() refuses a chunk from before the time that it may not be older than, as one that may be tried again", async () => {
+test("readRange() throws a retryable error for a chunk older than `notBefore`", async () => {
   const { settings, collection } = await prepare({});
   await collection.insertOne({});
   const future = clusterTime(Math.floor(Date.now() / 1_000) + 3_600, 1);
@@ -138,7 +138,7 @@ test("readRange() refuses a chunk from before the time that it may not be older 
   expect(await reading.catch((error: unknown) => error)).toMatchObject({ kind: "connect", retryable: true });
 });
 
-test("readRange() asks for one batch by index bounds, at a snapshot, and names no collation and no cursor", async () => {
+test("readRange() sends finds with index bounds, singleBatch and snapshot reads, without collation and getMore", async () => {
   const prepared = await prepare({ collation: { locale: "fr", strength: 1 } });
   await insertMixed(prepared);
   await using client = await MongoClient.connect((await sharedReplicaSet()).uri, { monitorCommands: true });
@@ -155,7 +155,7 @@ test("readRange() asks for one batch by index bounds, at a snapshot, and names n
   for (const command of rest.slice(0, -1)) expect(command).toMatchObject({ hint: { _id: 1 }, min: expect.anything() });
 });
 
-test("scanWhole() reads a view from beginning to end, and only its last chunk is a place to go on from", async () => {
+test("scanWhole() reads a view from beginning to end, and only its last chunk is done", async () => {
   const database = await testDatabase();
   await database.db.collection("all").insertMany([...documents("small", 12_000)]);
   await database.db.createCollection("half", { viewOn: "all", pipeline: [{ $match: { sequence: { $mod: [2, 0] } } }] });
@@ -170,6 +170,6 @@ test("scanWhole() reads a view from beginning to end, and only its last chunk is
   expect(chunks.length).toBeGreaterThan(1);
   const few = await Array.fromAsync(scanWhole(settingsOf(database.client, view), never, 10));
   expect(few.flatMap(valuesOf)).toHaveLength(10);
-  // The view may have more: a run that goes on must not take it for read.
+  // The view may have more documents: a later run must read it again.
   expect(few.at(-1)?.progress).toMatchObject({ done: false, documents: 10 });
 });

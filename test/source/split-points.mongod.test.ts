@@ -11,8 +11,8 @@ async function keysOf({ settings, database }: Prepared, partitions: number): Pro
   return await splitEvenly(database.client, namespace, { partitions, count }, never);
 }
 
-/** The documents of each range between the keys. */
-async function cut(prepared: Prepared, partitions: number): Promise<string[][]> {
+/** The `_id`s of each range between the keys. */
+async function rangesOf(prepared: Prepared, partitions: number): Promise<string[][]> {
   const keys = await keysOf(prepared, partitions);
   const bounds = [undefined, ...keys, undefined];
   const ranges = keys.length + 1;
@@ -24,22 +24,22 @@ async function cut(prepared: Prepared, partitions: number): Promise<string[][]> 
   return await Promise.all(Array.from({ length: ranges }, read));
 }
 
-describe.each(KINDS)("cutEvenly() of a %s collection with _ids of every type", (_, options) => {
+describe.each(KINDS)("splitEvenly() of a %s collection with _ids of every type", (_, options) => {
   test.each([1, 2, 3, 7, 50])(
-    "gives %p ranges, of as many documents give or take one, that are all of it",
+    "makes %p ranges of equal size, give or take one document, that cover the collection",
     async (n) => {
       const prepared = await prepare(options);
       await insertMixed(prepared, 100);
-      const ranges = await cut(prepared, n);
+      const ranges = await rangesOf(prepared, n);
       expect(ranges).toHaveLength(n);
       expect(ranges.flat()).toEqual(await expectedIds(prepared));
-      // `_id: MaxKey` is read on top of the last range: index bounds exclude it.
+      // The last range has `_id: MaxKey` as well, which index bounds exclude.
       const sizes = ranges.map((ids, i) => ids.length - (i === n - 1 ? 1 : 0));
       expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
     },
   );
 
-  test("gives the same keys again", async () => {
+  test("resolves to the same keys each time", async () => {
     const prepared = await prepare(options);
     await insertMixed(prepared, 100);
     expect(await keysOf(prepared, 11)).toEqual(await keysOf(prepared, 11));
@@ -53,37 +53,37 @@ test.each([
   [3, 3, [1, 1, 1]],
   [10, 4, [2, 3, 2, 3]],
   [100, 40, Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 2 : 3))],
-] as const)("cutEvenly() of %p documents into %p ranges", async (count, partitions, sizes) => {
+] as const)("splitEvenly() of %p documents into %p ranges", async (count, partitions, sizes) => {
   const prepared = await prepare({});
   if (count > 0) await prepared.collection.insertMany([...documents("small", count)]);
-  expect((await cut(prepared, partitions)).map((ids) => ids.length)).toEqual([...sizes]);
+  expect((await rangesOf(prepared, partitions)).map((ids) => ids.length)).toEqual([...sizes]);
 });
 
-test("cutEvenly() cuts between compound _ids, whatever the order of their members", async () => {
+test("splitEvenly() splits between compound _ids, whatever the order of their fields", async () => {
   const prepared = await prepare({});
   const random = randomOf(5);
   const ids = Array.from({ length: 300 }, (_, i) =>
     i % 2 === 0 ? { tenant: Math.floor(random() * 5), at: i } : { at: { day: i, list: [i, null] }, tenant: random() },
   );
   await prepared.database.db.command({ insert: "c", documents: ids.map((_id) => ({ _id })) });
-  const ranges = await cut(prepared, 7);
+  const ranges = await rangesOf(prepared, 7);
   expect(ranges.flat()).toEqual(await expectedIds(prepared));
   expect(new Set(ranges.map((range) => range.length))).toEqual(new Set([42, 43]));
 });
 
-test("cutEvenly() of a wrong count gives ranges that are all of it", async () => {
+test("splitEvenly() of a wrong count makes ranges that cover the collection", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany([...documents("small", 100)]);
   const { namespace } = prepared.settings.info;
-  const cutFor = (count: number): Promise<string[]> =>
+  const keysFor = (count: number): Promise<string[]> =>
     splitEvenly(prepared.database.client, namespace, { partitions: 4, count }, never);
-  expect(await cutFor(0)).toHaveLength(3);
-  expect(await cutFor(40)).toHaveLength(3);
-  expect(await cutFor(160)).toHaveLength(2);
-  expect(await cutFor(1_000_000)).toEqual([]);
+  expect(await keysFor(0)).toHaveLength(3);
+  expect(await keysFor(40)).toHaveLength(3);
+  expect(await keysFor(160)).toHaveLength(2);
+  expect(await keysFor(1_000_000)).toEqual([]);
 });
 
-test("cutEvenly() reads the index and no document", async () => {
+test("splitEvenly() reads the index and no document", async () => {
   const prepared = await prepare({});
   const { collection, database, settings } = prepared;
   await collection.insertMany([...documents("small", 200)]);
@@ -96,7 +96,7 @@ test("cutEvenly() reads the index and no document", async () => {
   expect(settings.info.capped).toBe(false);
 });
 
-test("findCut() counts from the key that was read last", async () => {
+test("findSplitPoint() counts from the key that was read last", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany([...documents("small", 10)]);
   const { namespace } = prepared.settings.info;

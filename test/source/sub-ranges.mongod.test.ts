@@ -13,9 +13,9 @@ import { BEGINNING, type ClusterTime, type RangeProgress } from "../../src/sourc
 import { documents, smallDocument } from "../support/documents.ts";
 import { BEGIN, expectedIds, idsOf, insertMixed, KINDS, never, prepare, type Prepared } from "./kinds.ts";
 
-/** The first chunk is read as it comes; these are behind it. */
+/** More than the first chunk, so that there are sub-ranges. */
 const STRINGS = 3_000;
-/** The least that a piece has: about 16 documents. */
+/** The chunk size for the smallest sub-ranges, of about 16 documents. */
 const TINY = 1_000;
 
 interface Watched {
@@ -23,7 +23,7 @@ interface Watched {
   readonly subRanges: SubRange[];
 }
 
-/** Pieces as small as they get, the later ones of which come sooner. */
+/** Reads small sub-ranges, some of which arrive before earlier ones. */
 function watched({ settings }: Prepared, notBefore?: ClusterTime, chunkBytes = TINY): Watched {
   const subRanges: SubRange[] = [];
   const local = localReader({ ...settings, chunkBytes }, 4);
@@ -39,8 +39,8 @@ function watched({ settings }: Prepared, notBefore?: ClusterTime, chunkBytes = T
   return { settings: { ...settings, chunkBytes, notBefore, reader, throttle }, subRanges };
 }
 
-describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type", (_, options) => {
-  test("gives every document once, in the order of the index", async () => {
+describe.each(KINDS)("readInSubRanges() of a %s collection with _ids of every type", (_, options) => {
+  test("yields every document once, in the order of the index", async () => {
     const prepared = await prepare(options);
     await insertMixed(prepared, STRINGS);
     const { settings, subRanges } = watched(prepared);
@@ -50,7 +50,7 @@ describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type"
     expect(chunks.map(({ progress }) => progress.done)).toEqual(chunks.map((__, i) => i === chunks.length - 1));
   });
 
-  test("begun anew behind a chunk, gives what is behind it", async () => {
+  test("resumes after any chunk", async () => {
     const prepared = await prepare(options);
     await insertMixed(prepared, STRINGS);
     const ids: string[] = [];
@@ -69,7 +69,7 @@ describe.each(KINDS)("readInPieces() of a %s collection with _ids of every type"
   });
 });
 
-test("readInPieces() of a range with an end gives what is before that", async () => {
+test("readInSubRanges() of a range with an end yields the documents before it", async () => {
   const prepared = await prepare({});
   await insertMixed(prepared, STRINGS);
   const all = await Array.fromAsync(readInSubRanges(watched(prepared).settings, BEGIN, never));
@@ -83,7 +83,7 @@ test("readInPieces() of a range with an end gives what is before that", async ()
   expect(chunks.flatMap(idsOf)).toEqual(ids);
 });
 
-test("readInPieces() of a collection that grows everywhere meanwhile gives each document once, and all that stay", async () => {
+test("readInSubRanges() of a collection that grows meanwhile yields no document twice, and each that was there before", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany(Array.from({ length: 4_000 }, (_, i) => smallDocument(i * 10)));
   const before = await expectedIds(prepared);
@@ -101,7 +101,7 @@ test("readInPieces() of a collection that grows everywhere meanwhile gives each 
   expect(ids.length).toBeGreaterThan(before.length);
 });
 
-test("readInPieces() for a change stream reads no piece at a time before that of the piece before it", async () => {
+test("readInSubRanges() for a change stream reads no sub-range at an earlier time than the one before it", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany([...documents("small", 4_000)], { writeConcern: { w: "majority" } });
   let isDone = false;
@@ -115,13 +115,13 @@ test("readInPieces() for a change stream reads no piece at a time before that of
   const times = chunks.map(({ at }) => at);
   expect(times.toSorted()).toEqual(times);
   expect(chunks.every(({ exact }) => exact)).toBe(true);
-  // Each at the time that was written into its order, not whenever the server came to it.
+  // Each at the time in its command, not at the time when the server ran it.
   const asked = subRanges.map(({ at }) => at ?? "");
   expect(new Set(asked).size).toBeGreaterThan(5);
   expect(asked.toSorted()).toEqual(asked);
 });
 
-test("readInPieces() asks with one command for a piece and with another for its place, and leaves no cursor", async () => {
+test("readInSubRanges() needs one command for a sub-range and one for its split point, and leaves no cursor open", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany([...documents("small", 4_000)]);
   await using client = await MongoClient.connect(prepared.database.uri, { monitorCommands: true });
@@ -135,11 +135,11 @@ test("readInPieces() asks with one command for a piece and with another for its 
   await Array.fromAsync(readInSubRanges(settings, BEGIN, never));
   expect(subRanges.length).toBeGreaterThan(10);
   const finds = names.filter((name) => name === "find").length;
-  // The first chunk, and what is behind the last key: nothing, and no `_id: MaxKey`.
+  // Besides: the first chunk, and after the last key an empty reply and `_id: MaxKey`.
   expect([finds, names.length]).toEqual([2 * subRanges.length + 4, 2 * subRanges.length + 4]);
 });
 
-test("readInPieces() ends what it has begun when no more is wanted", async () => {
+test("readInSubRanges() stops the reads ahead when its consumer stops", async () => {
   const prepared = await prepare({});
   await prepared.collection.insertMany([...documents("small", 4_000)]);
   const { settings } = watched(prepared);

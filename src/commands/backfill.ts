@@ -7,7 +7,7 @@ import { isComplete } from "../pipeline/progress.ts";
 import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { targetOf } from "../run/output.ts";
-import { rangeReadableOf } from "../run/range-readable.ts";
+import { rangeReadableOf } from "../run/reader-pool.ts";
 import { type RangeSettings, type Ranges, rangesOf } from "../run/ranges.ts";
 import type { ReadSettings } from "../run/reader-pool.ts";
 import type { CollectionInfo } from "../source/catalog.ts";

@@ -18,7 +18,7 @@ import { prefetch, settledWithin, sleep } from "../lib/async.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import type { Batch, Position } from "../source/record.ts";
-import { backoffMs, shouldCommit } from "./retry.ts";
+import { backoffMs, shouldCommit } from "./commit-and-retry.ts";
 import type { LimitedSource } from "./take.ts";
 
 export interface PumpSettings {

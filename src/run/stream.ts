@@ -7,7 +7,7 @@ import { MongotapError } from "../errors.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
-import { canSplit, checkServer, fullDocumentOf } from "../source/change-stream-options.ts";
+import { canSplit, checkServer, fullDocumentOf } from "../source/stream-command.ts";
 import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
 import { startAfterToken, type StreamStart } from "../source/stream-command.ts";

@@ -1,6 +1,6 @@
 /** Pump, merge and change stream in this process, with the server, the chunks and the position of one's choice. */
 import type { Collection, MongoClient } from "mongodb";
-import { rangeReadableOf } from "../../../src/run/range-readable.ts";
+import { rangeReadableOf } from "../../../src/run/reader-pool.ts";
 import type { MongotapError } from "../../../src/errors.ts";
 import { backfillSource, type RangeReadable } from "../../../src/pipeline/backfill.ts";
 import { captureSource } from "../../../src/pipeline/capture.ts";

@@ -3,7 +3,7 @@
 import { MongotapError } from "../errors.ts";
 import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
-import { isComplete } from "../pipeline/progress.ts";
+import { isComplete } from "../pipeline/position.ts";
 import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { targetOf } from "../run/output.ts";

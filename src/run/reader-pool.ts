@@ -7,7 +7,7 @@ import type { ConnectionString } from "../connect/connection-string.ts";
 import type { Logger } from "../observe/log.ts";
 import { createThrottle, type ReadThrottle } from "../pipeline/throttle.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
-import { majorityLagMs } from "../source/server-time.ts";
+import { majorityLagMs } from "../source/replication.ts";
 import { localReader, readInSubRanges, type SubRangeReader } from "../source/sub-ranges.ts";
 import { createPool } from "../workers/pool.ts";
 import type { RangeReadable } from "../pipeline/backfill.ts";

@@ -1,7 +1,7 @@
 /** Opens the change stream of a tail or a capture. */
 
 import type { Settings } from "../config/options.ts";
-import type { StartAt } from "../config/values.ts";
+import type { StartAt } from "../config/value-schemas.ts";
 import { isAtLeast } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { TailSettings } from "../pipeline/tail.ts";

@@ -18,7 +18,7 @@ import type { CursorReply } from "./cursor-reply.ts";
 import { boundOnly, eventTimeOf, headOf, restOf, scanEvents } from "./event-batch.ts";
 import { findTerminalEvents } from "./invalidation.ts";
 import type { Binding, BsonDocuments, ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
-import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./server-time.ts";
+import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./replication.ts";
 import { SplitEvents } from "./split-events.ts";
 import { aggregateCommand, filterBindings, resumeOf, type StreamShape, type StreamStart } from "./stream-command.ts";
 import { StreamCursor } from "./stream-cursor.ts";

@@ -49,7 +49,7 @@ const FILES: readonly (readonly [path: string, text: string, ...rules: string[]]
   ["src/config/options/sibling.ts", `export { long } from "./long.ts";`, IMPORTS],
   ["src/config/options/up.ts", `export { sink } from "../../sink/sink.ts";`, IMPORTS],
   ["src/config/setting.ts", `export { long } from "./options/long.ts";`],
-  ["src/config/values.ts", `export const url = 1;`],
+  ["src/config/value-schemas.ts", `export const url = 1;`],
   ["src/config/cac.ts", `export { cac } from "cac";`, IMPORTS],
   ["src/discover/driver.ts", `export type { Document } from "mongodb";`, IMPORTS],
   ["src/discover/yaml.ts", `export { stringify } from "yaml";`],

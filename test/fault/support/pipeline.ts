@@ -6,7 +6,7 @@ import { backfillSource, type RangeReadable } from "../../../src/pipeline/backfi
 import { captureSource } from "../../../src/pipeline/capture.ts";
 import { createThrottle } from "../../../src/pipeline/throttle.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
-import { take } from "../../../src/pipeline/take.ts";
+import { take } from "../../../src/pipeline/limit.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
 import { AdaptiveBatchSize } from "../../../src/source/adaptive-batch.ts";

@@ -15,7 +15,6 @@ import { type CollectionInfo, collectionUuid } from "../source/catalog.ts";
 import { headOfChunk, readRange } from "../source/snapshot.ts";
 import type { NonEmpty, RangeProgress } from "../source/record.ts";
 import { scanWhole } from "../source/scan.ts";
-import type { Run } from "./copy.ts";
 
 export type ReadSettings = Pick<Settings, "workers" | "rateLimit" | "maxLag">;
 
@@ -98,9 +97,15 @@ function chunkBytesFor(maxMemory: number): number {
   return Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, Math.floor(maxMemory / CHUNKS_IN_MEMORY)));
 }
 
-/** `ranges`: the ranges that this process reads, if the collection was split (ranges.ts). */
+/** What a collection is read with. */
+interface ReadingRun extends Pick<Connection, "client" | "server"> {
+  readonly throttle: ReadThrottle;
+  readonly readers: ReaderPool;
+}
+
+/** A collection for the pipeline. `ranges`: those that this process reads, if the collection was split (ranges.ts). */
 export function rangeReadableOf(
-  { client, server, throttle, readers }: Pick<Run, "client" | "server" | "throttle" | "readers">,
+  { client, server, throttle, readers }: ReadingRun,
   info: CollectionInfo,
   ranges?: NonEmpty<RangeProgress>,
 ): RangeReadable {

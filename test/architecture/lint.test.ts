@@ -44,7 +44,7 @@ const FILES: readonly (readonly [path: string, text: string, ...rules: string[]]
   ["src/pipeline/driver.ts", `export { MongoClient } from "mongodb";`, IMPORTS],
   ["src/state/checkpoint.ts", `export { string } from "valibot";`],
   ["src/state/lock.ts", `export { string } from "valibot";`, IMPORTS],
-  ["src/config/options/fine.ts", `export { url } from "../values.ts";\nexport { long } from "../setting.ts";`],
+  ["src/config/options/fine.ts", `export { url } from "../value-schemas.ts";\nexport { long } from "../setting.ts";`],
   ["src/config/options/long.ts", `export const long = 1;${"\n".repeat(400)}//`],
   ["src/config/options/sibling.ts", `export { long } from "./long.ts";`, IMPORTS],
   ["src/config/options/up.ts", `export { sink } from "../../sink/sink.ts";`, IMPORTS],

@@ -7,8 +7,7 @@
 import type { MongoClient } from "mongodb";
 
 import { ChangeEvent } from "../codec/change-event.ts";
-import { ServerCode } from "../connect/server-codes.ts";
-import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
+import { ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
 import { streamTarget, type StreamTarget } from "./bindings.ts";

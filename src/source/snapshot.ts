@@ -9,8 +9,7 @@
 
 import { Long, MaxKey, type MongoClient } from "mongodb";
 import { runCommand } from "../connect/run-command.ts";
-import { ServerCode } from "../connect/server-codes.ts";
-import { serverCodeOf } from "../connect/server-errors.ts";
+import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";

@@ -59,7 +59,7 @@ class LineEncoder implements Encoder {
     this.#envelope = createEnvelope(envelope, { transcoder: this.#transcoder, quoted, counts: this.#counts, version });
   }
 
-  get omissions(): Omissions {
+  omissions(): Omissions {
     return {
       ...this.#counts,
       unknownEvents: this.#unknownEvents,
@@ -129,7 +129,7 @@ class LineEncoder implements Encoder {
 
   #noteUnknown(event: ChangeEvent): void {
     const { operation } = event;
-    // What follows from an ending is decided elsewhere.
+    // source/invalidation.ts decides what follows from a terminal event.
     if (operationOf(event) !== undefined || TERMINAL_OPERATIONS.has(operation)) return;
     this.#unknownEvents.set(operation, (this.#unknownEvents.get(operation) ?? 0) + 1);
   }

@@ -27,5 +27,6 @@ export interface Omissions {
 export interface Encoder {
   /** Throws MongotapError("data") for a document that cannot be carried, unless it is skipped or quarantined. */
   encode(batch: Batch): Encoded;
-  readonly omissions: Readonly<Omissions>;
+  /** Returns the counts as of now; they grow with each batch. */
+  omissions(): Readonly<Omissions>;
 }

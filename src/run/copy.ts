@@ -153,7 +153,7 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   const output = targetText(target);
   const { envelope } = lines;
-  const summary = { stats, omissions: encoder.omissions, envelope, output, quarantine: quarantineOf(settings) };
+  const summary = { stats, encoder, envelope, output, quarantine: quarantineOf(settings) };
   try {
     const result = await pump({
       source: take(source, settings.limit ?? Infinity),

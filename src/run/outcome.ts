@@ -63,7 +63,7 @@ export function exitWith(log: Logger, problem: MongotapError | undefined): numbe
 
 export interface Summary {
   readonly stats: Stats;
-  readonly omissions: Encoder["omissions"];
+  readonly encoder: Pick<Encoder, "omissions">;
   readonly envelope: EnvelopeName;
   /** The output, as messages name it. */
   readonly output: string;
@@ -72,9 +72,9 @@ export interface Summary {
 }
 
 /** Logs what was copied, and what was left out. A failed run does so as well. */
-export function logSummary(log: Logger, { stats, omissions, envelope, output, quarantine }: Summary): void {
+export function logSummary(log: Logger, { stats, encoder, envelope, output, quarantine }: Summary): void {
   log.info(`${summaryOf(stats, performance.now())} → ${output === "-" ? "standard output" : output}`);
-  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments } = omissions;
+  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments } = encoder.omissions();
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
   if (missingDocuments > 0) {
     const what = envelope === "none" ? "left out" : "written without a document";

@@ -46,7 +46,7 @@ export async function rangesOf(
     for (const info of infos.filter(({ type }) => type === "collection")) {
       collections[nameOf(info.namespace)] = await splitPointsOf(connection, info, { shards, split }, context.signal);
     }
-    return { formatVersion: 1, shards, collections };
+    return { formatVersion: 2, shards, collections };
   };
   const file = found ?? (path === undefined ? await splitNow() : await publishRanges(resolve(path), await splitNow()));
   if (path !== undefined) {

@@ -7,10 +7,9 @@ import { MongotapError } from "../errors.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
-import { canSplit, checkServer, fullDocumentOf } from "../source/stream-command.ts";
 import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
-import { startAfterToken, type StreamStart } from "../source/stream-command.ts";
+import { canSplit, checkServer, fullDocumentOf, startAfterToken, type StreamStart } from "../source/stream-command.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Run } from "./copy.ts";
 

@@ -280,7 +280,7 @@ export interface EventStream extends AsyncDisposable {
   readonly position: StreamPosition;
   /** Events up to this time may be missing from the stream: what is copied beside it must not be older. */
   readonly startsAfter: ClusterTime;
-  /** The server's own last operation at that time: ahead of the majority while other members lag or are gone. */
+  /** The server's own last operation when the stream was opened: ahead of the majority while other members lag or are gone. */
   readonly serverTime: ClusterTime;
   /** Whether every event up to and including `time` has been returned; false once the stream has ended, so that `next` throws. */
   hasPassed(time: ClusterTime): boolean;

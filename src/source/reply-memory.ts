@@ -28,7 +28,7 @@ export class ReplyMemory {
 
   /** Returns the same memory for one of several users; releasing it does not free the memory. */
   share(): ReplyMemory {
-    return new ReplyMemory(this.bytes, false, this);
+    return new ReplyMemory(this.bytes, false, this.#whole ?? this);
   }
 
   /** Frees the memory if it is owned. @throws MongotapError `bug` on the second call */

@@ -26,10 +26,10 @@ export async function* scanWhole(
   let batchSize = firstCount(chunkBytes);
   const find = { find: collection, batchSize, ...limit, comment: "mongotap" };
   let reply = await readCursor(client, info.namespace, find, { session, signal });
-  for (let rows = 0; ;) {
-    rows += reply.documents.count;
+  for (let documents = 0; ;) {
+    documents += reply.documents.count;
     const isLast = reply.id === 0n;
-    const progress: RangeProgress = { documents: rows, done: isLast && rows < wanted };
+    const progress: RangeProgress = { documents, done: isLast && documents < wanted };
     batchSize = nextCount(reply.documents, batchSize, chunkBytes);
     yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
     if (isLast) return;

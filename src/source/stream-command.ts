@@ -1,7 +1,7 @@
 /** The `aggregate` that opens a change stream, and what it may ask of this server and these collections. */
 
 import { BSON } from "mongodb";
-import { includesBinding, matchStages, streamTarget } from "./bindings.ts";
+import { bindingText, matchStages, streamTarget } from "./bindings.ts";
 import { toText, toValue } from "./bson-key.ts";
 import { timestampOf } from "./cluster-time.ts";
 import { BEGINNING, type Binding, type ClusterTime, type StreamPosition } from "./record.ts";
@@ -42,7 +42,8 @@ export function startAfterToken(data: string): StreamPosition {
  */
 export function filterBindings(bindings: readonly Binding[], from: StreamStart): readonly Binding[] {
   const before = resumeOf(from)?.filter ?? [];
-  return [...bindings, ...before.filter((binding) => !includesBinding(bindings, binding))];
+  const known = new Set(before.length === 0 ? [] : bindings.map(bindingText));
+  return [...bindings, ...before.filter((binding) => !known.has(bindingText(binding)))];
 }
 
 export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<string, unknown> {

@@ -25,7 +25,7 @@ export interface StreamCursorSettings {
   readonly signal: AbortSignal;
 }
 
-/** Throws the driver's errors as they are. */
+/** Throws the driver's errors as they are, and the reason of the signal once that has aborted. */
 export class StreamCursor implements AsyncDisposable {
   readonly #settings: StreamCursorSettings;
   readonly #session: ClientSession;

@@ -125,7 +125,7 @@ export function hasPassed(
 }
 
 /**
- * The stream returns no event up to this time: copies that are merged with it must not be older. It may be ahead of the
+ * Events up to this time may be missing from the stream: copies that are merged with it must not be older. It may be ahead of the
  * majority, because a new stream begins at the last operation of its server, with a first token one tick ahead of that.
  */
 export function startsAfter({ position, highWater, committed }: StreamProgress): ClusterTime {

@@ -104,8 +104,8 @@ async function* readRest({ reader }: SubRangeSettings, plan: Plan, signal: Abort
     for await (const [{ isLast }, chunk] of inOrder(plan.subRanges(ended), reader.width, read)) {
       plan.weigh(chunk);
       const { last = at.last, done } = chunk.progress;
-      const rows = at.documents + chunk.documents.count;
-      at = { ...at, documents: rows, done: isLast && done, ...(last === undefined ? {} : { last }) };
+      const documents = at.documents + chunk.documents.count;
+      at = { ...at, documents, done: isLast && done, ...(last === undefined ? {} : { last }) };
       yield { ...chunk, progress: at };
     }
   } finally {

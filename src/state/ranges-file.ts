@@ -20,7 +20,7 @@ export interface SplitPoints {
 }
 
 export interface RangesFile {
-  readonly formatVersion: 1;
+  readonly formatVersion: 2;
   /** How many processes the ranges are for. */
   readonly shards: number;
   /** By `db.collection`. */
@@ -29,7 +29,7 @@ export interface RangesFile {
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const schema = v.strictObject({
-  formatVersion: v.literal(1),
+  formatVersion: v.literal(2),
   shards: count,
   collections: v.record(
     v.string(),

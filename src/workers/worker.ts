@@ -88,11 +88,11 @@ function encode(
   { namespace, range: { partition } }: SubRange,
   { documents, at, exact, progress }: Chunk,
 ): EncodedChunk {
-  const before = encoder.omissions;
+  const before = encoder.omissions();
   const rows = { kind: "rows", namespace, documents, at, position: undefined } as const;
   const { bytes, segments } = encoder.encode(partition === undefined ? rows : { ...rows, partition });
   documents.release();
-  const after = encoder.omissions;
+  const after = encoder.omissions();
   const encoded = {
     count: documents.count,
     byteLength: documents.byteLength,

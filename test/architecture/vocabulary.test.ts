@@ -26,6 +26,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   PaceSettings: "ThrottleSettings",
   PieceReader: "SubRangeReader",
   Readers: "ReaderPool",
+  ReplyBuffer: "MessageAssembler",
   SessionPlan: "RunPlan",
   Survey: "EventScan",
   ToldApart: "SeparateCredentials",

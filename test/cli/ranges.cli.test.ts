@@ -67,7 +67,7 @@ describe("--ranges of a file that cannot be meant ends with 3, in one line that 
   test.each([
     ["nothing", () => ""],
     ["no JSON", (text: string) => text.slice(0, -10)],
-    ["another version", (text: string) => text.replace('"formatVersion": 1', '"formatVersion": 2')],
+    ["another version", (text: string) => text.replace('"formatVersion": 2', '"formatVersion": 1')],
     ["a member too many", (text: string) => text.replace("{", '{"x": 1,')],
     ["a key that is none", (text: string) => text.replace(/"keys": \[\n +"/, "$&!")],
     ["keys in another order", (text: string) => text.replace(/("keys": \[\n +)("[^"]+"),(\s+)("[^"]+")/, "$1$4,$3$2")],

@@ -7,7 +7,7 @@ import { rejectionOf } from "../support/rejection.ts";
 
 function ranges(...keys: string[]): RangesFile {
   return {
-    formatVersion: 1,
+    formatVersion: 2,
     shards: 4,
     collections: { "app.größe": { uuid: "e1b2", partitions: 4, keys }, "a.b": NONE },
   };

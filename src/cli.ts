@@ -6,7 +6,7 @@
 import { command, type CommandRow } from "./commands/command.ts";
 import type { Settings } from "./config/options.ts";
 import { MongotapError } from "./errors.ts";
-import { nearest } from "./lib/nearest.ts";
+import { didYouMean } from "./lib/did-you-mean.ts";
 import type { Logger } from "./observe/log.ts";
 import type { ProcessContext } from "./run/invocation.ts";
 
@@ -187,7 +187,7 @@ export async function runCli({ argv, env, context, createLog }: CliInput): Promi
 /** @throws MongotapError `usage` for a command that does not exist */
 function commandName(typed: string): keyof typeof COMMANDS {
   if (isCommand(typed)) return typed;
-  const near = nearest(typed, Object.keys(COMMANDS));
+  const near = didYouMean(typed, Object.keys(COMMANDS));
   throw new MongotapError("usage", `there is no command ${JSON.stringify(typed)}`, {
     hint: near === undefined ? `Commands: ${Object.keys(COMMANDS).join(", ")}.` : `Did you mean ${near}?`,
   });

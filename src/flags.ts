@@ -10,7 +10,7 @@ import { OPTIONS } from "./config/options.ts";
 import type { TypedFlags } from "./config/resolve.ts";
 import type { OptionRow } from "./config/setting.ts";
 import { MongotapError } from "./errors.ts";
-import { nearest } from "./lib/nearest.ts";
+import { didYouMean } from "./lib/did-you-mean.ts";
 
 interface ReadFlags {
   readonly flags: TypedFlags;
@@ -62,7 +62,7 @@ function unknownFlag(command: string, typed: string, known: readonly OptionRow[]
       hint: "Use --password-file FILE, or the variable MONGOTAP_PASSWORD.",
     });
   }
-  const near = nearest(
+  const near = didYouMean(
     typed.replace(/^-+/, ""),
     known.map((o) => o.flag),
   );

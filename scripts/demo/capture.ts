@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { documentsCopied } from "../../src/pipeline/progress.ts";
+import { documentsCopied } from "../../src/pipeline/position.ts";
 import type { CollectionState } from "../../src/source/record.ts";
 import type { Checkpoint } from "../../src/state/checkpoint.ts";
 import { guardProcess } from "../mongod/watchdog.ts";

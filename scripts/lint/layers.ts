@@ -33,7 +33,7 @@ export const LAYERS: readonly Layer[] = [
   { files: ["workers/"], imports: [...LEAVES, "connect/", "source/", "protocol/"], why: "threads read and encode, they do not write" },
   { files: ["pipeline/"], imports: [...LEAVES, "source/record.ts"], types: ["sink/sink.ts", "protocol/", "state/"], why: "it takes interfaces and constructs nothing" },
   { files: ["config/"], imports: [...LEAVES, "protocol/envelopes.ts", "connect/connection-string.ts", "source/bindings.ts", "valibot", "yaml", "csv-parse/sync", "age-encryption"], why: "of other layers only what parses one value" },
-  { files: ["config/options/"], imports: ["config/setting.ts", "config/values.ts", "protocol/envelopes.ts"], node: "none", why: "a group of options has the schemas of its values" },
+  { files: ["config/options/"], imports: ["config/setting.ts", "config/value-schemas.ts", "protocol/envelopes.ts"], node: "none", why: "a group of options has the schemas of its values" },
   { files: ["source/"], imports: [...LEAVES, "connect/", "codec/", "mongodb"], why: "it reads, and does not know what becomes of a batch" },
   { files: ["connect/"], imports: [...LEAVES, "mongodb", "mongodb/lib/cmap/**", "ssh2"], why: "it knows servers, not what is read from them" },
   { files: ["state/"], imports: [...LEAVES, "source/record.ts"], types: ["sink/sink.ts"], why: "a position is opaque here" },

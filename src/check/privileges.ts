@@ -3,8 +3,7 @@
 import type { MongoClient } from "mongodb";
 
 import { runCommand } from "../connect/run-command.ts";
-import { ServerCode } from "../connect/server-codes.ts";
-import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
+import { ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { bindingText, streamTarget } from "../source/bindings.ts";
 import type { Binding } from "../source/record.ts";
 import { type Check, fail, type Finding, ok, warn } from "./finding.ts";

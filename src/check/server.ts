@@ -9,7 +9,7 @@ import { MongotapError } from "../errors.ts";
 import { sizeOf } from "../observe/stats.ts";
 import type { Binding } from "../source/record.ts";
 import { type CollectionInfo, measure, resolveBindings } from "../source/catalog.ts";
-import { readOplogWindow, secondsBetween } from "../source/server-time.ts";
+import { readOplogWindow, secondsBetween } from "../source/replication.ts";
 import { nameOf } from "../source/record.ts";
 import { type Check, fail, type Finding, ok, warn } from "./finding.ts";
 

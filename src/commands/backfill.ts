@@ -3,11 +3,11 @@
 import { MongotapError } from "../errors.ts";
 import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
-import { isComplete } from "../pipeline/progress.ts";
+import { isComplete } from "../pipeline/position.ts";
 import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { targetOf } from "../run/output.ts";
-import { rangeReadableOf } from "../run/range-readable.ts";
+import { rangeReadableOf } from "../run/reader-pool.ts";
 import { type RangeSettings, type Ranges, rangesOf } from "../run/ranges.ts";
 import type { ReadSettings } from "../run/reader-pool.ts";
 import type { CollectionInfo } from "../source/catalog.ts";

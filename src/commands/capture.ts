@@ -3,7 +3,7 @@
 import type { Settings } from "../config/options.ts";
 import { captureSource } from "../pipeline/capture.ts";
 import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
-import { rangeReadableOf } from "../run/range-readable.ts";
+import { rangeReadableOf } from "../run/reader-pool.ts";
 import type { ReadSettings } from "../run/reader-pool.ts";
 import { type ChangeSettings, streamSettings } from "../run/stream.ts";
 import { isBound, isBoundByName } from "../source/bindings.ts";

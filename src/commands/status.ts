@@ -4,7 +4,7 @@ import type { Settings } from "../config/options.ts";
 import { connectionStringOf } from "../config/server.ts";
 import { MongotapError } from "../errors.ts";
 import { tableOf } from "../observe/stats.ts";
-import { documentsCopied, isComplete } from "../pipeline/progress.ts";
+import { documentsCopied, isComplete } from "../pipeline/position.ts";
 import { type ConnectionSettings, openConnection } from "../run/connection.ts";
 import { exitWith } from "../run/outcome.ts";
 import { isoOf } from "../source/cluster-time.ts";
@@ -15,7 +15,7 @@ import {
   readServerTime,
   secondsBetween,
   shareOfWindow,
-} from "../source/server-time.ts";
+} from "../source/replication.ts";
 import { type Checkpoint, loadCheckpoint } from "../state/checkpoint.ts";
 import type { Command } from "./command.ts";
 import { print } from "./print.ts";

@@ -4,7 +4,7 @@ import { parse } from "csv-parse/sync";
 
 import { readConfigFile } from "./files.ts";
 import type { ConfigProblems } from "./problems.ts";
-import { validateNamespace } from "./values.ts";
+import { validateNamespace } from "./value-schemas.ts";
 
 interface Row {
   readonly record: readonly string[];

@@ -3,7 +3,7 @@
  * added to those of the reader, so that all are found before the run ends with them.
  */
 
-import { type CaptureParts, CATALOG_KEYS, pickCapture, readBindings, readCapture } from "./catalog.ts";
+import { type CaptureParts, CATALOG_KEYS, pickCapture, readBindings, readCapture } from "./flow-catalog.ts";
 import { type ConfigReader, isNothing, pathBeside } from "./config-reader.ts";
 import {
   type Endpoint,
@@ -18,7 +18,7 @@ import { type OptionName, OPTIONS } from "./options.ts";
 import { locationText } from "./problems.ts";
 import type { OptionRow, RawSetting } from "./setting.ts";
 import { decryptSops } from "./sops.ts";
-import { parseTree, type TreeMap, type TreeNode } from "./tree.ts";
+import { parseTree, type TreeMap, type TreeNode } from "./yaml-tree.ts";
 
 /** The content of a config file. */
 export interface FileConfig {

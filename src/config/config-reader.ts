@@ -9,7 +9,7 @@ import { MongotapError } from "../errors.ts";
 import { type FileContent, readSecretFile } from "./files.ts";
 import { type ConfigProblems, locationText, type SourceLocation } from "./problems.ts";
 import type { RawSetting } from "./setting.ts";
-import type { TreeMap, TreeNode, TreeScalar } from "./tree.ts";
+import type { TreeMap, TreeNode, TreeScalar } from "./yaml-tree.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

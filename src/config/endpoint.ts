@@ -3,8 +3,8 @@
 import type { SourceLocation } from "./problems.ts";
 import { isNothing, type ConfigReader } from "./config-reader.ts";
 import type { RawSetting } from "./setting.ts";
-import type { TreeMap, TreeNode } from "./tree.ts";
-import { parseSshUrl, TAKES_SSH_URL } from "./values.ts";
+import type { TreeMap, TreeNode } from "./yaml-tree.ts";
+import { parseSshUrl, TAKES_SSH_URL } from "./value-schemas.ts";
 
 /** The tunnel of `networkTunnel.sshForwarding`. */
 export interface TunnelRequest {

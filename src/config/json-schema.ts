@@ -1,9 +1,9 @@
 /** The JSON Schema of the config file, made from the table of options. Editors complete and check with it. */
 
-import { CATALOG_KEYS } from "./catalog.ts";
+import { CATALOG_KEYS } from "./flow-catalog.ts";
 import { OPTIONS } from "./options.ts";
 import type { OptionRow } from "./setting.ts";
-import { type JsonType, jsonTypeOf } from "./values.ts";
+import { type JsonType, jsonTypeOf } from "./value-schemas.ts";
 
 const TEXT: JsonType = { type: "string" };
 

@@ -1,7 +1,7 @@
 /** What is wrong with a configuration, collected so that a user can correct all of it at once. */
 
 import { type Kind, MongotapError } from "../errors.ts";
-import { nearest } from "../lib/nearest.ts";
+import { didYouMean } from "../lib/did-you-mean.ts";
 
 /** A position in a config file. */
 export interface SourceLocation {
@@ -42,7 +42,7 @@ export class ConfigProblems {
 
   /** Adds a key that is not in `known`. `what` such as "not a key of a binding". */
   addUnknown(location: SourceLocation, what: string, known: Iterable<string>): void {
-    const near = nearest(location.path.slice(location.path.lastIndexOf(".") + 1), known);
+    const near = didYouMean(location.path.slice(location.path.lastIndexOf(".") + 1), known);
     this.add(location, `is ${what}`, near === undefined ? {} : { hint: `Did you mean ${near}?` });
   }
 

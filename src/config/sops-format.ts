@@ -8,7 +8,7 @@ import { createDecipheriv, createHash, type Hash } from "node:crypto";
 
 import { MongotapError } from "../errors.ts";
 import { locationText } from "./problems.ts";
-import type { TreeMap, TreeNode, TreeScalar } from "./tree.ts";
+import type { TreeMap, TreeNode, TreeScalar } from "./yaml-tree.ts";
 
 /** Whether the value at this path of keys is encrypted. */
 type Rule = (keys: readonly string[]) => boolean;

@@ -9,7 +9,7 @@ import { MongotapError } from "../errors.ts";
 import { codeOf } from "../lib/fs.ts";
 import type { Environment } from "./config-reader.ts";
 import { isEnvelope } from "./sops-format.ts";
-import { parseTree, type TreeMap, type TreeNode } from "./tree.ts";
+import { parseTree, type TreeMap, type TreeNode } from "./yaml-tree.ts";
 
 export interface ProgramSettings {
   readonly env: Environment;

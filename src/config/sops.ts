@@ -9,7 +9,7 @@ import type { Environment } from "./config-reader.ts";
 import { locationText } from "./problems.ts";
 import { decryptTree, type SopsMetadata, sopsMetadataOf } from "./sops-format.ts";
 import { decryptWithProgram } from "./sops-program.ts";
-import type { TreeMap, TreeNode } from "./tree.ts";
+import type { TreeMap, TreeNode } from "./yaml-tree.ts";
 
 export interface SopsSettings {
   readonly env: Environment;

@@ -5,7 +5,7 @@ import type { TunnelRequest } from "./endpoint.ts";
 import type { ConfigProblems } from "./problems.ts";
 import type { Environment } from "./config-reader.ts";
 import type { RawSetting } from "./setting.ts";
-import { parseSshUrl, type SshUrl } from "./values.ts";
+import { parseSshUrl, type SshUrl } from "./value-schemas.ts";
 
 /** The settings of the tunnel, in the shape that connect/tunnel.ts takes. */
 export interface TunnelChoice {

@@ -7,7 +7,7 @@ import { Binary, BSON, Long, MongoNetworkError, Timestamp } from "mongodb";
 import { Connection, SizedMessageTransform } from "mongodb/lib/cmap/connection.js";
 import { MongoDBResponse } from "mongodb/lib/cmap/wire_protocol/responses.js";
 
-import { ReplyBuffer } from "./reply-buffer.ts";
+import { MessageAssembler } from "./message-assembler.ts";
 
 let isPatched = false;
 let isSignatureCopied = false;
@@ -19,7 +19,7 @@ export function patchDriver(): void {
   const connection: object = Connection.prototype;
   const transform: object = SizedMessageTransform.prototype;
   failWritesOfClosedConnections(connection as DriverConnection);
-  useReplyBuffer(transform as DriverTransform);
+  useMessageAssembler(transform as DriverTransform);
   copyClusterTimeSignature(MongoDBResponse.prototype);
   isSignatureCopied = findIsSignatureCopied();
 }
@@ -67,10 +67,10 @@ interface DriverTransform {
 }
 
 /** Makes connections assemble replies in a ReplyBuffer, which is faster than the driver's BufferPool. */
-function useReplyBuffer(prototype: DriverTransform): void {
+function useMessageAssembler(prototype: DriverTransform): void {
   const { _transform } = prototype;
   prototype._transform = function (chunk, encoding, callback) {
-    if (!(this.bufferPool instanceof ReplyBuffer)) this.bufferPool = new ReplyBuffer();
+    if (!(this.bufferPool instanceof MessageAssembler)) this.bufferPool = new MessageAssembler();
     return _transform.call(this, chunk, encoding, callback);
   };
 }

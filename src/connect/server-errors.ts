@@ -9,7 +9,60 @@
 import { MongoError, MongoNetworkError, MongoParseError, MongoServerError, MongoServerSelectionError } from "mongodb";
 
 import { messageOf, MongotapError } from "../errors.ts";
-import { ServerCode } from "./server-codes.ts";
+
+/**
+ * The error codes that decide something, by their names in the server. A code without an entry in this file is named
+ * `Location` and its number: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+ */
+export const ServerCode = {
+  FailedToParse: 9,
+  UserNotFound: 11,
+  Unauthorized: 13,
+  Overflow: 15,
+  AuthenticationFailed: 18,
+  IllegalOperation: 20,
+  NoMatchingDocument: 47,
+  MaxTimeMSExpired: 50,
+  CommandNotFound: 59,
+  CommandNotSupported: 115,
+  CommandNotSupportedOnView: 166,
+  OptionNotSupportedOnView: 167,
+  InvalidUUID: 207,
+  SnapshotTooOld: 239,
+  SnapshotUnavailable: 246,
+  InvalidResumeToken: 260,
+  ChangeStreamFatalError: 280,
+  ChangeStreamHistoryLost: 286,
+  APIStrictError: 323,
+  MechanismUnavailable: 334,
+  ChangeStreamNotEnabled: 376,
+  AdmissionQueueOverflow: 433,
+  RateLimitExceeded: 449,
+  PooledConnectionAcquisitionRejected: 450,
+  IngressRequestRateLimitExceeded: 462,
+  ShardRemovedError: 464,
+  /** Of Atlas, not of the server: a login or command that Atlas refuses. */
+  AtlasError: 8000,
+  BSONObjectTooLarge: 10334,
+  Location40324: 40324,
+  Location40415: 40415,
+  Location40573: 40573,
+  Location40646: 40646,
+  Location40647: 40647,
+  Location40648: 40648,
+  Location40649: 40649,
+  Location50793: 50793,
+  Location50795: 50795,
+  Location50796: 50796,
+  Location50810: 50810,
+  Location50811: 50811,
+  Location50816: 50816,
+  Location50870: 50870,
+  Location50872: 50872,
+  Location51055: 51055,
+  Location51057: 51057,
+  Location6189504: 6189504,
+} as const;
 
 /** What the failed command was for, where that changes what its error means. */
 export interface ErrorContext {

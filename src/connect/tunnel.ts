@@ -10,7 +10,7 @@ import { MongotapError } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { hostKeyCheck } from "./host-key.ts";
 import { startSocksProxy, type ProxyOptions } from "./socks-proxy.ts";
-import { usableKey } from "./ssh-key.ts";
+import { usableKey } from "./ssh-session.ts";
 import { dial, type DialOptions, type SshSession, type SshTarget, sshUrl } from "./ssh-session.ts";
 
 export interface TunnelOptions {

@@ -13,7 +13,7 @@ import {
   type RowBatch,
   type Source,
 } from "../source/record.ts";
-import { copyOf, EMPTY_POSITION, isComplete, positionOnly, withCollection, withRange } from "./progress.ts";
+import { copyOf, EMPTY_POSITION, isComplete, positionOnly, withCollection, withRange } from "./position.ts";
 
 /** A collection that can be read by ranges. */
 export interface RangeReadable {

@@ -18,10 +18,10 @@ import {
   type Source,
 } from "../source/record.ts";
 import { checkSame, type RangeReadable } from "./backfill.ts";
-import { type HistoryPolicy, recoveryOf } from "./history.ts";
+import { type HistoryPolicy, recoveryOf } from "./lost-history.ts";
 import { isBeingCopied, Merge, type MergeItem } from "./merge.ts";
 import type { ReadThrottle } from "./throttle.ts";
-import { copyOf, EMPTY_POSITION, isComplete, liveAfter, positionOnly, withCollection, withRange } from "./progress.ts";
+import { copyOf, EMPTY_POSITION, isComplete, liveAfter, positionOnly, withCollection, withRange } from "./position.ts";
 import { follow, heartbeat, type TailSettings } from "./tail.ts";
 
 export interface CaptureSettings extends TailSettings {

@@ -20,7 +20,7 @@ import {
   sortKeyTime,
 } from "../source/record.ts";
 import type { ReadThrottle } from "./throttle.ts";
-import { isAllLive, withCollection } from "./progress.ts";
+import { isAllLive, withCollection } from "./position.ts";
 
 /** A chunk, and the state of its collection once the chunk has been written. */
 export interface MergeItem {

@@ -18,8 +18,8 @@ import { prefetch, settledWithin, sleep } from "../lib/async.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import type { Batch, Position } from "../source/record.ts";
-import { backoffMs, shouldCommit } from "./retry.ts";
-import type { LimitedSource } from "./take.ts";
+import { backoffMs, shouldCommit } from "./commit-and-retry.ts";
+import type { LimitedSource } from "./limit.ts";
 
 export interface PumpSettings {
   readonly source: LimitedSource;

@@ -1,7 +1,7 @@
 /** A change stream as a Source: its position first, then one batch for each reply. */
 
 import type { ClusterTime, EventBatch, EventStream, Source, StreamPosition } from "../source/record.ts";
-import { positionOnly, EMPTY_POSITION } from "./progress.ts";
+import { positionOnly, EMPTY_POSITION } from "./position.ts";
 
 export interface TailSettings {
   readonly open: (from: StreamPosition | undefined, signal: AbortSignal) => Promise<EventStream>;

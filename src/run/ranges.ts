@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 
 import type { Settings } from "../config/options.ts";
-import type { Shard } from "../config/values.ts";
+import type { Shard } from "../config/value-schemas.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
 import { isBoundByName } from "../source/bindings.ts";

@@ -1,16 +1,20 @@
-/** The readers of collections, in worker threads or in the main thread, and the throttle that they share. */
+/** What reads collections: in worker threads or in the main thread, at the pace of one throttle. */
 
 import { availableParallelism } from "node:os";
-
 import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
 import type { Logger } from "../observe/log.ts";
 import { createThrottle, type ReadThrottle } from "../pipeline/throttle.ts";
 import type { LineOptions } from "../protocol/line-encoder.ts";
-import { majorityLagMs } from "../source/server-time.ts";
-import { localReader, type SubRangeReader } from "../source/sub-ranges.ts";
+import { majorityLagMs } from "../source/replication.ts";
+import { localReader, readInSubRanges, type SubRangeReader } from "../source/sub-ranges.ts";
 import { createPool } from "../workers/pool.ts";
+import type { RangeReadable } from "../pipeline/backfill.ts";
+import { type CollectionInfo, collectionUuid } from "../source/catalog.ts";
+import { headOfChunk, readRange } from "../source/snapshot.ts";
+import type { NonEmpty, RangeProgress } from "../source/record.ts";
+import { scanWhole } from "../source/scan.ts";
 
 export type ReadSettings = Pick<Settings, "workers" | "rateLimit" | "maxLag">;
 
@@ -91,4 +95,36 @@ export function workersFor(processors: number, maxMemory: number): number {
  */
 function chunkBytesFor(maxMemory: number): number {
   return Math.max(MIN_CHUNK_BYTES, Math.min(MAX_CHUNK_BYTES, Math.floor(maxMemory / CHUNKS_IN_MEMORY)));
+}
+
+/** What a collection is read with. */
+interface ReadingRun extends Pick<Connection, "client" | "server"> {
+  readonly throttle: ReadThrottle;
+  readonly readers: ReaderPool;
+}
+
+/** A collection for the pipeline. `ranges`: those that this process reads, if the collection was split (ranges.ts). */
+export function rangeReadableOf(
+  { client, server, throttle, readers }: ReadingRun,
+  info: CollectionInfo,
+  ranges?: NonEmpty<RangeProgress>,
+): RangeReadable {
+  const standalone = server.topology === "standalone";
+  const { reader, chunkBytes } = readers;
+  const resumable = info.type === "collection";
+  return {
+    namespace: info.namespace,
+    uuid: info.uuid,
+    resumable,
+    ranges,
+    read(progress, signal, wanted, notBefore) {
+      const settings = { client, info, standalone, notBefore, chunkBytes };
+      if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
+      // Under a limit no sub-range is read ahead, and no worker encodes, so that a chunk can be cut.
+      if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
+      return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
+    },
+    head: (chunk, count) => headOfChunk(chunk, count, resumable),
+    currentUuid: () => collectionUuid(client, info.namespace),
+  };
 }

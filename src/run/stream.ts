@@ -1,13 +1,13 @@
 /** Opens the change stream of a tail or a capture. */
 
 import type { Settings } from "../config/options.ts";
-import type { StartAt } from "../config/values.ts";
+import type { StartAt } from "../config/value-schemas.ts";
 import { isAtLeast } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
-import { canSplit, checkServer, fullDocumentOf } from "../source/change-stream-options.ts";
+import { canSplit, checkServer, fullDocumentOf } from "../source/stream-command.ts";
 import { firstTimeOf } from "../source/cluster-time.ts";
 import { nameOf } from "../source/record.ts";
 import { startAfterToken, type StreamStart } from "../source/stream-command.ts";

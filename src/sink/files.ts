@@ -18,7 +18,7 @@ import { MongotapError } from "../errors.ts";
 import { codeOf } from "../lib/fs.ts";
 import { idOf, type OutputKey } from "../lib/output-key.ts";
 import { otherOutput, outputError, unknownFile } from "./errors.ts";
-import { inspectFile, inspectTarget, makeDirectory, syncNames } from "./inspect.ts";
+import { inspectFile, inspectTarget, makeDirectory, syncNames } from "./inspect-path.ts";
 import { OutputFile } from "./output-file.ts";
 import { type FileTarget, OutputPaths } from "./paths.ts";
 import { openPipeSink } from "./pipe.ts";

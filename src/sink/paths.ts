@@ -10,7 +10,7 @@ import { MongotapError } from "../errors.ts";
 import { codeOf } from "../lib/fs.ts";
 import { EVERYTHING, type OutputKey } from "../lib/output-key.ts";
 import { otherOutput, outputError } from "./errors.ts";
-import { foldsCase, makeDirectory } from "./inspect.ts";
+import { foldsCase, makeDirectory } from "./inspect-path.ts";
 import type { OutputMark } from "./sink.ts";
 
 /** One file, whose lines have the key EVERYTHING unless `key` says otherwise, or a directory with a file for each key. */

@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { MongotapError } from "../errors.ts";
 import { codeOf, reasonOf } from "../lib/fs.ts";
 import { outputError } from "./errors.ts";
-import { syncNames } from "./inspect.ts";
+import { syncNames } from "./inspect-path.ts";
 import { currentPathOf, tailCrcOf } from "./output-file.ts";
 import type { OutputMark } from "./sink.ts";
 

@@ -2,6 +2,7 @@
 
 import { writeSync } from "node:fs";
 
+import { must } from "../errors.ts";
 import { idOf, type OutputKey } from "../lib/output-key.ts";
 import type { Segment } from "./sink.ts";
 
@@ -39,7 +40,8 @@ export interface Slice {
 /** A slice whose bytes are still where the segments have them. */
 interface Gathered {
   readonly key: OutputKey;
-  readonly spans: { begin: number; end: number }[];
+  /** Begin and end of each contiguous run of segments, one after the other: no object for each line of a busy stream. */
+  readonly spans: number[];
   lines: number;
 }
 
@@ -59,16 +61,20 @@ export function gather(bytes: Uint8Array, segments: readonly Segment[], single?:
       byId.set(id, gathered);
       byKey.set(key, gathered);
     }
-    const last = gathered.spans.at(-1);
-    if (last?.end === begin) last.end = end;
-    else gathered.spans.push({ begin, end });
+    const { spans } = gathered;
+    if (spans.at(-1) === begin) spans[spans.length - 1] = end;
+    else spans.push(begin, end);
     gathered.lines += lines;
   }
   return [...byId.values()].map(({ key, spans, lines }) => ({ key, bytes: joined(bytes, spans), lines }));
 }
 
-function joined(bytes: Uint8Array, spans: readonly { begin: number; end: number }[]): Uint8Array {
-  const views = spans.map(({ begin, end }) => bytes.subarray(begin, end));
-  const [only] = views;
-  return only !== undefined && views.length === 1 ? only : Buffer.concat(views);
+function joined(bytes: Uint8Array, spans: readonly number[]): Uint8Array {
+  if (spans.length === 2) return bytes.subarray(spans[0], spans[1]);
+  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let length = 0;
+  for (let i = 0; i < spans.length; i += 2) length += must(spans[i + 1], "an end") - must(spans[i], "a begin");
+  const copy = Buffer.allocUnsafe(length);
+  for (let i = 0, at = 0; i < spans.length; i += 2) at += source.copy(copy, at, spans[i], spans[i + 1]);
+  return copy;
 }

@@ -7,7 +7,7 @@ import { createTranscoder } from "../codec/transcode.ts";
 import { runCommand } from "../connect/run-command.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
-import { nearest } from "../lib/nearest.ts";
+import { didYouMean } from "../lib/did-you-mean.ts";
 import { bindingText, isBound } from "./bindings.ts";
 import { type Binding, type Namespace, nameOf } from "./record.ts";
 
@@ -99,7 +99,7 @@ export async function resolveBindings(
 
 async function unknown(client: MongoClient, binding: Binding, all: readonly CollectionInfo[]): Promise<MongotapError> {
   if (all.length === 0) {
-    const near = nearest(binding.db, await listDatabases(client));
+    const near = didYouMean(binding.db, await listDatabases(client));
     return new MongotapError("usage", `the database ${binding.db} does not exist or has no collections`, {
       hint:
         near === undefined
@@ -107,7 +107,7 @@ async function unknown(client: MongoClient, binding: Binding, all: readonly Coll
           : `Did you mean ${near}?`,
     });
   }
-  const near = nearest(
+  const near = didYouMean(
     binding.collection ?? "",
     all.map((c) => c.namespace.collection),
   );

@@ -7,8 +7,7 @@
 import type { MongoClient } from "mongodb";
 
 import { ChangeEvent } from "../codec/change-event.ts";
-import { ServerCode } from "../connect/server-codes.ts";
-import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
+import { ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
 import { streamTarget, type StreamTarget } from "./bindings.ts";
@@ -18,7 +17,7 @@ import type { CursorReply } from "./cursor-reply.ts";
 import { boundOnly, eventTimeOf, headOf, restOf, scanEvents } from "./event-batch.ts";
 import { findTerminalEvents } from "./invalidation.ts";
 import type { Binding, BsonDocuments, ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
-import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./server-time.ts";
+import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./replication.ts";
 import { SplitEvents } from "./split-events.ts";
 import { aggregateCommand, filterBindings, resumeOf, type StreamShape, type StreamStart } from "./stream-command.ts";
 import { StreamCursor } from "./stream-cursor.ts";

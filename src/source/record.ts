@@ -261,7 +261,7 @@ export type NonEmpty<T> = readonly [T, ...(readonly T[])];
 export interface Position {
   readonly stream?: StreamPosition;
   readonly collections: Readonly<Record<string, CollectionState>>;
-  /** How often the history was lost since all collections were live (pipeline/history.ts); absent: never. */
+  /** How often the history was lost since all collections were live (pipeline/lost-history.ts); absent: never. */
   readonly losses?: number;
 }
 

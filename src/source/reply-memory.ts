@@ -4,7 +4,7 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import { detach } from "../lib/buffers.ts";
+import { detach } from "../lib/detach.ts";
 import type { BsonDocuments, EncodedDocuments, EncodedLines } from "./record.ts";
 
 export class ReplyMemory {

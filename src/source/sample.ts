@@ -8,8 +8,7 @@
 
 import type { MongoClient } from "mongodb";
 
-import { ServerCode } from "../connect/server-codes.ts";
-import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
+import { ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import type { CollectionInfo, Measured } from "./catalog.ts";
 import { nameOf } from "./record.ts";
 

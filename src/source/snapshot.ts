@@ -8,11 +8,9 @@
  */
 
 import { Long, MaxKey, type MongoClient } from "mongodb";
-
 import { runCommand } from "../connect/run-command.ts";
-import { ServerCode } from "../connect/server-codes.ts";
-import { serverCodeOf } from "../connect/server-errors.ts";
-import { MongotapError } from "../errors.ts";
+import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
+import { MongotapError, must } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
@@ -238,4 +236,23 @@ function checkNotOlder(settings: SnapshotSettings, reply: CursorReply): void {
   if (!isOlder(settings, reply)) return;
   const name = nameOf(settings.info.namespace);
   throw new MongotapError("connect", `the server that answered for ${name} is behind the change stream`);
+}
+
+/**
+ * The first `count` documents of a chunk (at least 1, not all), with the progress behind the last of them. A range that
+ * is not `resumable` gets no last key: its documents may have no `_id`.
+ */
+export function headOfChunk({ documents, progress, ...rest }: Chunk, count: number, resumable: boolean): Chunk {
+  if (documents.kind === "encoded") throw new MongotapError("bug", "a chunk that a worker has encoded cannot be cut");
+  const last = must(documents.offsets[count - 1], "the last document of the head");
+  return {
+    ...rest,
+    documents: documents.part(0, count),
+    progress: {
+      ...progress,
+      ...(resumable ? { last: keyOf(documents.bytes, last) } : {}),
+      documents: progress.documents - (documents.count - count),
+      done: false,
+    },
+  };
 }

@@ -11,7 +11,7 @@ import { MongotapError } from "../errors.ts";
 import { checksumOf, removeTemporaries, replaceFile } from "../lib/atomic-file.ts";
 import { reasonOf } from "../lib/fs.ts";
 import { isClusterTime } from "../source/record.ts";
-import { readOwnFile } from "./own-file.ts";
+import { readTrustedFile } from "./trusted-file.ts";
 
 const FORMAT_VERSION = 2;
 
@@ -128,7 +128,7 @@ export interface LoadOptions {
  */
 export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<Checkpoint | undefined> {
   if (options.readOnly !== true) await removeTemporaries(path);
-  const text = await readOwnFile(path, unusable);
+  const text = await readTrustedFile(path, unusable);
   return text === undefined ? undefined : parse(path, text);
 }
 

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { MongotapError } from "../errors.ts";
 import { checksumOf, createFile } from "../lib/atomic-file.ts";
 import { codeOf, reasonOf } from "../lib/fs.ts";
-import { readOwnFile } from "./own-file.ts";
+import { readTrustedFile } from "./trusted-file.ts";
 
 /** How one collection is split into ranges. */
 export interface SplitPoints {
@@ -40,10 +40,10 @@ const schema = v.strictObject({
 
 /**
  * Resolves to the content of the file at `path`, or to undefined where there is none.
- * @throws MongotapError `state` when it is damaged or not ours (own-file.ts)
+ * @throws MongotapError `state` when it is damaged or not ours (trusted-file.ts)
  */
 export async function loadRanges(path: string): Promise<RangesFile | undefined> {
-  const text = await readOwnFile(path, unusable);
+  const text = await readTrustedFile(path, unusable);
   if (text === undefined) return undefined;
   try {
     const { checksum, ...ranges } = v.parse(schema, JSON.parse(text));

@@ -48,7 +48,7 @@ test("src/ runs commands of the server in connect/run-command.ts alone", () => {
   ]);
 });
 
-test("src/ compares error codes of the server with the names in connect/server-codes.ts, never with numbers", () => {
+test("src/ compares error codes of the server with the names in connect/server-errors.ts, never with numbers", () => {
   const files = SOURCE.filter((path) => /\bserverCodeOf\b|\bServerCode\b|\bMongoServerError\b/.test(codeOf(path)));
   expect(files.length).toBeGreaterThan(4);
   const compared = /(?:\bserverCodeOf\([^)]*\)|\bcode) [!=]== (?!ServerCode\.|undefined\b|"|0\b)/;

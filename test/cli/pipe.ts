@@ -1,7 +1,7 @@
 /** Readers of stdout that behave badly, on a real pipe (the runner's own is a socket pair, which counts differently). */
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, openSync, readSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -52,13 +52,32 @@ async function ticksOf(pid: number): Promise<number> {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-/** Resolves when `pid` has been almost idle for a while: it waits. */
+/** Whether a thread of `pid` has work to do: it runs, or it would if it got a processor. */
+async function isRunnable(pid: number): Promise<boolean> {
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    const stat = await readFile(`/proc/${pid}/task/${thread}/stat`, "utf8").catch(() => ""); // it has just ended
+    if (stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3) === "R") return true;
+  }
+  return false;
+}
+
+const LOOKS = 15;
+const LOOK_EVERY_MS = 20;
+
+/**
+ * Resolves when `pid` waits. It has then used hardly any processor time for a while, and not for want of a processor: on
+ * a busy machine a program with much to do uses as little.
+ */
 export async function isIdle(pid: number): Promise<void> {
   await waitFor(
     async () => {
       const before = await ticksOf(pid);
-      await Bun.sleep(300);
-      return (await ticksOf(pid)) - before <= 4;
+      let busy = 0;
+      for (let look = 0; look < LOOKS; look += 1) {
+        if (await isRunnable(pid)) busy += 1;
+        await Bun.sleep(LOOK_EVERY_MS);
+      }
+      return busy <= 2 && (await ticksOf(pid)) - before <= 4;
     },
     { what: `process ${pid} to be idle` },
   );

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { CATALOG_KEYS } from "../../src/config/catalog.ts";
+import { CATALOG_KEYS } from "../../src/config/flow-catalog.ts";
 import { ENDPOINT_KEYS } from "../../src/config/endpoint.ts";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
 import type { OptionRow } from "../../src/config/setting.ts";

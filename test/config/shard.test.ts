@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
-import { shard } from "../../src/config/values.ts";
+import { shard } from "../../src/config/value-schemas.ts";
 import { configOf } from "./configs.ts";
 
 test.each([

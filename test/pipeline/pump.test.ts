@@ -3,7 +3,7 @@ import { MongotapError } from "../../src/errors.ts";
 import { sleep } from "../../src/lib/async.ts";
 import { Stop } from "../../src/lib/process.ts";
 import { pump, type PumpResult, type PumpSettings } from "../../src/pipeline/pump.ts";
-import { take } from "../../src/pipeline/take.ts";
+import { take } from "../../src/pipeline/limit.ts";
 import type { Batch, Position, Source } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { at, events, lineEncoder, LoggingSink, rows } from "./fakes.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { outputKeyOf } from "../../src/lib/output-key.ts";
 import { pump } from "../../src/pipeline/pump.ts";
-import { take } from "../../src/pipeline/take.ts";
+import { take } from "../../src/pipeline/limit.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import type { Documents, Source } from "../../src/source/record.ts";
 import { WorkerDocuments } from "../../src/source/reply-memory.ts";

@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { MongotapError } from "../../src/errors.ts";
 import { backfillSource, type RangeReadable } from "../../src/pipeline/backfill.ts";
 import { captureSource, type CaptureSettings } from "../../src/pipeline/capture.ts";
-import { recoveryOf } from "../../src/pipeline/history.ts";
+import { recoveryOf } from "../../src/pipeline/lost-history.ts";
 import { createThrottle, type ReadThrottle } from "../../src/pipeline/throttle.ts";
 import { tailSource } from "../../src/pipeline/tail.ts";
-import { take } from "../../src/pipeline/take.ts";
+import { take } from "../../src/pipeline/limit.ts";
 import type { Batch, EventStream, Position, Source } from "../../src/source/record.ts";
 import { collectionOf, events, ScriptedStream } from "./fakes.ts";
 

@@ -22,7 +22,7 @@ export interface CrashJob {
   readonly batches: number;
   /** By a thread of its own. */
   readonly isBehind: boolean;
-  /** A commit follows every so many batches. */
+  /** The number of batches between commits. */
   readonly commitEvery: number;
 }
 

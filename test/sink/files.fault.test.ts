@@ -111,7 +111,7 @@ function expectOrder(trace: string, directory: string): number {
     const [, from = "", to = ""] = /"([^"]*)", "([^"]*)"/.exec(line) ?? [];
     if (to.endsWith("state.json")) {
       saves += 1;
-      unsynced.delete(dirname(to)); // the names of the state: the temporary file's, which nobody needs
+      unsynced.delete(dirname(to)); // the name of the temporary file, which is gone
       expect([...unsynced]).toEqual([]);
     }
     expect(unsynced.has(from)).toBeFalse();

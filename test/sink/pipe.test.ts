@@ -48,7 +48,7 @@ test("write() says that the reader of a FIFO is gone", async () => {
   expect(await failureOf(sink.flush())).toEqual(failure);
 });
 
-test("disposing a sink gives up a write that nobody takes", async () => {
+test("disposing a sink ends a write that waits for its reader", async () => {
   using dir = scratch();
   spawnSync("mkfifo", [dir.at("fifo")]);
   const reader = spawn("sh", ["-c", `exec sleep 10 < '${dir.at("fifo")}'`]);

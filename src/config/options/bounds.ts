@@ -1,7 +1,7 @@
 /** The options for where a run begins and ends, and how much it may use. */
 
 import type { OptionRow } from "../setting.ts";
-import { duration, oneOf, rate, size, startAt, wholeNumber } from "../values.ts";
+import { duration, oneOf, rate, size, startAt, wholeNumber } from "../value-schemas.ts";
 
 export const BOUNDS_OPTIONS = {
   maxMemory: {

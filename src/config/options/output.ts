@@ -2,7 +2,7 @@
 
 import { ENVELOPES } from "../../protocol/envelopes.ts";
 import type { OptionRow } from "../setting.ts";
-import { badDocumentPolicy, flag, oneOf, text } from "../values.ts";
+import { badDocumentPolicy, flag, oneOf, text } from "../value-schemas.ts";
 
 export const OUTPUT_OPTIONS = {
   split: {

@@ -1,7 +1,7 @@
 /** The options for what is printed and logged. */
 
 import type { OptionRow } from "../setting.ts";
-import { oneOf, percent, text } from "../values.ts";
+import { oneOf, percent, text } from "../value-schemas.ts";
 
 export const REPORTING_OPTIONS = {
   warnAt: {

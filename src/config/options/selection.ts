@@ -1,7 +1,7 @@
 /** The options for what to read. */
 
 import type { OptionRow } from "../setting.ts";
-import { duration, flag, namespace, oneOf, shard, text, wholeNumber } from "../values.ts";
+import { duration, flag, namespace, oneOf, shard, text, wholeNumber } from "../value-schemas.ts";
 
 export const SELECTION_OPTIONS = {
   collectionsFile: {

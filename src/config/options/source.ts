@@ -1,7 +1,7 @@
 /** The options for which server to read from, and how to reach it. */
 
 import type { OptionRow } from "../setting.ts";
-import { compressors, sshFingerprint, sshUrl, text } from "../values.ts";
+import { compressors, sshFingerprint, sshUrl, text } from "../value-schemas.ts";
 
 export const SOURCE_OPTIONS = {
   uri: {

@@ -1,7 +1,7 @@
 /** The options for the state file, and what to do with an earlier one. */
 
 import type { OptionRow } from "../setting.ts";
-import { duration, flag, oneOf, text } from "../values.ts";
+import { duration, flag, oneOf, text } from "../value-schemas.ts";
 
 export const STATE_OPTIONS = {
   state: {

@@ -1,12 +1,12 @@
 /** Pump, merge and change stream in this process, with the server, the chunks and the position of one's choice. */
 import type { Collection, MongoClient } from "mongodb";
-import { rangeReadableOf } from "../../../src/run/range-readable.ts";
+import { rangeReadableOf } from "../../../src/run/reader-pool.ts";
 import type { MongotapError } from "../../../src/errors.ts";
 import { backfillSource, type RangeReadable } from "../../../src/pipeline/backfill.ts";
 import { captureSource } from "../../../src/pipeline/capture.ts";
 import { createThrottle } from "../../../src/pipeline/throttle.ts";
 import { pump, type PumpResult } from "../../../src/pipeline/pump.ts";
-import { take } from "../../../src/pipeline/take.ts";
+import { take } from "../../../src/pipeline/limit.ts";
 import { createLineEncoder } from "../../../src/protocol/line-encoder.ts";
 import type { Sink } from "../../../src/sink/sink.ts";
 import { AdaptiveBatchSize } from "../../../src/source/adaptive-batch.ts";

@@ -3,7 +3,7 @@ import { MongotapError } from "../../src/errors.ts";
 import { backfillSource } from "../../src/pipeline/backfill.ts";
 import { captureSource } from "../../src/pipeline/capture.ts";
 import { tailSource } from "../../src/pipeline/tail.ts";
-import { type LimitedSource, take } from "../../src/pipeline/take.ts";
+import { type LimitedSource, take } from "../../src/pipeline/limit.ts";
 import type { Batch, Position, Source } from "../../src/source/record.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { at, collectionOf, events, rows, ScriptedStream } from "./fakes.ts";

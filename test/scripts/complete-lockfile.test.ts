@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { lockedPlatformPackage } from "../../scripts/complete-lock.ts";
+import { lockedPlatformPackage } from "../../scripts/complete-lockfile.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 

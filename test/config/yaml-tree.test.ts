@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseTree, type TreeNode } from "../../src/config/tree.ts";
+import { parseTree, type TreeNode } from "../../src/config/yaml-tree.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { CANARY } from "../support/cli.ts";
 

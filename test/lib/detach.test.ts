@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { detach } from "../../src/lib/buffers.ts";
+import { detach } from "../../src/lib/detach.ts";
 
 test("detach() frees the memory of large bytes at once", () => {
   const bytes = Buffer.alloc(1_000_000);

@@ -2,8 +2,7 @@
 
 import { type Document, type MongoClient, Timestamp } from "mongodb";
 import { runCommand } from "../connect/run-command.ts";
-import { ServerCode } from "../connect/server-codes.ts";
-import { serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
+import { ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { clusterTimeOf, isoOf, tickAfter } from "./cluster-time.ts";
 import { type ClusterTime, secondsOf, type StreamPosition } from "./record.ts";
 import { MongotapError } from "../errors.ts";

@@ -15,7 +15,7 @@ const FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NO
  * @throws the error that `refusal` returns when it is not a regular file, not readable, another user's, or writable by
  *   others
  */
-export async function readOwnFile(
+export async function readTrustedFile(
   path: string,
   refusal: (path: string, why: string, cause?: unknown) => MongotapError,
 ): Promise<string | undefined> {

@@ -2,7 +2,7 @@
  * Completes package-lock.json after `npm install`: npm leaves out the optional packages of other platforms that it
  * could not look up, and `npm ci` then refuses the lock as out of sync. The packages that depend on them name their exact
  * versions, and their names contain the platform, so no look-up is needed.
- * Run: bun scripts/complete-lock.ts
+ * Run: bun scripts/complete-lockfile.ts
  */
 
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { backoffMs, shouldCommit } from "../../src/pipeline/retry.ts";
+import { backoffMs, shouldCommit } from "../../src/pipeline/commit-and-retry.ts";
 
 test("backoffMs() doubles from a tenth of a second to ten seconds, between half of it and all of it", () => {
   const longest = [1, 2, 3, 4, 5, 6, 7, 8, 9, 50, 10_000].map((attempt) => backoffMs(attempt, 0.9999999));

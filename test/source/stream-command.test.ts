@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { ServerInfo } from "../../src/connect/client.ts";
-import { canSplit, checkServer, fullDocumentOf } from "../../src/source/change-stream-options.ts";
+import { canSplit, checkServer, fullDocumentOf } from "../../src/source/stream-command.ts";
 
 function server(version: string, topology: ServerInfo["topology"] = "replicaSet"): ServerInfo {
   const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SizedMessageTransform } from "mongodb/lib/cmap/connection.js";
 import { patchDriver } from "../../src/connect/driver-patches.ts";
-import { ReplyBuffer } from "../../src/connect/reply-buffer.ts";
+import { MessageAssembler } from "../../src/connect/message-assembler.ts";
 
 /** A message of the wire protocol: its length comes first. */
 function messageOf(length: number, seed: number): Buffer {
@@ -17,7 +17,7 @@ function chunkOf(bytes: Uint8Array): Buffer {
 }
 
 /** Reads every complete message, as the driver does. */
-function takeAll(buffer: ReplyBuffer): Buffer[] {
+function takeAll(buffer: MessageAssembler): Buffer[] {
   const taken: Buffer[] = [];
   for (let size = buffer.getInt32(); size !== null && size <= buffer.length; size = buffer.getInt32()) {
     taken.push(buffer.read(size));
@@ -35,7 +35,7 @@ test("messages are read as they were sent, whatever the chunks", () => {
     (lengths, chunkLengths) => {
       const sent = lengths.map((length, index) => messageOf(length, index + 1));
       const all = Buffer.concat(sent);
-      const buffer = new ReplyBuffer();
+      const buffer = new MessageAssembler();
       const came: Buffer[] = [];
       let waiting = 0;
       for (let at = 0, turn = 0; at < all.length; turn += 1) {
@@ -61,7 +61,7 @@ test("messages are read as they were sent, whatever the chunks", () => {
 
 test("an impossible length allocates no memory", () => {
   for (const length of [-1, 0x50545448, 48_000_001]) {
-    const buffer = new ReplyBuffer();
+    const buffer = new MessageAssembler();
     const chunk = messageOf(20, 1);
     chunk.writeInt32LE(length);
     buffer.append(chunk);

@@ -3,12 +3,12 @@
  * each goes to.
  */
 
-import { nearest } from "../lib/nearest.ts";
+import { didYouMean } from "../lib/did-you-mean.ts";
 import { type ConfigReader, isNothing } from "./config-reader.ts";
 import { locationText, type SourceLocation } from "./problems.ts";
 import type { RawSetting } from "./setting.ts";
-import type { TreeMap, TreeNode } from "./tree.ts";
-import { validateNamespace } from "./values.ts";
+import type { TreeMap, TreeNode } from "./yaml-tree.ts";
+import { validateNamespace } from "./value-schemas.ts";
 
 /** The parts of a capture spec that mongotap reads. */
 export interface CaptureParts {
@@ -53,7 +53,7 @@ export function pickCapture(
   if (wanted !== undefined) {
     const found = named.find(({ raw, name }) => raw === wanted || name === wanted);
     if (found !== undefined) return readCapture(found.node, reader);
-    const near = nearest(wanted, names);
+    const near = didYouMean(wanted, names);
     reader.problems.add(map.location, `holds no capture ${wanted}`, {
       hint: near === undefined ? `It holds ${names.join(", ") || "none"}.` : `Did you mean ${near}?`,
     });

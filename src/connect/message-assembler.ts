@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 
-import { detach } from "../lib/buffers.ts";
+import { detach } from "../lib/detach.ts";
 
 const NOTHING = Buffer.alloc(0);
 
@@ -16,7 +16,7 @@ const MAX_MESSAGE_BYTES = 48_000_000;
 /** Chunks up to this size may be slices of memory that the runtime reuses. */
 const SMALL_CHUNK_BYTES = 64 * 1024;
 
-export class ReplyBuffer {
+export class MessageAssembler {
   /** The first message, if it is incomplete or not read yet, and its memory was allocated ahead. */
   #message: Buffer | undefined;
   #filled = 0;

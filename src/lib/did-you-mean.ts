@@ -1,5 +1,5 @@
 /** The candidate with the least edit distance to `text`; undefined if none is close enough to be a typing error. */
-export function nearest(text: string, candidates: Iterable<string>): string | undefined {
+export function didYouMean(text: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let leastDistance = Math.max(2, Math.floor(text.length / 3)) + 1;
   for (const candidate of candidates) {

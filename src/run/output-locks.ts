@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import type { Settings } from "../config/options.ts";
-import type { Shard } from "../config/values.ts";
+import type { Shard } from "../config/value-schemas.ts";
 import { MongotapError } from "../errors.ts";
 import { acquireLock, type LockOptions } from "../state/lock.ts";
 import type { Target } from "./output.ts";

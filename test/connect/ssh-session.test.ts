@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { usableKey } from "../../src/connect/ssh-key.ts";
+import { usableKey } from "../../src/connect/ssh-session.ts";
 import type { MongotapError } from "../../src/errors.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { newKey, publicPart } from "../support/ssh-server.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { keyOf } from "../../src/source/bson-key.ts";
-import { headOfChunk } from "../../src/source/chunk-head.ts";
+import { headOfChunk } from "../../src/source/snapshot.ts";
 import { BEGINNING, type Chunk } from "../../src/source/record.ts";
 import { WorkerDocuments } from "../../src/source/reply-memory.ts";
 import { bsonOf, replyOf } from "../support/reply.ts";

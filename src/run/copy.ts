@@ -25,7 +25,7 @@ import { type CheckpointStore, loadMatching, openCheckpointStore, withoutUnbound
 import { type ConnectionSettings, openConnection } from "./connection.ts";
 import type { Invocation } from "./invocation.ts";
 import { lockOutputs } from "./output-locks.ts";
-import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd } from "./outcome.ts";
+import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd, type Summary } from "./outcome.ts";
 import { openOutput, type Target, targetOf, targetText } from "./output.ts";
 import { createReaderPool, type ReaderPool, type ReadSettings, throttleOf } from "./reader-pool.ts";
 import { selectBindings, type SelectionSettings } from "./selection.ts";
@@ -153,7 +153,9 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   const output = targetText(target);
   const { envelope } = lines;
-  const summary = { stats, omissions: encoder.omissions, envelope, output, quarantine: quarantineOf(settings) };
+  const summary = (): Summary => {
+    return { stats, omissions: encoder.omissions, envelope, output, quarantine: quarantineOf(settings) };
+  };
   try {
     const result = await pump({
       source: take(source, settings.limit ?? Infinity),
@@ -174,12 +176,12 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
     const mustFinish = settings.until !== undefined || (plan.bounded && settings.state !== undefined);
     const conclusion = conclusionOf(endOf(result, signal), { bounded: plan.bounded, mustFinish, output });
     if (conclusion.isComplete) await finalize(result, sink, store);
-    logSummary(log, summary);
+    logSummary(log, summary());
     return conclusion;
   } catch (error) {
     // After a failed write it is unknown how much of it the output holds.
     const isUnknown = error instanceof MongotapError && (error.kind === "pipe" || error.kind === "output");
-    if (stats.lines > 0 && !isUnknown) logSummary(log, summary);
+    if (stats.lines > 0 && !isUnknown) logSummary(log, summary());
     throw error;
   } finally {
     deadline?.cancel();

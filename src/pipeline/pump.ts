@@ -130,13 +130,13 @@ class Pump {
     if (!isOutput) documents.release();
     if (bytes.length > 0) await this.#untilTaken((sink) => sink.write(bytes, segments));
     else if (this.#isQuiet) await this.#settle(); // without writes, failures in the background show up here only
-    if (isOutput) documents.release();
     this.#isQuiet = bytes.length === 0;
     this.#resumable = batch.position !== undefined;
     this.#moved = true;
     this.#written = batch.position ?? this.#written;
     this.#pendingBytes += bytes.length;
     this.#s.onWritten(batch, lines, bytes.length);
+    if (isOutput) documents.release();
   }
 
   #isTimeToCommit(): boolean {

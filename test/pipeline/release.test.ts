@@ -8,8 +8,10 @@ import type { Documents, Source } from "../../src/source/record.ts";
 import { WorkerDocuments } from "../../src/source/reply-memory.ts";
 import { at, documentsOf, lineEncoder, LoggingSink, rows } from "./fakes.ts";
 
-const lineBytes = new Uint8Array(4);
-const segments = [{ key: outputKeyOf("shop.c"), begin: 0, end: 4, lines: 2 }];
+/** Large enough that their memory is freed at once. */
+const LINES = 100_000;
+const lineBytes = new Uint8Array(LINES);
+const segments = [{ key: outputKeyOf("shop.c"), begin: 0, end: LINES, lines: 2 }];
 const workerLines = { count: 2, byteLength: 9, badDocuments: 0, invalidUtf8: 0, segments, lineBytes };
 
 test("pump() releases BSON once it is encoded, and lines of a worker once they are written", async () => {
@@ -38,8 +40,12 @@ test("pump() releases BSON once it is encoded, and lines of a worker once they a
     save: undefined,
     retryForMs: 0,
     signal: new AbortController().signal,
-    onWritten: () => undefined,
+    onWritten: ({ documents }, lines, bytes) =>
+      log.push(`${documents.count} documents, ${lines} lines, ${bytes} bytes`),
     onRetry: () => undefined,
   });
-  expect(log).toEqual(["encode", "release", "write 3", "encode", "write 4", "release"]);
+  expect(log).toEqual([
+    ...["encode", "release", "write 3", "3 documents, 3 lines, 3 bytes"],
+    ...["encode", `write ${LINES}`, `2 documents, 2 lines, ${LINES} bytes`, "release"],
+  ]);
 });

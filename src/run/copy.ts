@@ -25,7 +25,7 @@ import { type CheckpointStore, loadMatching, openCheckpointStore, withoutUnbound
 import { type ConnectionSettings, openConnection } from "./connection.ts";
 import type { Invocation } from "./invocation.ts";
 import { lockOutputs } from "./output-locks.ts";
-import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd, type Summary } from "./outcome.ts";
+import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd } from "./outcome.ts";
 import { openOutput, type Target, targetOf, targetText } from "./output.ts";
 import { createReaderPool, type ReaderPool, type ReadSettings, throttleOf } from "./reader-pool.ts";
 import { selectBindings, type SelectionSettings } from "./selection.ts";

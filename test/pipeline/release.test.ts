@@ -45,7 +45,13 @@ test("pump() releases BSON once it is encoded, and lines of a worker once they a
     onRetry: () => undefined,
   });
   expect(log).toEqual([
-    ...["encode", "release", "write 3", "3 documents, 3 lines, 3 bytes"],
-    ...["encode", `write ${LINES}`, `2 documents, 2 lines, ${LINES} bytes`, "release"],
+    "encode",
+    "release",
+    "write 3",
+    "3 documents, 3 lines, 3 bytes",
+    "encode",
+    `write ${LINES}`,
+    `2 documents, 2 lines, ${LINES} bytes`,
+    "release",
   ]);
 });

@@ -38,10 +38,15 @@ export interface KeyPair {
   readonly public: string;
 }
 
+/** Generates a key. About one ed25519 key in 250 of ssh2 is malformed, for itself and for OpenSSH: then another one. */
 export function newKey(type: "ed25519" | "rsa" | "ecdsa"): KeyPair {
-  return type === "ed25519"
-    ? utils.generateKeyPairSync(type)
-    : utils.generateKeyPairSync(type, { bits: type === "rsa" ? 2048 : 256 });
+  for (;;) {
+    const key =
+      type === "ed25519"
+        ? utils.generateKeyPairSync(type)
+        : utils.generateKeyPairSync(type, { bits: type === "rsa" ? 2048 : 256 });
+    if (!(utils.parseKey(key.private) instanceof Error)) return key;
+  }
 }
 
 /** `type base64` of a public key. */

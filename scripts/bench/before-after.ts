@@ -9,13 +9,15 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { MongoClient } from "mongodb";
+import { readInt32 } from "../../src/codec/bson.ts";
 import { smallDocument, typicalDocument } from "../../test/support/documents.ts";
 import { tempDir } from "../../test/support/temp.ts";
 import { startReplicaSet } from "../mongod.ts";
+import { SHAPES } from "./codec-shapes.ts";
 import { type Loaded, loadCollection } from "./load.ts";
 import { runProcess } from "./process.ts";
 import { median } from "./statistics.ts";
@@ -65,19 +67,57 @@ function print(subject: string, [before, after]: Times, unit: string): void {
   );
 }
 
-/** Microseconds for a kilobyte of BSON in the codec's own benchmark, of one shape. */
-async function codecTime(checkout: string, shape: string): Promise<number> {
-  const script = ["scripts/bench/codec.ts", "scripts/bench-codec.ts"].find((path) => existsSync(join(checkout, path)));
-  if (script === undefined) throw new Error(`${checkout} has no benchmark of the codec`);
-  const command = [process.execPath, join(checkout, script), "--shape", shape, "--rounds", "15"];
-  const child = Bun.spawnSync(command, { cwd: checkout, stdout: "pipe", stderr: "inherit" });
-  const line = child.stdout
-    .toString()
-    .split("\n")
-    .find((text) => text.startsWith(shape));
-  const megabytesPerSecond = Number(line?.slice(shape.length).trim().split(/\s+/)[1]);
-  if (!(megabytesPerSecond > 0)) throw new Error(`no speed in ${JSON.stringify(line)}`);
-  return 1000 / megabytesPerSecond;
+/** What both checkouts export from src/codec/. */
+interface Codec {
+  readonly createTranscoder: (options: { readonly format: "relaxed" }) => {
+    writeDocument(writer: Writer, bytes: Uint8Array, at: number): void;
+  };
+  readonly JsonWriter: new () => Writer;
+}
+
+interface Writer {
+  readonly length: number;
+  reset(): void;
+  writeByte(byte: number): void;
+}
+
+/** About what one server reply holds. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Returns a function that transcodes the documents of a shape once with the codec of `checkout` and returns the processor
+ * time in microseconds for a kilobyte of BSON. Both checkouts run in this process: what disturbs it disturbs both.
+ */
+async function codecOf(checkout: string, shape: (typeof SHAPES)[number]): Promise<() => number> {
+  const codec = join(checkout, "src/codec");
+  const { createTranscoder } = (await import(join(codec, "transcode.ts"))) as Codec;
+  const { JsonWriter } = (await import(join(codec, "json-writer.ts"))) as Codec;
+  const batch = shape.build(BATCH_BYTES);
+  const transcoder = createTranscoder({ format: "relaxed" });
+  const writer = new JsonWriter();
+  return () => {
+    const begin = process.cpuUsage();
+    writer.reset();
+    for (let at = 0; at < batch.length; at += readInt32(batch, at)) {
+      transcoder.writeDocument(writer, batch, at);
+      writer.writeByte(10);
+    }
+    const { user, system } = process.cpuUsage(begin);
+    return ((user + system) * 1024) / batch.length;
+  };
+}
+
+/** One round of the codec is some milliseconds: there are many. */
+const CODEC_ROUNDS = 400;
+
+async function compareCodecs(shape: (typeof SHAPES)[number]): Promise<Times> {
+  const runs = [await codecOf(CHECKOUTS[0], shape), await codecOf(CHECKOUTS[1], shape)] as const;
+  for (let warming = 0; warming < 50; warming += 1) for (const run of runs) run();
+  const times: Times = [[], []];
+  for (let round = 0; round < CODEC_ROUNDS; round += 1) {
+    for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) times[index].push(runs[index]());
+  }
+  return times;
 }
 
 const digests = new Map<string, string>();
@@ -97,8 +137,9 @@ async function programTime(checkout: string, args: readonly string[], file: stri
 
 async function main(): Promise<void> {
   if (SUBJECTS.has("codec")) {
-    for (const shape of ["typical", "small flat"])
-      print(`codec, ${shape}`, await alternate((c) => codecTime(c, shape)), "us/KB");
+    for (const shape of SHAPES.filter(({ name }) => name === "typical" || name === "small flat")) {
+      print(`codec, ${shape.name}`, await compareCodecs(shape), "us/KB");
+    }
   }
   const shapes = [
     { name: "typical", count: DOCUMENTS, make: typicalDocument },

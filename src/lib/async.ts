@@ -23,10 +23,15 @@ export async function eventLoopTurn(): Promise<void> {
 
 /**
  * Yields the items of `source` and reads up to `depth` of them ahead of the consumer. A rejection surfaces after the items
- * before it. Holds at most `depth` items besides the one that the consumer has. Before an item is yielded, the next one has
- * been requested, and the event loop has had a turn to send that request.
+ * before it. Holds at most `depth` items besides the one that the consumer has. Awaits `afterRequest` between requesting
+ * the next item and yielding the last one. Without it an item that has been read reaches the consumer before any timer
+ * fires: the merge of a capture relies on that.
  */
-export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): AsyncGenerator<T> {
+export async function* prefetch<T>(
+  source: AsyncIterable<T>,
+  depth: number,
+  afterRequest?: () => Promise<void>,
+): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
   const pending: Promise<IteratorResult<T>>[] = [];
   const pull = (): void => {
@@ -40,7 +45,7 @@ export async function* prefetch<T>(source: AsyncIterable<T>, depth: number): Asy
       const result = await next;
       if (result.done === true) return;
       pull();
-      await eventLoopTurn();
+      await afterRequest?.();
       yield result.value;
     }
   } finally {

@@ -14,7 +14,7 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import { prefetch, settledWithin, sleep } from "../lib/async.ts";
+import { eventLoopTurn, prefetch, settledWithin, sleep } from "../lib/async.ts";
 import type { Encoder } from "../protocol/protocol.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
 import type { Batch, Position } from "../source/record.ts";
@@ -101,7 +101,7 @@ class Pump {
     const failed = new AbortController(); // the source may be waiting (throttle.ts) when a write fails
     const ended = AbortSignal.any([signal, failed.signal]);
     let replies = 0;
-    for await (const batch of prefetch(source.open(this.#written, ended), READ_AHEAD)) {
+    for await (const batch of prefetch(source.open(this.#written, ended), READ_AHEAD, eventLoopTurn)) {
       this.#opened = true;
       replies += 1;
       if (replies > 1 || batch.documents.count > 0) this.#noteProgress();

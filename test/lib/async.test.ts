@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
-import { inOrder, isSettledWithin, prefetch, settledWithin, sleep as abortableSleep } from "../../src/lib/async.ts";
+import {
+  eventLoopTurn,
+  inOrder,
+  isSettledWithin,
+  prefetch,
+  settledWithin,
+  sleep as abortableSleep,
+} from "../../src/lib/async.ts";
 
 /** Records which tasks start and end, and the most that run at once. */
 class Watched {
@@ -125,7 +132,7 @@ describe("prefetch()", () => {
     expect(items).toEqual([1, 2]);
   });
 
-  test("yields an item once the request for the next one has been sent", async () => {
+  test("with a turn of the event loop, yields an item once the request for the next one has been sent", async () => {
     let sent = 0;
     const source = async function* (): AsyncGenerator<number> {
       for (let item = 1; item <= 5; item += 1) {
@@ -135,11 +142,23 @@ describe("prefetch()", () => {
         yield item;
       }
     };
-    for await (const item of prefetch(source(), 1)) {
+    for await (const item of prefetch(source(), 1, eventLoopTurn)) {
       expect(sent).toBe(Math.min(item + 1, 5));
       const until = performance.now() + 5;
       while (performance.now() < until); // as encoding does
     }
+  });
+
+  test("without one, yields an item that has been read before the event loop turns", async () => {
+    const source = async function* (): AsyncGenerator<number> {
+      yield 1;
+      await new Promise(() => undefined);
+    };
+    let turned = false;
+    const items = prefetch(source(), 2);
+    void setImmediate().then(() => (turned = true));
+    expect(await items.next()).toEqual({ done: false, value: 1 });
+    expect(turned).toBe(false); // a timer could take a chunk that has been read for one that is not requested yet
   });
 
   test("returns the source when the consumer returns", async () => {

@@ -5,7 +5,6 @@ import { type ClientSession, type MongoClient, Timestamp } from "mongodb";
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";
 import { type CommandReply, runCommand } from "../connect/run-command.ts";
-import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import { clusterTimeOf, readClusterTime } from "./cluster-time.ts";
 import { type BsonDocuments, type ClusterTime, nameOf, type Namespace } from "./record.ts";
@@ -50,12 +49,8 @@ export async function readCursor(
   command: Readonly<Record<string, unknown>>,
   options: ReadOptions,
 ): Promise<CursorReply> {
-  try {
-    return parseCursorReply(await runCommand(client, namespace.db, command, { ...options, raw: true }));
-  } catch (error) {
-    options.signal.throwIfAborted();
-    throw toMongotapError(error, `cannot read ${nameOf(namespace)}`);
-  }
+  const what = `cannot read ${nameOf(namespace)}`;
+  return parseCursorReply(await runCommand(client, namespace.db, command, { ...options, raw: true, what }));
 }
 
 /** Finds the cursor's id (0 when the server has closed it) and the reply's size in bytes; does not parse the documents. */

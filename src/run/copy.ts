@@ -20,7 +20,7 @@ import { bindingText, includesBinding } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import type { Binding, Source } from "../source/record.ts";
 import type { Sink } from "../sink/sink.ts";
-import type { Checkpoint, Fingerprint } from "../state/checkpoint.ts";
+import { type Checkpoint, type Fingerprint, timeOfCheckpoint } from "../state/checkpoint.ts";
 import { type CheckpointStore, loadMatching, openCheckpointStore, withoutUnbound } from "./checkpoint-store.ts";
 import { type ConnectionSettings, openConnection } from "./connection.ts";
 import type { Invocation } from "./invocation.ts";
@@ -123,7 +123,7 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
   const run: Run = { ...connection, ...opened, invocation, plan };
   const wanted = await plan.sourceOf(run);
   if (!wanted) {
-    log.info(`everything has been copied already to ${targetText(target)}; --fresh copies it again`);
+    log.warn(await doneAlready(targetText(target), statePath));
     return { isComplete: true, exitCode: 0 };
   }
 
@@ -141,6 +141,13 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
     context,
   });
   return await transfer(run, wanted.source, sink);
+}
+
+/** A scheduled run that copies nothing must not look like one that has copied. */
+async function doneAlready(output: string, statePath: string | undefined): Promise<string> {
+  const savedAt = statePath === undefined ? undefined : await timeOfCheckpoint(statePath);
+  const when = savedAt === undefined ? "" : ` by a run that ended at ${savedAt.toISOString().slice(0, 19)}Z`;
+  return `everything has been copied already to ${output}${when}: this run copied nothing; --fresh copies it again`;
 }
 
 /** Pumps from the source into the sink, and logs a summary. Resolves when the source has ended or the run was stopped. */

@@ -4,6 +4,7 @@
  * over".
  */
 
+import { stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 
 import * as v from "valibot";
@@ -142,6 +143,15 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
     await replaceFile(path, serialize(checkpoint));
   } catch (error) {
     throw unsaved(path, error);
+  }
+}
+
+/** When the state at `path` was saved; undefined if that cannot be told. */
+export async function timeOfCheckpoint(path: string): Promise<Date | undefined> {
+  try {
+    return (await stat(path)).mtime;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { EJSON } from "bson";
 import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -35,12 +35,15 @@ test("backfill --out FILE writes the bytes that would go to stdout, and only com
   expect(await readdir(dir.path)).toEqual(["orders.ndjson"]);
 });
 
-test("backfill on a complete state copies nothing again, and --fresh everything", async () => {
+test("backfill on a complete state copies nothing again and warns of that, and --fresh copies everything", async () => {
   await using dir = await tempDir();
   const args = ["backfill", orders, "--out", dir.join("out"), "--state", dir.join("state")];
   await tap.expect(0, args);
-  const again = await tap.expect(0, args);
-  expect(again.stderr).toContain("everything has been copied already");
+  const { mtime } = await stat(dir.join("state"));
+  const again = await tap.expect(0, [...args, "--log-level", "warn"]);
+  expect(again.stderr).toBe(
+    `mongotap: everything has been copied already to ${dir.join("out")} by a run that ended at ${mtime.toISOString().slice(0, 19)}Z: this run copied nothing; --fresh copies it again\n`,
+  );
   expect(await linesIn(dir.join("out"))).toHaveLength(COUNT);
   await tap.expect(0, [...args, "--fresh"]);
   expect(await linesIn(dir.join("out"))).toHaveLength(COUNT);

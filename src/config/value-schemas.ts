@@ -102,11 +102,14 @@ const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 export const duration: v.GenericSchema<string, number> = v.pipe(
   v.string(),
   v.regex(DURATION, "takes a duration such as 500ms, 10s, 5m, 1h or 2d"),
-  v.transform((typed) => {
-    const [, count = "0", unit = "ms"] = DURATION.exec(typed) ?? [];
-    return Math.round(Number(count) * (UNIT_MS[unit] ?? 1));
-  }),
+  v.transform((typed) => readDuration(typed) ?? 0),
 );
+
+/** In milliseconds; undefined if `typed` is no duration. */
+function readDuration(typed: string): number | undefined {
+  const [, count, unit = ""] = DURATION.exec(typed) ?? [];
+  return count === undefined ? undefined : Math.round(Number(count) * (UNIT_MS[unit] ?? 1));
+}
 
 /** The part of one process, of several that together copy everything (`--shard`). */
 export interface Shard {
@@ -198,9 +201,12 @@ export const badDocumentPolicy: v.GenericSchema<string, OnBadDocument> = v.pipe(
 export type StartAt =
   | { readonly kind: "now" }
   | { readonly kind: "time"; readonly seconds: number }
+  /** So many milliseconds before the server's time at the start of the run. */
+  | { readonly kind: "ago"; readonly ms: number }
   | { readonly kind: "token"; readonly data: string };
 
-const EXPECTED = "takes now, an ISO date such as 2026-01-31T12:00:00Z, seconds since 1970, or a resume token";
+const EXPECTED =
+  "takes now, an ISO date such as 2026-01-31T12:00:00Z, seconds since 1970, a duration such as 1h for an hour ago, or a resume token";
 
 export const startAt: v.GenericSchema<string, StartAt> = v.pipe(
   v.string(),
@@ -210,6 +216,8 @@ export const startAt: v.GenericSchema<string, StartAt> = v.pipe(
 
 function readStartAt(typed: string): StartAt | undefined {
   if (typed === "now") return { kind: "now" };
+  const ms = readDuration(typed);
+  if (ms !== undefined) return { kind: "ago", ms };
   if (/^\d{9,10}$/.test(typed)) return { kind: "time", seconds: Number(typed) };
   if (/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(typed)) {
     const seconds = Math.floor(Date.parse(typed) / 1000);

@@ -68,6 +68,8 @@ export const ServerCode = {
 export interface ErrorContext {
   /** The command carried the saved position. */
   readonly open?: boolean;
+  /** The position is a token that the user has typed, and the stream has not found it yet. */
+  readonly typed?: boolean;
   /** Where the requested changes begin, in words; for the message that they are gone. */
   readonly since?: string;
 }
@@ -134,6 +136,10 @@ const DATA = new Map<number, string>([
   ],
 ]);
 
+/** What to do about a token that was typed and is of no use. */
+export const TYPED_TOKEN_HINT =
+  "Take the token from the _id of a change of the same collections (--envelope raw), or begin at a time. If a --state has kept the token, add --fresh.";
+
 /** Of the category SystemOverloadedError; from 8.2 on the server also puts that label on them. */
 const OVERLOADED = new Set<number>([
   ServerCode.AdmissionQueueOverflow,
@@ -183,6 +189,12 @@ function fromServerError(error: MongoServerError, what: string, context: ErrorCo
   const code = typeof error.code === "number" ? error.code : 0;
   const message = firstSentence(error.message);
   const text = `${what}: ${message}${code === 0 ? "" : ` (server code ${code})`}`;
+  if (context.typed === true && code === ServerCode.ChangeStreamFatalError) {
+    return typedTokenError(
+      "the token is not of this stream: no change of what was named has it, on this cluster",
+      error,
+    );
+  }
   if (HISTORY_LOST.has(code) || error.hasErrorLabel("NonResumableChangeStreamError")) {
     return new MongotapError(
       "history-lost",
@@ -198,6 +210,9 @@ function fromServerError(error: MongoServerError, what: string, context: ErrorCo
     });
   }
   if (error.hasErrorLabel("ResumableChangeStreamError")) return new MongotapError("connect", text, { cause: error });
+  if (context.typed === true && BAD_TOKEN.has(code)) {
+    return typedTokenError(`the server does not take this for a token (server code ${code}: ${message})`, error);
+  }
   if (context.open === true && BAD_TOKEN.has(code)) {
     return new MongotapError(
       "state",
@@ -219,6 +234,10 @@ function fromServerError(error: MongoServerError, what: string, context: ErrorCo
   const remedy = DATA.get(code);
   if (remedy !== undefined) return new MongotapError("data", text, { hint: remedy, cause: error });
   return new MongotapError("connect", text, { hint: "The server refused; the position is kept.", cause: error });
+}
+
+function typedTokenError(reason: string, cause: MongoServerError): MongotapError {
+  return new MongotapError("usage", `--start-at: ${reason}`, { hint: TYPED_TOKEN_HINT, cause });
 }
 
 /** https://github.com/mongodb/specifications/blob/master/source/client-backpressure/client-backpressure.md */

@@ -3,14 +3,24 @@
 import type { Settings } from "../config/options.ts";
 import type { StartAt } from "../config/value-schemas.ts";
 import { isAtLeast } from "../connect/client.ts";
-import { MongotapError } from "../errors.ts";
+import { MongotapError, must } from "../errors.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
-import { firstTimeOf } from "../source/cluster-time.ts";
-import { nameOf } from "../source/record.ts";
-import { canSplit, checkServer, fullDocumentOf, startAfterToken, type StreamStart } from "../source/stream-command.ts";
+import { isoOf } from "../source/cluster-time.ts";
+import { nameOf, type StreamPosition } from "../source/record.ts";
+import { readServerClock, startTimeOf, timeBefore } from "../source/replication.ts";
+import {
+  canSplit,
+  checkServer,
+  fullDocumentOf,
+  resumeOf,
+  startAfterToken,
+  type StreamStart,
+} from "../source/stream-command.ts";
 import type { Invocation } from "./invocation.ts";
+import type { Connection } from "../connect/client.ts";
+import type { Logger } from "../observe/log.ts";
 import type { Run } from "./copy.ts";
 
 export type ChangeSettings = Pick<Settings, "fullDocument" | "before" | "until">;
@@ -42,8 +52,9 @@ export function streamSettings(
     sharded: server.topology === "sharded",
     batchSize: new AdaptiveBatchSize(),
   };
+  const start = startOf(client, startAt, log);
   return {
-    open: (from, signal) => ChangeStream.open(shape, from ?? startOf(startAt), signal),
+    open: async (from, signal) => ChangeStream.open(shape, await start(from, signal), signal),
     untilCaughtUp: settings.until !== undefined,
     awaitMs: AWAIT_MS,
   };
@@ -53,13 +64,32 @@ function noStream(what: string): MongotapError {
   return new MongotapError("unsupported", `${what}: it has no change stream`, { hint: "`backfill` can read it." });
 }
 
-function startOf(startAt: StartAt): StreamStart {
-  switch (startAt.kind) {
-    case "now":
-      return "now";
-    case "time":
-      return { at: firstTimeOf(startAt.seconds) };
-    case "token":
-      return startAfterToken(startAt.data);
-  }
+type StartOf = (from: StreamPosition | undefined, signal: AbortSignal) => Promise<StreamStart>;
+
+/** Where a stream begins that goes on from `from`, if that is a position. Decides once in a run what --start-at means. */
+function startOf(client: Connection["client"], startAt: StartAt, log: Logger): StartOf {
+  let start: StreamStart | undefined;
+  return async (from, signal) => {
+    // A typed token stays one until the stream has moved on.
+    const isMoved = start === undefined || resumeOf(start)?.token !== from?.token;
+    if (from !== undefined && isMoved) return from;
+    start ??= await firstStart(client, startAt, signal, log);
+    return start;
+  };
+}
+
+/** @throws MongotapError `usage` for a time in the future */
+async function firstStart(
+  client: Connection["client"],
+  startAt: StartAt,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<StreamStart> {
+  if (startAt.kind === "now") return "now";
+  if (startAt.kind === "token") return { typed: startAfterToken(startAt.data) };
+  const clock = must(await readServerClock(client, signal), "the time of the server");
+  if (startAt.kind === "time") return { at: startTimeOf(startAt.seconds, clock) };
+  const at = timeBefore(clock, startAt.ms);
+  log.info(`changes from ${isoOf(at)} on`);
+  return { at };
 }

@@ -7,7 +7,7 @@
 import type { MongoClient } from "mongodb";
 
 import { ChangeEvent } from "../codec/change-event.ts";
-import { ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
+import { type ErrorContext, ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
 import { streamTarget, type StreamTarget } from "./bindings.ts";
@@ -19,8 +19,15 @@ import { findTerminalEvents } from "./invalidation.ts";
 import type { Binding, BsonDocuments, ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./replication.ts";
 import { SplitEvents } from "./split-events.ts";
-import { aggregateCommand, filterBindings, resumeOf, type StreamShape, type StreamStart } from "./stream-command.ts";
-import { StreamCursor } from "./stream-cursor.ts";
+import {
+  aggregateCommand,
+  filterBindings,
+  isTyped,
+  resumeOf,
+  type StreamShape,
+  type StreamStart,
+} from "./stream-command.ts";
+import { StreamCursor, type StreamCursorSettings } from "./stream-cursor.ts";
 import {
   advance,
   beginProgress,
@@ -53,6 +60,7 @@ export class ChangeStream implements EventStream {
   readonly #event = new ChangeEvent();
   readonly #splits = new SplitEvents();
   #progress: StreamProgress;
+  #hasEvents = false;
   #ended: MongotapError | undefined;
   /** The token of the last withheld invalidate, behind which the stream is opened again; see `#withoutInvalidate`. */
   #invalidate: string | undefined;
@@ -84,13 +92,16 @@ export class ChangeStream implements EventStream {
       if (resumed) checkTimeOfToken(resumed);
       const reply = await cursor.open(aggregateCommand({ ...settings, bindings: filter }, from));
       const newest = await readServerTime(settings.client);
-      if (resumed) checkNotFromTheFuture(resumed, newest);
+      if (resumed) checkNotFromTheFuture(resumed, newest, isTyped(from));
+      if (isTyped(from))
+        await checkTypedToken({ client, db, batchSize, signal }, { ...settings, bindings: filter }, from);
       return new ChangeStream({ settings, signal, from, filter, scope, cursor }, reply, newest);
     } catch (error) {
       await cursor[Symbol.asyncDispose]();
       signal.throwIfAborted();
       throw toMongotapError(error, "cannot open the change stream", {
         open: resumed !== undefined,
+        typed: isTyped(from),
         since: sinceOf(from),
       });
     }
@@ -112,12 +123,21 @@ export class ChangeStream implements EventStream {
       if (cursor.isClosed) await this.#openAgain();
       const reply = await cursor.next(awaitMs);
       settings.batchSize.onReply(reply.documents.count);
+      this.#hasEvents ||= reply.documents.count > 0;
       return this.#toBatch(reply);
     } catch (error) {
       signal.throwIfAborted();
       if (serverCodeOf(error) === ServerCode.MaxTimeMSExpired) settings.batchSize.onTooSlow();
-      throw toMongotapError(error, "cannot read the change stream", { since: sinceOf(this.position) });
+      throw toMongotapError(error, "cannot read the change stream", this.#errorContext());
     }
+  }
+
+  #errorContext(): ErrorContext {
+    const { from } = this.#opening;
+    // The server looks for the event of the token until it finds the first one behind it.
+    return isTyped(from) && !this.#hasEvents
+      ? { typed: true, since: sinceOf(from) }
+      : { since: sinceOf(this.position) };
   }
 
   /** Behind the invalidate with which a dropped or renamed collection has ended its own stream. */
@@ -193,9 +213,23 @@ export class ChangeStream implements EventStream {
   }
 }
 
+/** How long (ms) the server may look for the event of a token that was typed, before the stream begins. */
+const LOOK_FOR_TOKEN_MS = 200;
+
+/**
+ * Reads one reply, so that a token of another stream is refused before a state is saved that has it. If nothing has
+ * happened since the token, the server cannot tell yet.
+ */
+async function checkTypedToken(settings: StreamCursorSettings, shape: StreamShape, from: StreamStart): Promise<void> {
+  await using cursor = new StreamCursor(settings);
+  await cursor.open(aggregateCommand(shape, from));
+  await cursor.next(LOOK_FOR_TOKEN_MS);
+}
+
 /** Since when changes are missing if the history is lost. */
 function sinceOf(from: StreamStart): string {
   if (from === "now") return "this moment";
   if ("at" in from) return isoOf(from.at);
+  if ("typed" in from) return `the token of --start-at, of ${isoOf(from.typed.time)}`;
   return `the saved position of ${isoOf(from.time)}`;
 }

@@ -2,8 +2,8 @@
 
 import { type Document, type MongoClient, Timestamp } from "mongodb";
 import { runCommand } from "../connect/run-command.ts";
-import { ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
-import { clusterTimeOf, isoOf, tickAfter } from "./cluster-time.ts";
+import { ServerCode, serverCodeOf, toMongotapError, TYPED_TOKEN_HINT } from "../connect/server-errors.ts";
+import { clusterTimeOf, firstTimeOf, isoOf, tickAfter } from "./cluster-time.ts";
 import { type ClusterTime, secondsOf, type StreamPosition } from "./record.ts";
 import { MongotapError } from "../errors.ts";
 import { tokenData, tokenTime } from "./resume-token.ts";
@@ -58,6 +58,46 @@ export async function readServerTime(client: MongoClient): Promise<ClusterTime |
   return time instanceof Timestamp ? clusterTimeOf(time) : undefined;
 }
 
+export interface ServerClock {
+  /** The time of the server's last operation. */
+  readonly newest: ClusterTime;
+  /** The server's own clock, in whole seconds since 1970: an idle server's last operation is some seconds behind it. */
+  readonly seconds: number;
+}
+
+/** Undefined for standalone servers. @throws MongotapError `connect` */
+export async function readServerClock(client: MongoClient, signal: AbortSignal): Promise<ServerClock | undefined> {
+  const what = "cannot ask the server for its time";
+  const { operationTime, localTime } = await runCommand(client, "admin", { hello: 1 }, { signal, what });
+  if (!(operationTime instanceof Timestamp)) return undefined;
+  const newest = clusterTimeOf(operationTime);
+  const seconds = localTime instanceof Date ? Math.floor(localTime.getTime() / 1000) : 0;
+  return { newest, seconds: Math.max(seconds, secondsOf(newest)) };
+}
+
+/**
+ * The cluster time at which a stream begins that was asked for from second `seconds` on. The last operation of an idle
+ * server may be older than that second, and a position ahead of it would look like one of another cluster: such a stream
+ * begins behind that operation, since the next one has the time of the server's clock.
+ * @throws MongotapError `usage` if that second is ahead of the server's clock
+ */
+export function startTimeOf(seconds: number, { newest, seconds: now }: ServerClock): ClusterTime {
+  const at = firstTimeOf(seconds);
+  const next = tickAfter(newest);
+  if (at <= next) return at;
+  if (seconds <= now) return next;
+  throw new MongotapError(
+    "usage",
+    `--start-at ${isoOf(at)} is in the future: the server's time is ${isoOf(firstTimeOf(now))}`,
+    { hint: "Correct the time, or leave --start-at out to begin now." },
+  );
+}
+
+/** The cluster time `ms` milliseconds before the server's last operation, to the second. */
+export function timeBefore({ newest }: ServerClock, ms: number): ClusterTime {
+  return firstTimeOf(Math.max(1, Math.floor(secondsOf(newest) - ms / 1000)));
+}
+
 /**
  * The share of the oplog window that is newer than the position: 0 for a position at the newest entry, 1 for one at the
  * oldest entry, above 1 if the history is lost.
@@ -89,10 +129,17 @@ export function checkTimeOfToken({ token, time }: StreamPosition): void {
 /**
  * The server accepts a token ahead of its own time and then waits for ever; the token is of another cluster, or this one
  * was set back. `newest` is the server's own last operation: the majority may fall behind the token in an election.
- * @throws MongotapError `state` if the token is ahead
+ * @throws MongotapError `state` if the token is ahead; `usage` if a user has typed it
  */
-export function checkNotFromTheFuture(from: StreamPosition, newest: ClusterTime | undefined): void {
+export function checkNotFromTheFuture(from: StreamPosition, newest: ClusterTime | undefined, typed: boolean): void {
   if (newest === undefined || from.time <= tickAfter(newest)) return;
+  if (typed) {
+    throw new MongotapError(
+      "usage",
+      `--start-at: the token is of ${isoOf(from.time)}, ahead of the server's own time, ${isoOf(newest)}: it is of another cluster, or this one was set back`,
+      { hint: TYPED_TOKEN_HINT },
+    );
+  }
   throw new MongotapError(
     "state",
     "the saved position is ahead of the server's own time: it is of another cluster, or this one was set back",

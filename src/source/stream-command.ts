@@ -22,15 +22,20 @@ export interface StreamShape {
   readonly splitLargeEvents: boolean;
 }
 
-/** Where a stream begins: behind a position, at a time (inclusive), or now. */
-export type StreamStart = StreamPosition | { readonly at: ClusterTime } | "now";
+/** Where a stream begins: behind a position, behind a token that a user has typed, at a time (inclusive), or now. */
+export type StreamStart = StreamPosition | { readonly typed: StreamPosition } | { readonly at: ClusterTime } | "now";
 
 /** The position that `from` resumes behind; undefined where it is no position. */
 export function resumeOf(from: StreamStart): StreamPosition | undefined {
-  return typeof from === "object" && "token" in from ? from : undefined;
+  if (from === "now" || "at" in from) return undefined;
+  return "typed" in from ? from.typed : from;
 }
 
-/** The position behind a token that a user has typed: the `_data` of any event, even an invalidate. */
+export function isTyped(from: StreamStart): boolean {
+  return typeof from === "object" && "typed" in from;
+}
+
+/** The position behind the token with this `_data`: of any event, even an invalidate. */
 export function startAfterToken(data: string): StreamPosition {
   const token = toText(BSON.serialize({ _data: data }));
   return { token, resume: "startAfter", time: tokenTime(data.toLowerCase()) ?? BEGINNING, sequence: 0 };

@@ -91,7 +91,8 @@ test("B7 B10 a position of tomorrow, as one of another cluster or of before a re
   expect(await trial.files()).toEqual(before);
   const typed = ["tail", `${database.name}.tomorrow`, "--start-at", token._data];
   await using other = await trialOf(database.uri, typed);
-  await other.expect(3);
+  // It is no saved position: the command line is at fault.
+  await other.expect(2);
 });
 
 test("B8 another full document, image or scope than the state was made with ends with 3 and names the difference", async () => {

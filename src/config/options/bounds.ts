@@ -46,7 +46,7 @@ export const BOUNDS_OPTIONS = {
   startAt: {
     flag: "start-at",
     value: "now|TIME|TOKEN",
-    text: "where a new tail begins: an ISO date, seconds since 1970, or a resume token",
+    text: "where a new tail begins: an ISO date, seconds since 1970, a duration such as 1h for an hour ago, or a resume token",
     fallback: "now",
     schema: startAt,
   },

@@ -217,13 +217,17 @@ export class ChangeStream implements EventStream {
 const LOOK_FOR_TOKEN_MS = 200;
 
 /**
- * Reads one reply, so that a token of another stream is refused before a state is saved that has it. If nothing has
- * happened since the token, the server cannot tell yet.
+ * Reads one event, so that a token of another stream is refused before a state is saved that has it. If nothing has
+ * happened since the token, or the server needs longer, it cannot say so yet: then `next` reports it.
  */
 async function checkTypedToken(settings: StreamCursorSettings, shape: StreamShape, from: StreamStart): Promise<void> {
-  await using cursor = new StreamCursor(settings);
+  await using cursor = new StreamCursor({ ...settings, batchSize: { limit: 1 } });
   await cursor.open(aggregateCommand(shape, from));
-  await cursor.next(LOOK_FOR_TOKEN_MS);
+  try {
+    await cursor.next(LOOK_FOR_TOKEN_MS);
+  } catch (error) {
+    if (serverCodeOf(error) !== ServerCode.MaxTimeMSExpired) throw error;
+  }
 }
 
 /** Since when changes are missing if the history is lost. */

@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { Collection, Document } from "mongodb";
 import { must } from "../../src/errors.ts";
+import { failCommand } from "../support/fail-point.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
@@ -85,7 +86,7 @@ test("a duration begins that long before the server's time, and says when that i
   expect(linesOf(late.stdout).map(({ _id }) => _id)).toEqual(["third"]);
 });
 
-test("a token of another stream ends with 2, is told as that, and is not saved", async () => {
+test("a token of another stream ends with 2, is reported as that, and is not saved", async () => {
   const { collection, name } = await newCollection("mine");
   const other = await newCollection("other");
   await using elsewhere = database.client.db(`${database.name}_2`).collection<Doc>("c").watch();
@@ -108,7 +109,7 @@ test("a token of another stream ends with 2, is told as that, and is not saved",
   }
 });
 
-test("a token of another stream is told as that also when the next change comes later", async () => {
+test("a token of another stream is reported as that also when the next change comes later", async () => {
   const { collection, name } = await newCollection("waiting");
   const other = await newCollection("quick");
   await using dir = await tempDir();
@@ -118,6 +119,20 @@ test("a token of another stream is told as that also when the next change comes 
   const { code, stderr } = await tail.done;
   expect(code).toBe(2);
   expect(stderr).toContain("--start-at: the token is not of this stream");
+});
+
+test("a token is taken from a server that needs longer to look for it", async () => {
+  const { collection, name, token } = await newCollection("slow");
+  await collection.insertOne({ _id: "second" });
+  await using _fault = await failCommand(database.client, {
+    failCommands: ["getMore"],
+    errorCode: 50, // MaxTimeMSExpired
+    appName: "mongotap",
+    times: 1,
+  });
+  const { stdout, stderr } = await tap.expect(0, ["tail", name, ...CAUGHT_UP, "--start-at", token]);
+  expect(linesOf(stdout).map(({ _id }) => _id)).toEqual(["second"]);
+  expect(stderr).not.toContain("trying again");
 });
 
 test("what is no token, or is of tomorrow, ends with 2 and does not speak of a saved position", async () => {

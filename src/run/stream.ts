@@ -2,8 +2,9 @@
 
 import type { Settings } from "../config/options.ts";
 import type { StartAt } from "../config/value-schemas.ts";
-import { isAtLeast } from "../connect/client.ts";
+import { type Connection, isAtLeast } from "../connect/client.ts";
 import { MongotapError, must } from "../errors.ts";
+import type { Logger } from "../observe/log.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
@@ -19,8 +20,6 @@ import {
   type StreamStart,
 } from "../source/stream-command.ts";
 import type { Invocation } from "./invocation.ts";
-import type { Connection } from "../connect/client.ts";
-import type { Logger } from "../observe/log.ts";
 import type { Run } from "./copy.ts";
 
 export type ChangeSettings = Pick<Settings, "fullDocument" | "before" | "until">;

@@ -3,6 +3,7 @@
 import { Timestamp } from "mongodb";
 
 import { readUint32 } from "../codec/bson.ts";
+import type { CommandReply } from "../connect/run-command.ts";
 import { BEGINNING, type ClusterTime, clusterTime, incrementOf, secondsOf } from "./record.ts";
 
 /** A BSON timestamp value at `at`: increment in the low four bytes, seconds in the high four. */
@@ -12,6 +13,11 @@ export function readClusterTime(bytes: Uint8Array, at: number): ClusterTime {
 
 export function clusterTimeOf(timestamp: Timestamp): ClusterTime {
   return clusterTime(timestamp.t, timestamp.i);
+}
+
+/** The server's last operation at the time of a reply; undefined for standalone servers. */
+export function operationTimeOf({ operationTime }: CommandReply): ClusterTime | undefined {
+  return operationTime instanceof Timestamp ? clusterTimeOf(operationTime) : undefined;
 }
 
 export function timestampOf(time: ClusterTime): Timestamp {

@@ -1,12 +1,12 @@
 /** Runs commands that reply with a cursor, and parses the reply without decoding a document. */
 
-import { type ClientSession, type MongoClient, Timestamp } from "mongodb";
+import type { ClientSession, MongoClient } from "mongodb";
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";
 import { type CommandReply, runCommand } from "../connect/run-command.ts";
 import { MongotapError } from "../errors.ts";
-import { clusterTimeOf, readClusterTime } from "./cluster-time.ts";
+import { operationTimeOf, readClusterTime } from "./cluster-time.ts";
 import { type BsonDocuments, type ClusterTime, nameOf, type Namespace } from "./record.ts";
 import { ReplyDocuments, ReplyMemory } from "./reply-memory.ts";
 
@@ -91,9 +91,7 @@ export function parseCursorReply(reply: CommandReply): CursorReply {
     else if (type === BSON.timestamp && walker.nameIs(AT_CLUSTER_TIME)) atClusterTime = readClusterTime(bytes, at);
   }
   if (!documents) throw new MongotapError("data", "the server's reply holds no batch");
-  const { operationTime: time } = reply;
-  const operationTime = time instanceof Timestamp ? clusterTimeOf(time) : undefined;
-  return { documents, id, collection, postBatchResumeToken, atClusterTime, operationTime };
+  return { documents, id, collection, postBatchResumeToken, atClusterTime, operationTime: operationTimeOf(reply) };
 }
 
 /** Finds the documents of a BSON array. Refuses other elements. */

@@ -3,7 +3,7 @@
 import { type Document, type MongoClient, Timestamp } from "mongodb";
 import { runCommand } from "../connect/run-command.ts";
 import { ServerCode, serverCodeOf, toMongotapError, TYPED_TOKEN_HINT } from "../connect/server-errors.ts";
-import { clusterTimeOf, firstTimeOf, isoOf, tickAfter } from "./cluster-time.ts";
+import { clusterTimeOf, firstTimeOf, isoOf, operationTimeOf, tickAfter } from "./cluster-time.ts";
 import { type ClusterTime, secondsOf, type StreamPosition } from "./record.ts";
 import { MongotapError } from "../errors.ts";
 import { tokenData, tokenTime } from "./resume-token.ts";
@@ -54,8 +54,7 @@ async function endOfOplog(client: MongoClient, direction: 1 | -1): Promise<Clust
 /** The time of the server's last operation; undefined for standalone servers. @throws MongotapError `connect` */
 export async function readServerTime(client: MongoClient): Promise<ClusterTime | undefined> {
   const reply = await runCommand(client, "admin", { ping: 1 }, { what: "cannot ask the server for its time" });
-  const time = reply["operationTime"];
-  return time instanceof Timestamp ? clusterTimeOf(time) : undefined;
+  return operationTimeOf(reply);
 }
 
 export interface ServerClock {
@@ -68,9 +67,10 @@ export interface ServerClock {
 /** Undefined for standalone servers. @throws MongotapError `connect` */
 export async function readServerClock(client: MongoClient, signal: AbortSignal): Promise<ServerClock | undefined> {
   const what = "cannot ask the server for its time";
-  const { operationTime, localTime } = await runCommand(client, "admin", { hello: 1 }, { signal, what });
-  if (!(operationTime instanceof Timestamp)) return undefined;
-  const newest = clusterTimeOf(operationTime);
+  const reply = await runCommand(client, "admin", { hello: 1 }, { signal, what });
+  const newest = operationTimeOf(reply);
+  if (newest === undefined) return undefined;
+  const { localTime } = reply;
   const seconds = localTime instanceof Date ? Math.floor(localTime.getTime() / 1000) : 0;
   return { newest, seconds: Math.max(seconds, secondsOf(newest)) };
 }

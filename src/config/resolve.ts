@@ -159,8 +159,8 @@ function givenFor(
 }
 
 /**
- * The namespaces of the highest level that has any: the command line, the variable of --collections-file, the config file.
- * --collections-file adds to the namespaces of its level.
+ * The namespaces of the command line, with those of a --collections-file that a flag or variable names. Without any, those of
+ * the config file, with those of the collections file that it names.
  */
 async function selectNamespaces(
   input: RunInput,

@@ -38,6 +38,11 @@ export interface Transcoder {
    * Throws as writeDocument does.
    */
   writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit?: number): boolean;
+  /**
+   * Returns the bits (name-bits.ts) of the names with a leading `_` that writeMembers has written at the top of documents
+   * since the last call: other names may have the same bit. `_id` has none.
+   */
+  takeNames(): number;
   /** Appends the value of `type` at `at` … `end`, as the value of a field. Throws as writeDocument does. */
   writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void;
 }

@@ -35,7 +35,7 @@ const FRAME: usize = 16;
 const DEPTH: usize = 1024;
 const STACK = memory.data(1024 * 16);
 
-/** A bit for each name with a leading `_` at the top of the documents that were written bare: see `noteName`. */
+/** A bit for each name with a leading `_` at the top of a document: see `noteName`. */
 const NAMES = memory.data(16);
 
 /** More bytes than any scalar but text and binary needs. */

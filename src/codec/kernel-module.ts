@@ -1,7 +1,7 @@
 /** The kernel, compiled from wasm/ by scripts/build-kernel.ts: do not edit. 10791 bytes of WebAssembly. */
 
 /** The digest of what it was compiled from. */
-export const SOURCES = "bd39f336d55fc127615daa0a8796a77b66a58f03554ca708453c564322e83020";
+export const SOURCES = "71f9efb03a38bf09ea4457d9ba425145a3d2382a3b6ed8ca1258a2bf979fa4cf";
 
 /** The module as base64. */
 export const MODULE = `

@@ -1,17 +1,11 @@
 /**
- * Fields of a document that have the name of a field of the envelope: in JSON both are there, and readers keep the
- * last one, which is the envelope's. Counted, and reported at the end of a run.
+ * Fields of a document that have the name of a field of the envelope: in JSON both are there, and readers keep the last
+ * one, which is the envelope's. Counted, and reported at the end of a run.
  */
 
 import { ElementWalker } from "../codec/bson.ts";
 import { nameBits } from "../codec/name-bits.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
-
-/** The fields that an envelope adds to those of the document. */
-export interface OwnField {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
 
 /**
  * A transcoder that counts in `counts`, by name, the documents with a top-level field of one of `names`. Each name begins
@@ -24,15 +18,13 @@ export function countingHidden(
 ): Transcoder {
   if (names.length === 0) return transcoder;
   const bits = nameBits(names);
-  const fields = names.map((name) => ({ name, bytes: new TextEncoder().encode(name) }));
+  const fields = names.map((name) => [name, new TextEncoder().encode(name)] as const);
   const walker = new ElementWalker();
   const count = (bytes: Uint8Array, at: number): void => {
+    const found = new Set<string>(); // a document may have a field twice
     walker.start(bytes, at);
-    while (walker.next()) {
-      for (const field of fields) {
-        if (walker.nameIs(field.bytes)) counts.set(field.name, (counts.get(field.name) ?? 0) + 1);
-      }
-    }
+    while (walker.next()) for (const [name, text] of fields) if (walker.nameIs(text)) found.add(name);
+    for (const name of found) counts.set(name, (counts.get(name) ?? 0) + 1);
   };
   return {
     counts: transcoder.counts,

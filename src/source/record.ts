@@ -137,7 +137,12 @@ export interface EncodedLines {
   }[];
   readonly badDocuments: number;
   readonly invalidUtf8: number;
+  readonly hiddenFields: readonly (readonly [field: string, documents: number])[];
+  readonly idTypes: readonly IdTypeCount[];
 }
+
+/** How many `_id`s of one collection (`db.collection`) have one type (protocol/id-types.ts). */
+export type IdTypeCount = readonly [name: string, type: number, count: number];
 
 /** For batches that carry a position only. */
 export const NO_DOCUMENTS: BsonDocuments = {

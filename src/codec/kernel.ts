@@ -113,8 +113,14 @@ export class Kernel implements WriterMemory {
 
   /** As Transcoder.takeNames. */
   takeNames(): number {
-    const names = readInt32(this.#all, this.#namesAt);
-    if (names !== 0) this.#all.fill(0, this.#namesAt, this.#namesAt + 4);
+    const all = this.#all;
+    const at = this.#namesAt;
+    const names = readInt32(all, at);
+    if (names === 0) return 0;
+    all[at] = 0; // four stores, because `fill` takes longer than a small document
+    all[at + 1] = 0;
+    all[at + 2] = 0;
+    all[at + 3] = 0;
     return names;
   }
 

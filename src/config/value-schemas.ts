@@ -201,7 +201,7 @@ export const badDocumentPolicy: v.GenericSchema<string, OnBadDocument> = v.pipe(
 export type StartAt =
   | { readonly kind: "now" }
   | { readonly kind: "time"; readonly seconds: number }
-  /** So many milliseconds before the server's time at the start of the run. */
+  /** Milliseconds before the server's time at the start of the run. */
   | { readonly kind: "ago"; readonly ms: number }
   | { readonly kind: "token"; readonly data: string };
 

@@ -146,7 +146,7 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
   }
 }
 
-/** When the state at `path` was saved; undefined if that cannot be told. */
+/** When the state at `path` was saved; undefined if the file cannot be read. */
 export async function timeOfCheckpoint(path: string): Promise<Date | undefined> {
   try {
     return (await stat(path)).mtime;

@@ -126,8 +126,12 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, sortKeys }: EventBatch): void {
+  #encodeEvents({ documents: { bytes, offsets }, sortKeys, passedOver = [] }: EventBatch): void {
     const writer = this.#writer;
+    for (const { namespace, bytes: part, reason } of passedOver) {
+      const from = { namespace, bytes: part, at: 0, kind: "event" } as const;
+      this.#refuse(new MongotapError("data", reason), from, writer.length);
+    }
     const event = this.#event;
     for (const [i, offset] of offsets.entries()) {
       const begin = writer.length;

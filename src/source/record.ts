@@ -177,11 +177,23 @@ export interface EventBatch {
   readonly documents: BsonDocuments;
   /** One for each event, in ascending order. */
   readonly sortKeys: readonly SortKey[];
+  /** Events before these that the server could not send. */
+  readonly passedOver?: readonly PassedOver[];
   /** The watched collections that ended with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
   /** As for rows; set by sources, not by a stream, which has `split`. */
   readonly head?: (count: number) => EventBatch;
+}
+
+/** An event that is passed over because it is too large for the server to send. */
+export interface PassedOver {
+  /** `db.collection`; the bindings of the stream where it is unknown. */
+  readonly namespace: string;
+  /** What the server could send of it, as BSON. */
+  readonly bytes: Uint8Array;
+  /** What it is, in words, for messages. */
+  readonly reason: string;
 }
 
 /**

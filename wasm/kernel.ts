@@ -35,6 +35,9 @@ const FRAME: usize = 16;
 const DEPTH: usize = 1024;
 const STACK = memory.data(1024 * 16);
 
+/** A bit for each name with a leading `_` at the top of a document: see `noteName`. */
+const NAMES = memory.data(16);
+
 /** More bytes than any scalar but text and binary needs. */
 const SCALAR_ROOM: usize = 128;
 
@@ -48,6 +51,18 @@ export function prepare(): usize {
 /** Returns where the memory of this module ends. */
 export function staticEnd(): usize {
   return __heap_base;
+}
+
+/** Returns where the four bytes of NAMES are. The caller clears them. */
+export function namesAt(): usize {
+  return NAMES;
+}
+
+/** Sets the bit of the name at `at`, which begins with `_`: src/codec/name-bits.ts has the same function. `_id` has none. */
+function noteName(at: usize): void {
+  if (load<u32>(at) === 0x0064695f) return; // "_id" and its NUL
+  const bit = (load<u8>(at, 1) as u32) * 2 + (load<u8>(at, 2) as u32) * 5;
+  store<u32>(NAMES, load<u32>(NAMES) | (1 << (bit & 31)));
 }
 
 /** Opens a frame: saves the container that the walk is in. */
@@ -133,6 +148,7 @@ export function transcode(document: usize, length: i32, to: usize, room: usize, 
       store<u8>(to, 0x22);
       let name = v128.load(at);
       v128.store(to, name, 1);
+      if (i8x16.extract_lane_u(name, 0) === 0x5f && frame === STACK) noteName(at);
       let stop = stops(name);
       let count: usize = 0;
       if (stop === 0) {

@@ -35,6 +35,7 @@ const INPUT_WINDOW_BYTES = 256 * 1024;
 interface Exports {
   readonly prepare: () => number;
   readonly staticEnd: () => number;
+  readonly namesAt: () => number;
   readonly transcode: (document: number, length: number, to: number, limit: number, flags: number) => number;
 }
 
@@ -49,6 +50,7 @@ export class Kernel implements WriterMemory {
   readonly #memory: WebAssembly.Memory;
   readonly #transcode: Exports["transcode"];
   readonly #window: number;
+  readonly #namesAt: number;
   #windowSize = INPUT_WINDOW_BYTES;
   /** A view of the whole memory. */
   #all: Uint8Array;
@@ -66,6 +68,7 @@ export class Kernel implements WriterMemory {
     this.#transcode = kernel.transcode;
     this.#all = new Uint8Array(this.#memory.buffer);
     this.#all.set(powersOfTen(), kernel.prepare());
+    this.#namesAt = kernel.namesAt();
     this.#window = (kernel.staticEnd() + MARGIN_BYTES + 15) & ~15;
     writer.moveTo(this);
   }
@@ -106,6 +109,19 @@ export class Kernel implements WriterMemory {
       if (end === GIVE_UP) return false;
       writer.reserve(writer.bytes.length - writer.length + length + INPUT_WINDOW_BYTES);
     }
+  }
+
+  /** As Transcoder.takeNames. */
+  takeNames(): number {
+    const all = this.#all;
+    const at = this.#namesAt;
+    const names = readInt32(all, at);
+    if (names === 0) return 0;
+    all[at] = 0; // four stores, because `fill` takes longer than a small document
+    all[at + 1] = 0;
+    all[at + 2] = 0;
+    all[at + 3] = 0;
+    return names;
   }
 
   /** Copies `length` bytes at `at` into the window, unless they are there, and returns their address. */

@@ -22,10 +22,13 @@ class KernelTranscoder implements Transcoder {
   readonly #shared: SharedKernel;
   readonly #flags: number;
   #loaded: LoadedBytes | undefined;
+  /** The kernel that wrote last. */
+  #last: Kernel;
 
   constructor(options: TranscoderOptions, shared: SharedKernel) {
     this.#walker = new Walker(options);
     this.#shared = shared;
+    this.#last = shared.kernel;
     this.#flags = flagsOf(options);
   }
 
@@ -47,6 +50,10 @@ class KernelTranscoder implements Transcoder {
     return this.#walker.writeMembers(writer, bytes, at, limit);
   }
 
+  takeNames(): number {
+    return this.#last.takeNames() | this.#walker.takeNames();
+  }
+
   writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void {
     const isArray = type === BSON.array;
     if (isArray || type === BSON.document) {
@@ -60,8 +67,12 @@ class KernelTranscoder implements Transcoder {
   /** Appends the document at `at`; returns false, with nothing appended, if the kernel gives up. */
   #write(writer: JsonWriter, bytes: Uint8Array, at: number, limit: number, flags: number): boolean {
     const own = writer.memory instanceof Kernel ? writer.memory : this.#ownKernel(writer, bytes, at, limit);
-    if (own !== undefined) return own.write(bytes, at, limit, flags, this.#loaded);
+    if (own !== undefined) {
+      this.#last = own;
+      return own.write(bytes, at, limit, flags, this.#loaded);
+    }
     const shared = this.#shared;
+    this.#last = shared.kernel;
     shared.writer.reset();
     if (!shared.kernel.write(bytes, at, limit, flags, this.#loaded)) return false;
     writer.writeBytes(shared.writer.bytes, 0, shared.writer.length);

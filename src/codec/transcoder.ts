@@ -38,6 +38,11 @@ export interface Transcoder {
    * Throws as writeDocument does.
    */
   writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit?: number): boolean;
+  /**
+   * Returns the bits (name-bits.ts) of the names with a leading `_` at the top of the documents that were written since the
+   * last call, by any transcoder of this thread: a set bit says that it is worth looking. `_id` has none.
+   */
+  takeNames(): number;
   /** Appends the value of `type` at `at` … `end`, as the value of a field. Throws as writeDocument does. */
   writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void;
 }

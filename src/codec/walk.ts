@@ -7,6 +7,7 @@ import { MongotapError } from "../errors.ts";
 import { BSON, documentEnd, ElementWalker, hasMixedTypes, nameEnd, valueLength } from "./bson.ts";
 import { diagnoseDocument, diagnoseValue, firstElement, type DiagnosisRules } from "./diagnose.ts";
 import { JsonWriter } from "./json-writer.ts";
+import { ANY_NAME } from "./name-bits.ts";
 import { writeScalar } from "./scalars.ts";
 import { isUtf8 } from "./text.ts";
 import type { Format, Transcoder, TranscoderOptions } from "./transcoder.ts";
@@ -24,6 +25,7 @@ interface Frame {
 
 export class Walker implements Transcoder {
   readonly counts = { invalidUtf8: 0 };
+  #names = 0;
   readonly #format: Format;
   readonly #arraysAsStrings: boolean;
   readonly #documentsAsStrings: boolean;
@@ -58,6 +60,7 @@ export class Walker implements Transcoder {
 
   writeMembers(writer: JsonWriter, bytes: Uint8Array, at: number, limit = bytes.length): boolean {
     const start = writer.length;
+    this.#names = ANY_NAME;
     this.#orDiagnose(
       writer,
       () => {
@@ -67,6 +70,12 @@ export class Walker implements Transcoder {
       () => diagnoseDocument(bytes, at, limit, this.#rules, () => idOf(bytes, at, limit)),
     );
     return writer.length > start;
+  }
+
+  takeNames(): number {
+    const names = this.#names;
+    this.#names = 0;
+    return names;
   }
 
   writeValue(writer: JsonWriter, bytes: Uint8Array, type: number, at: number, end: number): void {

@@ -62,6 +62,7 @@ export const ServerCode = {
   Location51055: 51055,
   Location51057: 51057,
   Location6189504: 6189504,
+  Location7182500: 7182500,
 } as const;
 
 /** What the failed command was for, where that changes what its error means. */
@@ -124,12 +125,14 @@ const UNSUPPORTED = new Set<number>([
   ServerCode.Location40415, // unknown field of a stage
 ]);
 
+/** What to do about a change that the server cannot send. */
+export const TOO_LARGE_HINT =
+  "With all that was asked for, this change is above what the server can send. Servers from 6.0.9 on split most of them. Else ask for less (--before none, or --full-document none as well), or pass over it: --on-bad-document skip or quarantine=FILE.";
+
 /** With the hint for each. */
 const DATA = new Map<number, string>([
-  [
-    ServerCode.BSONObjectTooLarge,
-    "This change is above 16 MB with all that was asked for. A server from 6.0.9 on splits it; else ask for less: --before none, or --full-document none as well.",
-  ],
+  [ServerCode.BSONObjectTooLarge, TOO_LARGE_HINT],
+  [ServerCode.Location7182500, TOO_LARGE_HINT], // "Splitting change event failed": a single field is too large
   [
     ServerCode.NoMatchingDocument,
     "The image of a document is gone, or its collection keeps none (changeStreamPreAndPostImages): go on with --full-document auto --accept-change.",

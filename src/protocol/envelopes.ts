@@ -20,6 +20,12 @@ const CONSTRUCTORS: Readonly<Record<EnvelopeName, (parts: EnvelopeParts) => Enve
   raw: rawEnvelope,
 };
 
+/** The fields that an envelope writes beside those of the document. Each begins with `_` (own-fields.ts). */
+export const OWN_FIELDS: Readonly<Partial<Record<EnvelopeName, readonly string[]>>> = {
+  meta: ["_meta"],
+  flat: ["__deleted", "__op", "_ts_ms", "_offset", "__missing"],
+};
+
 export function createEnvelope(name: EnvelopeName, parts: EnvelopeParts): Envelope {
   return CONSTRUCTORS[name](parts);
 }

@@ -20,8 +20,10 @@ import {
 } from "../source/record.ts";
 import { type BadDocumentPolicy, badDocumentError, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
-import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
-import type { Encoded, Encoder, Omissions } from "./protocol.ts";
+import { createEnvelope, type EnvelopeName, OWN_FIELDS } from "./envelopes.ts";
+import { IdTypes } from "./id-types.ts";
+import { countingHidden } from "./own-fields.ts";
+import type { Encoded, Encoder, Notes, Omissions } from "./protocol.ts";
 
 export interface LineOptions {
   readonly envelope: EnvelopeName;
@@ -48,13 +50,17 @@ class LineEncoder implements Encoder {
   readonly #segments = new SegmentList();
   readonly #keys = new CollectionKeys();
   readonly #unknownEvents = new Map<string, number>();
+  readonly #hiddenFields = new Map<string, number>();
+  readonly #idTypes = new IdTypes();
+  readonly #isPlain: boolean;
   #badDocuments = 0;
   /** In what workers have encoded. */
   #invalidUtf8 = 0;
 
   constructor({ envelope, transcoding, onBadDocument, version }: LineOptions) {
     this.#policy = onBadDocument;
-    this.#transcoder = createTranscoder(transcoding);
+    this.#isPlain = transcoding.format === "plain";
+    this.#transcoder = countingHidden(createTranscoder(transcoding), OWN_FIELDS[envelope] ?? [], this.#hiddenFields);
     const quoted = createTranscoder({ ...transcoding, documents: "string" });
     this.#envelope = createEnvelope(envelope, { transcoder: this.#transcoder, quoted, counts: this.#counts, version });
   }
@@ -65,7 +71,15 @@ class LineEncoder implements Encoder {
       unknownEvents: this.#unknownEvents,
       invalidUtf8: this.#transcoder.counts.invalidUtf8 + this.#invalidUtf8,
       badDocuments: this.#badDocuments,
+      hiddenFields: this.#hiddenFields,
+      idsAlike: this.#idTypes.alike(),
     };
+  }
+
+  takeNotes(): Notes {
+    const hiddenFields = [...this.#hiddenFields];
+    this.#hiddenFields.clear();
+    return { hiddenFields, idTypes: this.#idTypes.take() };
   }
 
   encode(batch: Batch): Encoded {
@@ -80,9 +94,12 @@ class LineEncoder implements Encoder {
     return { bytes: this.#writer.view(), segments, lines: linesIn(segments) };
   }
 
-  #passOn({ lineBytes, segments, badDocuments, invalidUtf8 }: EncodedDocuments): Encoded {
+  #passOn({ lineBytes, segments, badDocuments, invalidUtf8, hiddenFields, idTypes }: EncodedDocuments): Encoded {
     this.#badDocuments += badDocuments;
     this.#invalidUtf8 += invalidUtf8;
+    for (const [field, count] of hiddenFields)
+      this.#hiddenFields.set(field, (this.#hiddenFields.get(field) ?? 0) + count);
+    for (const [name, type, count] of idTypes) this.#idTypes.add(name, type, count);
     return { bytes: lineBytes, segments, lines: linesIn(segments) };
   }
 
@@ -96,6 +113,7 @@ class LineEncoder implements Encoder {
       seconds: secondsOf(at),
       increment: incrementOf(at),
     });
+    if (this.#isPlain) this.#idTypes.addDocuments(name, bytes, offsets);
     for (const offset of offsets) {
       const begin = writer.length;
       try {
@@ -108,8 +126,12 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, sortKeys }: EventBatch): void {
+  #encodeEvents({ documents: { bytes, offsets }, sortKeys, passedOver = [] }: EventBatch): void {
     const writer = this.#writer;
+    for (const { namespace, bytes: part, reason } of passedOver) {
+      const from = { namespace, bytes: part, at: 0, kind: "event" } as const;
+      this.#refuse(new MongotapError("data", reason), from, writer.length);
+    }
     const event = this.#event;
     for (const [i, offset] of offsets.entries()) {
       const begin = writer.length;
@@ -121,6 +143,8 @@ class LineEncoder implements Encoder {
         }
         writer.writeByte(NEWLINE);
         this.#segments.add(this.#keys.of(event.namespace), begin);
+        if (this.#isPlain && event.slots.documentKey.isDocument)
+          this.#idTypes.addKey(event.namespace, bytes, event.slots.documentKey.begin);
       } catch (error) {
         this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
       }

@@ -1,6 +1,6 @@
 /** The contract of an encoder: batches in, lines out. */
 
-import type { Batch } from "../source/record.ts";
+import type { Batch, EncodedLines } from "../source/record.ts";
 import type { Segment } from "../sink/sink.ts";
 
 export interface Encoded {
@@ -22,11 +22,20 @@ export interface Omissions {
   invalidUtf8: number;
   /** Documents and events that cannot be carried and were skipped or quarantined. */
   badDocuments: number;
+  /** By field of the envelope, the documents with a field of that name of their own, which the envelope hides. */
+  readonly hiddenFields: ReadonlyMap<string, number>;
+  /** By collection, how many `_id`s of each type, where plain JSON may write some of different types alike. */
+  readonly idsAlike: ReadonlyMap<string, readonly (readonly [type: string, count: number])[]>;
 }
+
+/** What a worker has noted of the lines that it sends. */
+export type Notes = Pick<EncodedLines, "hiddenFields" | "idTypes">;
 
 export interface Encoder {
   /** Throws MongotapError("data") for a document that cannot be carried, unless it is skipped or quarantined. */
   encode(batch: Batch): Encoded;
   /** Returns the counts as of now; they grow with each batch. */
   omissions(): Readonly<Omissions>;
+  /** Returns and forgets what was noted since the last call. For workers, whose main thread keeps the counts. */
+  takeNotes(): Notes;
 }

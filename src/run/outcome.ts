@@ -74,7 +74,8 @@ export interface Summary {
 /** Logs what was copied, and what was left out. A failed run does so as well. */
 export function logSummary(log: Logger, { stats, encoder, envelope, output, quarantine }: Summary): void {
   log.info(`${summaryOf(stats, performance.now())} → ${output === "-" ? "standard output" : output}`);
-  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments } = encoder.omissions();
+  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
+    encoder.omissions();
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
   if (missingDocuments > 0) {
     const what = envelope === "none" ? "left out" : "written without a document";
@@ -88,4 +89,15 @@ export function logSummary(log: Logger, { stats, encoder, envelope, output, quar
   }
   if (invalidUtf8 > 0)
     log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
+  for (const [field, count] of hiddenFields) {
+    log.warn(
+      `${countOf(count, "line")}: the document has a field ${field} of its own, which --envelope ${envelope} hides; use --envelope change`,
+    );
+  }
+  for (const [name, types] of idsAlike) {
+    const counts = types.map(([type, count]) => `${count.toLocaleString("en-US")} ${type}`).join(", ");
+    log.warn(
+      `${name}: the _ids have several types (${counts}), and --format plain may write two of them alike: use --format relaxed`,
+    );
+  }
 }

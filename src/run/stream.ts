@@ -7,7 +7,7 @@ import { MongotapError, must } from "../errors.ts";
 import type { Logger } from "../observe/log.ts";
 import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
-import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
+import { type OversizeSettings, OversizeStream } from "../source/oversize-stream.ts";
 import { isoOf } from "../source/cluster-time.ts";
 import { nameOf, type StreamPosition } from "../source/record.ts";
 import { readServerClock, startTimeOf, timeBefore } from "../source/replication.ts";
@@ -22,7 +22,7 @@ import {
 import type { Invocation } from "./invocation.ts";
 import type { Run } from "./copy.ts";
 
-export type ChangeSettings = Pick<Settings, "fullDocument" | "before" | "until">;
+export type ChangeSettings = Pick<Settings, "fullDocument" | "before" | "until" | "onBadDocument">;
 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
 const AWAIT_MS = 1_000;
@@ -42,7 +42,7 @@ export function streamSettings(
     if (named.has(nameOf(namespace))) throw noStream(what);
     log.info(`${what} without a change stream: left out`);
   }
-  const shape: StreamSettings = {
+  const shape: OversizeSettings = {
     client,
     bindings,
     fullDocument: fullDocumentOf(settings.fullDocument, server, collections),
@@ -50,10 +50,11 @@ export function streamSettings(
     splitLargeEvents: canSplit(server),
     sharded: server.topology === "sharded",
     batchSize: new AdaptiveBatchSize(),
+    onPassedOver: settings.onBadDocument.policy === "fail" ? undefined : (reason) => log.warn(reason),
   };
   const start = startOf(client, startAt, log);
   return {
-    open: async (from, signal) => ChangeStream.open(shape, await start(from, signal), signal),
+    open: async (from, signal) => OversizeStream.open(shape, await start(from, signal), signal),
     untilCaughtUp: settings.until !== undefined,
     awaitMs: AWAIT_MS,
   };

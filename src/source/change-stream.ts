@@ -41,7 +41,7 @@ export interface StreamSettings extends StreamShape {
   readonly client: MongoClient;
   readonly sharded: boolean;
   /** How many events a reply may hold; shared by streams that are opened one after the other. */
-  readonly batchSize: AdaptiveBatchSize;
+  readonly batchSize: Pick<AdaptiveBatchSize, keyof AdaptiveBatchSize>;
 }
 
 /** What is fixed when a stream is opened. */

@@ -137,7 +137,12 @@ export interface EncodedLines {
   }[];
   readonly badDocuments: number;
   readonly invalidUtf8: number;
+  readonly hiddenFields: readonly (readonly [field: string, documents: number])[];
+  readonly idTypes: readonly IdTypeCount[];
 }
+
+/** How many `_id`s of one collection (`db.collection`) have one type (protocol/id-types.ts). */
+export type IdTypeCount = readonly [name: string, type: number, count: number];
 
 /** For batches that carry a position only. */
 export const NO_DOCUMENTS: BsonDocuments = {
@@ -172,11 +177,23 @@ export interface EventBatch {
   readonly documents: BsonDocuments;
   /** One for each event, in ascending order. */
   readonly sortKeys: readonly SortKey[];
+  /** Events before these that the server could not send. */
+  readonly passedOver?: readonly PassedOver[];
   /** The watched collections that ended with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
   /** As for rows; set by sources, not by a stream, which has `split`. */
   readonly head?: (count: number) => EventBatch;
+}
+
+/** An event that is passed over because it is too large for the server to send. */
+export interface PassedOver {
+  /** `db.collection`; the bindings of the stream where it is unknown. */
+  readonly namespace: string;
+  /** What the server could send of it, as BSON. */
+  readonly bytes: Uint8Array;
+  /** What it is, in words, for messages. */
+  readonly reason: string;
 }
 
 /**

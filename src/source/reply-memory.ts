@@ -84,15 +84,19 @@ export class WorkerDocuments implements EncodedDocuments {
   readonly segments: EncodedLines["segments"];
   readonly badDocuments: number;
   readonly invalidUtf8: number;
+  readonly hiddenFields: EncodedLines["hiddenFields"];
+  readonly idTypes: EncodedLines["idTypes"];
   readonly #memory: ReplyMemory;
 
-  constructor({ count, byteLength, lineBytes, segments, badDocuments, invalidUtf8 }: EncodedLines) {
-    this.count = count;
-    this.byteLength = byteLength;
-    this.segments = segments;
-    this.badDocuments = badDocuments;
-    this.invalidUtf8 = invalidUtf8;
-    this.#memory = new ReplyMemory(lineBytes, true);
+  constructor(lines: EncodedLines) {
+    this.count = lines.count;
+    this.byteLength = lines.byteLength;
+    this.segments = lines.segments;
+    this.badDocuments = lines.badDocuments;
+    this.invalidUtf8 = lines.invalidUtf8;
+    this.hiddenFields = lines.hiddenFields;
+    this.idTypes = lines.idTypes;
+    this.#memory = new ReplyMemory(lines.lineBytes, true);
   }
 
   get lineBytes(): Uint8Array {

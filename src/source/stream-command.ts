@@ -20,6 +20,8 @@ export interface StreamShape {
   readonly beforeImages: boolean;
   /** Let the server split events that exceed 16 MB (6.0.9, 7.0). */
   readonly splitLargeEvents: boolean;
+  /** Stages behind those that select the events. */
+  readonly stages?: readonly Record<string, unknown>[];
 }
 
 /** Where a stream begins: behind a position, behind a token that a user has typed, at a time (inclusive), or now. */
@@ -62,7 +64,7 @@ export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<
   const split = shape.splitLargeEvents ? [{ $changeStreamSplitLargeEvent: {} }] : [];
   return {
     aggregate,
-    pipeline: [{ $changeStream: stage }, ...matchStages(shape.bindings), ...split],
+    pipeline: [{ $changeStream: stage }, ...matchStages(shape.bindings), ...(shape.stages ?? []), ...split],
     cursor: { batchSize: 0 },
     readConcern: { level: "majority" },
     // Not the collection's own: under a case-insensitive one the filter would also match other names.

@@ -100,6 +100,7 @@ function encode(
     segments,
     badDocuments: after.badDocuments - before.badDocuments,
     invalidUtf8: after.invalidUtf8 - before.invalidUtf8,
+    ...encoder.takeNotes(),
   };
   return { encoded, at, exact, progress };
 }

@@ -1,7 +1,7 @@
 /** Whatever a run leaves out, or cannot show, it counts and reports at its end. */
 
 import { beforeAll, describe, expect, test } from "bun:test";
-import { type Document, Long, MongoClient } from "mongodb";
+import { Binary, Decimal128, type Document, Long, MongoClient, ObjectId, UUID } from "mongodb";
 import { failCommand } from "../support/fail-point.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
@@ -84,4 +84,85 @@ test("a tail reports the updates whose document was gone when the server looked 
   await collection.deleteOne({ _id: 1 });
   const { stderr } = await tap.expect(0, kept);
   expect(stderr).toContain("1 update written without a document: the document was gone when the server looked it up");
+});
+
+describe("fields of a document that the envelope hides", () => {
+  const UNLIKE = { _id: 3, inner: { _meta: 1, __op: 1 }, meta: 1, _metadata: 1, __v: 0, _m: 1, _mete: 1 };
+
+  test.each([
+    ["meta", "_meta"],
+    ["flat", "__op"],
+    ["flat", "_ts_ms"],
+    ["flat", "__deleted"],
+    ["flat", "_offset"],
+  ])(
+    "are counted by --envelope %s (%s), in copies and in changes, by one thread and by workers",
+    async (envelope, field) => {
+      const name = `hidden_${field}`;
+      const collection = database.db.collection<Doc>(name);
+      const start = Number((await database.db.command({ ping: 1 }))["operationTime"].t);
+      await collection.insertMany([
+        { _id: 1, [field]: "mine" },
+        { _id: 2, long: "x".repeat(200_000), [field]: 1 },
+        UNLIKE,
+      ]);
+      const args = [`${database.name}.${name}`, "--envelope", envelope];
+      const says = `2 lines: the document has a field ${field} of its own, which --envelope ${envelope} hides; use --envelope change`;
+      for (const workers of ["1", "2"]) {
+        const { stderr } = await tap.expect(0, ["backfill", ...args, "--workers", workers]);
+        expect(stderr).toContain(says);
+        expect(stderr.split("of its own")).toHaveLength(2);
+      }
+      const tail = await tap.expect(0, ["tail", ...args, "--start-at", String(start), "--until", "caught-up"]);
+      expect(tail.stderr).toContain(says);
+    },
+  );
+
+  test("are not hidden by the envelopes that have the document in a field", async () => {
+    await database.db.collection<Doc>("shown").insertOne({ _id: 1, _meta: 1, __op: 1, op: 1, key: 1 });
+    for (const envelope of ["none", "change", "debezium", "raw"]) {
+      const { stderr } = await tap.expect(0, ["backfill", `${database.name}.shown`, "--envelope", envelope]);
+      expect(stderr).not.toContain("hides");
+    }
+  });
+});
+
+describe("--format plain with _ids that it may write alike", () => {
+  const HEX = "65f0c0ffee0000000000abcd";
+  const PLAIN = ["--format", "plain"];
+
+  test.each<[string, readonly unknown[], string | undefined]>([
+    ["an ObjectId and its text", [new ObjectId(HEX), HEX, "b"], "(1 objectId, 2 string)"],
+    ["binary of two subtypes", [new Binary(Buffer.from("abc"), 0), new Binary(Buffer.from("abc"), 128)], "subtype"],
+    ["a UUID and its base64", [new UUID(), "c//SZESzTGmQ6OfR38A11A=="], "binary of subtype 4, 1 string"],
+    ["a decimal and its text", [Decimal128.fromString("1.5"), "1.5"], "1 decimal128, 1 string"],
+    ["NaN and its text", [Number.NaN, "NaN"], "1 double, 1 string"],
+    ["a date and its text", [new Date(0), "1970-01-01T00:00:00.000Z"], "1 date, 1 string"],
+    ["a date and an ObjectId", [new Date(0), new ObjectId(HEX)], undefined],
+    ["numbers and text", [1, 2.5, Long.MAX_VALUE, "1"], undefined],
+    ["text alone", ["a", "b"], undefined],
+  ])("%s", async (name, ids, says) => {
+    const collection = `alike ${name}`;
+    const start = Number((await database.db.command({ ping: 1 }))["operationTime"].t);
+    await database.db.collection<Document>(collection).insertMany(ids.map((_id) => ({ _id: _id as ObjectId })));
+    const args = [`${database.name}.${collection}`, ...PLAIN];
+    const runs = [
+      ["backfill", ...args, "--workers", "1"],
+      ["backfill", ...args, "--workers", "2"],
+      ["tail", ...args, "--start-at", String(start), "--until", "caught-up"],
+    ];
+    for (const run of runs) {
+      const { stderr } = await tap.expect(0, run);
+      const warned = stderr.split("\n").filter((line) => line.includes("may write two of them alike"));
+      expect(warned).toHaveLength(says === undefined ? 0 : 1);
+      if (says !== undefined) expect(warned[0]).toContain(says);
+    }
+  });
+
+  test("says nothing for the formats that keep types apart", async () => {
+    for (const format of ["relaxed", "canonical"]) {
+      const args = ["backfill", `${database.name}.alike an ObjectId and its text`, "--format", format];
+      expect((await tap.expect(0, args)).stderr).not.toContain("alike");
+    }
+  });
 });

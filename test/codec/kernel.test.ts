@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { serialize } from "bson";
 import fc from "fast-check";
 import { BSON, readInt32 } from "../../src/codec/bson.ts";
-import { createTranscoder } from "../../src/codec/transcode.ts";
+import { nameBits } from "../../src/codec/name-bits.ts";
+import { createTranscoder, type Transcoder } from "../../src/codec/transcode.ts";
 import { JsonWriter } from "../../src/codec/json-writer.ts";
 import { FLAG, Kernel, kernelModule, powersOfTen } from "../../src/codec/kernel.ts";
 import { must } from "../../src/errors.ts";
@@ -153,6 +155,25 @@ describe("the kernel", () => {
           expect(new TextDecoder().decode(writer.view())).toBe(lines.join(""));
         },
       ),
+      runs(100),
+    );
+  });
+
+  test("names the top-level names with a leading underscore that it has written, by their bits", () => {
+    const documentOf = (name: string): Uint8Array => serialize({ _id: 1, [name]: 1, inner: { __x: 1 } });
+    const namesIn = (transcoder: Transcoder, document: Uint8Array): number => {
+      transcoder.takeNames(); // of other tests: small writers share a kernel
+      transcoder.writeMembers(new JsonWriter(), document, 0);
+      return transcoder.takeNames();
+    };
+    fc.assert(
+      fc.property(fc.stringMatching(/^_[a-zA-Z_]{2,40}$/), (name) => {
+        const kernel = createTranscoder({ format: "relaxed" });
+        expect(namesIn(kernel, documentOf("a"))).toBe(0);
+        expect(namesIn(kernel, documentOf(name))).toBe(nameBits([name]));
+        expect(kernel.takeNames()).toBe(0);
+        expect(namesIn(new Walker({ format: "relaxed" }), documentOf(name)) & nameBits([name])).not.toBe(0);
+      }),
       runs(100),
     );
   });

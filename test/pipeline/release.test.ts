@@ -12,7 +12,16 @@ import { at, documentsOf, lineEncoder, LoggingSink, rows } from "./fakes.ts";
 const LINES = 100_000;
 const lineBytes = new Uint8Array(LINES);
 const segments = [{ key: outputKeyOf("shop.c"), begin: 0, end: LINES, lines: 2 }];
-const workerLines = { count: 2, byteLength: 9, badDocuments: 0, invalidUtf8: 0, segments, lineBytes };
+const workerLines = {
+  count: 2,
+  byteLength: 9,
+  badDocuments: 0,
+  invalidUtf8: 0,
+  hiddenFields: [],
+  idTypes: [],
+  segments,
+  lineBytes,
+};
 
 test("pump() releases BSON once it is encoded, and lines of a worker once they are written", async () => {
   const log: string[] = [];

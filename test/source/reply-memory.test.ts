@@ -99,7 +99,15 @@ describe("documents of a reply", () => {
 
 test("lines of a worker are freed by their release, and cannot be read after it", () => {
   const lineBytes = new Uint8Array(100_000);
-  const counts = { count: 2, byteLength: 50, segments: [], badDocuments: 0, invalidUtf8: 0 };
+  const counts = {
+    count: 2,
+    byteLength: 50,
+    segments: [],
+    badDocuments: 0,
+    invalidUtf8: 0,
+    hiddenFields: [],
+    idTypes: [],
+  };
   const documents = new WorkerDocuments({ ...counts, lineBytes });
   expect(encoderOf("fail").encode(rowsOf(documents)).bytes).toBe(lineBytes);
   documents.release();

@@ -42,6 +42,8 @@ test("a chunk that a worker has encoded is not cut: its lines are not known one 
     segments: [],
     badDocuments: 0,
     invalidUtf8: 0,
+    hiddenFields: [],
+    idTypes: [],
   };
   const chunk: Chunk = { ...CHUNK, documents: new WorkerDocuments(lines) };
   expect(() => headOfChunk(chunk, 1, true)).toThrow("cannot be cut");

@@ -53,7 +53,7 @@ export const OUTPUT_OPTIONS = {
     flag: "on-bad-document",
     value: "POLICY",
     path: "behind =",
-    text: "what cannot be carried: fail, skip (counted), or quarantine=FILE (a line with its bytes)",
+    text: "what cannot be carried, or is too large for the server to send: fail, skip (counted), or quarantine=FILE (a line with its bytes)",
     fallback: "fail",
     schema: badDocumentPolicy,
   },

@@ -15,6 +15,12 @@ export interface RawValue {
   readonly end: number;
 }
 
+/** A command whose `rawFields` (run-command.ts) are BSON already. */
+export interface RawCommand {
+  readonly command: Readonly<Record<string, unknown>>;
+  readonly rawFields?: Uint8Array;
+}
+
 /** The value of `type` that fills `bytes`. */
 export function rawValue(type: number, bytes: Uint8Array): RawValue {
   return { type, bytes, begin: 0, end: bytes.length };
@@ -72,7 +78,7 @@ export function arrayElement(name: string, values: readonly RawValue[]): Uint8Ar
 
 /** The elements of a document of JavaScript values, as the driver serializes them. */
 export function elementsOf(values: Readonly<Record<string, unknown>>): Uint8Array {
-  return DriverBson.serialize(values, { ignoreUndefined: false }).subarray(4, -1);
+  return DriverBson.serialize(values).subarray(4, -1);
 }
 
 /** `{_id: {$in: [values]}}` as the element `filter` of a `find`. */

@@ -4,6 +4,10 @@ declare module "mongodb/lib/cmap/connection.js" {
   export const SizedMessageTransform: { readonly prototype: object };
 }
 
+declare module "mongodb/lib/cmap/commands.js" {
+  export const OpMsgRequest: { readonly prototype: object };
+}
+
 declare module "mongodb/lib/cmap/wire_protocol/responses.js" {
   export const MongoDBResponse: { readonly prototype: object };
 }

@@ -4,10 +4,12 @@
  */
 
 import { Binary, BSON, Long, MongoNetworkError, Timestamp } from "mongodb";
+import { OpMsgRequest } from "mongodb/lib/cmap/commands.js";
 import { Connection, SizedMessageTransform } from "mongodb/lib/cmap/connection.js";
 import { MongoDBResponse } from "mongodb/lib/cmap/wire_protocol/responses.js";
 
 import { MessageAssembler } from "./message-assembler.ts";
+import { appendElements, RAW_FIELDS, RawFields } from "./raw-fields.ts";
 
 let isPatched = false;
 let isSignatureCopied = false;
@@ -18,9 +20,11 @@ export function patchDriver(): void {
   isPatched = true;
   const connection: object = Connection.prototype;
   const transform: object = SizedMessageTransform.prototype;
+  const message: object = OpMsgRequest.prototype;
   failWritesOfClosedConnections(connection as DriverConnection);
   useMessageAssembler(transform as DriverTransform);
   copyClusterTimeSignature(MongoDBResponse.prototype);
+  appendRawFields(message as DriverMessage);
   isSignatureCopied = findIsSignatureCopied();
 }
 
@@ -123,4 +127,19 @@ function isSignatureCopiedIn(reply: Uint8Array): boolean {
   const { $clusterTime: time } = new Response(reply);
   const hash = time?.signature?.hash;
   return hash !== undefined && hash.buffer.buffer !== reply.buffer;
+}
+
+/** The part of `lib/cmap/commands.js` that the fourth patch uses. */
+interface DriverMessage {
+  serializeBson: (this: DriverMessage, command: Readonly<Record<string, unknown>>) => Uint8Array;
+}
+
+/** Makes the driver send the RawFields of a command as the bytes that they are, behind its other fields. */
+function appendRawFields(prototype: DriverMessage): void {
+  const { serializeBson } = prototype;
+  prototype.serializeBson = function (command) {
+    const { [RAW_FIELDS]: raw, ...others } = command;
+    if (!(raw instanceof RawFields)) return serializeBson.call(this, command);
+    return appendElements(serializeBson.call(this, others), raw.bytes);
+  };
 }

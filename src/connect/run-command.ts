@@ -2,6 +2,7 @@
 
 import type { ClientSession, MongoClient } from "mongodb";
 
+import { RAW_FIELDS, RawFields } from "./raw-fields.ts";
 import { toMongotapError } from "./server-errors.ts";
 
 export interface CommandOptions {
@@ -9,6 +10,8 @@ export interface CommandOptions {
   readonly session?: ClientSession;
   /** Leaves documents and arrays of the reply as BSON: each is a Uint8Array. Values stay decoded. */
   readonly raw?: boolean;
+  /** BSON elements (type, name, NUL, value; concatenated) that are sent as they are, behind the fields of the command. */
+  readonly rawFields?: Uint8Array;
   /** How the message of an error begins, such as "cannot read shop.orders". Without it errors stay as the driver throws them. */
   readonly what?: string;
 }
@@ -23,11 +26,12 @@ export async function runCommand(
   client: MongoClient,
   db: string,
   command: Readonly<Record<string, unknown>>,
-  { what, ...options }: CommandOptions = {},
+  { what, rawFields, ...options }: CommandOptions = {},
 ): Promise<CommandReply> {
   options.signal?.throwIfAborted();
+  const whole = rawFields === undefined ? command : { ...command, [RAW_FIELDS]: new RawFields(rawFields) };
   try {
-    return await client.db(db).command(command, options);
+    return await client.db(db).command(whole, options);
   } catch (error) {
     options.signal?.throwIfAborted();
     throw what === undefined ? error : toMongotapError(error, what);

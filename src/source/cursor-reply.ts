@@ -1,10 +1,10 @@
 /** Runs commands that reply with a cursor, and parses the reply without decoding a document. */
 
-import type { ClientSession, MongoClient } from "mongodb";
+import { type ClientSession, type MongoClient, Timestamp } from "mongodb";
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";
-import { type CommandReply, runCommand } from "../connect/run-command.ts";
+import { type CommandOptions, type CommandReply, runCommand } from "../connect/run-command.ts";
 import { MongotapError } from "../errors.ts";
 import { operationTimeOf, readClusterTime } from "./cluster-time.ts";
 import { type BsonDocuments, type ClusterTime, nameOf, type Namespace } from "./record.ts";
@@ -33,9 +33,8 @@ const NS = encoder.encode("ns");
 const TOKEN = encoder.encode("postBatchResumeToken");
 const AT_CLUSTER_TIME = encoder.encode("atClusterTime");
 
-export interface ReadOptions {
+export interface ReadOptions extends Pick<CommandOptions, "session" | "rawFields"> {
   readonly signal: AbortSignal;
-  readonly session?: ClientSession;
 }
 
 /**

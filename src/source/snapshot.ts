@@ -8,14 +8,17 @@
  */
 
 import { Long, MaxKey, type MongoClient } from "mongodb";
+import { BSON } from "../codec/bson.ts";
 import { runCommand } from "../connect/run-command.ts";
 import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
-import { keyOf, MAX_KEY, sameKey, toValue } from "./bson-key.ts";
+import { fromText, keyOf, MAX_KEY, sameKey } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { timestampOf } from "./cluster-time.ts";
 import { type CursorReply, readCursor } from "./cursor-reply.ts";
+import { withNumberedArrays } from "./numbered-arrays.ts";
+import { element, type RawCommand, rawValue } from "./raw-bson.ts";
 import {
   BEGINNING,
   type BsonDocuments,
@@ -91,7 +94,7 @@ async function readChunk(
     return toChunk(settings, reply, documents, { ...at, last, documents: at.documents + offsets.length, done });
   }
   if (at.to !== undefined) return toChunk(settings, reply, documents, { ...at, done: true });
-  const final = await find(settings, { filter: { _id: new MaxKey() } }, signal);
+  const final = await find(settings, { command: { filter: { _id: new MaxKey() } } }, signal);
   const found = final.documents.count;
   return toChunk(
     settings,
@@ -113,15 +116,15 @@ async function findNext(
   size: number,
   signal: AbortSignal,
 ): Promise<Found> {
-  const reply = await find(settings, rangeCommand(at, size), signal);
+  const reply = await find(settings, rangeQuery(at, size), signal);
   const documents = withoutRepeated(reply.documents, at.last);
   if (documents.count > 0 || reply.hasNoMore || reply.documents.count === 0) return { ...reply, documents };
   // Only the repeated document: the end, or the next one did not fit into the same 16 MB reply. Its key does.
-  const keys = await find(settings, { ...rangeCommand(at, 1), projection: { _id: 1 } }, signal);
+  const keys = await find(settings, rangeQuery(at, 1, { projection: { _id: 1 } }), signal);
   const { bytes, offsets } = withoutRepeated(keys.documents, at.last);
   const [next] = offsets;
   if (next === undefined) return { ...reply, documents };
-  return await find(settings, rangeCommand({ ...at, last: keyOf(bytes, next) }, size), signal);
+  return await find(settings, rangeQuery({ ...at, last: keyOf(bytes, next) }, size), signal);
 }
 
 function toChunk(
@@ -164,35 +167,47 @@ function firstOf(documents: BsonDocuments, count: number): BsonDocuments {
   return documents.count <= count ? documents : documents.only(documents.offsets.slice(0, count));
 }
 
-function rangeCommand(at: RangeProgress, size: number): Record<string, unknown> {
-  return { ...boundsOf(at), batchSize: size + 1 };
+/** The fields of a `find` besides those that every read has. */
+interface Query extends RawCommand {
+  /** The range has an end, so that the server may tell whether these are its last documents. */
+  readonly isClosed?: boolean;
 }
 
-/** The options of a `find` over the rest of a range, from the key that was read last (inclusive). */
-export function boundsOf({ from, to, last = from }: RangeProgress): Record<string, unknown> {
-  return {
-    hint: { _id: 1 },
-    sort: { _id: 1 },
-    ...(last === undefined ? {} : { min: toValue(last) }),
-    ...(to === undefined ? {} : { max: toValue(to) }),
-  };
+function rangeQuery(at: RangeProgress, size: number, options: Readonly<Record<string, unknown>> = {}): Query {
+  const { command, rawFields } = boundsOf(at);
+  return { command: { ...command, ...options, batchSize: size + 1 }, rawFields, isClosed: at.to !== undefined };
 }
 
-async function find(settings: SnapshotSettings, query: Record<string, unknown>, signal: AbortSignal): Promise<Found> {
+/**
+ * The fields of a `find` over the rest of a range, from the key that was read last (inclusive). Keys are sent as they came;
+ * only two of them must agree on the names in their arrays.
+ */
+export function boundsOf({ from, to, last = from }: RangeProgress): Required<RawCommand> {
+  const isClosed = last !== undefined && to !== undefined;
+  const bounds = Object.entries({ min: last, max: to }).map(([name, key]) => {
+    if (key === undefined) return new Uint8Array(0);
+    const bytes = fromText(key);
+    return element(name, rawValue(BSON.document, isClosed ? withNumberedArrays(bytes) : bytes));
+  });
+  return { command: { hint: { _id: 1 }, sort: { _id: 1 } }, rawFields: Buffer.concat(bounds) };
+}
+
+async function find(settings: SnapshotSettings, query: Query, signal: AbortSignal): Promise<Found> {
   const { client, info } = settings;
   // Without singleBatch the cursor's id is 0 if these are the last documents of the range.
-  const singleBatch = settings.expected === undefined || !("max" in query);
+  const singleBatch = settings.expected === undefined || query.isClosed !== true;
   const command = {
     find: info.namespace.collection,
-    ...query,
+    ...query.command,
     singleBatch,
     comment: "mongotap",
   };
+  const options = { signal, ...(query.rawFields === undefined ? {} : { rawFields: query.rawFields }) };
   let { at } = settings;
   for (let attempt = 1; ; attempt += 1) {
     try {
       const reading = { readConcern: readConcernOf({ ...settings, at }), ...(at === undefined ? {} : MAX_TIME) };
-      const reply = await readCursor(client, info.namespace, { ...command, ...reading }, { signal });
+      const reply = await readCursor(client, info.namespace, { ...command, ...reading }, options);
       if (at === undefined && isOlder(settings, reply)) {
         at = settings.notBefore; // the majority is behind the stream: now the server waits for it
         continue;

@@ -27,16 +27,17 @@ export async function findSplitPoint(
   count: number,
   signal: AbortSignal,
 ): Promise<SplitPoint> {
+  const { command, rawFields } = boundsOf(range);
   const find = {
     find: namespace.collection,
-    ...boundsOf(range),
+    ...command,
     projection: { _id: 1 },
     skip: count,
     limit: 1,
     singleBatch: true,
     comment: "mongotap",
   };
-  const reply = await readCursor(client, namespace, find, { signal });
+  const reply = await readCursor(client, namespace, find, { signal, rawFields });
   const { bytes, offsets } = reply.documents;
   const [at] = offsets;
   return { key: at === undefined ? undefined : keyOf(bytes, at), operationTime: reply.operationTime };

@@ -1,11 +1,13 @@
 /** The `aggregate` that opens a change stream, and what it may ask of this server and these collections. */
 
-import { BSON } from "mongodb";
+import { BSON as DriverBson } from "mongodb";
 import { bindingText, matchStages, streamTarget } from "./bindings.ts";
-import { toText, toValue } from "./bson-key.ts";
+import { fromText, toText } from "./bson-key.ts";
 import { timestampOf } from "./cluster-time.ts";
+import { arrayElement, document, documentElement, element, elementsOf, type RawCommand, rawValue } from "./raw-bson.ts";
 import { BEGINNING, type Binding, type ClusterTime, type StreamPosition } from "./record.ts";
 import { tokenTime } from "./resume-token.ts";
+import { BSON } from "../codec/bson.ts";
 import { isAtLeast, type ServerInfo } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { CollectionInfo } from "./catalog.ts";
@@ -39,7 +41,7 @@ export function isTyped(from: StreamStart): boolean {
 
 /** The position behind the token with this `_data`: of any event, even an invalidate. */
 export function startAfterToken(data: string): StreamPosition {
-  const token = toText(BSON.serialize({ _data: data }));
+  const token = toText(DriverBson.serialize({ _data: data }));
   return { token, resume: "startAfter", time: tokenTime(data.toLowerCase()) ?? BEGINNING, sequence: 0 };
 }
 
@@ -53,24 +55,30 @@ export function filterBindings(bindings: readonly Binding[], from: StreamStart):
   return [...bindings, ...before.filter((binding) => !known.has(bindingText(binding)))];
 }
 
-export function aggregateCommand(shape: StreamShape, from: StreamStart): Record<string, unknown> {
+/** The pipeline is raw, because the resume token in it is sent as it came. */
+export function aggregateCommand(shape: StreamShape, from: StreamStart): Required<RawCommand> {
   const { scope, aggregate } = streamTarget(shape.bindings);
   const stage: Record<string, unknown> = { fullDocument: shape.fullDocument };
   if (scope === "cluster") stage["allChangesForCluster"] = true;
   if (shape.beforeImages) stage["fullDocumentBeforeChange"] = "whenAvailable";
   const position = resumeOf(from);
-  if (position) stage[position.resume] = toValue(position.token);
-  else if (typeof from === "object" && "at" in from) stage["startAtOperationTime"] = timestampOf(from.at);
+  if (typeof from === "object" && "at" in from) stage["startAtOperationTime"] = timestampOf(from.at);
+  const token = position ? [element(position.resume, rawValue(BSON.document, fromText(position.token)))] : [];
   const split = shape.splitLargeEvents ? [{ $changeStreamSplitLargeEvent: {} }] : [];
-  return {
+  const stages = [
+    document(documentElement("$changeStream", elementsOf(stage), ...token)),
+    ...[...matchStages(shape.bindings), ...(shape.stages ?? []), ...split].map((each) => document(elementsOf(each))),
+  ];
+  const command = {
     aggregate,
-    pipeline: [{ $changeStream: stage }, ...matchStages(shape.bindings), ...(shape.stages ?? []), ...split],
     cursor: { batchSize: 0 },
     readConcern: { level: "majority" },
     // Not the collection's own: under a case-insensitive one the filter would also match other names.
     collation: { locale: "simple" },
     comment: "mongotap",
   };
+  const pipeline = stages.map((bytes) => rawValue(BSON.document, bytes));
+  return { command, rawFields: arrayElement("pipeline", pipeline) };
 }
 
 /** @throws MongotapError `unsupported` where the server has no change streams, or is older than 5.0 */

@@ -2,9 +2,10 @@
 
 import { type ClientSession, Long, type MongoClient } from "mongodb";
 
-import { type CommandReply, runCommand } from "../connect/run-command.ts";
+import { type CommandOptions, type CommandReply, runCommand } from "../connect/run-command.ts";
 import { eventLoopTurn } from "../lib/async.ts";
 import { type CursorReply, parseCursorReply, peekCursor } from "./cursor-reply.ts";
+import type { RawCommand } from "./raw-bson.ts";
 import type { BsonDocuments } from "./record.ts";
 
 /** Parsing and encoding a reply of this size takes long enough that the next one should be requested first. */
@@ -47,8 +48,8 @@ export class StreamCursor implements AsyncDisposable {
   }
 
   /** Runs the `aggregate`. May be called again after the stream has ended. */
-  async open(aggregate: Readonly<Record<string, unknown>>): Promise<CursorReply> {
-    const reply = parseCursorReply(await this.#run(aggregate));
+  async open({ command, rawFields }: Required<RawCommand>): Promise<CursorReply> {
+    const reply = parseCursorReply(await this.#run(command, { rawFields }));
     this.#id = reply.id;
     this.#collection = reply.collection;
     return reply;
@@ -89,9 +90,9 @@ export class StreamCursor implements AsyncDisposable {
     this.#batchSize = Math.max(LEAST_BATCH, Math.ceil((REPLY_BYTES * count) / byteLength));
   }
 
-  #run(command: Readonly<Record<string, unknown>>): Promise<CommandReply> {
+  #run(command: Readonly<Record<string, unknown>>, options: CommandOptions = {}): Promise<CommandReply> {
     const { client, db, signal } = this.#settings;
-    return runCommand(client, db, command, { session: this.#session, raw: true, signal });
+    return runCommand(client, db, command, { ...options, session: this.#session, raw: true, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,73 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { readCursor } from "../../src/source/cursor-reply.ts";
+import { idFilterElement, rawValue } from "../../src/source/raw-bson.ts";
+import type { RangeProgress } from "../../src/source/record.ts";
+import { readRange, type SnapshotSettings } from "../../src/source/snapshot.ts";
+import { documentsIn, splitEvenly } from "../../src/source/split-points.ts";
+import { BEGIN, expectedIds, idsOf, KINDS, never, prepare, type Prepared } from "./kinds.ts";
+import { anyId, changedByJavaScript, insertIds } from "./raw-ids.ts";
+
+const UNUSUAL = [1, 2, 3].flatMap((n) => Object.values(changedByJavaScript).map((make) => make(n)));
+const RUNS = 8;
+
+/** Reads one document, saves the progress as a state file does, and begins again from there. */
+async function readOneByOne(settings: SnapshotSettings, from: RangeProgress = BEGIN): Promise<string[]> {
+  const ids: string[] = [];
+  let progress = from;
+  while (!progress.done) {
+    for await (const chunk of readRange(settings, progress, never, 1)) {
+      ids.push(...idsOf(chunk));
+      progress = JSON.parse(JSON.stringify(chunk.progress)) as RangeProgress;
+    }
+  }
+  return ids;
+}
+
+/** The same for each of the ranges of a `--split`. */
+async function readParts({ database, settings }: Prepared, partitions: number): Promise<string[][]> {
+  const { namespace } = settings.info;
+  const count = await documentsIn(database.client, namespace);
+  const keys = await splitEvenly(database.client, namespace, { partitions, count }, never);
+  const read: string[][] = [];
+  for (const [i, from] of [undefined, ...keys].entries()) {
+    const to = keys[i];
+    const range = { ...BEGIN, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+    read.push(await readOneByOne(settings, range));
+  }
+  return read;
+}
+
+describe.each(KINDS)("a %s collection with _ids of any bytes", (_, options) => {
+  test("is read in the order of the index, each document once, resumed after every one", async () => {
+    const property = fc.asyncProperty(fc.array(anyId, { minLength: 20, maxLength: 60 }), async (ids) => {
+      const prepared = await prepare(options);
+      const inserted = await insertIds(prepared.database.client, prepared.database.name, "c", [...UNUSUAL, ...ids]);
+      const expected = await expectedIds(prepared);
+      expect(inserted).toBeGreaterThanOrEqual(UNUSUAL.length);
+      expect(expected).toHaveLength(inserted);
+      expect(await readOneByOne(prepared.settings)).toEqual(expected);
+      expect((await readParts(prepared, 9)).flat()).toEqual(expected);
+    });
+    await fc.assert(property, { numRuns: RUNS, endOnFailure: true });
+  });
+
+  test("is split at any of them, each document in one part", async () => {
+    const prepared = await prepare(options);
+    const { client, name } = prepared.database;
+    const count = await insertIds(client, name, "c", UNUSUAL);
+    const read = await readParts(prepared, count);
+    expect(read.map(({ length }) => length)).toEqual(read.map(() => 1));
+    expect(read.flat()).toEqual(await expectedIds(prepared));
+  });
+});
+
+test("documents are found by _ids of any bytes, together", async () => {
+  const prepared = await prepare({});
+  const { client, name } = prepared.database;
+  expect(await insertIds(client, name, "c", UNUSUAL)).toBe(UNUSUAL.length);
+  const rawFields = idFilterElement(UNUSUAL.map(({ type, body }) => rawValue(type, body)));
+  const find = { find: "c", maxTimeMS: 10_000 };
+  const found = await readCursor(client, prepared.settings.info.namespace, find, { signal: never, rawFields });
+  expect(found.documents.count).toBe(UNUSUAL.length);
+});

@@ -254,5 +254,6 @@ export function headOfChunk({ documents, progress, ...rest }: Chunk, count: numb
       documents: progress.documents - (documents.count - count),
       done: false,
     },
+    ...(resumable ? {} : { partial: true }),
   };
 }

@@ -218,7 +218,10 @@ function fromServerError(error: MongoServerError, what: string, context: ErrorCo
   if (UNSUPPORTED.has(code)) return new MongotapError("unsupported", text, { cause: error });
   const remedy = DATA.get(code);
   if (remedy !== undefined) return new MongotapError("data", text, { hint: remedy, cause: error });
-  return new MongotapError("connect", text, { hint: "The server refused the command. Run again when it accepts it.", cause: error });
+  return new MongotapError("connect", text, {
+    hint: "The server refused the command. Run again when it accepts it.",
+    cause: error,
+  });
 }
 
 /** https://github.com/mongodb/specifications/blob/master/source/client-backpressure/client-backpressure.md */

@@ -181,7 +181,7 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   } catch (error) {
     // After a failed write it is unknown how much of it the output holds.
     const isUnknown = error instanceof MongotapError && (error.kind === "pipe" || error.kind === "output");
-    if (stats.lines > 0 && !isUnknown) logSummary(log, summary);
+    if (counts.stats.lines > 0 && !isUnknown) logSummary(log, summary);
     throw error;
   } finally {
     deadline?.cancel();

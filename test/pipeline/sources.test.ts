@@ -72,7 +72,8 @@ describe("backfillSource()", () => {
     const view: RangeReadable = {
       ...collection,
       async *read(...asked) {
-        for await (const chunk of collection.read(...asked)) yield chunk.progress.done ? chunk : { ...chunk, partial: true };
+        for await (const chunk of collection.read(...asked))
+          yield chunk.progress.done ? chunk : { ...chunk, partial: true };
       },
     };
     const positions = (await read(backfillSource([view]))).map(({ position }) => position !== undefined);

@@ -64,8 +64,6 @@ export function pump(settings: PumpSettings): Promise<PumpResult> {
 interface Uncovered {
   /** Sets the counts of the run back to those at that place. */
   readonly restore: () => void;
-  /** As it was there. */
-  readonly moved: boolean;
   documents: number;
   bytes: number;
 }
@@ -171,18 +169,19 @@ class Pump {
     const { sink, save, savepoint } = this.#s;
     if (save) await this.#commit();
     else if (this.#moved && sink.rollBack) await this.#useSink(() => sink.flush());
-    this.#uncovered = { restore: savepoint(), moved: this.#moved, documents: 0, bytes: 0 };
+    this.#moved = false;
+    this.#uncovered = { restore: savepoint(), documents: 0, bytes: 0 };
   }
 
   /** Takes back the lines that no position covers. */
   async #rollBack(rollBack: () => Promise<void>): Promise<void> {
     if (this.#uncovered === undefined) return;
-    const { restore, moved, documents, bytes } = this.#uncovered;
+    const { restore, documents, bytes } = this.#uncovered;
     await this.#useSink(rollBack);
     restore();
     this.#s.source.giveBack(documents);
     this.#pendingBytes -= bytes;
-    this.#moved = moved;
+    this.#moved = false;
     this.#reached = Math.max(this.#reached, documents);
     this.#uncovered = undefined;
   }

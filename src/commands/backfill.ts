@@ -2,13 +2,14 @@
 
 import { MongotapError } from "../errors.ts";
 import { type OutputKey, outputKeyOf } from "../lib/output-key.ts";
-import { backfillSource } from "../pipeline/backfill.ts";
+import { backfillSource, type RangeReadable } from "../pipeline/backfill.ts";
 import { isComplete } from "../pipeline/position.ts";
 import { type CommonSettings, type Run, runCopy } from "../run/copy.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { targetOf } from "../run/output.ts";
 import { rangeReadableOf, type ReadSettings } from "../run/reader-pool.ts";
 import { type RangeSettings, type Ranges, rangesOf } from "../run/ranges.ts";
+import { wholeReadsOf } from "../run/whole-reads.ts";
 import type { CollectionInfo } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import type { Command } from "./command.ts";
@@ -24,7 +25,13 @@ export const backfill: Command<BackfillSettings> = async (invocation) => {
     async sourceOf(run) {
       if (isDone(run)) return undefined;
       const ranges = await allRanges(run, invocation);
-      const readables = run.collections.map((info) => rangeReadableOf(run, info, ranges.get(nameOf(info.namespace))));
+      const wholeReadOf = await wholeReadsOf(run, invocation);
+      const readables: RangeReadable[] = [];
+      for (const info of run.collections) {
+        const own = ranges.get(nameOf(info.namespace));
+        const isIndexed = info.type === "collection";
+        readables.push(isIndexed ? rangeReadableOf(run, info, own) : await wholeReadOf(info, own));
+      }
       return { source: backfillSource(readables), outputs: run.collections.flatMap((info) => outputsOf(info, ranges)) };
     },
   });

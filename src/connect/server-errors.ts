@@ -236,7 +236,10 @@ function fromServerError(error: MongoServerError, what: string, context: ErrorCo
   if (UNSUPPORTED.has(code)) return new MongotapError("unsupported", text, { cause: error });
   const remedy = DATA.get(code);
   if (remedy !== undefined) return new MongotapError("data", text, { hint: remedy, cause: error });
-  return new MongotapError("connect", text, { hint: "The server refused; the position is kept.", cause: error });
+  return new MongotapError("connect", text, {
+    hint: "The server refused the command. Run again when it accepts it.",
+    cause: error,
+  });
 }
 
 function typedTokenError(reason: string, cause: MongoServerError): MongotapError {

@@ -19,8 +19,6 @@ import { copyOf, EMPTY_POSITION, isComplete, positionOnly, withCollection, withR
 export interface RangeReadable {
   readonly namespace: Namespace;
   readonly uuid: string | null;
-  /** False where an interrupted read can only start over (views, time series). */
-  readonly resumable: boolean;
   /** Its ranges at the beginning; absent: one range over all keys. */
   readonly ranges?: NonEmpty<RangeProgress> | undefined;
   /**
@@ -85,8 +83,8 @@ async function* readAll(
 
 /** A chunk as a batch; `before` is the position before it. */
 function rowsOf(task: Task, chunk: Chunk, before: Position): RowBatch {
-  const { namespace, uuid, resumable } = task.collection;
-  const { documents, at, progress } = chunk;
+  const { namespace, uuid } = task.collection;
+  const { documents, at, progress, partial } = chunk;
   const { partition } = task.range; // the progress of a view does not have it
   const name = nameOf(namespace);
   const copy = must(copyOf(before.collections[name], uuid), "the copy of a collection that is being read");
@@ -97,7 +95,7 @@ function rowsOf(task: Task, chunk: Chunk, before: Position): RowBatch {
     documents,
     at,
     ...(partition === undefined ? {} : { partition }),
-    position: resumable || progress.done ? position : undefined,
+    position: partial ? undefined : position,
     head: (count) => rowsOf(task, task.collection.head(chunk, count), before),
   };
 }

@@ -8,10 +8,13 @@ export interface LimitedSource {
   open(from: Position | undefined, signal: AbortSignal): AsyncIterable<Batch>;
   /** Whether the limit has been reached. */
   readonly isReached: boolean;
+  /** Counts `documents` of those that were yielded as not taken: they were rolled back, and will be read again. */
+  giveBack(documents: number): void;
 }
 
 /**
- * Counts the documents that it yields: the pump writes every batch that it receives, or the run ends. At the limit the
+ * Counts the documents that it yields: the pump writes every batch that it receives, or the run ends; what it rolls back it
+ * gives back. At the limit the
  * source is aborted, since it may be waiting (throttle.ts), and what it throws from then on does not matter.
  */
 export function take(source: Source, limit: number): LimitedSource {
@@ -19,6 +22,9 @@ export function take(source: Source, limit: number): LimitedSource {
   return {
     get isReached() {
       return left <= 0;
+    },
+    giveBack(documents) {
+      left += documents;
     },
     async *open(from, signal) {
       if (left <= 0) return;

@@ -7,6 +7,7 @@
  * - Bytes past the recorded offset never survive a restart (the sink truncates them when it is opened).
  * - A position is opaque to everything but the source that made it.
  * - A batch is committed whole or not at all.
+ * - Lines that no position covers are taken back before the source is opened again; where they cannot be, the run ends.
  *
  * `written` is where a reconnect within this run resumes (those bytes are in the sink); `committed` is where a new run
  * resumes (those bytes are durable). After a failed write, flush or save the content of the sink is unknown, so the run
@@ -32,6 +33,8 @@ export interface PumpSettings {
   readonly retryForMs: number;
   readonly signal: AbortSignal;
   readonly onWritten: (batch: Batch, lines: number, bytes: number) => void;
+  /** Returns a function that sets what the run has counted back to what it has counted now. */
+  readonly savepoint: () => () => void;
   readonly onRetry: (error: MongotapError, waitMs: number) => void;
   /** Milliseconds that only go forward. */
   readonly clock?: () => number;
@@ -57,12 +60,22 @@ export function pump(settings: PumpSettings): Promise<PumpResult> {
   return new Pump(settings).run();
 }
 
+/** What has been written behind the last place to go on from. */
+interface Uncovered {
+  /** Sets the counts of the run back to those at that place. */
+  readonly restore: () => void;
+  documents: number;
+  bytes: number;
+}
+
 class Pump {
   readonly #s: PumpSettings;
   readonly #clock: () => number;
   #written: Position | undefined;
-  /** False while no position covers the last lines (a view that is half read). */
-  #resumable = true;
+  /** Set while no position covers the last lines (a view that is half read). */
+  #uncovered: Uncovered | undefined;
+  /** The most documents that an earlier attempt to read behind `written` has reached before it was rolled back. */
+  #reached = 0;
   #sinkUsable = true;
   /** The last batch had no lines. */
   #isQuiet = false;
@@ -104,7 +117,7 @@ class Pump {
     for await (const batch of prefetch(source.open(this.#written, ended), READ_AHEAD, eventLoopTurn)) {
       this.#opened = true;
       replies += 1;
-      if (replies > 1 || batch.documents.count > 0) this.#noteProgress();
+      if ((replies > 1 || batch.documents.count > 0) && this.#isNew(batch)) this.#noteProgress();
       try {
         await this.#write(batch);
         if (this.#isTimeToCommit()) await this.#commit();
@@ -116,6 +129,11 @@ class Pump {
     }
   }
 
+  /** Whether no earlier attempt has come so far. Else a view that fails halfway, each time, would be read for ever. */
+  #isNew({ position, documents }: Batch): boolean {
+    return position !== undefined || (this.#uncovered?.documents ?? 0) + documents.count > this.#reached;
+  }
+
   /** Opening is no progress: retries of a stream that opens and then fails, each time, must come to an end. */
   #noteProgress(): void {
     this.#failingSince = undefined;
@@ -124,6 +142,7 @@ class Pump {
 
   async #write(batch: Batch): Promise<void> {
     const { documents } = batch;
+    if (batch.position === undefined && this.#uncovered === undefined) await this.#leavePosition();
     const { bytes, segments, lines } = this.#s.encoder.encode(batch);
     // What a worker has encoded is itself what the sink writes.
     const isOutput = documents.kind === "encoded";
@@ -131,17 +150,45 @@ class Pump {
     if (bytes.length > 0) await this.#untilTaken((sink) => sink.write(bytes, segments));
     else if (this.#isQuiet) await this.#settle(); // without writes, failures in the background show up here only
     this.#isQuiet = bytes.length === 0;
-    this.#resumable = batch.position !== undefined;
     this.#moved = true;
-    this.#written = batch.position ?? this.#written;
     this.#pendingBytes += bytes.length;
+    if (batch.position !== undefined) {
+      this.#written = batch.position;
+      this.#uncovered = undefined;
+      this.#reached = 0;
+    } else if (this.#uncovered !== undefined) {
+      this.#uncovered.documents += documents.count;
+      this.#uncovered.bytes += bytes.length;
+    }
     this.#s.onWritten(batch, lines, bytes.length);
     if (isOutput) documents.release();
   }
 
+  /** Before the first lines that no position covers: what is before them is committed, and they can be taken back. */
+  async #leavePosition(): Promise<void> {
+    const { sink, save, savepoint } = this.#s;
+    if (save) await this.#commit();
+    else if (this.#moved && sink.rollBack) await this.#useSink(() => sink.flush());
+    this.#moved = false;
+    this.#uncovered = { restore: savepoint(), documents: 0, bytes: 0 };
+  }
+
+  /** Takes back the lines that no position covers. */
+  async #rollBack(rollBack: () => Promise<void>): Promise<void> {
+    if (this.#uncovered === undefined) return;
+    const { restore, documents, bytes } = this.#uncovered;
+    await this.#useSink(rollBack);
+    restore();
+    this.#s.source.giveBack(documents);
+    this.#pendingBytes -= bytes;
+    this.#moved = false;
+    this.#reached = Math.max(this.#reached, documents);
+    this.#uncovered = undefined;
+  }
+
   #isTimeToCommit(): boolean {
     return (
-      this.#resumable &&
+      this.#uncovered === undefined &&
       shouldCommit({
         bytes: this.#pendingBytes,
         moved: this.#moved,
@@ -160,7 +207,7 @@ class Pump {
   /** Bytes durable first, then the position that covers them. */
   async #commit(): Promise<void> {
     const { sink, save } = this.#s;
-    if (!save || !this.#moved || !this.#resumable || !this.#written) return;
+    if (!save || !this.#moved || this.#uncovered !== undefined || !this.#written) return;
     const position = this.#written;
     await this.#useSink(async () => save(position, await sink.flush()));
     this.#commits += 1;
@@ -201,13 +248,15 @@ class Pump {
     if (!(error instanceof MongotapError) || !error.retryable || !this.#sinkUsable) throw error;
     // A first opening that fails is taken for a wrong setting, unless the server asked for a later attempt.
     const isTolerable = this.#opened || error.retryAfterMs > 0;
-    if (!isTolerable || !this.#resumable) throw error;
+    const { rollBack } = this.#s.sink;
+    if (!isTolerable || (this.#uncovered !== undefined && rollBack === undefined)) throw error;
     const now = this.#clock();
     this.#failingSince ??= now;
     if (now - this.#failingSince >= this.#s.retryForMs) throw error;
     this.#attempt += 1;
     const waitMs = Math.max(error.retryAfterMs, backoffMs(this.#attempt, (this.#s.random ?? Math.random)()));
     this.#s.onRetry(error, waitMs);
+    if (rollBack !== undefined) await this.#rollBack(rollBack);
     try {
       await sleep(waitMs, this.#s.signal);
     } catch (reason) {

@@ -10,7 +10,7 @@ import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
-import { countBatch, newStats } from "../observe/stats.ts";
+import { countBatch } from "../observe/stats.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { take } from "../pipeline/limit.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
@@ -23,6 +23,7 @@ import type { Sink } from "../sink/sink.ts";
 import { type Checkpoint, type Fingerprint, timeOfCheckpoint } from "../state/checkpoint.ts";
 import { type CheckpointStore, loadMatching, openCheckpointStore, withoutUnbound } from "./checkpoint-store.ts";
 import { type ConnectionSettings, openConnection } from "./connection.ts";
+import { createCounts } from "./counts.ts";
 import type { Invocation } from "./invocation.ts";
 import { lockOutputs } from "./output-locks.ts";
 import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd } from "./outcome.ts";
@@ -155,12 +156,12 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   const { invocation, plan, target, lines, store } = run;
   const { settings, log, context } = invocation;
   const encoder = createLineEncoder(lines);
-  const stats = newStats(performance.now());
+  const counts = createCounts(encoder, performance.now());
   const deadline = deadlineOf(settings.for);
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   const output = targetText(target);
   const { envelope } = lines;
-  const summary = { stats, encoder, envelope, output, quarantine: quarantineOf(settings) };
+  const summary = { stats: counts.stats, encoder: counts, envelope, output, quarantine: quarantineOf(settings) };
   try {
     const result = await pump({
       source: take(source, settings.limit ?? Infinity),
@@ -175,7 +176,8 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
         }),
       retryForMs: settings.retryFor,
       signal,
-      onWritten: (batch, lines, bytes) => countBatch(stats, batch, lines, bytes),
+      onWritten: (batch, lines, bytes) => countBatch(counts.stats, batch, lines, bytes),
+      savepoint: counts.savepoint,
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });
     const mustFinish = settings.until !== undefined || (plan.bounded && settings.state !== undefined);
@@ -186,7 +188,7 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   } catch (error) {
     // After a failed write it is unknown how much of it the output holds.
     const isUnknown = error instanceof MongotapError && (error.kind === "pipe" || error.kind === "output");
-    if (stats.lines > 0 && !isUnknown) logSummary(log, summary);
+    if (counts.stats.lines > 0 && !isUnknown) logSummary(log, summary);
     throw error;
   } finally {
     deadline?.cancel();

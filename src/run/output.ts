@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 
 import { type OutputKey, QUARANTINE } from "../lib/output-key.ts";
 import { openFileSink } from "../sink/files.ts";
+import { inspectTarget } from "../sink/inspect-path.ts";
 import type { FileTarget } from "../sink/paths.ts";
 import { withQuarantine } from "../sink/quarantine.ts";
 import type { OutputMark, Sink } from "../sink/sink.ts";
@@ -40,6 +41,18 @@ export interface OutputSettings {
   /** `--max-memory`, in bytes. */
   readonly maxMemory: number;
   readonly context: ProcessContext;
+}
+
+/**
+ * Resolves to whether the sink of `target`, and that of the quarantine file where there is one, are going to have `rollBack`.
+ * @throws MongotapError `output` when one cannot be written to
+ */
+export async function canRollBack(target: Target, quarantine: string | undefined): Promise<boolean> {
+  if (target.kind === "stdout") return false;
+  const isCuttable = async (kind: "file" | "directory", path: string): Promise<boolean> =>
+    (await inspectTarget(kind, path)) === kind;
+  if (!(await isCuttable(target.kind, target.path))) return false;
+  return quarantine === undefined || (await isCuttable("file", resolve(quarantine)));
 }
 
 /** With this much memory, in bytes, there is room for the thread that writes. */

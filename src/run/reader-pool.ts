@@ -14,7 +14,6 @@ import type { RangeReadable } from "../pipeline/backfill.ts";
 import { type CollectionInfo, collectionUuid } from "../source/catalog.ts";
 import { headOfChunk, readRange } from "../source/snapshot.ts";
 import type { NonEmpty, RangeProgress } from "../source/record.ts";
-import { scanWhole } from "../source/scan.ts";
 
 export type ReadSettings = Pick<Settings, "workers" | "rateLimit" | "maxLag">;
 
@@ -98,12 +97,15 @@ function chunkBytesFor(maxMemory: number): number {
 }
 
 /** What a collection is read with. */
-interface ReadingRun extends Pick<Connection, "client" | "server"> {
+export interface ReadingRun extends Pick<Connection, "client" | "server"> {
   readonly throttle: ReadThrottle;
   readonly readers: ReaderPool;
 }
 
-/** A collection for the pipeline. `ranges`: those that this process reads, if the collection was split (ranges.ts). */
+/**
+ * A collection with an `_id` index, for the pipeline; whole-reads.ts has the others. `ranges`: those that this process reads,
+ * if the collection was split (ranges.ts).
+ */
 export function rangeReadableOf(
   { client, server, throttle, readers }: ReadingRun,
   info: CollectionInfo,
@@ -111,20 +113,17 @@ export function rangeReadableOf(
 ): RangeReadable {
   const standalone = server.topology === "standalone";
   const { reader, chunkBytes } = readers;
-  const resumable = info.type === "collection";
   return {
     namespace: info.namespace,
     uuid: info.uuid,
-    resumable,
     ranges,
     read(progress, signal, wanted, notBefore) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
-      if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
       // Under a limit no sub-range is read ahead, and no worker encodes, so that a chunk can be cut.
       if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
       return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
     },
-    head: (chunk, count) => headOfChunk(chunk, count, resumable),
+    head: (chunk, count) => headOfChunk(chunk, count, true),
     currentUuid: () => collectionUuid(client, info.namespace),
   };
 }

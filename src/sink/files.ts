@@ -19,7 +19,7 @@ import { codeOf } from "../lib/fs.ts";
 import { idOf, type OutputKey } from "../lib/output-key.ts";
 import { otherOutput, outputError, unknownFile } from "./errors.ts";
 import { inspectFile, inspectTarget, makeDirectory, syncNames } from "./inspect-path.ts";
-import { OutputFile } from "./output-file.ts";
+import { type FileLength, OutputFile } from "./output-file.ts";
 import { type FileTarget, OutputPaths } from "./paths.ts";
 import { openPipeSink } from "./pipe.ts";
 import { recover } from "./recover.ts";
@@ -53,6 +53,8 @@ export interface FileSinkOptions {
 const MOST_OPEN = 400;
 /** Files that are made durable at once. */
 const SYNCED_TOGETHER = 16;
+/** Where a new file ends. */
+const EMPTY: FileLength = { bytes: 0, lines: 0 };
 /** As of every Unix tool: the umask decides who may read. */
 const FILE_MODE = 0o666;
 
@@ -100,6 +102,8 @@ class FileSink implements Sink {
   readonly #open = new Set<OutputFile>();
   /** The files with marks from the last flush that do not have their own names yet. */
   #unnamed: OutputFile[] = [];
+  /** Where each file ended at the last flush. */
+  #flushed = new Map<OutputFile, FileLength>();
   /** Directories with names that were made or changed since they were last durable. */
   readonly #dirty = new Set<string>();
   #failure: Error | undefined;
@@ -109,6 +113,7 @@ class FileSink implements Sink {
     this.#options = options;
     this.#paths = paths;
     for (const mark of marks) this.#files.set(idOf(mark.key), new OutputFile(mark, options.behind));
+    this.#noteEnds();
   }
 
   /** At the latest in the end: with each commit where there is a state, else when the output is complete. */
@@ -175,10 +180,22 @@ class FileSink implements Sink {
 
   async flush(): Promise<readonly OutputMark[]> {
     return await this.#guarded(async () => {
-      if (!this.#options.hasState) return [];
-      return await this.#flushAll();
+      const marks = this.#options.hasState ? await this.#flushAll() : [];
+      this.#noteEnds();
+      return marks;
     });
   }
+
+  readonly rollBack = async (): Promise<void> => {
+    await this.#guarded(async () => {
+      for (const file of this.#files.values()) {
+        const end = this.#flushed.get(file) ?? EMPTY;
+        if (file.end.bytes === end.bytes) continue;
+        await file.cutBack(end, this.#options.hasState);
+        await this.#keepOpen(file);
+      }
+    });
+  };
 
   async onStateSaved(): Promise<void> {
     if (this.#options.finalizes) return;
@@ -236,6 +253,10 @@ class FileSink implements Sink {
     if (partial === "new" && (await inspectFile(path)) !== undefined) throw unknownFile(path);
     await file.giveName(finalized);
     this.#dirty.add(dirname(path));
+  }
+
+  #noteEnds(): void {
+    this.#flushed = new Map([...this.#files.values()].map((file) => [file, file.end]));
   }
 
   #marks(): OutputMark[] {

@@ -38,6 +38,11 @@ export async function tailCrcOf(handle: FileHandle, end: number): Promise<number
   return crc32(tail.subarray(0, filled));
 }
 
+export interface FileLength {
+  readonly bytes: number;
+  readonly lines: number;
+}
+
 export class OutputFile {
   readonly #behind: WriteBehind | undefined;
   /** As of the last `create`, `flush` or `giveName`. */
@@ -140,6 +145,30 @@ export class OutputFile {
       throw outputError("make durable", this.currentPath, error);
     }
     this.#isDirty = false;
+  }
+
+  /** Where the file ends, counting the bytes that are still on their way. */
+  get end(): FileLength {
+    return { bytes: this.#bytes, lines: this.#lines };
+  }
+
+  /**
+   * Cuts the file back to an earlier `end`, durably with `durable`; the mark is of that end then.
+   * @throws MongotapError `output`
+   */
+  async cutBack({ bytes, lines }: FileLength, durable: boolean): Promise<void> {
+    await this.#behind?.written();
+    const handle = await this.#opened();
+    await this.#expectUntouched(handle);
+    try {
+      await handle.truncate(bytes);
+    } catch (error) {
+      throw outputError("cut back", this.currentPath, error);
+    }
+    this.#bytes = bytes;
+    this.#lines = lines;
+    this.#isDirty = true;
+    await this.flush(durable);
   }
 
   /** Gives the file its own name, which is durable when its directory has been synced. @throws MongotapError `output` */

@@ -8,7 +8,13 @@ export function withQuarantine(main: Sink, quarantine: Sink): Sink {
     ...(await step(main)),
     ...(await step(quarantine)),
   ];
+  const canRollBack = main.rollBack !== undefined && quarantine.rollBack !== undefined;
+  const rollBack = async (): Promise<void> => {
+    await main.rollBack?.();
+    await quarantine.rollBack?.();
+  };
   return {
+    ...(canRollBack ? { rollBack } : {}),
     mayBlock: main.mayBlock || quarantine.mayBlock,
     async write(bytes: Uint8Array, segments: readonly Segment[]) {
       if (!segments.some(isQuarantined)) return main.write(bytes, segments);

@@ -54,6 +54,12 @@ export interface Sink extends AsyncDisposable {
    */
   flush(): Promise<readonly OutputMark[]>;
   /**
+   * Cuts the output back to where it ended at the last `flush` (where there was none: when it was opened), so that later
+   * writes begin there. Absent where bytes cannot be taken back (a pipe).
+   * @throws MongotapError as `write` does
+   */
+  readonly rollBack?: () => Promise<void>;
+  /**
    * Gives new files their own names. Call it when the marks of the last `flush` or `finalize` are durable in the state,
    * never earlier: the next run takes a file without a mark for another program's.
    */

@@ -223,7 +223,10 @@ export interface StreamPosition {
   readonly filter?: readonly Binding[];
 }
 
-/** How far one range of `_id` has been read. Keys are base64 of a BSON document with the one field `_id` (bson-key.ts). */
+/**
+ * How far one range of `_id` has been read; of a time series, a range of the `_id` of its buckets. Keys are base64 of a BSON
+ * document with the one field `_id` (bson-key.ts).
+ */
 export interface RangeProgress {
   /** Inclusive; absent: from the lowest key. */
   readonly from?: string;
@@ -290,6 +293,8 @@ export interface Chunk<D extends Documents = Documents> {
   /** No document is newer than `at`. */
   readonly exact: boolean;
   readonly progress: RangeProgress;
+  /** `progress` counts these documents, but no read can go on behind them. */
+  readonly partial?: true;
 }
 
 /** An open change stream. */

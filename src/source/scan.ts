@@ -1,39 +1,79 @@
 /**
- * Reads a view or a time series from beginning to end with one cursor. Neither has an `_id` index, so a read cannot be
- * resumed at a chunk: `progress` has no last key.
+ * Reads a view, or a time series whose buckets cannot be read, from beginning to end with one cursor. Neither has an `_id`
+ * index, so no read can go on behind a chunk: all but the last are `partial`.
  */
 
-import { Long } from "mongodb";
-
-import { readCursor } from "./cursor-reply.ts";
-import { BEGINNING, type BsonDocuments, type Chunk, type RangeProgress } from "./record.ts";
+import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
+import { MongotapError } from "../errors.ts";
+import { cursorReplies } from "./cursor-replies.ts";
+import { BEGINNING, type BsonDocuments, type Chunk, nameOf } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
+export interface ScanSettings extends Pick<SnapshotSettings, "client" | "info" | "standalone" | "chunkBytes"> {
+  /** A read that fails may be repeated from its beginning. */
+  readonly repeatable: boolean;
+}
+
+/** Yields the chunks of one read until the end or until `wanted` documents. */
+export type Scan = (signal: AbortSignal, wanted?: number) => AsyncGenerator<Chunk<BsonDocuments>>;
+
 /**
- * Yields chunks until the end or until `wanted` documents. In the second case the last chunk is not `done`, because there
- * may be more documents.
- * @throws MongotapError `connect`, `auth`
+ * Returns a scan. With read concern `snapshot` all documents are true at one time: none is missed or read twice because it
+ * was changed meanwhile. The server keeps a snapshot for a limited time only (300 s by default), and has none of capped
+ * collections. So a read that cannot be repeated does without, and after a read that loses its snapshot all others do.
+ * @throws MongotapError as `readCursor` does, while the chunks are read
  */
-export async function* scanWhole(
-  settings: SnapshotSettings,
+export function createScan(settings: ScanSettings): Scan {
+  let level = settings.standalone ? "local" : settings.repeatable ? "snapshot" : "majority";
+  return async function* scan(signal, wanted = Infinity) {
+    let hasYielded = false;
+    try {
+      for await (const chunk of scanOnce(settings, level, signal, wanted)) {
+        hasYielded = true;
+        yield chunk;
+      }
+    } catch (error) {
+      const code = serverCodeOf(error);
+      const isLost = code === ServerCode.SnapshotTooOld || code === ServerCode.SnapshotUnavailable;
+      if (level !== "snapshot" || !isLost) throw error;
+      level = "majority";
+      if (hasYielded) throw lostSnapshot(settings, error, code);
+      yield* scanOnce(settings, level, signal, wanted);
+    }
+  };
+}
+
+async function* scanOnce(
+  { client, info: { namespace }, chunkBytes }: ScanSettings,
+  level: string,
   signal: AbortSignal,
-  wanted = Infinity,
+  wanted: number,
 ): AsyncGenerator<Chunk<BsonDocuments>> {
-  const { client, info, chunkBytes } = settings;
-  const { collection } = info.namespace;
-  await using session = client.startSession({ causalConsistency: false });
-  const limit = Number.isFinite(wanted) ? { limit: wanted } : {};
+  const { collection } = namespace;
   let batchSize = firstCount(chunkBytes);
-  const find = { find: collection, batchSize, ...limit, comment: "mongotap" };
-  let reply = await readCursor(client, info.namespace, find, { session, signal });
-  for (let documents = 0; ;) {
+  const limit = Number.isFinite(wanted) ? { limit: wanted } : {};
+  const command = { find: collection, batchSize, ...limit, readConcern: { level }, comment: "mongotap" };
+  const next = (documents: BsonDocuments): number => (batchSize = nextCount(documents, batchSize, chunkBytes));
+  let documents = 0;
+  for await (const reply of cursorReplies({ client, namespace, command, collection, nextCount: next }, signal)) {
     documents += reply.documents.count;
-    const isLast = reply.id === 0n;
-    const progress: RangeProgress = { documents, done: isLast && documents < wanted };
-    batchSize = nextCount(reply.documents, batchSize, chunkBytes);
-    yield { documents: reply.documents, at: reply.operationTime ?? BEGINNING, exact: false, progress };
-    if (isLast) return;
-    const getMore = { getMore: Long.fromBigInt(reply.id), collection, batchSize };
-    reply = await readCursor(client, info.namespace, getMore, { session, signal });
+    // Behind the last of `wanted` documents there may be more.
+    const done = reply.id === 0n && documents < wanted;
+    yield {
+      documents: reply.documents,
+      at: reply.atClusterTime ?? reply.operationTime ?? BEGINNING,
+      exact: reply.atClusterTime !== undefined,
+      progress: { documents, done },
+      ...(done ? {} : { partial: true }),
+    };
   }
+}
+
+function lostSnapshot({ info }: ScanSettings, cause: unknown, code: number): MongotapError {
+  const name = nameOf(info.namespace);
+  return new MongotapError(
+    "connect",
+    `${name} takes longer to read than the server keeps a snapshot (server code ${code}): it is read without one`,
+    { cause },
+  );
 }

@@ -269,5 +269,6 @@ export function headOfChunk({ documents, progress, ...rest }: Chunk, count: numb
       documents: progress.documents - (documents.count - count),
       done: false,
     },
+    ...(resumable ? {} : { partial: true }),
   };
 }

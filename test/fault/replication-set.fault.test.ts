@@ -1,7 +1,9 @@
 /** Faults A2, A4–A6, A9, A14 of docs/reliability.md: what happens to members of a set of three. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { type Collection, MongoClient } from "mongodb";
+import { type Collection, type Db, MongoClient } from "mongodb";
 import { type Member, type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import { linesOf, tapAt } from "../cli/tap.ts";
+import { failCommand } from "../support/fail-point.ts";
 import { waitFor } from "../support/wait.ts";
 import { faultsOf } from "./support/oracle.ts";
 import { CAUGHT_UP, trialOf } from "./support/trial.ts";
@@ -122,6 +124,43 @@ test("A5 without a majority no event arrives, and no run claims to have caught u
   await trial.expect(0, CAUGHT_UP);
   const left = (await collection.find({ _id: { $gte: 10 } }).toArray()).map(({ _id }) => _id);
   expect((await trial.lines()).map(({ _id }) => _id)).toEqual(left);
+});
+
+test("A6 no copy of a view or a time series, by bucket or as a whole, has what no majority has", async () => {
+  const db = client.db("set");
+  await db.createCollection("base");
+  await db.createCollection("view", { viewOn: "base", pipeline: [] });
+  await db.createCollection("series", { timeseries: { timeField: "t" } });
+  const insert = async (into: Db, _id: string, w: number): Promise<void> => {
+    for (const name of ["base", "series"])
+      await into.collection<{ _id: string; t: Date }>(name).insertOne({ _id, t: new Date() }, { writeConcern: { w } });
+  };
+  await insert(db, "safe", 3);
+  const primary = await set.primary();
+  const secondaries = await secondariesOf();
+  const direct = `mongodb://${primary.address}/?directConnection=true`;
+  await using alone = await MongoClient.connect(direct);
+  for (const member of secondaries) await stopReplication(member, "alwaysOn");
+  try {
+    await insert(alone.db("set"), "not yet", 1);
+    for (const out of ["-", "file"]) {
+      for (const [name, refuses] of [
+        ["view", false],
+        ["series", false],
+        ["series", true],
+      ] as const) {
+        const options = { failCommands: ["aggregate"], errorCode: 13, appName: "mongotap" };
+        await using _refused = refuses ? await failCommand(alone, options) : undefined;
+        const args = ["backfill", `set.${name}`, "--max-lag", "0s"];
+        await using copy = await trialOf(direct, args);
+        const { stdout } = await (out === "-" ? tapAt(direct).expect(0, args) : copy.expect(0));
+        const lines = out === "-" ? linesOf(stdout) : await copy.lines();
+        expect([out, name, lines.map(({ _id }) => _id)]).toEqual([out, name, ["safe"]]);
+      }
+    }
+  } finally {
+    for (const member of secondaries) await stopReplication(member, "off");
+  }
 });
 
 test("A6 writes that are rolled back never appear, in no change and no copy", async () => {

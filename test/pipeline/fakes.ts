@@ -175,7 +175,6 @@ export function collectionOf(
   return {
     namespace: { db: "shop", collection: name },
     uuid,
-    resumable: true,
     currentUuid: async () => uuid,
     head({ documents, progress, ...rest }, size) {
       const done = progress.documents - documents.count + size;

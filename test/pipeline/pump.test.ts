@@ -56,6 +56,7 @@ function run(openings: readonly (readonly Deed[])[], changes: Partial<PumpSettin
     retryForMs: 60_000,
     signal: new AbortController().signal,
     onWritten: () => undefined,
+    savepoint: () => () => void log.push("counts set back"),
     onRetry: () => log.push("retry"),
     clock: () => now,
     random: () => 0,

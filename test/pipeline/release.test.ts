@@ -51,6 +51,7 @@ test("pump() releases BSON once it is encoded, and lines of a worker once they a
     signal: new AbortController().signal,
     onWritten: ({ documents }, lines, bytes) =>
       log.push(`${documents.count} documents, ${lines} lines, ${bytes} bytes`),
+    savepoint: () => () => undefined,
     onRetry: () => undefined,
   });
   expect(log).toEqual([

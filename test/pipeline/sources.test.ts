@@ -68,7 +68,14 @@ describe("backfillSource()", () => {
   });
 
   test("gives no position amid something that can only be read from its beginning", async () => {
-    const view: RangeReadable = { ...collectionOf("v", 5), resumable: false };
+    const collection = collectionOf("v", 5);
+    const view: RangeReadable = {
+      ...collection,
+      async *read(...asked) {
+        for await (const chunk of collection.read(...asked))
+          yield chunk.progress.done ? chunk : { ...chunk, partial: true };
+      },
+    };
     const positions = (await read(backfillSource([view]))).map(({ position }) => position !== undefined);
     expect(positions).toEqual([false, false, false, true]);
   });

@@ -4,7 +4,7 @@ import { must } from "../../src/errors.ts";
 import { keyOf } from "../../src/source/bson-key.ts";
 import { listCollections } from "../../src/source/catalog.ts";
 import { type BsonDocuments, type Chunk, clusterTime, nameOf, type RangeProgress } from "../../src/source/record.ts";
-import { scanWhole } from "../../src/source/scan.ts";
+import { createScan } from "../../src/source/scan.ts";
 import { readRange, type SnapshotSettings } from "../../src/source/snapshot.ts";
 import { documents } from "../support/documents.ts";
 import { sharedReplicaSet, testDatabase } from "../support/replica-set.ts";
@@ -155,7 +155,7 @@ test("readRange() sends finds with index bounds, singleBatch and snapshot reads,
   for (const command of rest.slice(0, -1)) expect(command).toMatchObject({ hint: { _id: 1 }, min: expect.anything() });
 });
 
-test("scanWhole() reads a view from beginning to end, and only its last chunk is done", async () => {
+test("a scan reads a view from beginning to end, at one time, and only its last chunk is a place to go on from", async () => {
   const database = await testDatabase();
   await database.db.collection("all").insertMany([...documents("small", 12_000)]);
   await database.db.createCollection("half", { viewOn: "all", pipeline: [{ $match: { sequence: { $mod: [2, 0] } } }] });
@@ -164,12 +164,17 @@ test("scanWhole() reads a view from beginning to end, and only its last chunk is
     infos.find((info) => nameOf(info.namespace).endsWith(".half")),
     "the view",
   );
-  const chunks = await Array.fromAsync(scanWhole(settingsOf(database.client, view), never));
+  const scan = createScan({ ...settingsOf(database.client, view), repeatable: true });
+  const chunks = await Array.fromAsync(scan(never));
   expect(chunks.flatMap(valuesOf)).toHaveLength(6_000);
   expect(chunks.map(({ progress }) => progress.done)).toEqual(chunks.map((_, i) => i === chunks.length - 1));
+  expect(chunks.map(({ partial }) => partial !== true)).toEqual(chunks.map(({ progress }) => progress.done));
   expect(chunks.length).toBeGreaterThan(1);
-  const few = await Array.fromAsync(scanWhole(settingsOf(database.client, view), never, 10));
+  expect(chunks.every(({ exact }) => exact)).toBeTrue();
+  expect(new Set(chunks.map(({ at }) => at)).size).toBe(1);
+  const few = await Array.fromAsync(scan(never, 10));
   expect(few.flatMap(valuesOf)).toHaveLength(10);
   // The view may have more documents: a later run must read it again.
   expect(few.at(-1)?.progress).toMatchObject({ done: false, documents: 10 });
+  expect(few.at(-1)?.partial).toBeTrue();
 });

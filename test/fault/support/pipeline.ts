@@ -81,6 +81,7 @@ export function captureOf(
       retryForMs: 60_000,
       signal: stopped.signal,
       onWritten: () => undefined,
+      savepoint: () => () => undefined,
       onRetry: (error) => void retries.push(error),
     });
     done.catch(() => undefined); // awaited through `done`

@@ -10,6 +10,7 @@ import type { Segment } from "../sink/sink.ts";
 import {
   type Batch,
   type BsonDocuments,
+  type CollectionEnd,
   type EncodedDocuments,
   type EventBatch,
   incrementOf,
@@ -17,6 +18,7 @@ import {
   type RowBatch,
   rowsSortKey,
   secondsOf,
+  type SortKey,
 } from "../source/record.ts";
 import { type BadDocumentPolicy, badDocumentError, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
@@ -42,7 +44,7 @@ class LineEncoder implements Encoder {
   readonly #policy: BadDocumentPolicy;
   readonly #transcoder;
   readonly #envelope: Envelope;
-  readonly #counts: EnvelopeCounts = { deletes: 0, missingDocuments: 0 };
+  readonly #counts: EnvelopeCounts = { deletes: 0, missingDocuments: 0, ends: 0 };
   readonly #writer = new JsonWriter();
   readonly #event = new ChangeEvent();
   readonly #segments = new SegmentList();
@@ -86,7 +88,7 @@ class LineEncoder implements Encoder {
     return { bytes: lineBytes, segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ namespace, at, partition }: RowBatch, { bytes, offsets }: BsonDocuments): void {
+  #encodeRows({ namespace, at, partition, copy }: RowBatch, { bytes, offsets }: BsonDocuments): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
     const key = outputKeyOf(name, partition);
@@ -95,6 +97,7 @@ class LineEncoder implements Encoder {
       order: rowsSortKey(at),
       seconds: secondsOf(at),
       increment: incrementOf(at),
+      copy,
     });
     for (const offset of offsets) {
       const begin = writer.length;
@@ -108,23 +111,55 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, sortKeys }: EventBatch): void {
+  #encodeEvents({ documents: { bytes, offsets }, sortKeys, ends = [] }: EventBatch): void {
     const writer = this.#writer;
     const event = this.#event;
+    let ended = 0;
     for (const [i, offset] of offsets.entries()) {
       const begin = writer.length;
+      const key = must(sortKeys[i], "its sort key");
       event.read(bytes, offset);
       try {
-        if (!this.#envelope.writeEvent(writer, event, must(sortKeys[i], "its sort key"))) {
+        const first = ended;
+        while (ends[ended]?.sortKey === key) ended += 1;
+        if (ended > first) {
+          this.#encodeEnds(ends.slice(first, ended), key);
+          continue;
+        }
+        if (!this.#envelope.writeEvent(writer, event, key)) {
           this.#noteUnknown(event);
           continue;
         }
-        writer.writeByte(NEWLINE);
-        this.#segments.add(this.#keys.of(event.namespace), begin);
+        this.#endLine(event.namespace, begin);
       } catch (error) {
         this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
       }
     }
+    // In a batch without documents: collections that are copied again.
+    for (const end of ends.slice(ended)) {
+      const begin = writer.length;
+      if (this.#envelope.writeEnd(writer, end)) this.#endLine(end.name, begin);
+    }
+  }
+
+  /**
+   * The ends that one event reports, each to the output of its collection. Where an envelope has a line for the event itself,
+   * that is the line of the first end.
+   */
+  #encodeEnds(ends: readonly CollectionEnd[], key: SortKey): void {
+    const writer = this.#writer;
+    const envelope = this.#envelope;
+    for (const [i, end] of ends.entries()) {
+      const begin = writer.length;
+      const ofServer = end.reason === "replaced" && end.renamedFrom === undefined;
+      const isEvent = i === 0 && !ofServer && envelope.writeEvent(writer, this.#event, key);
+      if (isEvent || envelope.writeEnd(writer, end)) this.#endLine(end.name, begin);
+    }
+  }
+
+  #endLine(namespace: string, begin: number): void {
+    this.#writer.writeByte(NEWLINE);
+    this.#segments.add(this.#keys.of(namespace), begin);
   }
 
   #noteUnknown(event: ChangeEvent): void {

@@ -117,12 +117,12 @@ export function rangeReadableOf(
     uuid: info.uuid,
     resumable,
     ranges,
-    read(progress, signal, wanted, notBefore) {
+    read(progress, signal, wanted, notBefore, copy) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
       if (!resumable) return throttle.throttled(scanWhole(settings, signal, wanted), signal);
       // Under a limit no sub-range is read ahead, and no worker encodes, so that a chunk can be cut.
       if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
-      return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
+      return readInSubRanges({ ...settings, reader, throttle, copy }, progress, signal);
     },
     head: (chunk, count) => headOfChunk(chunk, count, resumable),
     currentUuid: () => collectionUuid(client, info.namespace),

@@ -86,7 +86,7 @@ function reasonOf(event: ChangeEvent, bindings: readonly Binding[]): Reason | un
       if (isBoundByName(bindings, name)) return { text: `the collection ${name} was renamed to ${renamedTo}` };
       if (!isBoundByName(bindings, renamedTo)) return undefined;
       const isOfServer = isServerName(nameToNamespace(name).collection);
-      const how = isOfServer ? "by a command that writes it anew" : `by renaming ${name} to its name`;
+      const how = isOfServer ? "by a command such as $out, which wrote it anew" : `by renaming ${name} to its name`;
       return { text: `the collection ${renamedTo} was replaced ${how}`, hint: COPIES_AGAIN };
     }
     case "dropDatabase": {

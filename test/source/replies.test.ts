@@ -159,7 +159,7 @@ describe("headOf() and restOf()", () => {
     kind: "events",
     documents,
     sortKeys,
-    ends: [{ name: "shop.c", how: "gone", sortKey: must(sortKeys[3], "a sort key") }],
+    ends: [{ name: "shop.c", reason: "dropped", sortKey: must(sortKeys[3], "a sort key"), ms: 100_000 }],
     position: {
       collections: {},
       stream: { token: "end", resume: "resumeAfter", time: timeFrom("0000006400000003"), sequence: 1 },
@@ -200,9 +200,9 @@ describe("findTerminalEvents()", () => {
   const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findTerminalEvents> => {
     const documents = documentsOf(list);
     const event = new ChangeEvent();
-    const { terminal: endings } = scanEvents(event, documents, { time: BEGINNING, sequence: 0 });
+    const scan = scanEvents(event, documents, { time: BEGINNING, sequence: 0 });
     const sortKeys = documents.offsets.map((_, i) => sortKey(BEGINNING, i));
-    return findTerminalEvents(event, documents, { sortKeys, terminal: endings }, bindings);
+    return findTerminalEvents(event, documents, { ...scan, sortKeys }, bindings);
   };
 
   test("finds none among changes of documents", () => {
@@ -213,7 +213,7 @@ describe("findTerminalEvents()", () => {
     const { fatal, ends } = find([event(1, "insert"), event(2, "drop"), event(3, "insert"), event(4, "drop")]);
     expect(fatal).toMatchObject({ count: 2, invalidated: false });
     expect(fatal?.error).toMatchObject({ kind: "ended", message: "the collection shop.c was dropped" });
-    expect(ends).toEqual([{ name: "shop.c", how: "gone", sortKey: sortKey(BEGINNING, 1) }]);
+    expect(ends).toEqual([{ name: "shop.c", reason: "dropped", sortKey: sortKey(BEGINNING, 1), ms: 100_000 }]);
   });
 
   test("goes on over the drop of a collection that is bound as part of its database", () => {

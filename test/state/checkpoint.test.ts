@@ -36,8 +36,11 @@ const CHECKPOINT: Checkpoint = {
       "app.größe": { ranges: [{ documents: 3, done: false, last: "AA==" }], uuid: null, phase: "copying" },
       "app.1": { copied: { ranges: 1, documents: 5 }, phase: "live" },
       "app.2": { uuid: "e1b2", phase: "pinned" },
-      "app.3": { phase: "stale" },
+      "app.3": { phase: "stale", voided: true },
+      "app.4": { phase: "unbound" },
+      "app.5": { copy: 3, uuid: null, phase: "pinned" },
     },
+    copies: 3,
     stream: { sequence: 2, time: timeFrom("0000000100000002"), token: "gkZ+", resume: "startAfter" },
   },
   outputs: [

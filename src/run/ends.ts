@@ -10,7 +10,8 @@ export function endText({ name, reason, renamedTo, renamedFrom }: CollectionEnd,
     case "renamed":
       return `${name} was renamed to ${renamedTo ?? "another name"}`;
     case "replaced": {
-      const how = renamedFrom === undefined ? "a command such as $out wrote it anew" : `${renamedFrom} was renamed to its name`;
+      const how =
+        renamedFrom === undefined ? "a command such as $out wrote it anew" : `${renamedFrom} was renamed to its name`;
       const missing = command === "tail" ? "; the changes do not contain the documents that it has now" : "";
       return `${name} was replaced: ${how}${missing}`;
     }

@@ -62,7 +62,14 @@ export function rows(count: number, position: Position | undefined): RowBatch {
 
 /** One byte and one line for each document. */
 export const lineEncoder: Encoder = {
-  omissions: () => ({ deletes: 0, ends: 0, missingDocuments: 0, unknownEvents: new Map(), invalidUtf8: 0, badDocuments: 0 }),
+  omissions: () => ({
+    deletes: 0,
+    ends: 0,
+    missingDocuments: 0,
+    unknownEvents: new Map(),
+    invalidUtf8: 0,
+    badDocuments: 0,
+  }),
   encode({ documents }) {
     const length = documents.count;
     const segments = length === 0 ? [] : [{ key: outputKeyOf("shop.c"), begin: 0, end: length, lines: length }];

@@ -175,7 +175,8 @@ test("loadCheckpoint() says what is wrong with the content", async () => {
     [{ ...CHECKPOINT, position: { collections: {}, stream: { token: "" } } }, "position.stream"],
     [withState({ phase: "gone" }), "position.collections.a.phase"],
     [withState({ phase: "copying", uuid: null, ranges: [] }), "position.collections.a.ranges"],
-    [withState({ phase: "stale", uuid: null }), "position.collections.a.uuid"],
+    [withState({ phase: "stale", voided: true, uuid: null }), "position.collections.a.uuid"],
+    [withState({ phase: "stale" }), "position.collections.a.voided"],
     [withTime("0000000100000002 "), "position.stream.time"],
     [`${JSON.stringify({ ...CHECKPOINT, checksum: "sha256:0" }, null, 1)}\n`, "its checksum does not match"],
   ];

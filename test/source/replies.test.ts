@@ -95,7 +95,7 @@ describe("bindings", () => {
     ["tmp", true],
     ["tmp_agg_out", true],
     ["tmpzEhya.renameCollection.mine", true],
-    ["tmplates.renameCollection", true],
+    ["tmplate.renameCollection", true],
     ["mine.tmp.agg_out.1", true],
   ])("isBound() knows whether %s belongs to the server or is of a whole database: %p", (collection, isOfUser) => {
     const namespace = { db: "shop", collection };

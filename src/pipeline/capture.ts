@@ -18,6 +18,7 @@ import {
   type Position,
   secondsOf,
   sortKey,
+  sortKeyTime,
   type Source,
 } from "../source/record.ts";
 import { checkSame, type RangeReadable } from "./backfill.ts";
@@ -132,9 +133,10 @@ interface CopiesBegun {
  */
 function beginCopies(collections: readonly RangeReadable[], from: Position, stream: EventStream): CopiesBegun {
   const toCopy = new Map(collections.map(({ namespace, uuid }) => [nameOf(namespace), uuid]));
-  // Not before anything that has been written, and before everything that the stream returns and every copied document.
-  const time = stream.position.time < stream.startsAfter ? stream.position.time : stream.startsAfter;
-  const at = { sortKey: sortKey(time, 0), ms: secondsOf(time) * 1000 };
+  // Behind every event that has been written, and before everything that the stream returns and every copied document.
+  const { position: begin, startsAfter } = stream;
+  const key = begin.time <= startsAfter ? sortKey(begin.time, begin.sequence) : sortKey(startsAfter, 0);
+  const at = { sortKey: key, ms: secondsOf(sortKeyTime(key)) * 1000 };
   const copy = (from.copies ?? 1) + 1;
   const ends: CollectionEnd[] = [];
   let position = from;

@@ -24,8 +24,8 @@ export function orderFaultsOf(lines: readonly Line[]): string[] {
   const last = new Map<string, string>();
   let before = "";
   for (const line of lines) {
-    const { op, order, snapshot } = metaOf(line);
-    const key = `${metaOf(line).source.collection} ${JSON.stringify(line._id)}`;
+    const { op, order, snapshot, source } = metaOf(line);
+    const key = `${source.db}.${source.collection} ${JSON.stringify(line._id)}`;
     if (order < before) faults.push(`${key}: order ${order} behind ${before}`);
     before = order;
     if (op === "t") continue; // a rename is the end of two collections at once

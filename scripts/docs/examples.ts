@@ -42,12 +42,14 @@ const WITH_IMAGES = {
   of: "an update in a collection that keeps images",
   make: (db: Db) => db.collection<Cart>("carts").updateOne({ _id: 1 }, { $inc: { items: 1 } }),
 };
+/** Ends a run that names the collection, so the database is read as a whole. */
+const DROP = { of: "the end of a collection", make: (db: Db) => db.collection("orders").drop() };
 /** `none` has lines for documents only. */
 const SHOWN_BARE = new Set(["an insert", "an update", WITH_IMAGES.of]);
 
 /** `db` is empty, and on the server at `uri`. `images`: the server can keep them (6.0). */
 export async function makeExamples(db: Db, uri: string, images: boolean): Promise<Record<EnvelopeName, Example[]>> {
-  const [orders, carts] = [`${db.databaseName}.orders`, `${db.databaseName}.carts`];
+  const orders = `${db.databaseName}.orders`;
   await db
     .collection<Order>("orders")
     .insertMany([orderOf(1, "tea", "12.50"), orderOf(3, "jug", "20.00"), orderOf(4, "pot", "35.90")]);
@@ -55,9 +57,9 @@ export async function makeExamples(db: Db, uri: string, images: boolean): Promis
   await db.collection<Cart>("carts").insertOne({ _id: 1, items: 1 });
   const rows = ENVELOPES.map((envelope) => linesOf(["backfill", orders, "--limit", "1"], envelope, uri));
   const start = await nextSecond();
-  const changes = images ? [...CHANGES, WITH_IMAGES] : CHANGES;
+  const changes = [...CHANGES, ...(images ? [WITH_IMAGES] : []), DROP];
   for (const { make } of changes) await make(db);
-  const tail = ["tail", orders, carts, "--full-document", "lookup", "--start-at", start, "--until", "caught-up"];
+  const tail = ["tail", db.databaseName, "--full-document", "lookup", "--start-at", start, "--until", "caught-up"];
   const examples = ENVELOPES.map((envelope, i): [EnvelopeName, Example[]] => {
     const shown = changes.filter(({ of }) => envelope !== "none" || SHOWN_BARE.has(of));
     const titles = ["a copied document", ...shown.map(({ of }) => of)];

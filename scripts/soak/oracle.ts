@@ -11,7 +11,7 @@ interface Line {
   readonly v?: number;
   readonly text?: string;
   readonly _meta: {
-    readonly op: "c" | "u" | "d";
+    readonly op: "c" | "u" | "d" | "t";
     readonly snapshot?: boolean;
     readonly missing?: boolean;
     readonly order: string;
@@ -48,6 +48,10 @@ export async function judge(path: string, history: History, collection: Collecti
     const line = parse(text, seen.lines, faults);
     if (!line) continue;
     const { op, order, snapshot, missing } = line._meta;
+    if (op === "t") {
+      faults.push(`line ${seen.lines}: the collection ended, though nothing ended it: ${text.slice(0, 200)}`);
+      continue;
+    }
     const known = folded.get(line._id) ?? { letters: "", order: "", rows: 0, document: undefined, alive: false };
     folded.set(line._id, known);
     if (order <= known.order) faults.push(`${line._id}: order ${order} after ${known.order} (line ${seen.lines})`);

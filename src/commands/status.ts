@@ -102,6 +102,7 @@ function collectionStatus(state: CollectionState): Omit<CollectionStatus, "names
       return { phase, rows: documents, rangesDone: ranges, ranges };
     }
     case "stale":
+    case "unbound":
       return { phase, rows: 0, rangesDone: 0, ranges: 0 };
   }
 }

@@ -23,9 +23,15 @@ export interface RangeReadable {
   readonly ranges?: NonEmpty<RangeProgress> | undefined;
   /**
    * Yields the chunks behind `progress`, with documents not older than `notBefore`. `wanted` is a hint: the consumer
-   * takes at most that many documents.
+   * takes at most that many documents. `copy` is the number of the copy, for documents that workers encode.
    */
-  read(progress: RangeProgress, signal: AbortSignal, wanted: number, notBefore?: ClusterTime): AsyncIterable<Chunk>;
+  read(
+    progress: RangeProgress,
+    signal: AbortSignal,
+    wanted: number,
+    notBefore?: ClusterTime,
+    copy?: number,
+  ): AsyncIterable<Chunk>;
   /** The first `count` documents of a chunk (at least 1, not all), with the progress behind the last of them. */
   head(chunk: Chunk, count: number): Chunk;
   /** The UUID of the collection now; null where it has none or no longer exists. */

@@ -10,22 +10,39 @@ import {
   type Batch,
   type Chunk,
   type ClusterTime,
+  type CollectionEnd,
   type Copying,
   type EventBatch,
   type EventStream,
   nameOf,
   type Position,
+  secondsOf,
+  sortKey,
+  sortKeyTime,
   type Source,
 } from "../source/record.ts";
 import { checkSame, type RangeReadable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./lost-history.ts";
 import { isBeingCopied, Merge, type MergeItem } from "./merge.ts";
 import type { ReadThrottle } from "./throttle.ts";
-import { copyOf, EMPTY_POSITION, isComplete, liveAfter, positionOnly, withCollection, withRange } from "./position.ts";
-import { follow, heartbeat, type TailSettings } from "./tail.ts";
+import {
+  copyOf,
+  EMPTY_POSITION,
+  isComplete,
+  liveAfter,
+  positionOnly,
+  withCollection,
+  withoutCollection,
+  withRange,
+} from "./position.ts";
+import { follow, type TailSettings } from "./tail.ts";
 
 export interface CaptureSettings extends TailSettings {
-  readonly collections: readonly RangeReadable[];
+  /**
+   * Resolves to the collections that must be copied from `position` on; asked when the stream has been opened. `isFirst`:
+   * the run has yielded nothing so far.
+   */
+  readonly collections: (position: Position, isFirst: boolean) => Promise<readonly RangeReadable[]>;
   /** The throttle that the collections are read with. */
   readonly throttle: Pick<ReadThrottle, "isBlocked" | "requested">;
   readonly onHistoryLost: HistoryPolicy;
@@ -36,9 +53,13 @@ export interface CaptureSettings extends TailSettings {
 /** How many chunks may wait for the stream: each is at most one reply (16 MB, usually 4 MB). */
 const CHUNKS_AHEAD = 2;
 
-/** Opens the stream again where history was lost and the policy says so; all other retries are the pump's. */
+/**
+ * Opens the stream again where a collection was replaced, to copy what has its name now, and where history was lost and the
+ * policy says so; all other retries are the pump's.
+ */
 export function captureSource(settings: CaptureSettings): Source {
   let target: ClusterTime | undefined; // outlives a reconnect: it is of the beginning of the run, or of a later chunk
+  let isFirst = true;
 
   /** The events of the stream and the chunks of the collections, merged, until the run has caught up. */
   async function* merged(
@@ -47,10 +68,13 @@ export function captureSource(settings: CaptureSettings): Source {
     signal: AbortSignal,
     wanted: number,
   ): AsyncGenerator<Batch> {
-    const merge = new Merge(stream, pinned(settings.collections, from));
+    const collections = await settings.collections(from, isFirst);
+    const { position, ends } = beginCopies(collections, from, stream);
+    const merge = new Merge(stream, position);
     target ??= stream.serverTime;
-    yield merge.stamp(heartbeat(stream));
-    for await (const item of itemsAndEvents(settings, merge, stream, signal, wanted)) {
+    yield { ...positionOnly(merge.position), ends };
+    isFirst = false;
+    for await (const item of itemsAndEvents(settings, collections, merge, stream, signal, wanted)) {
       if ("documents" in item) {
         yield item;
         continue;
@@ -64,15 +88,16 @@ export function captureSource(settings: CaptureSettings): Source {
 
   return async function* capture(from, signal, wanted) {
     let position = from ?? EMPTY_POSITION;
-    for (;;) {
+    for (let isDone = false; !isDone;) {
       try {
         await using stream = await settings.open(position.stream, signal);
+        isDone = true;
         for await (const batch of merged(stream, position, signal, wanted)) {
           position = batch.position ?? position;
           yield batch;
-          if (batch.kind === "events") checkNoneReplaced(batch);
+          isDone = !mustCopyAgain(batch, stream);
+          if (!isDone) break;
         }
-        return;
       } catch (error) {
         if (!(error instanceof MongotapError) || error.kind !== "history-lost") throw error;
         const recovery = recoveryOf(error, position, settings.onHistoryLost);
@@ -80,32 +105,51 @@ export function captureSource(settings: CaptureSettings): Source {
         if (!recovery.goOn || !recovery.position) throw recovery.error;
         settings.onCopyAgain(error);
         position = recovery.position;
+        isDone = false;
       }
     }
   };
 }
 
 /**
- * The stream has no event for the documents of a collection that was renamed to a watched name: the name is `stale` now.
- * @throws MongotapError `ended`: the next run copies it
+ * A collection was renamed to a bound name: the stream has no event for its documents. Where the stream has ended with that,
+ * the run ends too, and the next one copies them.
  */
-function checkNoneReplaced({ ends = [] }: EventBatch): void {
-  const replaced = ends.find(({ how }) => how === "replaced");
-  if (!replaced) return;
-  const message = `the collection ${replaced.name} was replaced by renaming another to its name`;
-  throw new MongotapError("ended", message, { hint: "Run again: it copies what is there now, then goes on." });
+function mustCopyAgain(batch: Batch, stream: EventStream): boolean {
+  if (batch.kind !== "events" || !batch.ends?.some(({ reason }) => reason === "replaced")) return false;
+  const isLast = batch.position.stream?.token === stream.position.token;
+  return !(stream.hasEnded && isLast);
 }
 
-/** Collections that are new to the position, or stale in it, become `pinned`. */
-function pinned(collections: readonly RangeReadable[], from: Position): Position {
+interface CopiesBegun {
+  readonly position: Position;
+  /** Of the collections of which the output holds what is void now, and does not say so yet. */
+  readonly ends: readonly CollectionEnd[];
+}
+
+/**
+ * Collections that are new to the position, or stale in it, become `pinned`. What is stale and no longer exists has no
+ * state any more.
+ */
+function beginCopies(collections: readonly RangeReadable[], from: Position, stream: EventStream): CopiesBegun {
+  const toCopy = new Map(collections.map(({ namespace, uuid }) => [nameOf(namespace), uuid]));
+  // Behind every event that has been written, and before everything that the stream returns and every copied document.
+  const { position: begin, startsAfter } = stream;
+  const key = begin.time <= startsAfter ? sortKey(begin.time, begin.sequence) : sortKey(startsAfter, 0);
+  const at = { sortKey: key, ms: secondsOf(sortKeyTime(key)) * 1000 };
+  const copy = (from.copies ?? 1) + 1;
+  const ends: CollectionEnd[] = [];
   let position = from;
-  for (const { namespace, uuid } of collections) {
-    const name = nameOf(namespace);
-    const known = position.collections[name];
-    if (known === undefined || known.phase === "stale")
-      position = withCollection(position, name, { phase: "pinned", uuid });
+  for (const [name, state] of Object.entries(from.collections)) {
+    if (state.phase !== "stale") continue;
+    const uuid = toCopy.get(name);
+    if (!state.voided) ends.push({ name, reason: uuid === undefined ? "dropped" : "copied again", ...at });
+    if (uuid === undefined) position = withoutCollection(position, name);
+    else position = { ...withCollection(position, name, { phase: "pinned", uuid, copy }), copies: copy };
   }
-  return position;
+  for (const [name, uuid] of toCopy)
+    if (!(name in position.collections)) position = withCollection(position, name, { phase: "pinned", uuid });
+  return { position, ends };
 }
 
 /** How long a chunk may take before the throttle is asked whether chunks may be requested at all. */
@@ -113,7 +157,8 @@ const LOOK_MS = 50;
 
 /** The chunks, and the events of the stream while no chunk may be requested. */
 async function* itemsAndEvents(
-  { collections, throttle }: CaptureSettings,
+  { throttle }: CaptureSettings,
+  collections: readonly RangeReadable[],
   merge: Merge,
   stream: EventStream,
   signal: AbortSignal,
@@ -149,7 +194,10 @@ async function* itemsOf(
     if (copy === undefined) continue;
     for (const [index, range] of copy.ranges.entries()) {
       if (range.done) continue;
-      for await (const chunk of prefetch(collection.read(range, signal, wanted, startsAfter), CHUNKS_AHEAD)) {
+      for await (const chunk of prefetch(
+        collection.read(range, signal, wanted, startsAfter, copy.copy),
+        CHUNKS_AHEAD,
+      )) {
         if (!isBeingCopied(merge.position, name)) break;
         const item = itemOf(collection, chunk, copy, index);
         copy = withRange(copy, index, chunk.progress);
@@ -169,6 +217,7 @@ function itemOf(collection: RangeReadable, chunk: Chunk, before: Copying, index:
     name: nameOf(namespace),
     namespace,
     chunk,
+    copy: before.copy,
     state: isComplete(copy) ? liveAfter(copy) : copy,
     head: (count) => itemOf(collection, collection.head(chunk, count), before, index),
   };

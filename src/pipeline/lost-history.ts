@@ -4,7 +4,7 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import type { Position } from "../source/record.ts";
+import type { CollectionState, Position } from "../source/record.ts";
 
 /**
  * `next-run`: end, and let the next run copy again. `fail`: end, as every later run will until --fresh. `now`: copy again
@@ -44,8 +44,12 @@ export function recoveryOf(lost: MongotapError, position: Position, policy: Hist
   return { position: stale, goOn: policy === "now", error };
 }
 
-/** Only the names of the collections are still valid. */
-function staleOf(position: Position, losses: number): Position {
-  const names = Object.keys(position.collections);
-  return { collections: Object.fromEntries(names.map((name) => [name, { phase: "stale" } as const])), losses };
+/** Only the names of the collections are still valid, and how often they were copied. */
+function staleOf({ stream: _, collections, ...rest }: Position, losses: number): Position {
+  const stale = Object.entries(collections).map(([name, state]) => [name, staleState(state)] as const);
+  return { ...rest, collections: Object.fromEntries(stale), losses };
+}
+
+function staleState(state: CollectionState): CollectionState {
+  return state.phase === "stale" || state.phase === "unbound" ? state : { phase: "stale", voided: false };
 }

@@ -20,7 +20,7 @@ import {
   sortKeyTime,
 } from "../source/record.ts";
 import type { ReadThrottle } from "./throttle.ts";
-import { isAllLive, withCollection } from "./position.ts";
+import { isAllLive, withCollection, withoutCollection } from "./position.ts";
 
 /** A chunk, and the state of its collection once the chunk has been written. */
 export interface MergeItem {
@@ -28,6 +28,8 @@ export interface MergeItem {
   readonly name: string;
   readonly namespace: Namespace;
   readonly chunk: Chunk;
+  /** The number of the copy; undefined: the first. */
+  readonly copy: number | undefined;
   readonly state: CollectionState;
   /** The same with the first `count` documents of the chunk, at least 1 and not all. */
   head(count: number): MergeItem;
@@ -127,8 +129,8 @@ export class Merge {
 /** `batch` with the position behind it, where `before` is the position before it. */
 function stampedAfter(before: Position, batch: EventBatch, stream: EventStream): EventBatch {
   const { stream: streamPosition } = batch.position;
-  let position: Position = { ...before, ...(streamPosition ? { stream: streamPosition } : {}) };
-  for (const end of batch.ends ?? []) position = withEnd(position, end);
+  const moved: Position = { ...before, ...(streamPosition ? { stream: streamPosition } : {}) };
+  const position = withChanged((batch.ends ?? []).reduce(withEnd, moved), batch);
   return {
     ...batch,
     position: isAllLive(position) ? withoutLosses(position) : position,
@@ -137,10 +139,11 @@ function stampedAfter(before: Position, batch: EventBatch, stream: EventStream):
 }
 
 function rowsAfter(before: Position, item: MergeItem): RowBatch & { readonly position: Position } {
-  const { name, namespace, chunk, state } = item;
+  const { name, namespace, chunk, copy, state } = item;
   return {
     kind: "rows",
     namespace,
+    ...(copy === undefined ? {} : { copy }),
     documents: chunk.documents,
     at: chunk.at,
     position: withCollection(before, name, state),
@@ -157,11 +160,22 @@ export function isBeingCopied(position: Position, name: string): boolean {
  * A collection that is gone needs no copy: if its name is used again, the stream has all documents of the new collection.
  * One that was replaced has documents for which the stream has no event under this name, so it must be copied.
  */
-function withEnd(position: Position, { name, how }: CollectionEnd): Position {
-  if (how === "gone" && !(name in position.collections)) return position;
-  const state: CollectionState =
-    how === "gone" ? { phase: "live", copied: { documents: 0, ranges: 0 } } : { phase: "stale" };
-  return withCollection(position, name, state);
+function withEnd(position: Position, { name, reason }: CollectionEnd): Position {
+  if (reason === "replaced") return withCollection(position, name, { phase: "stale", voided: true });
+  return name in position.collections ? withoutCollection(position, name) : position;
+}
+
+/**
+ * A collection that has events and no state was created behind the position: the stream has all its documents. From now on
+ * it has a state, so that it is known what the output holds when the history is lost.
+ */
+function withChanged(position: Position, { ends = [], changed }: EventBatch): Position {
+  let after = position;
+  for (const [name, last] of changed ?? []) {
+    if (name in after.collections || ends.some((end) => end.name === name && end.sortKey > last)) continue;
+    after = withCollection(after, name, { phase: "live", copied: { documents: 0, ranges: 0 } });
+  }
+  return after;
 }
 
 function withoutLosses({ losses: _, ...position }: Position): Position {

@@ -20,19 +20,25 @@ export function withCollection(position: Position, name: string, state: Collecti
   return { ...position, collections: { ...position.collections, [name]: state } };
 }
 
+export function withoutCollection(position: Position, name: string): Position {
+  const { [name]: _, ...collections } = position.collections;
+  return { ...position, collections };
+}
+
 /**
  * The copy of a collection as far as it has come: of one that is new (`state` undefined) or pinned, nothing has been
- * read. Undefined where there is nothing to copy: it is live or stale.
+ * read. Undefined where there is nothing to copy: it is live, stale or unbound.
  */
 export function copyOf(state: CollectionState | undefined, uuid: string | null): Copying | undefined {
   if (state === undefined) return { phase: "copying", uuid, ranges: WHOLE };
   switch (state.phase) {
     case "pinned":
-      return { phase: "copying", uuid: state.uuid, ranges: WHOLE };
+      return { ...state, phase: "copying", ranges: WHOLE };
     case "copying":
       return state;
     case "live":
     case "stale":
+    case "unbound":
       return undefined;
   }
 }
@@ -57,8 +63,9 @@ export function documentsCopied(ranges: readonly RangeProgress[]): number {
   return ranges.reduce((sum, { documents }) => sum + documents, 0);
 }
 
+/** Whether all collections that are bound are live. */
 export function isAllLive(position: Position): boolean {
-  return Object.values(position.collections).every(({ phase }) => phase === "live");
+  return Object.values(position.collections).every(({ phase }) => phase === "live" || phase === "unbound");
 }
 
 /** A batch without documents, which moves the position. */

@@ -23,7 +23,7 @@ export function tailSource(settings: TailSettings): Source {
 }
 
 /** A batch with the position of the stream and no events. */
-export function heartbeat(stream: EventStream): EventBatch {
+function heartbeat(stream: EventStream): EventBatch {
   return positionOnly({ ...EMPTY_POSITION, stream: stream.position });
 }
 

@@ -1,4 +1,4 @@
-/** `--envelope none`: the document alone; for a change, the document after it. Deletes have no line. */
+/** `--envelope none`: the document alone; for a change, the document after it. Deletes and ends of collections have no line. */
 
 import type { Envelope, EnvelopeParts } from "./envelope.ts";
 
@@ -13,6 +13,10 @@ export function bareEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       }
       if (event.operation === "delete") counts.deletes += 1;
       else if (event.operation === "update") counts.missingDocuments += 1;
+      return false;
+    },
+    writeEnd() {
+      counts.ends += 1;
       return false;
     },
   };

@@ -1,10 +1,13 @@
 /** `--envelope change`: operation, key, document, update description and pre-image as separate fields. */
 
 import {
+  copyText,
   type Envelope,
   type EnvelopeParts,
   Fragment,
+  namespaceOf,
   operationOf,
+  reasonText,
   SourceFragments,
   sourceText,
   writeDocumentOrNull,
@@ -14,10 +17,10 @@ import {
 export function changeEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   const sources = new SourceFragments();
   return {
-    rows({ namespace, order, seconds }) {
+    rows({ namespace, order, seconds, copy }) {
       const head = new Fragment(`{"op":"c","source":{${sourceText(namespace)}},"key":`);
       const middle = new Fragment(',"document":');
-      const tail = new Fragment(`,"snapshot":true,"ts_ms":${seconds * 1000},"order":"${order}"}`);
+      const tail = new Fragment(`,"snapshot":true${copyText(copy)},"ts_ms":${seconds * 1000},"order":"${order}"}`);
       return (writer, bytes, at) => {
         head.write(writer);
         writeKeyOf(writer, transcoder, bytes, at);
@@ -46,6 +49,12 @@ export function changeEnvelope({ transcoder, counts }: EnvelopeParts): Envelope 
         transcoder.writeDocument(writer, event.bytes, before.begin);
       }
       writer.writeAscii(`,"ts_ms":${event.wallTimeMs},"order":"${order}"}`);
+      return true;
+    },
+    writeEnd(writer, end) {
+      const source = sourceText(namespaceOf(end.name));
+      const text = `{"op":"t","source":{${source}},"key":null,"document":null,${reasonText(end)},"ts_ms":${end.ms},"order":"${end.sortKey}"}`;
+      new Fragment(text).write(writer);
       return true;
     },
   };

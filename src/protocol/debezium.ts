@@ -8,16 +8,19 @@ import { BSON, ElementWalker, readInt32 } from "../codec/bson.ts";
 import type { ChangeEvent, Slot } from "../codec/change-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import {
+  copyText,
   type Envelope,
   type EnvelopeParts,
   Fragment,
+  namespaceOf,
   operationOf,
+  reasonText,
   type RowContext,
   type RowWriter,
   SourceFragments,
   sourceText,
 } from "./envelope.ts";
-import { type SortKey, sortKeyIncrement } from "../source/record.ts";
+import { type CollectionEnd, type SortKey, sortKeyIncrement } from "../source/record.ts";
 
 const UPDATED_FIELDS_NAME = new TextEncoder().encode("updatedFields");
 const ID_NAME = new TextEncoder().encode("_id");
@@ -38,13 +41,13 @@ class DebeziumEnvelope implements Envelope {
     this.#connector = `"version":${JSON.stringify(parts.version)},"connector":"mongodb","name":"mongotap"`;
   }
 
-  rows({ namespace, order, seconds, increment }: RowContext): RowWriter {
+  rows({ namespace, order, seconds, increment, copy }: RowContext): RowWriter {
     const ms = seconds * 1000;
     const head = new Fragment('{"key":');
     const middle = new Fragment(',"before":null,"after":');
     const tail = new Fragment(
       `,"updateDescription":null,"source":{${this.#connector},"ts_ms":${ms},"snapshot":"true",${sourceText(namespace)},` +
-        `"ord":${increment},"order":"${order}"},"op":"r","ts_ms":${ms}}`,
+        `"ord":${increment},"order":"${order}"${copyText(copy)}},"op":"r","ts_ms":${ms}}`,
     );
     return (writer, bytes, at) => {
       head.write(writer);
@@ -73,6 +76,17 @@ class DebeziumEnvelope implements Envelope {
     this.#sources.of(event.namespace).write(writer);
     const increment = sortKeyIncrement(order);
     writer.writeAscii(`,"ord":${increment},"order":"${order}"},"op":"${op}","ts_ms":${ms}}`);
+    return true;
+  }
+
+  /** Debezium's truncate event, as its connectors for SQL databases have it, with the reason in its source. */
+  writeEnd(writer: JsonWriter, end: CollectionEnd): boolean {
+    const { name, ms, sortKey: order } = end;
+    const source =
+      `{${this.#connector},"ts_ms":${ms},"snapshot":"false",${sourceText(namespaceOf(name))},` +
+      `"ord":${sortKeyIncrement(order)},"order":"${order}",${reasonText(end)}}`;
+    const text = `{"key":null,"before":null,"after":null,"updateDescription":null,"source":${source},"op":"t","ts_ms":${ms}}`;
+    new Fragment(text).write(writer);
     return true;
   }
 

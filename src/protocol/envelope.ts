@@ -4,7 +4,7 @@ import { ElementWalker } from "../codec/bson.ts";
 import type { ChangeEvent, Slot } from "../codec/change-event.ts";
 import type { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
-import type { Namespace, SortKey } from "../source/record.ts";
+import type { CollectionEnd, Namespace, SortKey } from "../source/record.ts";
 
 /** What all copied documents of one batch have in common. */
 export interface RowContext {
@@ -14,6 +14,8 @@ export interface RowContext {
   /** The cluster time at which the documents are true: seconds since 1970, and the increment within that second. */
   readonly seconds: number;
   readonly increment: number;
+  /** The number of the copy; undefined: the first, which lines do not name. */
+  readonly copy: number | undefined;
 }
 
 /** Appends the line of the document at `at`, without its newline. Throws MongotapError("data") if it cannot be carried. */
@@ -28,6 +30,8 @@ export interface Envelope {
    * for it. `order` is the sort key. Throws MongotapError("data") if the event cannot be carried.
    */
   writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean;
+  /** Appends the line that says that a collection has ended, without its newline. Returns false as `writeEvent` does. */
+  writeEnd(writer: JsonWriter, end: CollectionEnd): boolean;
 }
 
 /** Counts of what an envelope omitted; reported at the end of a run. */
@@ -36,6 +40,8 @@ export interface EnvelopeCounts {
   deletes: number;
   /** Updates whose document was deleted before the server looked it up. */
   missingDocuments: number;
+  /** Ends of collections that an envelope without operations cannot show. */
+  ends: number;
 }
 
 /** The parts that an envelope uses. `version` is that of mongotap. */
@@ -83,8 +89,7 @@ export class SourceFragments {
   of(name: string): Fragment {
     let fragment = this.#known.get(name);
     if (!fragment) {
-      const dot = name.indexOf(".");
-      fragment = new Fragment(sourceText({ db: name.slice(0, dot), collection: name.slice(dot + 1) }));
+      fragment = new Fragment(sourceText(namespaceOf(name)));
       if (this.#known.size >= MAX_FRAGMENTS) this.#known.clear();
       this.#known.set(name, fragment);
     }
@@ -94,9 +99,26 @@ export class SourceFragments {
 
 const MAX_FRAGMENTS = 10_000;
 
+/** `name` is `db.collection`. */
+export function namespaceOf(name: string): Namespace {
+  const dot = name.indexOf(".");
+  return { db: name.slice(0, dot), collection: name.slice(dot + 1) };
+}
+
 /** `"db":"shop","collection":"orders"`, as the inside of a JSON object. */
 export function sourceText({ db, collection }: Namespace): string {
   return `"db":${JSON.stringify(db)},"collection":${JSON.stringify(collection)}`;
+}
+
+/** `,"copy":2` for the rows of a copy that replaces another; empty for those of the first. */
+export function copyText(copy: number | undefined): string {
+  return copy === undefined ? "" : `,"copy":${copy}`;
+}
+
+/** `"reason":"renamed","to":{"db":"shop","collection":"old_orders"}`, as the inside of a JSON object. */
+export function reasonText({ reason, renamedTo }: CollectionEnd): string {
+  const to = renamedTo === undefined ? "" : `,"to":{${sourceText(namespaceOf(renamedTo))}}`;
+  return `"reason":${JSON.stringify(reason)}${to}`;
 }
 
 /** Writes the document in `slot`, or `null`. */

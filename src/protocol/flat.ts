@@ -1,6 +1,6 @@
 /**
  * `--envelope flat`: the document, or the key of a deleted one, with the fields `__deleted`, `__op`, `_ts_ms` and `_offset`,
- * like Streamkap's metadata columns.
+ * like Streamkap's metadata columns. The end of a collection names it: no other line does.
  */
 
 import { type Envelope, type EnvelopeParts, Fragment, operationOf } from "./envelope.ts";
@@ -10,8 +10,8 @@ const MISSING_FIELD = ',"__missing":true';
 
 export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   return {
-    rows({ order, seconds }) {
-      const fields = `"__deleted":false,"__op":"r","_ts_ms":${seconds * 1000},"_offset":"${order}"}`;
+    rows({ order, seconds, copy }) {
+      const fields = `"__deleted":false,"__op":"r","_ts_ms":${seconds * 1000},"_offset":"${order}"${copy === undefined ? "" : `,"__copy":${copy}`}}`;
       const tail = new Fragment(`,${fields}`);
       const tailOfEmpty = new Fragment(fields);
       return (writer, bytes, at) => {
@@ -31,6 +31,13 @@ export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       writer.writeAscii(
         `"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"${isMissing ? MISSING_FIELD : ""}}`,
       );
+      return true;
+    },
+    writeEnd(writer, { name, reason, renamedTo, ms, sortKey }) {
+      const to = renamedTo === undefined ? "" : `,"__to":${JSON.stringify(renamedTo)}`;
+      const what = `"__collection":${JSON.stringify(name)},"__reason":${JSON.stringify(reason)}${to}`;
+      const text = `{"__deleted":false,"__op":"t",${what},"_ts_ms":${ms},"_offset":"${sortKey}"}`;
+      new Fragment(text).write(writer);
       return true;
     },
   };

@@ -10,6 +10,7 @@ import type { Segment } from "../sink/sink.ts";
 import {
   type Batch,
   type BsonDocuments,
+  type CollectionEnd,
   type EncodedDocuments,
   type EventBatch,
   incrementOf,
@@ -17,6 +18,7 @@ import {
   type RowBatch,
   rowsSortKey,
   secondsOf,
+  type SortKey,
 } from "../source/record.ts";
 import { type BadDocumentPolicy, badDocumentError, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
@@ -44,7 +46,7 @@ class LineEncoder implements Encoder {
   readonly #policy: BadDocumentPolicy;
   readonly #transcoder;
   readonly #envelope: Envelope;
-  readonly #counts: EnvelopeCounts = { deletes: 0, missingDocuments: 0 };
+  readonly #counts: EnvelopeCounts = { deletes: 0, missingDocuments: 0, ends: 0 };
   readonly #writer = new JsonWriter();
   readonly #event = new ChangeEvent();
   readonly #segments = new SegmentList();
@@ -103,7 +105,7 @@ class LineEncoder implements Encoder {
     return { bytes: lineBytes, segments, lines: linesIn(segments) };
   }
 
-  #encodeRows({ namespace, at, partition }: RowBatch, { bytes, offsets }: BsonDocuments): void {
+  #encodeRows({ namespace, at, partition, copy }: RowBatch, { bytes, offsets }: BsonDocuments): void {
     const writer = this.#writer;
     const name = nameOf(namespace);
     const key = outputKeyOf(name, partition);
@@ -112,6 +114,7 @@ class LineEncoder implements Encoder {
       order: rowsSortKey(at),
       seconds: secondsOf(at),
       increment: incrementOf(at),
+      copy,
     });
     if (this.#isPlain) this.#idTypes.addDocuments(name, bytes, offsets);
     for (const offset of offsets) {
@@ -126,29 +129,61 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, sortKeys, passedOver = [] }: EventBatch): void {
+  #encodeEvents({ documents: { bytes, offsets }, sortKeys, ends = [], passedOver = [] }: EventBatch): void {
     const writer = this.#writer;
     for (const { namespace, bytes: part, reason } of passedOver) {
       const from = { namespace, bytes: part, at: 0, kind: "event" } as const;
       this.#refuse(new MongotapError("data", reason), from, writer.length);
     }
     const event = this.#event;
+    let ended = 0;
     for (const [i, offset] of offsets.entries()) {
       const begin = writer.length;
+      const key = must(sortKeys[i], "its sort key");
       event.read(bytes, offset);
       try {
-        if (!this.#envelope.writeEvent(writer, event, must(sortKeys[i], "its sort key"))) {
+        const first = ended;
+        while (ends[ended]?.sortKey === key) ended += 1;
+        if (ended > first) {
+          this.#encodeEnds(ends.slice(first, ended), key);
+          continue;
+        }
+        if (!this.#envelope.writeEvent(writer, event, key)) {
           this.#noteUnknown(event);
           continue;
         }
-        writer.writeByte(NEWLINE);
-        this.#segments.add(this.#keys.of(event.namespace), begin);
+        this.#endLine(event.namespace, begin);
         if (this.#isPlain && event.slots.documentKey.isDocument)
           this.#idTypes.addKey(event.namespace, bytes, event.slots.documentKey.begin);
       } catch (error) {
         this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
       }
     }
+    // In a batch without documents: collections that are copied again.
+    for (const end of ends.slice(ended)) {
+      const begin = writer.length;
+      if (this.#envelope.writeEnd(writer, end)) this.#endLine(end.name, begin);
+    }
+  }
+
+  /**
+   * The ends that one event reports, each to the output of its collection. Where an envelope has a line for the event itself,
+   * that is the line of the first end.
+   */
+  #encodeEnds(ends: readonly CollectionEnd[], key: SortKey): void {
+    const writer = this.#writer;
+    const envelope = this.#envelope;
+    for (const [i, end] of ends.entries()) {
+      const begin = writer.length;
+      const ofServer = end.reason === "replaced" && end.renamedFrom === undefined;
+      const isEvent = i === 0 && !ofServer && envelope.writeEvent(writer, this.#event, key);
+      if (isEvent || envelope.writeEnd(writer, end)) this.#endLine(end.name, begin);
+    }
+  }
+
+  #endLine(namespace: string, begin: number): void {
+    this.#writer.writeByte(NEWLINE);
+    this.#segments.add(this.#keys.of(namespace), begin);
   }
 
   #noteUnknown(event: ChangeEvent): void {

@@ -1,12 +1,22 @@
-/** `--envelope meta`: the document, or the key of a deleted one, with a field `_meta`. */
+/** `--envelope meta`: the document, or the key of a deleted one, with a field `_meta`; the end of a collection has only that. */
 
-import { type Envelope, type EnvelopeParts, Fragment, operationOf, SourceFragments, sourceText } from "./envelope.ts";
+import {
+  copyText,
+  type Envelope,
+  type EnvelopeParts,
+  Fragment,
+  namespaceOf,
+  operationOf,
+  reasonText,
+  SourceFragments,
+  sourceText,
+} from "./envelope.ts";
 
 export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   const sources = new SourceFragments();
   return {
-    rows({ namespace, order, seconds }) {
-      const meta = `"_meta":{"op":"c","source":{${sourceText(namespace)}},"snapshot":true,"ts_ms":${seconds * 1000},"order":"${order}"}}`;
+    rows({ namespace, order, seconds, copy }) {
+      const meta = `"_meta":{"op":"c","source":{${sourceText(namespace)}},"snapshot":true${copyText(copy)},"ts_ms":${seconds * 1000},"order":"${order}"}}`;
       const tail = new Fragment(`,${meta}`);
       const tailOfEmpty = new Fragment(meta);
       return (writer, bytes, at) => {
@@ -34,6 +44,12 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
         transcoder.writeDocument(writer, event.bytes, before.begin);
       }
       writer.writeAscii("}}");
+      return true;
+    },
+    writeEnd(writer, end) {
+      const source = sourceText(namespaceOf(end.name));
+      const text = `{"_meta":{"op":"t","source":{${source}},${reasonText(end)},"ts_ms":${end.ms},"order":"${end.sortKey}"}}`;
+      new Fragment(text).write(writer);
       return true;
     },
   };

@@ -16,6 +16,8 @@ export interface Omissions {
   deletes: number;
   /** Updates whose document was deleted before the server looked it up. */
   missingDocuments: number;
+  /** Ends of collections that the envelope cannot show. */
+  ends: number;
   /** Events of an unknown operation type, by operation type. */
   readonly unknownEvents: ReadonlyMap<string, number>;
   /** Strings and names in which U+FFFD replaces invalid UTF-8. */

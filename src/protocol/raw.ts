@@ -1,25 +1,49 @@
-/** `--envelope raw`: the event of the server. A copied document becomes such an event, with operation type `read`. */
+/**
+ * `--envelope raw`: the event of the server. A copied document becomes such an event, with operation type `read`; so does an
+ * end of a collection that has no event of its own, with operation type `truncate`.
+ */
 
-import { type Envelope, type EnvelopeParts, Fragment, writeKeyOf } from "./envelope.ts";
+import { incrementOf, type Namespace, secondsOf, sortKeyTime } from "../source/record.ts";
+import {
+  copyText,
+  type Envelope,
+  type EnvelopeParts,
+  Fragment,
+  namespaceOf,
+  reasonText,
+  writeKeyOf,
+} from "./envelope.ts";
 
 export function rawEnvelope({ transcoder }: EnvelopeParts): Envelope {
   return {
-    rows({ namespace: { db, collection }, seconds, increment }) {
-      const time = `{"$timestamp":{"t":${seconds},"i":${increment}}}`;
-      const ns = `{"db":${JSON.stringify(db)},"coll":${JSON.stringify(collection)}}`;
-      const head = new Fragment(`{"operationType":"read","clusterTime":${time},"ns":${ns},"documentKey":`);
+    rows({ namespace, seconds, increment, copy }) {
+      const head = new Fragment(`{${headText("read", seconds, increment, namespace)},"documentKey":`);
       const middle = new Fragment(',"fullDocument":');
+      const tail = new Fragment(`${copyText(copy)}}`);
       return (writer, bytes, at) => {
         head.write(writer);
         writeKeyOf(writer, transcoder, bytes, at);
         middle.write(writer);
         transcoder.writeDocument(writer, bytes, at);
-        writer.writeAscii("}");
+        tail.write(writer);
       };
     },
     writeEvent(writer, event) {
       transcoder.writeDocument(writer, event.bytes, event.begin);
       return true;
     },
+    writeEnd(writer, end) {
+      const { name, sortKey } = end;
+      const time = sortKeyTime(sortKey);
+      const head = headText("truncate", secondsOf(time), incrementOf(time), namespaceOf(name));
+      new Fragment(`{${head},${reasonText(end)}}`).write(writer);
+      return true;
+    },
   };
+}
+
+function headText(type: string, seconds: number, increment: number, { db, collection }: Namespace): string {
+  const time = `{"$timestamp":{"t":${seconds},"i":${increment}}}`;
+  const ns = `{"db":${JSON.stringify(db)},"coll":${JSON.stringify(collection)}}`;
+  return `"operationType":"${type}","clusterTime":${time},"ns":${ns}`;
 }

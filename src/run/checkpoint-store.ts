@@ -4,7 +4,7 @@ import type { ServerInfo } from "../connect/client.ts";
 import { MongotapError } from "../errors.ts";
 import type { OutputMark } from "../sink/sink.ts";
 import { bindingText, isBound, nameToNamespace } from "../source/bindings.ts";
-import type { Binding, Position } from "../source/record.ts";
+import type { Binding, CollectionState, Position } from "../source/record.ts";
 import {
   type Checkpoint,
   type Difference,
@@ -74,10 +74,38 @@ function valueText(value: Difference["before"]): string {
   return "of" in value ? `${value.index}/${value.of}` : JSON.stringify(value.map(bindingText));
 }
 
-/** `saved` without the collections that are no longer bound: one that is bound again later is copied again. */
-export function withoutUnbound(saved: Checkpoint, bindings: readonly Binding[]): Checkpoint {
-  const kept = Object.entries(saved.position.collections).filter(([name]) => isBound(bindings, nameToNamespace(name)));
-  return { ...saved, position: { ...saved.position, collections: Object.fromEntries(kept) } };
+/** A saved state for the bindings of this run, and the collections that an earlier run read and this one does not. */
+export interface Rebound {
+  readonly saved: Checkpoint;
+  readonly left: readonly string[];
+}
+
+/**
+ * A collection that is no longer bound is `unbound`, because its lines are still in the output: one that is bound again is
+ * `stale`. A backfill forgets it.
+ */
+export function rebind(found: Checkpoint, bindings: readonly Binding[]): Rebound {
+  const { collections } = found.position;
+  const left: string[] = [];
+  const kept = Object.entries(collections).flatMap(([name, state]): [string, CollectionState][] => {
+    const wasBound = state.phase !== "unbound";
+    if (isBound(bindings, nameToNamespace(name))) return [[name, wasBound ? state : { phase: "stale", voided: false }]];
+    if (wasBound) left.push(name);
+    return found.fingerprint.command === "capture" ? [[name, { phase: "unbound" }]] : [];
+  });
+  return {
+    saved: { ...found, position: { ...found.position, collections: Object.fromEntries(kept) } },
+    left,
+  };
+}
+
+/** What the earlier run read and this one does not, for messages: bindings, and collections of bindings that remain. */
+export function leftOut({ saved, left }: Rebound, bindings: readonly Binding[]): string[] {
+  const gone = saved.fingerprint.namespaces.filter(({ db, collection }) =>
+    collection === undefined ? !bindings.some((b) => b.db === db) : !isBound(bindings, { db, collection }),
+  );
+  const others = left.filter((name) => !isBound(gone, nameToNamespace(name)));
+  return [...gone.map(bindingText), ...others];
 }
 
 /** @throws MongotapError `state` when `saved` belongs to another cluster than `server` */

@@ -21,9 +21,10 @@ import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import type { Binding, Source } from "../source/record.ts";
 import type { Sink } from "../sink/sink.ts";
 import { type Checkpoint, type Fingerprint, timeOfCheckpoint } from "../state/checkpoint.ts";
-import { type CheckpointStore, loadMatching, openCheckpointStore, withoutUnbound } from "./checkpoint-store.ts";
+import { type CheckpointStore, leftOut, loadMatching, openCheckpointStore, rebind } from "./checkpoint-store.ts";
 import { type ConnectionSettings, openConnection } from "./connection.ts";
 import { createCounts } from "./counts.ts";
+import { endText } from "./ends.ts";
 import type { Invocation } from "./invocation.ts";
 import { lockOutputs } from "./output-locks.ts";
 import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd } from "./outcome.ts";
@@ -100,7 +101,11 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
   await using _locks = await lockOutputs(target, { state: statePath, onBadDocument, shard }, lockOptions);
 
   const found = statePath === undefined ? undefined : await loadMatching(statePath, { ...settings, fingerprint });
-  const saved = found && withoutUnbound(found, bindings);
+  const rebound = found && rebind(found, bindings);
+  const saved = rebound?.saved;
+  for (const name of rebound ? leftOut(rebound, bindings) : []) {
+    log.warn(`${name} is no longer read: it is not among the namespaces of this run`);
+  }
 
   await using connection = await openConnection(invocation, uri);
   const store =
@@ -176,7 +181,10 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
         }),
       retryForMs: settings.retryFor,
       signal,
-      onWritten: (batch, lines, bytes) => countBatch(counts.stats, batch, lines, bytes),
+      onWritten: (batch, lines, bytes) => {
+        countBatch(counts.stats, batch, lines, bytes);
+        if (batch.kind === "events") for (const end of batch.ends ?? []) log.warn(endText(end, invocation.command));
+      },
       savepoint: counts.savepoint,
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });

@@ -74,9 +74,13 @@ export interface Summary {
 /** Logs what was copied, and what was left out. A failed run does so as well. */
 export function logSummary(log: Logger, { stats, encoder, envelope, output, quarantine }: Summary): void {
   log.info(`${summaryOf(stats, performance.now())} → ${output === "-" ? "standard output" : output}`);
-  const { deletes, missingDocuments, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
+  const { deletes, ends, missingDocuments, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
     encoder.omissions();
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
+  if (ends > 0) {
+    const what = ends === 1 ? "the end of a collection" : `the ends of ${countOf(ends, "collection")}`;
+    log.warn(`${what} left out: --envelope ${envelope} cannot show that the documents before it are void`);
+  }
   if (missingDocuments > 0) {
     const what = envelope === "none" ? "left out" : "written without a document";
     log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);

@@ -117,11 +117,11 @@ export function rangeReadableOf(
     namespace: info.namespace,
     uuid: info.uuid,
     ranges,
-    read(progress, signal, wanted, notBefore) {
+    read(progress, signal, wanted, notBefore, copy) {
       const settings = { client, info, standalone, notBefore, chunkBytes };
       // Under a limit no sub-range is read ahead, and no worker encodes, so that a chunk can be cut.
       if (Number.isFinite(wanted)) return throttle.throttled(readRange(settings, progress, signal, wanted), signal);
-      return readInSubRanges({ ...settings, reader, throttle }, progress, signal);
+      return readInSubRanges({ ...settings, reader, throttle, copy }, progress, signal);
     },
     head: (chunk, count) => headOfChunk(chunk, count, true),
     currentUuid: () => collectionUuid(client, info.namespace),

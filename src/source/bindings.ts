@@ -53,12 +53,49 @@ export function isBoundByName(bindings: readonly Binding[], name: string): boole
   return bindings.some((b) => b.collection !== undefined && `${b.db}.${b.collection}` === name);
 }
 
+/**
+ * The names under which the server builds a collection before it renames it: of `$out` and of mapReduce, and those of a
+ * rename to another database and of convertToCapped (five characters of `makeUniqueCollectionName`). And `system.*`.
+ * https://github.com/mongodb/mongo/blob/master/src/mongo/db/namespace_string.h
+ */
+const SERVER_NAME = /^(?:system\.|tmp\.agg_out\.|tmp\.mr\.|tmp[0-9A-Za-z]{5}\.(?:renameCollection$|convertToCapped\.))/;
+
+/** Whether a collection belongs to the server: a binding of a whole database does not include it. */
+export function isServerName(collection: string): boolean {
+  return SERVER_NAME.test(collection);
+}
+
 export function isBound(bindings: readonly Binding[], { db, collection }: Namespace): boolean {
   return bindings.some(
     (b) =>
       b.db === db &&
-      (b.collection === undefined ? !(b.except ?? []).includes(collection) : b.collection === collection),
+      (b.collection === undefined
+        ? !(b.except ?? []).includes(collection) && !isServerName(collection)
+        : b.collection === collection),
   );
+}
+
+/** Keeps the memory of a `BoundNames` bounded. */
+const MOST_NAMES = 10_000;
+
+/** Whether `db.collection` is bound, looked up once for each name. */
+export class BoundNames {
+  readonly #bindings: readonly Binding[];
+  readonly #known = new Map<string, boolean>();
+
+  constructor(bindings: readonly Binding[]) {
+    this.#bindings = bindings;
+  }
+
+  has(name: string): boolean {
+    let found = this.#known.get(name);
+    if (found === undefined) {
+      if (this.#known.size >= MOST_NAMES) this.#known.clear();
+      found = isBound(this.#bindings, nameToNamespace(name));
+      this.#known.set(name, found);
+    }
+    return found;
+  }
 }
 
 /** Splits `db.collection`; the collection is empty where only a database is named. */

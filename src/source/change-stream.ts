@@ -10,13 +10,21 @@ import { ChangeEvent } from "../codec/change-event.ts";
 import { type ErrorContext, ServerCode, serverCodeOf, toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
 import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
-import { streamTarget, type StreamTarget } from "./bindings.ts";
+import { BoundNames, streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { isoOf } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
-import { boundOnly, eventTimeOf, headOf, restOf, scanEvents } from "./event-batch.ts";
+import { boundOnly, type EventScan, eventTimeOf, headOf, restOf, scanEvents } from "./event-batch.ts";
 import { findTerminalEvents } from "./invalidation.ts";
-import type { Binding, BsonDocuments, ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import type {
+  Binding,
+  BsonDocuments,
+  ClusterTime,
+  EventBatch,
+  EventStream,
+  SortKey,
+  StreamPosition,
+} from "./record.ts";
 import { checkNotFromTheFuture, checkTimeOfToken, readServerTime } from "./replication.ts";
 import { SplitEvents } from "./split-events.ts";
 import {
@@ -59,18 +67,18 @@ export class ChangeStream implements EventStream {
   readonly #opening: Opening;
   readonly #event = new ChangeEvent();
   readonly #splits = new SplitEvents();
+  readonly #bound: BoundNames;
   #progress: StreamProgress;
   #hasEvents = false;
   #ended: MongotapError | undefined;
   /** The token of the last withheld invalidate, behind which the stream is opened again; see `#withoutInvalidate`. */
   #invalidate: string | undefined;
-  /** The stream has ended, but one more reply is read: the position must be behind the invalidate that follows. */
-  #invalidateDue = false;
   readonly startsAfter: ClusterTime;
   readonly serverTime: ClusterTime;
 
   private constructor(opening: Opening, reply: CursorReply, serverTime: ClusterTime | undefined) {
     this.#opening = opening;
+    this.#bound = new BoundNames(opening.settings.bindings);
     const { from, filter } = opening;
     const { postBatchResumeToken: token, operationTime } = reply;
     this.#progress = beginProgress({ token, operationTime, filter }, resumeOf(from));
@@ -111,13 +119,16 @@ export class ChangeStream implements EventStream {
     return this.#progress.position;
   }
 
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
+  }
+
   hasPassed(time: ClusterTime): boolean {
     return hasPassed(this.#progress, time, this.#opening.settings);
   }
 
   async next(awaitMs: number): Promise<EventBatch> {
-    if (this.#ended && !this.#invalidateDue) throw this.#ended;
-    this.#invalidateDue = false;
+    if (this.#ended) throw this.#ended;
     const { cursor, settings, signal } = this.#opening;
     try {
       if (cursor.isClosed) await this.#openAgain();
@@ -140,7 +151,7 @@ export class ChangeStream implements EventStream {
       : { since: sinceOf(this.position) };
   }
 
-  /** Behind the invalidate with which a dropped or renamed collection has ended its own stream. */
+  /** Behind the invalidate with which a collection or a database that was dropped has ended its own stream. */
   async #openAgain(): Promise<void> {
     const token = this.#invalidate;
     if (token === undefined) {
@@ -152,7 +163,7 @@ export class ChangeStream implements EventStream {
   }
 
   #toBatch(reply: CursorReply): EventBatch {
-    const { settings, filter, scope } = this.#opening;
+    const { settings, filter } = this.#opening;
     const empty = reply.documents.count === 0 && !this.#splits.isOpen;
     const joined = settings.splitLargeEvents ? this.#splits.join(reply.documents) : reply.documents;
     const documents = this.#withoutInvalidate(joined);
@@ -160,9 +171,9 @@ export class ChangeStream implements EventStream {
     const { sortKeys } = scan;
     const { ends, fatal } = findTerminalEvents(this.#event, documents, scan, settings.bindings);
     this.#ended ??= fatal?.error;
-    this.#invalidateDue = fatal?.invalidateDue === true && scope !== "cluster";
     const position = { collections: {}, stream: this.position };
-    const all: EventBatch = { kind: "events", documents, sortKeys, ends, position };
+    const changed = this.#boundOf(scan.namespaces);
+    const all: EventBatch = { kind: "events", documents, sortKeys, ends, changed, position };
     const count = fatal?.count ?? sortKeys.length;
     // The server's own token is behind the whole reply: too far where only a part of it is taken.
     const isCut = count < joined.count || this.#splits.isOpen;
@@ -180,19 +191,26 @@ export class ChangeStream implements EventStream {
     };
     this.#progress = advance(this.#progress, facts, last === undefined ? undefined : eventTimeOf(last));
     const batch: EventBatch = { ...taken, position: { collections: {}, stream: this.position } };
-    // The bindings that an earlier run has dropped since are in the filter as well.
-    return filter.length === settings.bindings.length ? batch : boundOnly(batch, settings.bindings);
+    // The server's filter lets through what an earlier run had bound, and what the server itself builds in a database.
+    const isBoundOnly = changed.size === scan.namespaces.size && scan.terminal.length === 0;
+    return isBoundOnly ? batch : boundOnly(batch, settings.bindings);
+  }
+
+  #boundOf(namespaces: EventScan["namespaces"]): ReadonlyMap<string, SortKey> {
+    const unbound = [...namespaces.keys()].filter((name) => !this.#bound.has(name));
+    if (unbound.length === 0) return namespaces;
+    return new Map([...namespaces].filter(([name]) => !unbound.includes(name)));
   }
 
   /**
-   * Dropping or renaming a collection ends a stream on that collection with an invalidate. Later events under its name
-   * come from another stream, opened behind the invalidate. No position is saved there: a stream on the database, which
-   * a later run may open, cannot resume behind an invalidate.
+   * Dropping or renaming a collection ends a stream on that collection with an invalidate, and dropping a database one on
+   * that database. Later events come from another stream, opened behind the invalidate. No position is saved there: a
+   * stream with a wider scope, which a later run may open, cannot resume behind an invalidate.
    */
   #withoutInvalidate(documents: BsonDocuments): BsonDocuments {
     const { bytes, offsets } = documents;
     const last = offsets.at(-1);
-    if (last === undefined || this.#opening.scope !== "collection") return documents;
+    if (last === undefined || this.#opening.scope === "cluster") return documents;
     this.#event.read(bytes, last);
     if (this.#event.operation !== "invalidate") return documents;
     const { begin, end } = this.#event.slots._id;

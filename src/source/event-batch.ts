@@ -33,21 +33,34 @@ export interface EventScan {
   readonly sortKeys: readonly SortKey[];
   /** The indexes of terminal events; mostly empty. */
   readonly terminal: readonly number[];
+  /** The namespaces of the other events, each with the sort key of its last one. */
+  readonly namespaces: ReadonlyMap<string, SortKey>;
 }
 
 export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments, before: EventTime): EventScan {
   let { time, sequence } = before;
   const terminal: number[] = [];
+  const namespaces = new Map<string, SortKey>();
+  let namespace = "";
+  let key = sortKey(time, sequence);
   const sortKeys = offsets.map((offset, i) => {
     event.read(bytes, offset);
-    if (TERMINAL_OPERATIONS.has(event.operation)) terminal.push(i);
+    const isTerminal = TERMINAL_OPERATIONS.has(event.operation);
+    if (isTerminal) terminal.push(i);
+    const name = isTerminal ? "" : event.namespace;
+    if (name !== namespace) {
+      if (namespace !== "") namespaces.set(namespace, key);
+      namespace = name;
+    }
     const { clusterTime } = event.slots;
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;
     time = at;
-    return sortKey(time, sequence);
+    key = sortKey(time, sequence);
+    return key;
   });
-  return { sortKeys, terminal };
+  if (namespace !== "") namespaces.set(namespace, key);
+  return { sortKeys, terminal, namespaces };
 }
 
 /**
@@ -71,6 +84,8 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
     documents: batch.documents.part(0, count),
     sortKeys: batch.sortKeys.slice(0, count),
     ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
+    // Of all events of the batch: a name too many does no harm.
+    ...(batch.changed === undefined ? {} : { changed: batch.changed }),
     position: { ...batch.position, stream },
   };
 }
@@ -83,14 +98,21 @@ export function restOf(batch: EventBatch, count: number): EventBatch {
   return { ...batch, documents: batch.documents.part(count), sortKeys, ends };
 }
 
-/** The events of `bindings`, and those without a namespace (invalidate). */
+/** The events of `bindings`: with those that rename a collection to a bound name, and those without a namespace (invalidate). */
 export function boundOnly(batch: EventBatch, bindings: readonly Binding[]): EventBatch {
   const { bytes, offsets } = batch.documents;
   const event = new ChangeEvent();
   const isBoundAt = offsets.map((offset) => {
     event.read(bytes, offset);
-    return event.namespace === "" || isBound(bindings, nameToNamespace(event.namespace));
+    const { namespace, renamedTo } = event;
+    if (event.operation === "dropDatabase") return bindings.some(({ db }) => db === namespace);
+    return (
+      namespace === "" ||
+      isBound(bindings, nameToNamespace(namespace)) ||
+      (renamedTo !== "" && isBound(bindings, nameToNamespace(renamedTo)))
+    );
   });
+  if (!isBoundAt.includes(false)) return batch;
   return {
     ...batch,
     documents: batch.documents.only(offsets.filter((_, i) => isBoundAt[i])),

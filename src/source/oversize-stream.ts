@@ -86,6 +86,10 @@ export class OversizeStream implements EventStream {
     return this.#stream.position;
   }
 
+  get hasEnded(): boolean {
+    return this.#stream.hasEnded;
+  }
+
   hasPassed(time: ClusterTime): boolean {
     return this.#stream.hasPassed(time);
   }

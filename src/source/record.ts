@@ -163,6 +163,8 @@ export interface RowBatch {
   /** The partition that they are of, where each has a file of its own (--split). */
   readonly partition?: number;
   readonly documents: Documents;
+  /** The number of the copy that they are of; absent: the first. */
+  readonly copy?: number;
   /** The time at which these documents are true. */
   readonly at: ClusterTime;
   /** The position behind all of `documents`; undefined where a source cannot resume there. */
@@ -179,8 +181,13 @@ export interface EventBatch {
   readonly sortKeys: readonly SortKey[];
   /** Events before these that the server could not send. */
   readonly passedOver?: readonly PassedOver[];
-  /** The watched collections that ended with one of these events. */
+  /**
+   * The bound collections that ended, in ascending order of their sort keys: with events of this batch, or, in a batch
+   * without documents, because they are copied again.
+   */
   readonly ends?: readonly CollectionEnd[];
+  /** The bound collections whose documents its events change, each with the sort key of its last such event. */
+  readonly changed?: ReadonlyMap<string, SortKey>;
   readonly position: Position;
   /** As for rows; set by sources, not by a stream, which has `split`. */
   readonly head?: (count: number) => EventBatch;
@@ -196,16 +203,24 @@ export interface PassedOver {
   readonly reason: string;
 }
 
-/**
- * `gone`: dropped or renamed away; the stream has all documents of a later collection of this name.
- * `replaced`: another collection was renamed to this name; the stream does not have its documents.
- */
+/** All that the output holds about a collection from before is void. */
 export interface CollectionEnd {
   /** `db.collection` */
   readonly name: string;
-  readonly how: "gone" | "replaced";
-  /** Of the event that reported it. */
+  /**
+   * - `dropped`, `renamed`: the stream has all documents of a later collection of this name.
+   * - `replaced`: another collection was renamed to this name; the stream does not have its documents.
+   * - `copied again`: its changes were not read for a while, so it is copied anew.
+   */
+  readonly reason: "dropped" | "renamed" | "replaced" | "copied again";
+  /** Where it was renamed: its new name. */
+  readonly renamedTo?: string;
+  /** Where it was replaced: the former name of the new collection; absent where that was a temporary name of the server. */
+  readonly renamedFrom?: string;
+  /** Of the event that reported it; where there is none, before everything that the stream returns. */
   readonly sortKey: SortKey;
+  /** Milliseconds since 1970. */
+  readonly ms: number;
 }
 
 export type Batch = RowBatch | EventBatch;
@@ -247,32 +262,46 @@ export interface RangeProgress {
  *
  * - `pinned`, entered when the stream is opened: its position is saved, and no document has been read.
  * - `copying`, entered with the first chunk. A crash repeats the chunks that are not committed.
- * - `live`, entered with the last chunk, or when the collection is dropped or renamed away: the stream reports it.
- * - `stale`, entered when the history is lost, or when another collection is renamed to this name: the next opening of
- *   the source makes it `pinned` again and copies it anew.
+ * - `live`, entered with the last chunk, or with the first event of a collection that was created later: the stream
+ *   reports it.
+ * - `stale`, entered when the history is lost, when another collection is renamed to this name, or when it is bound again:
+ *   the next opening of the source makes it `pinned` again and copies it anew.
+ * - `unbound`, entered when a later run does not bind it any more.
+ *
+ * A collection that is dropped or renamed away has no state.
  */
-export type CollectionState = Pinned | Copying | Live | Stale;
+export type CollectionState = Pinned | Copying | Live | Stale | Unbound;
 
 interface Pinned {
   readonly phase: "pinned";
   /** Of the collection on the server; null where it has none. */
   readonly uuid: string | null;
+  /** The number of its copy; absent: the first. */
+  readonly copy?: number;
 }
 
 export interface Copying {
   readonly phase: "copying";
   readonly uuid: string | null;
+  readonly copy?: number;
   readonly ranges: NonEmpty<RangeProgress>;
 }
 
 interface Live {
   readonly phase: "live";
-  /** What its backfill has read: how many documents, in how many ranges. Both are 0 where it ended before that. */
+  /** What its backfill has read: how many documents, in how many ranges. Both are 0 where the stream had all of them. */
   readonly copied: { readonly documents: number; readonly ranges: number };
 }
 
 interface Stale {
   readonly phase: "stale";
+  /** The output says already that what it holds about the collection is void. */
+  readonly voided: boolean;
+}
+
+/** Its lines are still in the output: it is copied anew when it is bound again. */
+interface Unbound {
+  readonly phase: "unbound";
 }
 
 export type NonEmpty<T> = readonly [T, ...(readonly T[])];
@@ -283,6 +312,8 @@ export interface Position {
   readonly collections: Readonly<Record<string, CollectionState>>;
   /** How often the history was lost since all collections were live (pipeline/lost-history.ts); absent: never. */
   readonly losses?: number;
+  /** The number of the last copy that replaced another; absent: there was none, and the first such copy is number 2. */
+  readonly copies?: number;
 }
 
 /** One reply's worth of a range. */
@@ -304,6 +335,8 @@ export interface EventStream extends AsyncDisposable {
   readonly startsAfter: ClusterTime;
   /** The server's own last operation when the stream was opened: ahead of the majority while other members lag or are gone. */
   readonly serverTime: ClusterTime;
+  /** The event with which it ended has been returned: `next` throws. */
+  readonly hasEnded: boolean;
   /** Whether every event up to and including `time` has been returned; false once the stream has ended, so that `next` throws. */
   hasPassed(time: ClusterTime): boolean;
   /**

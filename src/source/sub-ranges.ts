@@ -21,6 +21,8 @@ export interface SubRange {
   readonly at: ClusterTime | undefined;
   /** No read is older than this. */
   readonly notBefore: ClusterTime | undefined;
+  /** The number of the copy that it is of; undefined: the first. */
+  readonly copy: number | undefined;
 }
 
 export interface SubRangeReader {
@@ -32,6 +34,7 @@ export interface SubRangeReader {
 
 export interface SubRangeSettings extends SnapshotSettings {
   readonly reader: SubRangeReader;
+  readonly copy?: number | undefined;
   readonly throttle: {
     /** Resolves when about `bytes` of BSON may be requested (pipeline/throttle.ts). */
     acquire(bytes: number, signal: AbortSignal): Promise<Permit>;
@@ -160,13 +163,13 @@ class Plan {
   }
 
   #subRange({ key, operationTime }: SplitPoint, expected: number): SubRange {
-    const { info, notBefore } = this.#settings;
+    const { info, notBefore, copy } = this.#settings;
     if (this.#time !== undefined && operationTime !== undefined) this.#time = later(this.#time, operationTime);
     const range = key === undefined ? this.#rest : { ...this.#rest, to: key };
     if (key !== undefined) {
       const { last: _, ...open } = this.#rest;
       this.#rest = { ...open, from: key };
     }
-    return { namespace: info.namespace, capped: info.capped, range, expected, at: this.#time, notBefore };
+    return { namespace: info.namespace, capped: info.capped, range, expected, at: this.#time, notBefore, copy };
   }
 }

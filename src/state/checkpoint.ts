@@ -36,10 +36,16 @@ const range = v.strictObject({
 });
 
 const collectionState = v.variant("phase", [
-  v.strictObject({ phase: v.literal("pinned"), uuid }),
-  v.strictObject({ phase: v.literal("copying"), uuid, ranges: v.tupleWithRest([range], range) }),
+  v.strictObject({ phase: v.literal("pinned"), uuid, copy: v.exactOptional(count) }),
+  v.strictObject({
+    phase: v.literal("copying"),
+    uuid,
+    copy: v.exactOptional(count),
+    ranges: v.tupleWithRest([range], range),
+  }),
   v.strictObject({ phase: v.literal("live"), copied: v.strictObject({ documents: count, ranges: count }) }),
-  v.strictObject({ phase: v.literal("stale") }),
+  v.strictObject({ phase: v.literal("stale"), voided: v.boolean() }),
+  v.strictObject({ phase: v.literal("unbound") }),
 ]);
 
 /** Of the type Position. */
@@ -54,6 +60,7 @@ const position = v.strictObject({
     }),
   ),
   losses: v.exactOptional(count),
+  copies: v.exactOptional(count),
   collections: v.record(v.string(), collectionState),
 });
 

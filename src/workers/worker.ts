@@ -85,12 +85,19 @@ function connected(): Promise<Connection> {
 }
 
 function encode(
-  { namespace, range: { partition } }: SubRange,
+  { namespace, copy, range: { partition } }: SubRange,
   { documents, at, exact, progress }: Chunk,
 ): EncodedChunk {
   const before = encoder.omissions();
-  const rows = { kind: "rows", namespace, documents, at, position: undefined } as const;
-  const { bytes, segments } = encoder.encode(partition === undefined ? rows : { ...rows, partition });
+  const { bytes, segments } = encoder.encode({
+    kind: "rows",
+    namespace,
+    documents,
+    at,
+    position: undefined,
+    ...(partition === undefined ? {} : { partition }),
+    ...(copy === undefined ? {} : { copy }),
+  });
   documents.release();
   const after = encoder.omissions();
   const encoded = {

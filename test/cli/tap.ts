@@ -10,8 +10,11 @@ export interface Line {
 }
 
 export interface Meta {
-  readonly op: "c" | "u" | "d";
+  readonly op: "c" | "u" | "d" | "t";
   readonly source: { readonly db: string; readonly collection: string };
+  readonly reason?: string;
+  readonly to?: { readonly db: string; readonly collection: string };
+  readonly copy?: number;
   readonly snapshot?: true;
   readonly missing?: true;
   readonly ts_ms: number;

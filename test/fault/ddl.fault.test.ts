@@ -35,8 +35,10 @@ async function insert(db: Db, collection: string, ...ids: number[]): Promise<voi
 }
 
 function shown(lines: readonly Line[]): unknown[] {
-  return lines.map(
-    ({ _id, _meta }) => `${_meta?.source.collection} ${String(_id)} ${_meta?.snapshot ? "row" : _meta?.op}`,
+  return lines.map(({ _id, _meta }) =>
+    _meta?.op === "t"
+      ? `${_meta.source.collection} ${_meta.reason}`
+      : `${_meta?.source.collection} ${String(_id)} ${_meta?.snapshot ? "row" : _meta?.op}`,
   );
 }
 
@@ -61,7 +63,7 @@ test("C1 a collection bound by its name that is dropped ends the run with 7; the
   await trial.expect(0, CAUGHT_UP);
   await insert(db, "a", 1, 4);
   await trial.expect(0, CAUGHT_UP);
-  expect(shown(await trial.lines())).toEqual(["a 1 row", "a 2 row", "a 3 c", "a 1 c", "a 4 c"]);
+  expect(shown(await trial.lines())).toEqual(["a 1 row", "a 2 row", "a 3 c", "a dropped", "a 1 c", "a 4 c"]);
 });
 
 test("C1 in a database or a cluster that is bound as a whole a drop is no end, and costs no processor time", async () => {
@@ -75,7 +77,7 @@ test("C1 in a database or a cluster that is bound as a whole a drop is no end, a
     await trial.waitForSaved(() => true, "the first position");
     await db.collection("a").drop();
     await insert(db, "a", 3);
-    await trial.waitForLines(1);
+    await trial.waitForLines(2);
     const before = await ticksOf(tail.pid);
     await Bun.sleep(3_000);
     expect((await ticksOf(tail.pid)) - before).toBeLessThan(15 + 10);
@@ -102,7 +104,8 @@ test("C2 dropped and recreated three times between runs: every change once, one 
   }
   for (let round = 1; round <= 3; round += 1) await trial.expect(7, CAUGHT_UP);
   await trial.expect(0, CAUGHT_UP);
-  expect(shown((await trial.lines()).slice(2))).toEqual(["a 10 c", "a 11 c", "a 20 c", "a 21 c", "a 30 c", "a 31 c"]);
+  const rounds = [10, 20, 30].map((n) => [`a ${n} c`, "a dropped", `a ${n + 1} c`]);
+  expect(shown((await trial.lines()).slice(2))).toEqual(rounds.flat());
   expect(orderFaultsOf(await trial.lines())).toEqual([]);
 });
 
@@ -123,7 +126,8 @@ test("C2 dropped, and more or fewer namespaces from then on: nothing is written 
   await trial.expect(0, CAUGHT_UP);
   await insert(db, "a", 8);
   await trial.expect(0, CAUGHT_UP);
-  expect(shown((await trial.lines()).slice(2))).toEqual(["a 3 c", "b 5 row", "b 6 c", "a 4 c", "a 8 c"]);
+  const lines = ["a dropped", "a 3 c", "b 5 row", "b 6 c", "a dropped", "a 4 c", "a 8 c"];
+  expect(shown((await trial.lines()).slice(2))).toEqual(lines);
 });
 
 test("C2 recreated and empty before it was copied: the stream reports the drop, and the run continues", async () => {
@@ -136,7 +140,7 @@ test("C2 recreated and empty before it was copied: the stream reports the drop, 
   await trial.expect(0, CAUGHT_UP);
   await insert(db, "a", 4);
   await trial.expect(0, CAUGHT_UP);
-  expect(shown(await trial.lines())).toEqual(["a 1 row", "a 4 c"]);
+  expect(shown(await trial.lines())).toEqual(["a 1 row", "a dropped", "a 4 c"]);
 });
 
 test("C2 recreated before it was copied: the copy, or the stream, is of the new one, never half of each", async () => {
@@ -151,7 +155,7 @@ test("C2 recreated before it was copied: the copy, or the stream, is of the new 
     if (how === "collection") await trial.expect(7, CAUGHT_UP);
     await trial.expect(0, CAUGHT_UP);
     const lines = await trial.lines();
-    expect(shown(lines)).toEqual([...[0, 1, 2, 3, 4].map((i) => `a ${i} row`), "a 7 c", "a 100 c"]);
+    expect(shown(lines)).toEqual([...[0, 1, 2, 3, 4].map((i) => `a ${i} row`), "a dropped", "a 7 c", "a 100 c"]);
   }
 });
 
@@ -163,7 +167,9 @@ describe("C3 renaming", () => {
     await insert(db, "b", 3);
     expect((await trial.expect(7, CAUGHT_UP)).stderr).toContain(`was renamed to ${db.databaseName}.b`);
     await trial.expect(0, CAUGHT_UP);
-    expect(await trial.lines()).toHaveLength(2);
+    const [end] = (await trial.lines()).slice(2);
+    expect(end?._meta).toMatchObject({ reason: "renamed", to: { db: db.databaseName, collection: "b" } });
+    expect(await trial.lines()).toHaveLength(3);
   });
 
   test("over a collection ends with 7, and the next run copies what is there now", async () => {
@@ -172,41 +178,42 @@ describe("C3 renaming", () => {
     await insert(db, "next", 1, 8, 9);
     await db.collection("next").rename("a", { dropTarget: true });
     await insert(db, "a", 10);
-    expect((await trial.expect(7, CAUGHT_UP)).stderr).toContain("was replaced by renaming");
+    expect((await trial.expect(7, CAUGHT_UP)).stderr).toContain(`was replaced by renaming ${db.databaseName}.next`);
     await trial.expect(0, CAUGHT_UP);
     // Changes after the rename are written as well.
     const lines = shown((await trial.lines()).slice(2));
-    expect(lines.filter((line) => line !== "a 10 c")).toEqual(["a 1 row", "a 8 row", "a 9 row", "a 10 row"]);
+    const rows = ["a 1 row", "a 8 row", "a 9 row", "a 10 row"];
+    expect(lines.filter((line) => line !== "a 10 c")).toEqual(["a replaced", ...rows]);
     await db
       .collection("a")
       .aggregate([{ $match: { _id: 8 } }, { $out: "a" }])
       .toArray();
     await trial.expect(7, CAUGHT_UP);
     await trial.expect(0, CAUGHT_UP);
-    expect(shown(await trial.lines()).slice(lines.length + 2)).toEqual(["a 8 row"]);
+    expect(shown(await trial.lines()).slice(lines.length + 2)).toEqual(["a replaced", "a 8 row"]);
+    expect((await trial.lines()).at(-1)?._meta?.copy).toBe(3);
   });
 
-  test("within a database that is bound as a whole loses no document: what has a new name is copied under it", async () => {
+  test("within a database that is bound as a whole loses no document: what has a new name is copied under it, at once", async () => {
     const db = newDatabase();
     await using trial = await capturedOf(db, db.databaseName);
     await db.collection("a").rename("b");
     await insert(db, "b", 3);
-    const { stderr } = await trial.expect(7, CAUGHT_UP);
-    expect(stderr).toContain(`${db.databaseName}.b`);
-    await trial.expect(0, CAUGHT_UP);
+    const { stderr } = await trial.expect(0, CAUGHT_UP);
+    expect(stderr).toContain(`${db.databaseName}.a was renamed to ${db.databaseName}.b`);
+    expect(stderr).toContain(`${db.databaseName}.b was replaced: ${db.databaseName}.a was renamed to its name`);
     const copied = new Set(shown((await trial.lines()).slice(2)));
     for (const line of ["b 1 row", "b 2 row", "b 3 row"]) expect(copied).toContain(line);
     expect(orderFaultsOf(await trial.lines())).toEqual([]);
-    // Over one that is known; and a tail, which copies nothing, has nothing to end for.
+    // Over one that is known; and a tail, which copies nothing.
     await using tail = await trialOf(set.uri, ["tail", db.databaseName]);
     await tail.expect(0, CAUGHT_UP);
     await insert(db, "c", 5);
     await db.collection("c").rename("b", { dropTarget: true });
-    await trial.expect(7, CAUGHT_UP);
     await trial.expect(0, CAUGHT_UP);
     expect(shown(await trial.lines())).toContain("b 5 row");
-    await tail.expect(0, CAUGHT_UP);
-    expect(shown(await tail.lines())).toEqual(["c 5 c"]);
+    expect((await tail.expect(0, CAUGHT_UP)).stderr).toContain("the changes do not contain the documents");
+    expect(shown(await tail.lines())).toEqual(["c 5 c", "c renamed", "b replaced"]);
   });
 
   test("to another database writes the changes of bound collections, and of no other", async () => {
@@ -218,11 +225,11 @@ describe("C3 renaming", () => {
     await client.db("admin").command(command);
     await trial.expect(7, CAUGHT_UP);
     await trial.expect(0, CAUGHT_UP);
-    expect(shown((await trial.lines()).slice(2))).toEqual(["a 1 row"]);
+    expect(shown((await trial.lines()).slice(2))).toEqual(["a replaced", "a 1 row"]);
   });
 });
 
-test("C4 a dropped database ends with 7, not with the end of a stream; the next run goes on with what comes after", async () => {
+test("C4 a dropped database ends a run that names a collection of it with 7, and no other; either way all that follows comes", async () => {
   for (const command of ["tail", "capture"]) {
     for (const scope of ["db", "coll"]) {
       const db = newDatabase();
@@ -231,13 +238,16 @@ test("C4 a dropped database ends with 7, not with the end of a stream; the next 
       await using trial = await trialOf(set.uri, [command, name]);
       await trial.expect(0, CAUGHT_UP);
       await db.dropDatabase();
-      expect((await trial.expect(7)).stderr).toContain("was dropped");
-      // The invalidate of a collection's own stream is nothing that a stream of the database could begin behind.
+      expect((await trial.expect(scope === "db" ? 0 : 7, CAUGHT_UP)).stderr).toContain(
+        `${db.databaseName}.a was dropped`,
+      );
+      // No position is behind an invalidate: a stream of a wider scope could not begin there.
       const { stream } = (await trial.saved()).position;
-      expect(stream?.resume).toBe(scope === "db" ? "startAfter" : "resumeAfter");
+      expect(stream?.resume).toBe("resumeAfter");
       await insert(db, "a", 2);
       await trial.expect(0, CAUGHT_UP);
-      expect((await trial.lines()).at(-1)?._id).toBe(2);
+      const rows = command === "capture" ? ["a 1 row"] : [];
+      expect(shown(await trial.lines())).toEqual([...rows, "a dropped", "a 2 c"]);
     }
   }
 });
@@ -283,5 +293,5 @@ test("C10 a collection that becomes capped under way keeps all its documents: th
   await trial.expect(7, CAUGHT_UP);
   await trial.expect(0, CAUGHT_UP);
   const lines = shown((await trial.lines()).slice(2));
-  expect(lines.filter((line) => line !== "a 3 c")).toEqual(["a 1 row", "a 2 row", "a 3 row"]);
+  expect(lines.filter((line) => line !== "a 3 c")).toEqual(["a replaced", "a 1 row", "a 2 row", "a 3 row"]);
 });

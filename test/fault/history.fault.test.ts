@@ -91,12 +91,13 @@ describe("when the saved position has left the oplog", () => {
     expect(await linesIn(dir.join("out"))).toHaveLength(10);
     await tap.expect(0, args);
     const lines = await linesIn(dir.join("out"));
-    expect(lines.slice(10).map(({ _id, v, _meta }) => [_id, v, _meta?.snapshot])).toEqual(
-      Array.from({ length: 10 }, (_, i) => [i, 1, true]),
+    expect(lines[10]?._meta).toMatchObject({ op: "t", reason: "copied again", source: { collection: "captured" } });
+    expect(lines.slice(11).map(({ _id, v, _meta }) => [_id, v, _meta?.copy])).toEqual(
+      Array.from({ length: 10 }, (_, i) => [i, 1, 2]),
     );
     await collection.deleteOne({ _id: 4 });
     await tap.expect(0, args);
-    expect((await linesIn(dir.join("out"))).slice(20).map(({ _id, _meta }) => [_id, _meta?.op])).toEqual([[4, "d"]]);
+    expect((await linesIn(dir.join("out"))).slice(21).map(({ _id, _meta }) => [_id, _meta?.op])).toEqual([[4, "d"]]);
   });
 
   test("--start-at with a time that the oplog no longer knows ends with 6: what is lost is not passed over", async () => {

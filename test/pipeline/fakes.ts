@@ -64,6 +64,7 @@ export function rows(count: number, position: Position | undefined): RowBatch {
 export const lineEncoder: Encoder = {
   omissions: () => ({
     deletes: 0,
+    ends: 0,
     missingDocuments: 0,
     unknownEvents: new Map(),
     invalidUtf8: 0,
@@ -127,6 +128,7 @@ export class ScriptedStream implements EventStream {
   #position: StreamPosition;
   readonly #replies: EventBatch[];
   polls = 0;
+  hasEnded = false;
   /** How long the server was to wait, each time (ms). */
   readonly patience: number[] = [];
 
@@ -154,9 +156,13 @@ export class ScriptedStream implements EventStream {
     return reply;
   }
 
-  split({ sortKeys }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
+  split({ sortKeys, ends = [] }: EventBatch, count: number): readonly [EventBatch, EventBatch] {
     const moments = sortKeys.map((key) => incrementOf(sortKeyTime(key)));
-    return [events(moments.slice(0, count)), events(moments.slice(count))];
+    const part = (some: number[]): EventBatch => {
+      const batch = events(some);
+      return { ...batch, ends: ends.filter(({ sortKey }) => batch.sortKeys.includes(sortKey)) };
+    };
+    return [part(moments.slice(0, count)), part(moments.slice(count))];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

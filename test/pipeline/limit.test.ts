@@ -131,7 +131,11 @@ describe("a run that was limited is resumed exactly behind its last document: a 
   test.each([
     ["backfill", () => backfillSource(collections), 7],
     ["tail", () => tailSource({ ...TAIL, open: streamBehind }), 6],
-    ["capture", () => captureSource({ ...TAIL, ...policy, open: streamBehind, collections, throttle }), 13],
+    [
+      "capture",
+      () => captureSource({ ...TAIL, ...policy, open: streamBehind, collections: async () => collections, throttle }),
+      13,
+    ],
   ] as const)("%s", async (_, sourceOf, total) => {
     for (let limit = 1; limit < total; limit += 1) {
       const first = await read(take(sourceOf(), limit));

@@ -23,9 +23,9 @@ function stepAt(n: number, exact = true, count = 1): MergeItem {
   const name = "shop.c";
   const head = (size: number): MergeItem => {
     const { state: before } = stepAt(n - count + size);
-    return { name, namespace, chunk: { ...chunk, documents: documentsOf(size) }, state: before, head };
+    return { name, namespace, chunk: { ...chunk, documents: documentsOf(size) }, copy: undefined, state: before, head };
   };
-  return { name, namespace, chunk, state, head };
+  return { name, namespace, chunk, copy: undefined, state, head };
 }
 
 function copying(range: RangeProgress): CollectionState {
@@ -193,11 +193,11 @@ describe("the head of a batch", () => {
   test("of events has no end that is behind them", async () => {
     const all = events([2, 3, 4]);
     const stream = new ScriptedStream(1, [
-      { ...all, ends: [{ name: "shop.c", how: "gone", sortKey: must(all.sortKeys[2], "the last") }] },
+      { ...all, ends: [{ name: "shop.c", reason: "dropped", sortKey: must(all.sortKeys[2], "the last"), ms: 0 }] },
       events([], 9),
     ]);
     const [batch] = await batchesOf(new Merge(stream, PINNED), stepAt(5));
-    expect(batch?.position?.collections["shop.c"]?.phase).toBe("live");
+    expect(batch?.position?.collections).toEqual({});
     expect(headOf(batch, 2).position?.collections["shop.c"]?.phase).toBe("pinned");
   });
 
@@ -211,21 +211,21 @@ describe("the head of a batch", () => {
 });
 
 describe("a collection that comes to an end while it is copied", () => {
-  function endingAt(n: number, how: CollectionEnd["how"]): EventBatch {
+  function endingAt(n: number, reason: CollectionEnd["reason"]): EventBatch {
     const batch = events([n]);
-    return { ...batch, ends: [{ name: "shop.c", how, sortKey: must(batch.sortKeys[0], "a sort key") }] };
+    return { ...batch, ends: [{ name: "shop.c", reason, sortKey: must(batch.sortKeys[0], "a sort key"), ms: 0 }] };
   }
 
   test("is copied no further: what was read behind its drop would bring documents back that are gone", async () => {
-    const merge = new Merge(new ScriptedStream(1, [events([2]), endingAt(3, "gone"), events([], 9)]), PINNED);
+    const merge = new Merge(new ScriptedStream(1, [events([2]), endingAt(3, "dropped"), events([], 9)]), PINNED);
     expect(await mergeAll(merge, [stepAt(2), stepAt(4)])).toEqual(["e2", "c2", "e3"]);
-    expect(merge.position.collections["shop.c"]).toEqual({ phase: "live", copied: { documents: 0, ranges: 0 } });
+    expect(merge.position.collections).toEqual({});
   });
 
   test("because another was renamed over it is to be copied anew", async () => {
     const merge = new Merge(new ScriptedStream(1, [endingAt(3, "replaced"), events([], 9)]), PINNED);
     expect(await mergeAll(merge, [stepAt(4)])).toEqual(["e3"]);
-    expect(merge.position.collections["shop.c"]?.phase).toBe("stale");
+    expect(merge.position.collections["shop.c"]).toEqual({ phase: "stale", voided: true });
   });
 });
 

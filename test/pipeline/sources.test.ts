@@ -130,7 +130,7 @@ describe("captureSource()", () => {
       },
       untilCaughtUp: true,
       awaitMs: 1,
-      collections,
+      collections: async () => collections,
       throttle: createThrottle({ bytesPerSecond: undefined, lag: undefined }),
       onHistoryLost: "next-run",
       onCopyAgain: () => undefined,
@@ -257,7 +257,7 @@ describe("captureSource()", () => {
         message: expect.stringContaining("the next run will backfill again"),
       });
       expect(endOf(batches)).toEqual({
-        collections: { "shop.a": { phase: "stale" } },
+        collections: { "shop.a": { phase: "stale", voided: false } },
         losses: 1,
       });
       const next = await read(

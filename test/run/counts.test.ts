@@ -4,7 +4,16 @@ import { createCounts } from "../../src/run/counts.ts";
 import { rows } from "../pipeline/fakes.ts";
 
 test("counts go back to a savepoint, also those of the encoder, which only grow; and again to the same one", () => {
-  const omitted = { deletes: 0, missingDocuments: 0, unknownEvents: new Map(), invalidUtf8: 0, badDocuments: 0 };
+  const omitted = {
+    deletes: 0,
+    ends: 0,
+    missingDocuments: 0,
+    unknownEvents: new Map(),
+    invalidUtf8: 0,
+    badDocuments: 0,
+    hiddenFields: new Map(),
+    idsAlike: new Map(),
+  };
   const counts = createCounts({ omissions: () => omitted }, 5);
   const read = (bad: number): void => {
     countBatch(counts.stats, rows(3, undefined), 3 - bad, 30);

@@ -30,7 +30,11 @@ test.each([
     { phase: "live", copied: { documents: 0, ranges: 0 } },
     { phase: "live", rows: 0, rangesDone: 0, ranges: 0 },
   ],
-  [{ phase: "stale" }, { phase: "stale", rows: 0, rangesDone: 0, ranges: 0 }],
+  [
+    { phase: "stale", voided: false },
+    { phase: "stale", rows: 0, rangesDone: 0, ranges: 0 },
+  ],
+  [{ phase: "unbound" }, { phase: "unbound", rows: 0, rangesDone: 0, ranges: 0 }],
 ] as const satisfies readonly (readonly [CollectionState, object])[])("status prints of %j: %j", (state, printed) => {
   const found = statusOf(
     {

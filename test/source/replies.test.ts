@@ -4,10 +4,11 @@ import { ChangeEvent } from "../../src/codec/change-event.ts";
 import { isBound, matchStages, parseBinding, streamTarget } from "../../src/source/bindings.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { findTerminalEvents } from "../../src/source/invalidation.ts";
-import { headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
+import { boundOnly, headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
 import { must } from "../../src/errors.ts";
 import {
   BEGINNING,
+  type Binding,
   type BsonDocuments,
   type EventBatch,
   sortKey,
@@ -85,6 +86,23 @@ describe("bindings", () => {
     expect(parseBinding(text)).toEqual(expected);
   });
 
+  test.each([
+    ["tmp.agg_out.5f2e4c1a-6a0b-4b8e-9c53-8b0a7c1d2e3f", false],
+    ["tmp.mr.orders_0", false],
+    ["tmpzEhya.renameCollection", false],
+    ["tmp0aZ9b.convertToCapped.orders", false],
+    ["system.buckets.orders", false],
+    ["tmp", true],
+    ["tmp_agg_out", true],
+    ["tmpzEhya.renameCollection.mine", true],
+    ["tmplate.renameCollection", true],
+    ["mine.tmp.agg_out.1", true],
+  ])("isBound() knows whether %s belongs to the server or is of a whole database: %p", (collection, isOfUser) => {
+    const namespace = { db: "shop", collection };
+    expect(isBound([parseBinding("shop")], namespace)).toBe(isOfUser);
+    expect(isBound([{ db: "shop", collection }], namespace)).toBe(true);
+  });
+
   test("isBound() knows names to the letter", () => {
     const bindings = [parseBinding("shop.orders"), parseBinding("other")];
     const bound = ["shop.orders", "shop.Orders", "shop.orders2", "other.any", "others.any"].filter((name) => {
@@ -159,7 +177,7 @@ describe("headOf() and restOf()", () => {
     kind: "events",
     documents,
     sortKeys,
-    ends: [{ name: "shop.c", how: "gone", sortKey: must(sortKeys[3], "a sort key") }],
+    ends: [{ name: "shop.c", reason: "dropped", sortKey: must(sortKeys[3], "a sort key"), ms: 100_000 }],
     position: {
       collections: {},
       stream: { token: "end", resume: "resumeAfter", time: timeFrom("0000006400000003"), sequence: 1 },
@@ -197,12 +215,15 @@ describe("headOf() and restOf()", () => {
 describe("findTerminalEvents()", () => {
   const byName = [parseBinding("shop.c")];
   const whole = [parseBinding("shop")];
-  const find = (list: readonly Document[], bindings = byName): ReturnType<typeof findTerminalEvents> => {
+  const find = (
+    list: readonly Document[],
+    bindings: readonly Binding[] = byName,
+  ): ReturnType<typeof findTerminalEvents> => {
     const documents = documentsOf(list);
     const event = new ChangeEvent();
-    const { terminal: endings } = scanEvents(event, documents, { time: BEGINNING, sequence: 0 });
+    const scan = scanEvents(event, documents, { time: BEGINNING, sequence: 0 });
     const sortKeys = documents.offsets.map((_, i) => sortKey(BEGINNING, i));
-    return findTerminalEvents(event, documents, { sortKeys, terminal: endings }, bindings);
+    return findTerminalEvents(event, documents, { ...scan, sortKeys }, bindings);
   };
 
   test("finds none among changes of documents", () => {
@@ -213,7 +234,7 @@ describe("findTerminalEvents()", () => {
     const { fatal, ends } = find([event(1, "insert"), event(2, "drop"), event(3, "insert"), event(4, "drop")]);
     expect(fatal).toMatchObject({ count: 2, invalidated: false });
     expect(fatal?.error).toMatchObject({ kind: "ended", message: "the collection shop.c was dropped" });
-    expect(ends).toEqual([{ name: "shop.c", how: "gone", sortKey: sortKey(BEGINNING, 1) }]);
+    expect(ends).toEqual([{ name: "shop.c", reason: "dropped", sortKey: sortKey(BEGINNING, 1), ms: 100_000 }]);
   });
 
   test("goes on over the drop of a collection that is bound as part of its database", () => {
@@ -222,32 +243,83 @@ describe("findTerminalEvents()", () => {
     expect(ends).toHaveLength(1);
   });
 
-  test("takes a dropped database with all that belongs to it: the drops before, and the invalidate behind", () => {
-    const list = [
-      event(1, "insert"),
-      event(2, "drop"),
-      event(3, "dropDatabase", { ns: { db: "shop" } }),
-      event(4, "invalidate", { ns: {} }),
-      event(5, "insert"),
-    ];
-    const { fatal } = find(list, whole);
-    expect(fatal).toMatchObject({ count: 4, invalidated: true, invalidateDue: false });
+  const dropped = [event(1, "insert"), event(2, "drop"), event(3, "dropDatabase", { ns: { db: "shop" } })];
+
+  test("takes a dropped database with all that belongs to it, where one of its collections is bound by its name", () => {
+    const { fatal, ends } = find([...dropped, event(5, "insert")]);
+    expect(fatal).toMatchObject({ count: 3, invalidated: false });
     expect(fatal?.error.message).toBe("the database shop was dropped");
-    expect(find(list.slice(0, 3), whole).fatal).toMatchObject({ count: 3, invalidateDue: true });
+    expect(ends.map(({ reason }) => reason)).toEqual(["dropped"]);
   });
 
-  test.each([
-    [
-      "away",
-      { ns: { db: "shop", coll: "c" }, to: { db: "shop", coll: "d" } },
-      "the collection shop.c was renamed to shop.d",
-    ],
-    [
-      "over it",
-      { ns: { db: "shop", coll: "d" }, to: { db: "shop", coll: "c" } },
-      "the collection shop.c was replaced by renaming shop.d",
-    ],
-  ])("tells of a collection that was renamed %s", (_, more, message) => {
-    expect(find([event(1, "rename", more)]).fatal?.error.message).toBe(message);
+  test("goes on over a database that is dropped and bound as a whole", () => {
+    const { fatal, ends } = find([...dropped, event(5, "insert")], whole);
+    expect(fatal).toBeUndefined();
+    expect(ends.map(({ name, reason }) => [name, reason])).toEqual([["shop.c", "dropped"]]);
   });
+
+  const rename = (from: string, to: string): Document =>
+    event(1, "rename", { ns: { db: "shop", coll: from }, to: { db: "shop", coll: to } });
+
+  test.each([
+    ["away", "c", "d", "the collection shop.c was renamed to shop.d"],
+    ["over it", "d", "c", "the collection shop.c was replaced by renaming shop.d to its name"],
+    ["over it by the server", "tmp.agg_out.1", "c", "the collection shop.c was replaced by a command such as $out"],
+  ])("tells of a collection that was renamed %s", (_, from, to, message) => {
+    expect(find([rename(from, to)]).fatal?.error.message).toStartWith(message);
+  });
+
+  test("finds the end of each bound collection of a rename: of the one, and of what had the other name", () => {
+    const endsOf = (from: string, to: string, bindings: readonly Binding[]): unknown[] =>
+      find([rename(from, to)], bindings).ends.map(({ name, reason, renamedTo, renamedFrom }) => {
+        return [name, reason, renamedTo ?? renamedFrom];
+      });
+    const [away, over] = [
+      ["shop.c", "renamed", "shop.d"],
+      ["shop.d", "replaced", "shop.c"],
+    ];
+    expect(endsOf("c", "d", whole)).toEqual([away, over]);
+    expect(endsOf("c", "d", byName)).toEqual([away]);
+    expect(endsOf("c", "d", [parseBinding("shop.d")])).toEqual([over]);
+    expect(endsOf("tmp.agg_out.1", "d", whole)).toEqual([["shop.d", "replaced", undefined]]);
+    expect(endsOf("c", "d", [parseBinding("other")])).toEqual([]);
+  });
+});
+
+describe("boundOnly()", () => {
+  test("leaves out what the server builds under a name of its own, but not the rename that ends it", () => {
+    const of = (n: number, operation: string, coll: string): Document =>
+      event(n, operation, { ns: { db: "shop", coll } });
+    const documents = documentsOf([
+      of(1, "insert", "tmp.agg_out.1"),
+      of(2, "insert", "c"),
+      event(3, "rename", { ns: { db: "shop", coll: "tmp.agg_out.1" }, to: { db: "shop", coll: "report" } }),
+      event(4, "rename", { ns: { db: "shop", coll: "tmp.agg_out.2" }, to: { db: "other", coll: "report" } }),
+      of(5, "insert", "tmpAb0zX.renameCollection"),
+      event(6, "dropDatabase", { ns: { db: "shop" } }),
+      event(7, "dropDatabase", { ns: { db: "other" } }),
+    ]);
+    const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: BEGINNING, sequence: 0 });
+    const batch: EventBatch = { kind: "events", documents, sortKeys, position: { collections: {} } };
+    const kept = boundOnly(batch, [parseBinding("shop")]);
+    expect(kept.sortKeys.map(sortKeyIncrement)).toEqual([2, 3, 6]);
+    expect(kept.documents.count).toBe(3);
+  });
+});
+
+test("scanEvents() returns each namespace with its last event, without those that end something", () => {
+  const of = (n: number, operation: string, coll: string): Document =>
+    event(n, operation, { ns: { db: "shop", coll } });
+  const list = [
+    of(1, "insert", "a"),
+    of(2, "insert", "b"),
+    of(3, "update", "a"),
+    of(4, "drop", "a"),
+    of(5, "drop", "z"),
+  ];
+  const { namespaces } = scanEvents(new ChangeEvent(), documentsOf(list), { time: BEGINNING, sequence: 0 });
+  expect([...namespaces].map(([name, key]) => [name, sortKeyIncrement(key)])).toEqual([
+    ["shop.a", 3],
+    ["shop.b", 2],
+  ]);
 });

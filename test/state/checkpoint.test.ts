@@ -36,8 +36,11 @@ const CHECKPOINT: Checkpoint = {
       "app.größe": { ranges: [{ documents: 3, done: false, last: "AA==" }], uuid: null, phase: "copying" },
       "app.1": { copied: { ranges: 1, documents: 5 }, phase: "live" },
       "app.2": { uuid: "e1b2", phase: "pinned" },
-      "app.3": { phase: "stale" },
+      "app.3": { phase: "stale", voided: true },
+      "app.4": { phase: "unbound" },
+      "app.5": { copy: 3, uuid: null, phase: "pinned" },
     },
+    copies: 3,
     stream: { sequence: 2, time: timeFrom("0000000100000002"), token: "gkZ+", resume: "startAfter" },
   },
   outputs: [
@@ -172,7 +175,8 @@ test("loadCheckpoint() says what is wrong with the content", async () => {
     [{ ...CHECKPOINT, position: { collections: {}, stream: { token: "" } } }, "position.stream"],
     [withState({ phase: "gone" }), "position.collections.a.phase"],
     [withState({ phase: "copying", uuid: null, ranges: [] }), "position.collections.a.ranges"],
-    [withState({ phase: "stale", uuid: null }), "position.collections.a.uuid"],
+    [withState({ phase: "stale", voided: true, uuid: null }), "position.collections.a.uuid"],
+    [withState({ phase: "stale" }), "position.collections.a.voided"],
     [withTime("0000000100000002 "), "position.stream.time"],
     [`${JSON.stringify({ ...CHECKPOINT, checksum: "sha256:0" }, null, 1)}\n`, "its checksum does not match"],
   ];

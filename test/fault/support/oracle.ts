@@ -24,24 +24,29 @@ export function orderFaultsOf(lines: readonly Line[]): string[] {
   const last = new Map<string, string>();
   let before = "";
   for (const line of lines) {
-    const { order, snapshot } = metaOf(line);
-    const key = `${metaOf(line).source.collection} ${JSON.stringify(line._id)}`;
+    const { op, order, snapshot, source } = metaOf(line);
+    const key = `${source.db}.${source.collection} ${JSON.stringify(line._id)}`;
     if (order < before) faults.push(`${key}: order ${order} behind ${before}`);
+    before = order;
+    if (op === "t") continue; // a rename is the end of two collections at once
     if (snapshot !== true && events.has(order)) faults.push(`${key}: the event ${order} came twice`);
     if ((last.get(key) ?? "") >= order) faults.push(`${key}: ${order} behind ${last.get(key) ?? ""}`);
     if (snapshot !== true) events.add(order);
     last.set(key, order);
-    before = order;
   }
   return faults;
 }
 
-/** Key → the document of its last line, as text. Lines without their document (it was gone) leave it as it is. */
+/**
+ * Key → the document of its last line, as text. Lines without their document (it was gone) leave it as it is; the end of the
+ * collection takes all of it.
+ */
 function foldOf(lines: readonly Line[]): Map<string, string> {
   const folded = new Map<string, string>();
   for (const { _meta, ...document } of lines) {
     const key = JSON.stringify(document._id);
-    if (_meta?.op === "d") folded.delete(key);
+    if (_meta?.op === "t") folded.clear();
+    else if (_meta?.op === "d") folded.delete(key);
     else if (_meta?.missing !== true) folded.set(key, JSON.stringify(document));
   }
   return folded;

@@ -112,7 +112,7 @@ function mergedSource(client: MongoClient, collections: readonly RangeReadable[]
       ChangeStream.open({ client, ...shape, sharded: false, batchSize: new AdaptiveBatchSize() }, at ?? "now", signal),
     untilCaughtUp: true,
     awaitMs: 500,
-    collections,
+    collections: () => Promise.resolve(collections),
     throttle: UNPACED,
     onHistoryLost: "fail",
     onCopyAgain: () => undefined,

@@ -11,11 +11,13 @@ import {
   type Envelope,
   type EnvelopeParts,
   Fragment,
+  type LineNote,
   operationOf,
   type RowContext,
   type RowWriter,
   SourceFragments,
   sourceText,
+  writeNote,
 } from "./envelope.ts";
 import { type SortKey, sortKeyIncrement } from "../source/record.ts";
 
@@ -55,11 +57,10 @@ class DebeziumEnvelope implements Envelope {
     };
   }
 
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean {
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey, note: LineNote | undefined): boolean {
     const op = operationOf(event);
     if (op === undefined) return false;
     const { documentKey, fullDocument, fullDocumentBeforeChange, updateDescription } = event.slots;
-    if (op === "u" && !fullDocument.isDocument) this.#parts.counts.missingDocuments += 1;
     writer.writeAscii('{"key":');
     this.#writeKey(writer, event.bytes, documentKey.begin);
     writer.writeAscii(',"before":');
@@ -72,7 +73,9 @@ class DebeziumEnvelope implements Envelope {
     writer.writeAscii(`,"source":{${this.#connector},"ts_ms":${ms},"snapshot":"false",`);
     this.#sources.of(event.namespace).write(writer);
     const increment = sortKeyIncrement(order);
-    writer.writeAscii(`,"ord":${increment},"order":"${order}"},"op":"${op}","ts_ms":${ms}}`);
+    writer.writeAscii(`,"ord":${increment},"order":"${order}"`);
+    writeNote(writer, note);
+    writer.writeAscii(`},"op":"${op}","ts_ms":${ms}}`);
     return true;
   }
 

@@ -10,6 +10,7 @@ import type { Segment } from "../sink/sink.ts";
 import {
   type Batch,
   type BsonDocuments,
+  type DocumentNote,
   type EncodedDocuments,
   type EventBatch,
   incrementOf,
@@ -19,7 +20,7 @@ import {
   secondsOf,
 } from "../source/record.ts";
 import { type BadDocumentPolicy, badDocumentError, writeQuarantined } from "./bad-documents.ts";
-import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
+import { type Envelope, type EnvelopeCounts, type LineNote, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName } from "./envelopes.ts";
 import type { Encoded, Encoder, Omissions } from "./protocol.ts";
 
@@ -42,12 +43,13 @@ class LineEncoder implements Encoder {
   readonly #policy: BadDocumentPolicy;
   readonly #transcoder;
   readonly #envelope: Envelope;
-  readonly #counts: EnvelopeCounts = { deletes: 0, missingDocuments: 0 };
+  readonly #counts: EnvelopeCounts = { deletes: 0 };
   readonly #writer = new JsonWriter();
   readonly #event = new ChangeEvent();
   readonly #segments = new SegmentList();
   readonly #keys = new CollectionKeys();
   readonly #unknownEvents = new Map<string, number>();
+  readonly #updates: Record<LineNote, number> = { mayBeNewer: 0, deleted: 0, unavailable: 0, notRequested: 0 };
   #badDocuments = 0;
   /** In what workers have encoded. */
   #invalidUtf8 = 0;
@@ -62,6 +64,7 @@ class LineEncoder implements Encoder {
   omissions(): Omissions {
     return {
       ...this.#counts,
+      updates: this.#updates,
       unknownEvents: this.#unknownEvents,
       invalidUtf8: this.#transcoder.counts.invalidUtf8 + this.#invalidUtf8,
       badDocuments: this.#badDocuments,
@@ -108,14 +111,16 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, sortKeys }: EventBatch): void {
+  #encodeEvents({ documents: { bytes, offsets }, sortKeys, notes }: EventBatch): void {
     const writer = this.#writer;
     const event = this.#event;
     for (const [i, offset] of offsets.entries()) {
       const begin = writer.length;
       event.read(bytes, offset);
+      const note = noteOf(event, notes?.[i]);
+      if (note !== undefined) this.#updates[note] += 1;
       try {
-        if (!this.#envelope.writeEvent(writer, event, must(sortKeys[i], "its sort key"))) {
+        if (!this.#envelope.writeEvent(writer, event, must(sortKeys[i], "its sort key"), note)) {
           this.#noteUnknown(event);
           continue;
         }
@@ -149,6 +154,12 @@ class LineEncoder implements Encoder {
     writeQuarantined(this.#writer, bad);
     this.#segments.add(QUARANTINE, begin);
   }
+}
+
+/** Without a note, an update lacks its document because none was requested. */
+function noteOf({ operation, slots }: ChangeEvent, note: DocumentNote | undefined): LineNote | undefined {
+  if (note !== undefined || operation !== "update") return note;
+  return slots.fullDocument.isDocument ? undefined : "notRequested";
 }
 
 function linesIn(segments: readonly Segment[]): number {

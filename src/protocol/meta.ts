@@ -1,8 +1,16 @@
 /** `--envelope meta`: the document, or the key of a deleted one, with a field `_meta`. */
 
-import { type Envelope, type EnvelopeParts, Fragment, operationOf, SourceFragments, sourceText } from "./envelope.ts";
+import {
+  type Envelope,
+  type EnvelopeParts,
+  Fragment,
+  operationOf,
+  SourceFragments,
+  sourceText,
+  writeNote,
+} from "./envelope.ts";
 
-export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
+export function metaEnvelope({ transcoder }: EnvelopeParts): Envelope {
   const sources = new SourceFragments();
   return {
     rows({ namespace, order, seconds }) {
@@ -14,7 +22,7 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
         (transcoder.writeMembers(writer, bytes, at) ? tail : tailOfEmpty).write(writer);
       };
     },
-    writeEvent(writer, event, order) {
+    writeEvent(writer, event, order, note) {
       const op = operationOf(event);
       if (op === undefined) return false;
       const { fullDocument, documentKey, fullDocumentBeforeChange: before } = event.slots;
@@ -24,10 +32,7 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       writer.writeAscii(`"_meta":{"op":"${op}","source":{`);
       sources.of(event.namespace).write(writer);
       writer.writeAscii("}");
-      if (op === "u" && !fullDocument.isDocument) {
-        counts.missingDocuments += 1;
-        writer.writeAscii(',"missing":true');
-      }
+      writeNote(writer, note);
       writer.writeAscii(`,"ts_ms":${event.wallTimeMs},"order":"${order}"`);
       if (before.isDocument) {
         writer.writeAscii(',"before":');

@@ -1,6 +1,6 @@
 /** `--envelope raw`: the event of the server. A copied document becomes such an event, with operation type `read`. */
 
-import { type Envelope, type EnvelopeParts, Fragment, writeKeyOf } from "./envelope.ts";
+import { type Envelope, type EnvelopeParts, Fragment, writeKeyOf, writeNote } from "./envelope.ts";
 
 export function rawEnvelope({ transcoder }: EnvelopeParts): Envelope {
   return {
@@ -17,8 +17,12 @@ export function rawEnvelope({ transcoder }: EnvelopeParts): Envelope {
         writer.writeAscii("}");
       };
     },
-    writeEvent(writer, event) {
+    writeEvent(writer, event, _, note) {
       transcoder.writeDocument(writer, event.bytes, event.begin);
+      if (note !== "mayBeNewer") return true;
+      writer.length -= 1; // the closing brace
+      writeNote(writer, note);
+      writer.writeAscii("}");
       return true;
     },
   };

@@ -8,6 +8,7 @@ import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { ChangeStream, type StreamSettings } from "../source/change-stream.ts";
 import { firstTimeOf } from "../source/cluster-time.ts";
+import { LookupStream } from "../source/lookup-stream.ts";
 import { nameOf } from "../source/record.ts";
 import { canSplit, checkServer, fullDocumentOf, startAfterToken, type StreamStart } from "../source/stream-command.ts";
 import type { Invocation } from "./invocation.ts";
@@ -42,8 +43,12 @@ export function streamSettings(
     sharded: server.topology === "sharded",
     batchSize: new AdaptiveBatchSize(),
   };
+  const isCompleted = settings.fullDocument === "exact";
   return {
-    open: (from, signal) => ChangeStream.open(shape, from ?? startOf(startAt), signal),
+    async open(from, signal) {
+      const stream = await ChangeStream.open(shape, from ?? startOf(startAt), signal);
+      return isCompleted ? new LookupStream(stream, { client, signal }) : stream;
+    },
     untilCaughtUp: settings.until !== undefined,
     awaitMs: AWAIT_MS,
   };

@@ -36,6 +36,8 @@ const AT_CLUSTER_TIME = encoder.encode("atClusterTime");
 export interface ReadOptions {
   readonly signal: AbortSignal;
   readonly session?: ClientSession;
+  /** As in CommandOptions. */
+  readonly rawFields?: Uint8Array;
 }
 
 /**

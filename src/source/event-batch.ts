@@ -4,6 +4,7 @@ import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
 import { isBound, nameToNamespace } from "./bindings.ts";
+import { lacksDocument } from "./key-history.ts";
 import { readClusterTime } from "./cluster-time.ts";
 import {
   type Binding,
@@ -33,21 +34,25 @@ export interface EventScan {
   readonly sortKeys: readonly SortKey[];
   /** The indexes of terminal events; mostly empty. */
   readonly terminal: readonly number[];
+  /** Some events are updates without their document. */
+  readonly lacksDocuments: boolean;
 }
 
 export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments, before: EventTime): EventScan {
   let { time, sequence } = before;
   const terminal: number[] = [];
+  let lacksDocuments = false;
   const sortKeys = offsets.map((offset, i) => {
     event.read(bytes, offset);
     if (TERMINAL_OPERATIONS.has(event.operation)) terminal.push(i);
+    lacksDocuments ||= lacksDocument(event);
     const { clusterTime } = event.slots;
     const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
     sequence = at === time ? sequence + 1 : 1;
     time = at;
     return sortKey(time, sequence);
   });
-  return { sortKeys, terminal };
+  return { sortKeys, terminal, lacksDocuments };
 }
 
 /**
@@ -66,10 +71,12 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
     ...eventTimeOf(last),
     filter,
   };
+  const { head: _, ...whole } = batch;
   return {
-    kind: "events",
+    ...whole,
     documents: batch.documents.part(0, count),
     sortKeys: batch.sortKeys.slice(0, count),
+    ...(batch.notes ? { notes: batch.notes.slice(0, count) } : {}),
     ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
     position: { ...batch.position, stream },
   };
@@ -80,7 +87,8 @@ export function restOf(batch: EventBatch, count: number): EventBatch {
   const sortKeys = batch.sortKeys.slice(count);
   const first = must(sortKeys[0], "an event behind the head");
   const ends = batch.ends?.filter((end) => end.sortKey >= first) ?? [];
-  return { ...batch, documents: batch.documents.part(count), sortKeys, ends };
+  const notes = batch.notes ? { notes: batch.notes.slice(count) } : {};
+  return { ...batch, documents: batch.documents.part(count), sortKeys, ...notes, ends };
 }
 
 /** The events of `bindings`, and those without a namespace (invalidate). */

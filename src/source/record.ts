@@ -172,12 +172,23 @@ export interface EventBatch {
   readonly documents: BsonDocuments;
   /** One for each event, in ascending order. */
   readonly sortKeys: readonly SortKey[];
+  /** Some events may be updates without their document. */
+  readonly lacksDocuments?: boolean;
+  /** One for each event. Absent: none has a note. */
+  readonly notes?: readonly (DocumentNote | undefined)[];
   /** The watched collections that ended with one of these events. */
   readonly ends?: readonly CollectionEnd[];
   readonly position: Position;
   /** As for rows; set by sources, not by a stream, which has `split`. */
   readonly head?: (count: number) => EventBatch;
 }
+
+/**
+ * About the document of an update. `mayBeNewer`: it was read after the event, so later changes may be in it. `deleted`: there
+ * is none, because the same transaction deleted it. `unavailable`: there is none, because the version is no longer readable,
+ * and the document or its collection has gone since.
+ */
+export type DocumentNote = "mayBeNewer" | "deleted" | "unavailable";
 
 /**
  * `gone`: dropped or renamed away; the stream has all documents of a later collection of this name.

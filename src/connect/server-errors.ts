@@ -15,6 +15,7 @@ import { messageOf, MongotapError } from "../errors.ts";
  * `Location` and its number: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
  */
 export const ServerCode = {
+  BadValue: 2,
   FailedToParse: 9,
   UserNotFound: 11,
   Unauthorized: 13,
@@ -23,11 +24,13 @@ export const ServerCode = {
   IllegalOperation: 20,
   NoMatchingDocument: 47,
   MaxTimeMSExpired: 50,
+  InvalidOptions: 72,
   CommandNotFound: 59,
   CommandNotSupported: 115,
   CommandNotSupportedOnView: 166,
   OptionNotSupportedOnView: 167,
   InvalidUUID: 207,
+  NotImplemented: 238,
   SnapshotTooOld: 239,
   SnapshotUnavailable: 246,
   InvalidResumeToken: 260,
@@ -135,7 +138,7 @@ const DATA = new Map<number, string>([
   [ServerCode.Location7182500, TOO_LARGE_HINT], // "Splitting change event failed": a single field is too large
   [
     ServerCode.NoMatchingDocument,
-    "The image of a document is gone, or its collection keeps none (changeStreamPreAndPostImages): go on with --full-document auto --accept-change.",
+    "The image of a document is gone, or its collection keeps none (changeStreamPreAndPostImages): go on with --full-document exact --accept-change.",
   ],
 ]);
 

@@ -134,3 +134,25 @@ export async function* inOrder<Task, Item>(
     await source.return?.();
   }
 }
+
+/** Runs `work` on all items, up to `width` at once. After a rejection no further item is begun; settles when all have settled. */
+export async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const iterator = items.values();
+  let failure: { readonly reason: unknown } | undefined;
+  const run = async (): Promise<void> => {
+    for (const item of iterator) {
+      if (failure) return;
+      try {
+        await work(item);
+      } catch (reason) {
+        failure ??= { reason };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, run));
+  if (failure) throw failure.reason;
+}

@@ -12,7 +12,6 @@ export function bareEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
         return true;
       }
       if (event.operation === "delete") counts.deletes += 1;
-      else if (event.operation === "update") counts.missingDocuments += 1;
       return false;
     },
     writeEnd() {

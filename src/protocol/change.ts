@@ -12,9 +12,10 @@ import {
   sourceText,
   writeDocumentOrNull,
   writeKeyOf,
+  writeNote,
 } from "./envelope.ts";
 
-export function changeEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
+export function changeEnvelope({ transcoder }: EnvelopeParts): Envelope {
   const sources = new SourceFragments();
   return {
     rows({ namespace, order, seconds, copy }) {
@@ -29,7 +30,7 @@ export function changeEnvelope({ transcoder, counts }: EnvelopeParts): Envelope 
         tail.write(writer);
       };
     },
-    writeEvent(writer, event, order) {
+    writeEvent(writer, event, order, note) {
       const op = operationOf(event);
       if (op === undefined) return false;
       const { documentKey, fullDocument, updateDescription, fullDocumentBeforeChange: before } = event.slots;
@@ -39,7 +40,7 @@ export function changeEnvelope({ transcoder, counts }: EnvelopeParts): Envelope 
       writeDocumentOrNull(writer, transcoder, event, documentKey);
       writer.writeAscii(',"document":');
       writeDocumentOrNull(writer, transcoder, event, fullDocument);
-      if (op === "u" && !fullDocument.isDocument) counts.missingDocuments += 1;
+      writeNote(writer, note);
       if (updateDescription.isDocument) {
         writer.writeAscii(',"update":');
         transcoder.writeDocument(writer, event.bytes, updateDescription.begin);

@@ -13,12 +13,14 @@ import {
   type EnvelopeParts,
   Fragment,
   namespaceOf,
+  type LineNote,
   operationOf,
   reasonText,
   type RowContext,
   type RowWriter,
   SourceFragments,
   sourceText,
+  writeNote,
 } from "./envelope.ts";
 import { type CollectionEnd, type SortKey, sortKeyIncrement } from "../source/record.ts";
 
@@ -58,11 +60,10 @@ class DebeziumEnvelope implements Envelope {
     };
   }
 
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean {
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey, note: LineNote | undefined): boolean {
     const op = operationOf(event);
     if (op === undefined) return false;
     const { documentKey, fullDocument, fullDocumentBeforeChange, updateDescription } = event.slots;
-    if (op === "u" && !fullDocument.isDocument) this.#parts.counts.missingDocuments += 1;
     writer.writeAscii('{"key":');
     this.#writeKey(writer, event.bytes, documentKey.begin);
     writer.writeAscii(',"before":');
@@ -75,7 +76,9 @@ class DebeziumEnvelope implements Envelope {
     writer.writeAscii(`,"source":{${this.#connector},"ts_ms":${ms},"snapshot":"false",`);
     this.#sources.of(event.namespace).write(writer);
     const increment = sortKeyIncrement(order);
-    writer.writeAscii(`,"ord":${increment},"order":"${order}"},"op":"${op}","ts_ms":${ms}}`);
+    writer.writeAscii(`,"ord":${increment},"order":"${order}"`);
+    writeNote(writer, note);
+    writer.writeAscii(`},"op":"${op}","ts_ms":${ms}}`);
     return true;
   }
 

@@ -4,7 +4,7 @@ import { ElementWalker } from "../codec/bson.ts";
 import type { ChangeEvent, Slot } from "../codec/change-event.ts";
 import type { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
-import type { CollectionEnd, Namespace, SortKey } from "../source/record.ts";
+import type { CollectionEnd, DocumentNote, Namespace, SortKey } from "../source/record.ts";
 
 /** What all copied documents of one batch have in common. */
 export interface RowContext {
@@ -27,19 +27,28 @@ export interface Envelope {
   rows(row: RowContext): RowWriter;
   /**
    * Appends the line of an event, without its newline. Returns false, with nothing written, if the envelope has no line
-   * for it. `order` is the sort key. Throws MongotapError("data") if the event cannot be carried.
+   * for it. `order` is the sort key, `note` what is to be said about the document of an update. Throws
+   * MongotapError("data") if the event cannot be carried.
    */
-  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey): boolean;
+  writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey, note: LineNote | undefined): boolean;
   /** Appends the line that says that a collection has ended, without its newline. Returns false as `writeEvent` does. */
   writeEnd(writer: JsonWriter, end: CollectionEnd): boolean;
 }
+
+/** About the document of an update: that of the source, or `notRequested` (--full-document none). */
+export type LineNote = DocumentNote | "notRequested";
+
+/** The words for it in a line: why there is no document. `mayBeNewer` has a document, and a field of its own. */
+export const MISSING: Readonly<Record<Exclude<LineNote, "mayBeNewer">, string>> = {
+  deleted: "deleted",
+  unavailable: "unavailable",
+  notRequested: "not_requested",
+};
 
 /** Counts of what an envelope omitted; reported at the end of a run. */
 export interface EnvelopeCounts {
   /** Deletes that an envelope without operations cannot show. */
   deletes: number;
-  /** Updates whose document was deleted before the server looked it up. */
-  missingDocuments: number;
   /** Ends of collections that an envelope without operations cannot show. */
   ends: number;
 }
@@ -119,6 +128,12 @@ export function copyText(copy: number | undefined): string {
 export function reasonText({ reason, renamedTo }: CollectionEnd): string {
   const to = renamedTo === undefined ? "" : `,"to":{${sourceText(namespaceOf(renamedTo))}}`;
   return `"reason":${JSON.stringify(reason)}${to}`;
+}
+
+/** Writes `,"missing":…` where an update has no document, `,"exact":false` where its document may be newer, or nothing. */
+export function writeNote(writer: JsonWriter, note: LineNote | undefined): void {
+  if (note === undefined) return;
+  writer.writeAscii(note === "mayBeNewer" ? ',"exact":false' : `,"missing":"${MISSING[note]}"`);
 }
 
 /** Writes the document in `slot`, or `null`. */

@@ -3,12 +3,9 @@
  * like Streamkap's metadata columns. The end of a collection names it: no other line does.
  */
 
-import { type Envelope, type EnvelopeParts, Fragment, operationOf } from "./envelope.ts";
+import { type Envelope, type EnvelopeParts, Fragment, type LineNote, MISSING, operationOf } from "./envelope.ts";
 
-/** For an update whose document was deleted before the server looked it up: the line has its key alone. */
-const MISSING_FIELD = ',"__missing":true';
-
-export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
+export function flatEnvelope({ transcoder }: EnvelopeParts): Envelope {
   return {
     rows({ order, seconds, copy }) {
       const fields = `"__deleted":false,"__op":"r","_ts_ms":${seconds * 1000},"_offset":"${order}"${copy === undefined ? "" : `,"__copy":${copy}`}}`;
@@ -19,17 +16,15 @@ export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
         (transcoder.writeMembers(writer, bytes, at) ? tail : tailOfEmpty).write(writer);
       };
     },
-    writeEvent(writer, event, order) {
+    writeEvent(writer, event, order, note) {
       const op = operationOf(event);
       if (op === undefined) return false;
       const { fullDocument, documentKey } = event.slots;
       const body = fullDocument.isDocument ? fullDocument : documentKey;
-      const isMissing = op === "u" && !fullDocument.isDocument;
-      if (isMissing) counts.missingDocuments += 1;
       writer.writeAscii("{");
       if (transcoder.writeMembers(writer, event.bytes, body.begin)) writer.writeAscii(",");
       writer.writeAscii(
-        `"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"${isMissing ? MISSING_FIELD : ""}}`,
+        `"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"${noteField(note)}}`,
       );
       return true;
     },
@@ -41,4 +36,10 @@ export function flatEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       return true;
     },
   };
+}
+
+/** For an update without a document, whose line has its key alone, or with one that may be newer. */
+function noteField(note: LineNote | undefined): string {
+  if (note === undefined) return "";
+  return note === "mayBeNewer" ? ',"__exact":false' : `,"__missing":"${MISSING[note]}"`;
 }

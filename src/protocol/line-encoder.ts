@@ -11,6 +11,7 @@ import {
   type Batch,
   type BsonDocuments,
   type CollectionEnd,
+  type DocumentNote,
   type EncodedDocuments,
   type EventBatch,
   incrementOf,
@@ -21,7 +22,7 @@ import {
   type SortKey,
 } from "../source/record.ts";
 import { type BadDocumentPolicy, badDocumentError, writeQuarantined } from "./bad-documents.ts";
-import { type Envelope, type EnvelopeCounts, operationOf } from "./envelope.ts";
+import { type Envelope, type EnvelopeCounts, type LineNote, operationOf } from "./envelope.ts";
 import { createEnvelope, type EnvelopeName, OWN_FIELDS } from "./envelopes.ts";
 import { IdTypes } from "./id-types.ts";
 import { countingHidden } from "./own-fields.ts";
@@ -46,7 +47,7 @@ class LineEncoder implements Encoder {
   readonly #policy: BadDocumentPolicy;
   readonly #transcoder;
   readonly #envelope: Envelope;
-  readonly #counts: EnvelopeCounts = { deletes: 0, missingDocuments: 0, ends: 0 };
+  readonly #counts: EnvelopeCounts = { deletes: 0, ends: 0 };
   readonly #writer = new JsonWriter();
   readonly #event = new ChangeEvent();
   readonly #segments = new SegmentList();
@@ -55,6 +56,7 @@ class LineEncoder implements Encoder {
   readonly #hiddenFields = new Map<string, number>();
   readonly #idTypes = new IdTypes();
   readonly #isPlain: boolean;
+  readonly #updates: Record<LineNote, number> = { mayBeNewer: 0, deleted: 0, unavailable: 0, notRequested: 0 };
   #badDocuments = 0;
   /** In what workers have encoded. */
   #invalidUtf8 = 0;
@@ -70,6 +72,7 @@ class LineEncoder implements Encoder {
   omissions(): Omissions {
     return {
       ...this.#counts,
+      updates: this.#updates,
       unknownEvents: this.#unknownEvents,
       invalidUtf8: this.#transcoder.counts.invalidUtf8 + this.#invalidUtf8,
       badDocuments: this.#badDocuments,
@@ -129,7 +132,7 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, sortKeys, ends = [], passedOver = [] }: EventBatch): void {
+  #encodeEvents({ documents: { bytes, offsets }, sortKeys, notes, ends = [], passedOver = [] }: EventBatch): void {
     const writer = this.#writer;
     for (const { namespace, bytes: part, reason } of passedOver) {
       const from = { namespace, bytes: part, at: 0, kind: "event" } as const;
@@ -141,6 +144,8 @@ class LineEncoder implements Encoder {
       const begin = writer.length;
       const key = must(sortKeys[i], "its sort key");
       event.read(bytes, offset);
+      const note = noteOf(event, notes?.[i]);
+      if (note !== undefined) this.#updates[note] += 1;
       try {
         const first = ended;
         while (ends[ended]?.sortKey === key) ended += 1;
@@ -148,7 +153,7 @@ class LineEncoder implements Encoder {
           this.#encodeEnds(ends.slice(first, ended), key);
           continue;
         }
-        if (!this.#envelope.writeEvent(writer, event, key)) {
+        if (!this.#envelope.writeEvent(writer, event, key, note)) {
           this.#noteUnknown(event);
           continue;
         }
@@ -176,7 +181,7 @@ class LineEncoder implements Encoder {
     for (const [i, end] of ends.entries()) {
       const begin = writer.length;
       const ofServer = end.reason === "replaced" && end.renamedFrom === undefined;
-      const isEvent = i === 0 && !ofServer && envelope.writeEvent(writer, this.#event, key);
+      const isEvent = i === 0 && !ofServer && envelope.writeEvent(writer, this.#event, key, undefined);
       if (isEvent || envelope.writeEnd(writer, end)) this.#endLine(end.name, begin);
     }
   }
@@ -208,6 +213,12 @@ class LineEncoder implements Encoder {
     writeQuarantined(this.#writer, bad);
     this.#segments.add(QUARANTINE, begin);
   }
+}
+
+/** Without a note, an update lacks its document because none was requested. */
+function noteOf({ operation, slots }: ChangeEvent, note: DocumentNote | undefined): LineNote | undefined {
+  if (note !== undefined || operation !== "update") return note;
+  return slots.fullDocument.isDocument ? undefined : "notRequested";
 }
 
 function linesIn(segments: readonly Segment[]): number {

@@ -10,9 +10,10 @@ import {
   reasonText,
   SourceFragments,
   sourceText,
+  writeNote,
 } from "./envelope.ts";
 
-export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
+export function metaEnvelope({ transcoder }: EnvelopeParts): Envelope {
   const sources = new SourceFragments();
   return {
     rows({ namespace, order, seconds, copy }) {
@@ -24,7 +25,7 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
         (transcoder.writeMembers(writer, bytes, at) ? tail : tailOfEmpty).write(writer);
       };
     },
-    writeEvent(writer, event, order) {
+    writeEvent(writer, event, order, note) {
       const op = operationOf(event);
       if (op === undefined) return false;
       const { fullDocument, documentKey, fullDocumentBeforeChange: before } = event.slots;
@@ -34,10 +35,7 @@ export function metaEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
       writer.writeAscii(`"_meta":{"op":"${op}","source":{`);
       sources.of(event.namespace).write(writer);
       writer.writeAscii("}");
-      if (op === "u" && !fullDocument.isDocument) {
-        counts.missingDocuments += 1;
-        writer.writeAscii(',"missing":true');
-      }
+      writeNote(writer, note);
       writer.writeAscii(`,"ts_ms":${event.wallTimeMs},"order":"${order}"`);
       if (before.isDocument) {
         writer.writeAscii(',"before":');

@@ -1,6 +1,7 @@
 /** The contract of an encoder: batches in, lines out. */
 
 import type { Batch, EncodedLines } from "../source/record.ts";
+import type { LineNote } from "./envelope.ts";
 import type { Segment } from "../sink/sink.ts";
 
 export interface Encoded {
@@ -14,10 +15,10 @@ export interface Encoded {
 export interface Omissions {
   /** Deletes that an envelope without operations cannot show. */
   deletes: number;
-  /** Updates whose document was deleted before the server looked it up. */
-  missingDocuments: number;
   /** Ends of collections that the envelope cannot show. */
   ends: number;
+  /** Updates by what had to be said about their document: `mayBeNewer` ones have one, the others have none. */
+  readonly updates: Readonly<Record<LineNote, number>>;
   /** Events of an unknown operation type, by operation type. */
   readonly unknownEvents: ReadonlyMap<string, number>;
   /** Strings and names in which U+FFFD replaces invalid UTF-8. */

@@ -12,6 +12,7 @@ import {
   namespaceOf,
   reasonText,
   writeKeyOf,
+  writeNote,
 } from "./envelope.ts";
 
 export function rawEnvelope({ transcoder }: EnvelopeParts): Envelope {
@@ -28,8 +29,12 @@ export function rawEnvelope({ transcoder }: EnvelopeParts): Envelope {
         tail.write(writer);
       };
     },
-    writeEvent(writer, event) {
+    writeEvent(writer, event, _, note) {
       transcoder.writeDocument(writer, event.bytes, event.begin);
+      if (note !== "mayBeNewer") return true;
+      writer.length -= 1; // the closing brace
+      writeNote(writer, note);
+      writer.writeAscii("}");
       return true;
     },
     writeEnd(writer, end) {

@@ -240,7 +240,7 @@ function fingerprintOf(
   target: Target,
   envelope: EnvelopeName,
 ): Fingerprint {
-  const { fullDocument = "auto", before = "auto", split, shard } = settings;
+  const { fullDocument = "exact", before = "auto", split, shard } = settings;
   return {
     command,
     namespaces: bindings.toSorted((a, b) => (bindingText(a) < bindingText(b) ? -1 : 1)),

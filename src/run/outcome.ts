@@ -5,7 +5,7 @@ import type { Stop } from "../lib/process.ts";
 import type { Logger } from "../observe/log.ts";
 import { countOf, type Stats, summaryOf } from "../observe/stats.ts";
 import type { EnvelopeName } from "../protocol/envelopes.ts";
-import type { Encoder } from "../protocol/protocol.ts";
+import type { Encoder, Omissions } from "../protocol/protocol.ts";
 
 /** The outcome of the pump (`PumpResult`), with what stopped it. */
 export type RunEnd =
@@ -74,17 +74,14 @@ export interface Summary {
 /** Logs what was copied, and what was left out. A failed run does so as well. */
 export function logSummary(log: Logger, { stats, encoder, envelope, output, quarantine }: Summary): void {
   log.info(`${summaryOf(stats, performance.now())} → ${output === "-" ? "standard output" : output}`);
-  const { deletes, ends, missingDocuments, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
+  const { deletes, ends, updates, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
     encoder.omissions();
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
   if (ends > 0) {
     const what = ends === 1 ? "the end of a collection" : `the ends of ${countOf(ends, "collection")}`;
     log.warn(`${what} left out: --envelope ${envelope} cannot show that the documents before it are void`);
   }
-  if (missingDocuments > 0) {
-    const what = envelope === "none" ? "left out" : "written without a document";
-    log.warn(`${countOf(missingDocuments, "update")} ${what}: the document was gone when the server looked it up`);
-  }
+  logUpdates(log, updates, envelope);
   for (const [kind, count] of unknownEvents)
     log.warn(`${countOf(count, "event")} of the unknown kind ${JSON.stringify(kind)} left out`);
   if (badDocuments > 0) {
@@ -104,4 +101,24 @@ export function logSummary(log: Logger, { stats, encoder, envelope, output, quar
       `${name}: the _ids have several types (${counts}), and --format plain may write two of them alike: use --format relaxed`,
     );
   }
+}
+
+const WITHOUT_DOCUMENT = {
+  deleted: "the same transaction deleted it",
+  unavailable: "the version could not be read any more, and the document or its collection is gone",
+  notRequested: "--full-document none asks for none",
+} as const;
+
+/** Updates that do not show the document as they left it. */
+function logUpdates(log: Logger, updates: Omissions["updates"], envelope: EnvelopeName): void {
+  const what = envelope === "none" ? "left out" : "written without a document";
+  for (const [note, why] of Object.entries(WITHOUT_DOCUMENT)) {
+    const count = updates[note as keyof typeof WITHOUT_DOCUMENT];
+    if (count > 0) log.warn(`${countOf(count, "update")} ${what}: ${why}`);
+  }
+  if (updates.mayBeNewer === 0) return;
+  const mark = envelope === "none" ? "" : " and are marked";
+  log.warn(
+    `${countOf(updates.mayBeNewer, "update")} may show a newer document${mark}: the server could not read the version of the change any more`,
+  );
 }

@@ -9,6 +9,7 @@ import type { TailSettings } from "../pipeline/tail.ts";
 import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { type OversizeSettings, OversizeStream } from "../source/oversize-stream.ts";
 import { isoOf } from "../source/cluster-time.ts";
+import { LookupStream } from "../source/lookup-stream.ts";
 import { nameOf, type StreamPosition } from "../source/record.ts";
 import { readServerClock, startTimeOf, timeBefore } from "../source/replication.ts";
 import {
@@ -53,8 +54,12 @@ export function streamSettings(
     onPassedOver: settings.onBadDocument.policy === "fail" ? undefined : (reason) => log.warn(reason),
   };
   const start = startOf(client, startAt, log);
+  const isCompleted = settings.fullDocument === "exact";
   return {
-    open: async (from, signal) => OversizeStream.open(shape, await start(from, signal), signal),
+    async open(from, signal) {
+      const stream = await OversizeStream.open(shape, await start(from, signal), signal);
+      return isCompleted ? new LookupStream(stream, { client, signal }) : stream;
+    },
     untilCaughtUp: settings.until !== undefined,
     awaitMs: AWAIT_MS,
   };

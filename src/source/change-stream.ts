@@ -168,12 +168,12 @@ export class ChangeStream implements EventStream {
     const joined = settings.splitLargeEvents ? this.#splits.join(reply.documents) : reply.documents;
     const documents = this.#withoutInvalidate(joined);
     const scan = scanEvents(this.#event, documents, this.position);
-    const { sortKeys } = scan;
+    const { sortKeys, lacksDocuments } = scan;
     const { ends, fatal } = findTerminalEvents(this.#event, documents, scan, settings.bindings);
     this.#ended ??= fatal?.error;
     const position = { collections: {}, stream: this.position };
     const changed = this.#boundOf(scan.namespaces);
-    const all: EventBatch = { kind: "events", documents, sortKeys, ends, changed, position };
+    const all: EventBatch = { kind: "events", documents, sortKeys, lacksDocuments, ends, changed, position };
     const count = fatal?.count ?? sortKeys.length;
     // The server's own token is behind the whole reply: too far where only a part of it is taken.
     const isCut = count < joined.count || this.#splits.isOpen;

@@ -4,6 +4,7 @@ import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
 import { isBound, nameToNamespace } from "./bindings.ts";
+import { lacksDocument } from "./key-history.ts";
 import { readClusterTime } from "./cluster-time.ts";
 import {
   type Binding,
@@ -35,6 +36,8 @@ export interface EventScan {
   readonly terminal: readonly number[];
   /** The namespaces of the other events, each with the sort key of its last one. */
   readonly namespaces: ReadonlyMap<string, SortKey>;
+  /** Some events are updates without their document. */
+  readonly lacksDocuments: boolean;
 }
 
 export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments, before: EventTime): EventScan {
@@ -43,10 +46,12 @@ export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments
   const namespaces = new Map<string, SortKey>();
   let namespace = "";
   let key = sortKey(time, sequence);
+  let lacksDocuments = false;
   const sortKeys = offsets.map((offset, i) => {
     event.read(bytes, offset);
     const isTerminal = TERMINAL_OPERATIONS.has(event.operation);
     if (isTerminal) terminal.push(i);
+    lacksDocuments ||= lacksDocument(event);
     const name = isTerminal ? "" : event.namespace;
     if (name !== namespace) {
       if (namespace !== "") namespaces.set(namespace, key);
@@ -60,7 +65,7 @@ export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments
     return key;
   });
   if (namespace !== "") namespaces.set(namespace, key);
-  return { sortKeys, terminal, namespaces };
+  return { sortKeys, terminal, namespaces, lacksDocuments };
 }
 
 /**
@@ -79,10 +84,12 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
     ...eventTimeOf(last),
     filter,
   };
+  const { head: _, ...whole } = batch;
   return {
-    kind: "events",
+    ...whole,
     documents: batch.documents.part(0, count),
     sortKeys: batch.sortKeys.slice(0, count),
+    ...(batch.notes ? { notes: batch.notes.slice(0, count) } : {}),
     ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
     // Of all events of the batch: a name too many does no harm.
     ...(batch.changed === undefined ? {} : { changed: batch.changed }),
@@ -95,7 +102,8 @@ export function restOf(batch: EventBatch, count: number): EventBatch {
   const sortKeys = batch.sortKeys.slice(count);
   const first = must(sortKeys[0], "an event behind the head");
   const ends = batch.ends?.filter((end) => end.sortKey >= first) ?? [];
-  return { ...batch, documents: batch.documents.part(count), sortKeys, ends };
+  const notes = batch.notes ? { notes: batch.notes.slice(count) } : {};
+  return { ...batch, documents: batch.documents.part(count), sortKeys, ...notes, ends };
 }
 
 /** The events of `bindings`: with those that rename a collection to a bound name, and those without a namespace (invalidate). */

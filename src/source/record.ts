@@ -181,6 +181,10 @@ export interface EventBatch {
   readonly sortKeys: readonly SortKey[];
   /** Events before these that the server could not send. */
   readonly passedOver?: readonly PassedOver[];
+  /** Some events may be updates without their document. */
+  readonly lacksDocuments?: boolean;
+  /** One for each event. Absent: none has a note. */
+  readonly notes?: readonly (DocumentNote | undefined)[];
   /**
    * The bound collections that ended, in ascending order of their sort keys: with events of this batch, or, in a batch
    * without documents, because they are copied again.
@@ -202,6 +206,13 @@ export interface PassedOver {
   /** What it is, in words, for messages. */
   readonly reason: string;
 }
+
+/**
+ * About the document of an update. `mayBeNewer`: it was read after the event, so later changes may be in it. `deleted`: there
+ * is none, because the same transaction deleted it. `unavailable`: there is none, because the version is no longer readable,
+ * and the document or its collection has gone since.
+ */
+export type DocumentNote = "mayBeNewer" | "deleted" | "unavailable";
 
 /** All that the output holds about a collection from before is void. */
 export interface CollectionEnd {

@@ -65,7 +65,7 @@ export const lineEncoder: Encoder = {
   omissions: () => ({
     deletes: 0,
     ends: 0,
-    missingDocuments: 0,
+    updates: { mayBeNewer: 0, deleted: 0, unavailable: 0, notRequested: 0 },
     unknownEvents: new Map(),
     invalidUtf8: 0,
     badDocuments: 0,

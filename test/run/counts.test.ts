@@ -7,7 +7,7 @@ test("counts go back to a savepoint, also those of the encoder, which only grow;
   const omitted = {
     deletes: 0,
     ends: 0,
-    missingDocuments: 0,
+    updates: { mayBeNewer: 0, deleted: 0, unavailable: 0, notRequested: 0 },
     unknownEvents: new Map(),
     invalidUtf8: 0,
     badDocuments: 0,

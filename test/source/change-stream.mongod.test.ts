@@ -20,7 +20,7 @@ function settingsOf({ client, name }: TestDatabase, names: readonly string[] = [
   return {
     client,
     bindings: names.map((collection) => parseBinding(`${name}.${collection}`)),
-    fullDocument: "updateLookup",
+    fullDocument: "default",
     beforeImages: false,
     splitLargeEvents: false,
     sharded: false,

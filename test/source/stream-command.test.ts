@@ -35,13 +35,12 @@ describe("fullDocumentOf()", () => {
   const some = [{ images: true }, { images: false }];
 
   test.each([
-    ["lookup", "6.0.0", all, "updateLookup"],
     ["image", "6.0.0", some, "required"],
     ["none", "6.0.0", all, "default"],
-    ["auto", "6.0.0", all, "whenAvailable"],
-    ["auto", "6.0.0", some, "updateLookup"],
-    ["auto", "6.0.0", [], "updateLookup"],
-    ["auto", "5.0.31", all, "updateLookup"],
+    ["exact", "6.0.0", all, "whenAvailable"],
+    ["exact", "6.0.0", some, "whenAvailable"],
+    ["exact", "6.0.0", [], "default"],
+    ["exact", "5.0.31", all, "default"],
   ] as const)("%s on %s", (wanted, version, collections, expected) => {
     expect(fullDocumentOf(wanted, server(version), collections)).toBe(expected);
   });

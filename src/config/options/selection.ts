@@ -59,9 +59,9 @@ export const SELECTION_OPTIONS = {
   fullDocument: {
     flag: "full-document",
     value: "CHOICE",
-    text: "the document of an update: lookup (as it is by now), image (as it was; the collection must keep images), none, or auto",
-    fallback: "auto",
-    schema: oneOf(["auto", "lookup", "image", "none"]),
+    text: "the document of an update: exact (as the update left it), image (the same, from the images that the collection keeps), or none",
+    fallback: "exact",
+    schema: oneOf(["exact", "image", "none"]),
   },
   before: {
     flag: "before",

@@ -106,7 +106,7 @@ export function captureOf(
 
 function mergedSource(client: MongoClient, collections: readonly RangeReadable[]): ReturnType<typeof captureSource> {
   const bindings = collections.map(({ namespace }) => namespace);
-  const shape = { bindings, fullDocument: "updateLookup", beforeImages: false, splitLargeEvents: false } as const;
+  const shape = { bindings, fullDocument: "default", beforeImages: false, splitLargeEvents: false } as const;
   return captureSource({
     open: (at, signal) =>
       ChangeStream.open({ client, ...shape, sharded: false, batchSize: new AdaptiveBatchSize() }, at ?? "now", signal),

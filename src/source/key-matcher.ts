@@ -1,0 +1,60 @@
+/** Assigns documents to the keys that they were read by. A document whose key is not that of the event is not taken. */
+
+import { ElementWalker } from "../codec/bson.ts";
+import { BSON } from "../codec/bson.ts";
+import { type KeyHistory, type ShardKeyField, textOf } from "./key-history.ts";
+import type { RawValue } from "./raw-bson.ts";
+
+const ID = new TextEncoder().encode("_id");
+
+/** Something that is wanted of one document. */
+interface Owner {
+  readonly history: KeyHistory;
+}
+
+/**
+ * A query can return documents with other keys: under the collation of a collection `a` equals `A`, and several shards may
+ * have documents with one `_id`. Each document has one owner at most.
+ */
+export class KeyMatcher<T extends Owner> {
+  readonly #byText = new Map<string, T[]>();
+
+  constructor(owners: readonly T[]) {
+    for (const owner of owners) {
+      const known = this.#byText.get(owner.history.idText);
+      if (known) known.push(owner);
+      else this.#byText.set(owner.history.idText, [owner]);
+    }
+  }
+
+  /** The owner of the document at `begin`; undefined where its key is none of theirs. */
+  ownerOf(bytes: Uint8Array, begin: number): T | undefined {
+    const id = valueAt(bytes, begin, ID);
+    if (id === undefined) return undefined;
+    const same = this.#byText.get(textOf(id)) ?? [];
+    return same.find(({ history }) => history.shardKey.every((field) => hasField(bytes, begin, field)));
+  }
+}
+
+/** Whether the document has the field of the shard key with the same value; a field that it lacks is null there. */
+function hasField(bytes: Uint8Array, begin: number, { path, value }: ShardKeyField): boolean {
+  let at = begin;
+  const names = path.split(".");
+  for (const [i, name] of names.entries()) {
+    const found = valueAt(bytes, at, Buffer.from(name, "latin1"));
+    if (found === undefined) return value.type === BSON.null;
+    if (i === names.length - 1) return textOf(found) === textOf(value);
+    if (found.type !== BSON.document) return false;
+    at = found.begin;
+  }
+  return false;
+}
+
+function valueAt(bytes: Uint8Array, at: number, name: Uint8Array): RawValue | undefined {
+  const walker = new ElementWalker();
+  walker.start(bytes, at);
+  while (walker.next()) {
+    if (walker.nameIs(name)) return { type: walker.type, bytes, begin: walker.valueBegin, end: walker.valueEnd };
+  }
+  return undefined;
+}

@@ -1,0 +1,284 @@
+/**
+ * A change stream whose updates show the document as of their own event, without images on the server: what an update does
+ * not show is read at a cluster time between the event and the next one of the same document.
+ *
+ * For documents with several such events in a batch only the versions before the first and after the last are read; those
+ * between are computed by the update descriptions, and believed if the last computed version is, byte for byte, the one that
+ * was read (docs/decisions/013-documents-as-of-their-event.md).
+ */
+
+import type { MongoClient } from "mongodb";
+
+import { readInt32 } from "../codec/bson.ts";
+import { ChangeEvent } from "../codec/change-event.ts";
+import { applyUpdate, type DocumentAt } from "../codec/update-description.ts";
+import { toMongotapError } from "../connect/server-errors.ts";
+import { MongotapError, must } from "../errors.ts";
+import { withDocuments } from "./event-documents.ts";
+import { type Hidden, type HiddenRun, KeyHistories, lacksDocument, type Step } from "./key-history.ts";
+import { type Found, LookupReads, readsOf } from "./lookup-reads.ts";
+import { planReads, type Wanted } from "./lookup-times.ts";
+import {
+  BEGINNING,
+  type ClusterTime,
+  type DocumentNote,
+  type EventBatch,
+  type EventStream,
+  sortKeyTime,
+  type StreamPosition,
+} from "./record.ts";
+
+export interface LookupSettings {
+  readonly client: MongoClient;
+  readonly signal: AbortSignal;
+}
+
+/** The target size of the documents of a batch, in bytes. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
+/** Completes the events of `stream`, and owns it. */
+export class LookupStream implements EventStream {
+  readonly #stream: EventStream;
+  readonly #reads: LookupReads;
+  readonly #event = new ChangeEvent();
+  /** What the stream has returned, and this one has not. */
+  #rest: EventBatch | undefined;
+  #position: StreamPosition;
+  /** No event of the next batch is before this time, and no event up to it is missing from the batches before. */
+  #before: ClusterTime;
+
+  constructor(stream: EventStream, settings: LookupSettings) {
+    this.#stream = stream;
+    this.#reads = new LookupReads(settings);
+    this.#position = stream.position;
+    this.#before = stream.position.time;
+  }
+
+  get position(): StreamPosition {
+    return this.#position;
+  }
+
+  get startsAfter(): ClusterTime {
+    return this.#stream.startsAfter;
+  }
+
+  get serverTime(): ClusterTime {
+    return this.#stream.serverTime;
+  }
+
+  get hasEnded(): boolean {
+    return this.#rest === undefined && this.#stream.hasEnded;
+  }
+
+  hasPassed(time: ClusterTime): boolean {
+    const first = this.#rest?.sortKeys[0];
+    return first === undefined ? this.#stream.hasPassed(time) : sortKeyTime(first) > time;
+  }
+
+  async next(awaitMs: number): Promise<EventBatch> {
+    const batch = this.#rest ?? (await this.#stream.next(awaitMs));
+    this.#rest = undefined;
+    const histories = new KeyHistories();
+    const count = batch.lacksDocuments === true ? this.#collect(batch, histories) : batch.documents.count;
+    const isWhole = count >= batch.documents.count;
+    const [head, rest] = isWhole ? [batch, undefined] : this.#stream.split(batch, count);
+    const complete = batch.lacksDocuments === true ? await this.#complete(head, histories.hidden()) : head;
+    this.#rest = rest;
+    this.#position = must(complete.position.stream, "the position of a stream");
+    this.#before = this.#position.time;
+    return complete;
+  }
+
+  split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
+    return this.#stream.split(batch, count);
+  }
+
+  /** Adds events up to the size of a batch; returns how many, at least 1. Events of one time stay together. */
+  #collect({ documents, sortKeys }: EventBatch, histories: KeyHistories): number {
+    const { bytes, offsets } = documents;
+    const event = this.#event;
+    let room = BATCH_BYTES;
+    let time: ClusterTime | undefined;
+    for (const [i, offset] of offsets.entries()) {
+      const own = sortKeyTime(must(sortKeys[i], "its sort key"));
+      if (room <= 0 && own !== time) return i;
+      time = own;
+      event.read(bytes, offset);
+      histories.add(event, i, own);
+      if (lacksDocument(event)) room -= this.#reads.documentBytes;
+    }
+    return offsets.length;
+  }
+
+  async #complete(batch: EventBatch, hidden: Hidden): Promise<EventBatch> {
+    try {
+      const completion = new Completion(batch, this.#before, this.#reads, this.#event);
+      completion.showKnown(hidden.known);
+      await completion.find(hidden.runs);
+      return completion.result();
+    } catch (error) {
+      if (error instanceof MongotapError) throw error;
+      throw toMongotapError(error, "cannot look up the documents of updates");
+    } finally {
+      this.#reads.release();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stream[Symbol.asyncDispose]();
+  }
+}
+
+/** Finds the hidden documents of one batch. */
+class Completion {
+  readonly #batch: EventBatch;
+  readonly #before: ClusterTime;
+  readonly #reads: LookupReads;
+  readonly #event: ChangeEvent;
+  readonly #times: readonly ClusterTime[];
+  readonly #documents: (DocumentAt | undefined)[] = [];
+  readonly #notes: (DocumentNote | undefined)[];
+  /** Versions that have to be read one by one, and those that can only be read as they are now. */
+  #single: Wanted[] = [];
+  readonly #refused: Wanted[] = [];
+
+  constructor(batch: EventBatch, before: ClusterTime, reads: LookupReads, event: ChangeEvent) {
+    this.#batch = batch;
+    this.#before = before;
+    this.#reads = reads;
+    this.#event = event;
+    this.#times = [...new Set(batch.sortKeys.map(sortKeyTime))];
+    this.#notes = Array.from(batch.sortKeys, () => undefined);
+  }
+
+  showKnown(steps: readonly Step[]): void {
+    for (const step of steps) {
+      const shown = step.after === "shown" ? this.#shownBy(must(step.events.at(-1), "the last event")) : undefined;
+      if (shown === undefined) this.#note(step, "deleted");
+      else this.#show(step, shown);
+    }
+  }
+
+  async find(runs: readonly HiddenRun[]): Promise<void> {
+    const bases = new Map<HiddenRun, Wanted>();
+    const lasts = new Map<HiddenRun, Wanted>();
+    for (const run of runs) {
+      lasts.set(run, lastOf(run));
+      if (run.steps.length === 1) continue;
+      const isBaseRead =
+        run.base === "before the batch" && this.#before !== BEGINNING && firstOf(run).time > this.#before;
+      if (isBaseRead) bases.set(run, { history: run.history, step: firstOf(run), until: firstOf(run).time });
+      else if (typeof run.base !== "number") this.#readSteps(run);
+    }
+    const wanted = [...lasts.values(), ...this.#single];
+    this.#single = [];
+    await this.#reads.readAt([...planReads(wanted, this.#times), ...readsOf(this.#before, [...bases.values()])]);
+    for (const one of wanted) this.#settle(one);
+    for (const run of runs) if (run.steps.length > 1) this.#compute(run, lasts.get(run), bases.get(run));
+    const second = this.#single;
+    await this.#reads.readAt(planReads(second, this.#times));
+    for (const one of second) this.#settle(one);
+    await this.#readRefused();
+  }
+
+  result(): EventBatch {
+    const documents = withDocuments(this.#event, this.#batch.documents, this.#documents);
+    const hasNotes = this.#notes.some((note) => note !== undefined);
+    return { ...this.#batch, documents, lacksDocuments: false, ...(hasNotes ? { notes: this.#notes } : {}) };
+  }
+
+  /** All steps of the run but the last are to be read, each by itself. */
+  #readSteps({ history, steps }: HiddenRun): void {
+    for (const [i, step] of steps.slice(0, -1).entries())
+      this.#single.push({ history, step, until: must(steps[i + 1], "the next step").time });
+  }
+
+  /** The versions of a run but the last: computed from the one before, if that leads to the last one. */
+  #compute(run: HiddenRun, last: Wanted | undefined, base: Wanted | undefined): void {
+    if (base === undefined && typeof run.base !== "number") return; // read one by one
+    const versions = this.#versionsOf(run, base === undefined ? undefined : this.#reads.found(base));
+    const end = last === undefined ? undefined : this.#reads.found(last);
+    if (versions === undefined || typeof end !== "object" || !isSame(must(versions.at(-1), "the last version"), end)) {
+      this.#readSteps(run);
+      return;
+    }
+    for (const [i, step] of run.steps.slice(0, -1).entries()) this.#show(step, versions[i]);
+  }
+
+  /** The version behind each step; undefined where one cannot be computed. */
+  #versionsOf(run: HiddenRun, base: Found | undefined): DocumentAt[] | undefined {
+    const { bytes, offsets } = this.#batch.documents;
+    const event = this.#event;
+    const versions: DocumentAt[] = [];
+    let version: DocumentAt | undefined = typeof base === "object" ? base : undefined;
+    if (typeof run.base === "number") version = this.#shownBy(run.base);
+    for (const { events } of run.steps) {
+      for (const index of events) {
+        event.read(bytes, must(offsets[index], "an event"));
+        const { fullDocument, updateDescription } = event.slots;
+        if (fullDocument.isDocument) version = { bytes, begin: fullDocument.begin };
+        else if (event.operation !== "update" || !updateDescription.isDocument || version === undefined)
+          version = undefined;
+        else {
+          const after = applyUpdate(version, { bytes, begin: updateDescription.begin });
+          version = after && { bytes: after, begin: 0 };
+        }
+      }
+      if (version === undefined) return undefined;
+      versions.push(version);
+    }
+    return versions;
+  }
+
+  #shownBy(index: number): DocumentAt | undefined {
+    const { bytes, offsets } = this.#batch.documents;
+    this.#event.read(bytes, must(offsets[index], "an event"));
+    const { fullDocument } = this.#event.slots;
+    return fullDocument.isDocument ? { bytes, begin: fullDocument.begin } : undefined;
+  }
+
+  #settle(wanted: Wanted): void {
+    const found = this.#reads.found(wanted);
+    if (found === "refused") this.#refused.push(wanted);
+    else if (typeof found === "object") this.#show(wanted.step, found);
+    else this.#note(wanted.step, found === "absent" ? "deleted" : "unavailable");
+  }
+
+  async #readRefused(): Promise<void> {
+    if (this.#refused.length === 0) return;
+    const last = must(this.#times.at(-1), "the time of the last event");
+    // Of a collection that has ended, another one may have the name by now.
+    const readable = this.#refused.filter(({ history }) => history.endedAt === undefined);
+    await this.#reads.readNewest(readsOf(last, readable));
+    for (const wanted of this.#refused) {
+      const found = wanted.history.endedAt === undefined ? this.#reads.found(wanted) : "gone";
+      if (typeof found !== "object") this.#note(wanted.step, "unavailable");
+      else {
+        this.#show(wanted.step, found);
+        this.#note(wanted.step, "mayBeNewer");
+      }
+    }
+  }
+
+  #show({ lacking }: Step, document: DocumentAt | undefined): void {
+    for (const index of lacking) this.#documents[index] = document;
+  }
+
+  #note({ lacking }: Step, note: DocumentNote): void {
+    for (const index of lacking) this.#notes[index] = note;
+  }
+}
+
+function firstOf({ steps }: HiddenRun): HiddenRun["steps"][number] {
+  return must(steps[0], "the first step");
+}
+
+function lastOf({ history: own, steps, until }: HiddenRun): Wanted {
+  return { history: own, step: must(steps.at(-1), "the last step"), until };
+}
+
+function isSame(a: DocumentAt, b: DocumentAt): boolean {
+  const length = readInt32(a.bytes, a.begin);
+  if (length !== readInt32(b.bytes, b.begin)) return false;
+  return Buffer.compare(a.bytes.subarray(a.begin, a.begin + length), b.bytes.subarray(b.begin, b.begin + length)) === 0;
+}

@@ -9,13 +9,13 @@ export interface LimitedSource {
   /** Whether the limit has been reached. */
   readonly isReached: boolean;
   /** Counts `documents` of those that were yielded as not taken: they were rolled back, and will be read again. */
-  giveBack(documents: number): void;
+  release(documents: number): void;
 }
 
 /**
- * Counts the documents that it yields: the pump writes every batch that it receives, or the run ends; what it rolls back it
- * gives back. At the limit the
- * source is aborted, since it may be waiting (throttle.ts), and what it throws from then on does not matter.
+ * Counts the documents that it yields: the pump writes every batch that it receives and releases what it rolls back, or the
+ * run ends. At the limit the source is aborted, since it may be waiting (throttle.ts), and what it throws from then on does
+ * not matter.
  */
 export function take(source: Source, limit: number): LimitedSource {
   let left = limit;
@@ -23,7 +23,7 @@ export function take(source: Source, limit: number): LimitedSource {
     get isReached() {
       return left <= 0;
     },
-    giveBack(documents) {
+    release(documents) {
       left += documents;
     },
     async *open(from, signal) {

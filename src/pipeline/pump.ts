@@ -179,7 +179,7 @@ class Pump {
     const { restore, documents, bytes } = this.#uncovered;
     await this.#useSink(rollBack);
     restore();
-    this.#s.source.giveBack(documents);
+    this.#s.source.release(documents);
     this.#pendingBytes -= bytes;
     this.#moved = false;
     this.#reached = Math.max(this.#reached, documents);

@@ -45,7 +45,7 @@ export class IdTypes {
   add(name: string, type: IdType, count: number): void {
     if (type === NO_TEXT || count === 0) return;
     let types = this.#collections.get(name);
-    if (types === undefined) this.#collections.set(name, (types = new Map()));
+    if (types === undefined) this.#collections.set(name, (types = new Map<number, number>()));
     types.set(type, (types.get(type) ?? 0) + count);
   }
 

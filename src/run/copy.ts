@@ -133,20 +133,26 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
     return { isComplete: true, exitCode: 0 };
   }
 
-  await using sink = await openOutput({
+  await using sink = await openSink(run, wanted.outputs);
+  return await transfer(run, wanted.source, sink);
+}
+
+function openSink({ invocation, plan, target, store }: Run, outputs: readonly OutputKey[]): Promise<Sink> {
+  const { settings, targets, context } = invocation;
+  const { finalizes } = plan;
+  return openOutput({
     target,
     marks: store?.marks ?? [],
-    finalizes: plan.finalizes,
-    replace: settings.fresh || (statePath === undefined && plan.finalizes),
-    hasState: statePath !== undefined,
-    outputs: wanted.outputs,
-    isComplete: plan.finalizes && shard === undefined,
-    targets: invocation.targets,
+    finalizes,
+    replace: settings.fresh || (settings.state === undefined && finalizes),
+    hasState: settings.state !== undefined,
+    outputs,
+    isComplete: finalizes && settings.shard === undefined,
+    targets,
     maxMemory: settings.maxMemory,
     quarantine: quarantineOf(settings),
     context,
   });
-  return await transfer(run, wanted.source, sink);
 }
 
 /** A scheduled run that copies nothing must not look like one that has copied. */
@@ -185,7 +191,7 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
         countBatch(counts.stats, batch, lines, bytes);
         if (batch.kind === "events") for (const end of batch.ends ?? []) log.warn(endText(end, invocation.command));
       },
-      savepoint: counts.savepoint,
+      savepoint: () => counts.savepoint(),
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });
     const mustFinish = settings.until !== undefined || (plan.bounded && settings.state !== undefined);

@@ -1,6 +1,6 @@
 /** Runs commands that reply with a cursor, and parses the reply without decoding a document. */
 
-import { type ClientSession, type MongoClient, Timestamp } from "mongodb";
+import type { MongoClient } from "mongodb";
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";

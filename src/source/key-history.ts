@@ -187,5 +187,5 @@ function latin1(bytes: Uint8Array, begin: number, end: number): string {
 
 /** Replies of the driver are Buffers already. */
 function viewOf(bytes: Uint8Array): Buffer {
-  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

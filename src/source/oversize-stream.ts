@@ -13,7 +13,7 @@ import { readInt32 } from "../codec/bson.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import { ServerCode, serverCodeOf, TOO_LARGE_HINT } from "../connect/server-errors.ts";
 import { messageOf, MongotapError } from "../errors.ts";
-import { AdaptiveBatchSize } from "./adaptive-batch.ts";
+import type { AdaptiveBatchSize } from "./adaptive-batch.ts";
 import { bindingText, streamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { ChangeStream, type StreamSettings } from "./change-stream.ts";
@@ -35,7 +35,7 @@ export interface OversizeSettings extends StreamSettings {
   readonly onPassedOver: ((reason: string) => void) | undefined;
 }
 
-/** After so many replies of one event, or an empty one, what failed is behind the stream. */
+/** After this number of replies of one event, or an empty one, what failed is behind the stream. */
 const MOST_SINGLE_REPLIES = 2_000;
 /** A key above this size, in bytes of BSON, is left out of what is read of an event. */
 const MAX_KEY_BYTES = 65_536;

@@ -41,7 +41,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   explainValue: "diagnoseValue",
   findCut: "findSplitPoint",
   findEndings: "findTerminalEvents",
-  giveBack: "release or detach",
+  release: "release or detach",
   giveUp: "release",
   hasReader: "mayBlock",
   isHolding: "isBlocked",

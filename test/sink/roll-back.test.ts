@@ -78,7 +78,7 @@ test.each([
             if (step.kind === "write") {
               const to = OUTPUTS[step.to] ?? A;
               await put(sink, [to, step.text]);
-              expected.write(to === QUARANTINE ? "bad" : `out/${String(to)}.ndjson`, step.text);
+              expected.write(to === QUARANTINE ? "bad" : `out/${to as string}.ndjson`, step.text);
             } else if (step.kind === "flush") {
               marks = await sink.flush();
               expected.flush();

@@ -29,6 +29,12 @@ export const BSON = {
   maxKey: 0x7f,
 } as const;
 
+/** A document: its place in `bytes`. */
+export interface DocumentAt {
+  readonly bytes: Uint8Array;
+  readonly begin: number;
+}
+
 /** The name of a type byte for messages: its key in BSON, or `type 0x…`. */
 export function nameOfType(type: number): string {
   for (const [name, code] of Object.entries(BSON)) if (code === type) return name;

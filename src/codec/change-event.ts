@@ -4,7 +4,7 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import { BSON, ElementWalker, readUint32 } from "./bson.ts";
+import { BSON, type DocumentAt, ElementWalker, readUint32 } from "./bson.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -41,7 +41,13 @@ const FIELDS = [
 
 type Field = (typeof FIELDS)[number];
 
-const FIELD_NAMES: readonly (readonly [Uint8Array, Field])[] = FIELDS.map((field) => [encoder.encode(field), field]);
+type FieldName = readonly [Uint8Array, Field];
+
+/** The fields by the length of their names. */
+const FIELDS_BY_LENGTH: readonly (readonly FieldName[])[] = Array.from({ length: 32 }, (_, length) =>
+  FIELDS.filter((field) => field.length === length).map((field): FieldName => [encoder.encode(field), field]),
+);
+const NO_FIELDS: readonly FieldName[] = [];
 /** Operations on a collection, a database or the stream, not on a document; they may end the stream. */
 export const TERMINAL_OPERATIONS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 const KNOWN_OPERATIONS = ["insert", "update", "replace", "delete", ...TERMINAL_OPERATIONS].map(
@@ -57,9 +63,14 @@ export class ChangeEvent {
   begin = 0;
   /** `insert`, `update`, …, or any other string that a server sends. */
   operation = "";
+  /** Where the document of the event is: in its own bytes, or where `complete` has put it. */
+  documentBytes: Uint8Array = this.bytes;
+  /** Negative if the event has no document. */
+  documentBegin = -1;
   readonly slots: Readonly<Record<Field, Slot>>;
   readonly #walker = new ElementWalker();
   readonly #namespaces = new NamespaceCache();
+  #namespace: string | undefined;
 
   constructor() {
     this.slots = Object.fromEntries(FIELDS.map((field) => [field, new Slot()])) as Record<Field, Slot>;
@@ -69,27 +80,47 @@ export class ChangeEvent {
   read(bytes: Uint8Array, at: number): void {
     this.bytes = bytes;
     this.begin = at;
-    for (const field of FIELDS) this.slots[field].type = 0;
+    this.#namespace = undefined;
+    for (let i = 0; i < FIELDS.length; i++) this.slots[FIELDS[i] as Field].type = 0;
     const walker = this.#walker;
     walker.start(bytes, at);
     while (walker.next()) {
-      for (const [name, field] of FIELD_NAMES) {
-        if (walker.nameIs(name)) {
-          this.slots[field].set(walker);
-          break;
-        }
+      const fields = FIELDS_BY_LENGTH[walker.nameEnd - walker.nameBegin] ?? NO_FIELDS;
+      for (let i = 0; i < fields.length; i++) {
+        const [name, field] = fields[i] as FieldName;
+        if (!walker.nameIs(name)) continue;
+        this.slots[field].set(walker);
+        break;
       }
     }
-    const { operationType, _id } = this.slots;
+    const { operationType, _id, fullDocument } = this.slots;
+    this.documentBytes = bytes;
+    this.documentBegin = fullDocument.isDocument ? fullDocument.begin : -1;
     if (operationType.type !== BSON.string || !_id.isDocument) {
       throw new MongotapError("data", "a change event lacks its operationType or its resume token");
     }
     this.operation = operationOf(bytes, operationType);
   }
 
+  /** Gives the event a document that it does not have itself; until the next `read`. */
+  complete({ bytes, begin }: DocumentAt): void {
+    this.documentBytes = bytes;
+    this.documentBegin = begin;
+  }
+
+  get hasDocument(): boolean {
+    return this.documentBegin >= 0;
+  }
+
+  /** Whether its document is not in its own bytes. */
+  get isCompleted(): boolean {
+    return this.hasDocument && !this.slots.fullDocument.isDocument;
+  }
+
   /** `db.collection` of the event; `db` for an event on a database, empty for an invalidate. */
   get namespace(): string {
-    return this.slots.ns.isDocument ? this.#namespaces.nameOf(this.bytes, this.slots.ns) : "";
+    this.#namespace ??= this.slots.ns.isDocument ? this.#namespaces.nameOf(this.bytes, this.slots.ns) : "";
+    return this.#namespace;
   }
 
   /** The new `db.collection` of a rename; empty for other events. */
@@ -124,12 +155,18 @@ function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean 
 
 const MAX_CACHED_NAMESPACES = 64;
 
+interface NamespaceEntry {
+  readonly bytes: Uint8Array;
+  readonly name: string;
+}
+
 /** Names of the latest namespaces by their bytes, the last hit first: consecutive events tend to share a namespace. */
 class NamespaceCache {
-  readonly #entries: { bytes: Uint8Array; name: string }[] = [];
+  readonly #entries: NamespaceEntry[] = [];
 
   nameOf(bytes: Uint8Array, slot: Slot): string {
-    for (const [i, entry] of this.#entries.entries()) {
+    for (let i = 0; i < this.#entries.length; i++) {
+      const entry = this.#entries[i] as NamespaceEntry;
       if (entry.bytes.length === slot.end - slot.begin && startsWith(bytes, slot.begin, entry.bytes)) {
         if (i > 0) this.#entries.unshift(...this.#entries.splice(i, 1));
         return entry.name;

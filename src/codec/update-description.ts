@@ -7,7 +7,7 @@
  * https://www.mongodb.com/docs/manual/reference/change-events/update/
  */
 
-import { BSON, ElementWalker, readInt32 } from "./bson.ts";
+import { BSON, type DocumentAt, ElementWalker, readInt32 } from "./bson.ts";
 
 const encoder = new TextEncoder();
 const UPDATED_FIELDS = encoder.encode("updatedFields");
@@ -15,12 +15,6 @@ const REMOVED_FIELDS = encoder.encode("removedFields");
 const TRUNCATED_ARRAYS = encoder.encode("truncatedArrays");
 const FIELD = encoder.encode("field");
 const NEW_SIZE = encoder.encode("newSize");
-
-/** A document: its place in `bytes`. */
-export interface DocumentAt {
-  readonly bytes: Uint8Array;
-  readonly begin: number;
-}
 
 /** What happens to one field, or to fields within it. */
 interface Change {

@@ -6,9 +6,8 @@ export function bareEnvelope({ transcoder, counts }: EnvelopeParts): Envelope {
   return {
     rows: () => (writer, bytes, at) => transcoder.writeDocument(writer, bytes, at),
     writeEvent(writer, event) {
-      const { fullDocument } = event.slots;
-      if (fullDocument.isDocument) {
-        transcoder.writeDocument(writer, event.bytes, fullDocument.begin);
+      if (event.hasDocument) {
+        transcoder.writeDocument(writer, event.documentBytes, event.documentBegin);
         return true;
       }
       if (event.operation === "delete") counts.deletes += 1;

@@ -33,13 +33,14 @@ export function changeEnvelope({ transcoder }: EnvelopeParts): Envelope {
     writeEvent(writer, event, order, note) {
       const op = operationOf(event);
       if (op === undefined) return false;
-      const { documentKey, fullDocument, updateDescription, fullDocumentBeforeChange: before } = event.slots;
+      const { documentKey, updateDescription, fullDocumentBeforeChange: before } = event.slots;
       writer.writeAscii(`{"op":"${op}","source":{`);
       sources.of(event.namespace).write(writer);
       writer.writeAscii('},"key":');
       writeDocumentOrNull(writer, transcoder, event, documentKey);
       writer.writeAscii(',"document":');
-      writeDocumentOrNull(writer, transcoder, event, fullDocument);
+      if (event.hasDocument) transcoder.writeDocument(writer, event.documentBytes, event.documentBegin);
+      else writer.writeAscii("null");
       writeNote(writer, note);
       if (updateDescription.isDocument) {
         writer.writeAscii(',"update":');

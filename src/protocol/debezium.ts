@@ -63,13 +63,13 @@ class DebeziumEnvelope implements Envelope {
   writeEvent(writer: JsonWriter, event: ChangeEvent, order: SortKey, note: LineNote | undefined): boolean {
     const op = operationOf(event);
     if (op === undefined) return false;
-    const { documentKey, fullDocument, fullDocumentBeforeChange, updateDescription } = event.slots;
+    const { documentKey, fullDocumentBeforeChange: before, updateDescription } = event.slots;
     writer.writeAscii('{"key":');
     this.#writeKey(writer, event.bytes, documentKey.begin);
     writer.writeAscii(',"before":');
-    this.#writeQuoted(writer, event, fullDocumentBeforeChange);
+    this.#writeQuoted(writer, event.bytes, before.isDocument ? before.begin : -1);
     writer.writeAscii(',"after":');
-    this.#writeQuoted(writer, event, fullDocument);
+    this.#writeQuoted(writer, event.documentBytes, event.documentBegin);
     writer.writeAscii(',"updateDescription":');
     this.#writeUpdateDescription(writer, event, updateDescription);
     const ms = event.wallTimeMs;
@@ -93,9 +93,9 @@ class DebeziumEnvelope implements Envelope {
     return true;
   }
 
-  /** Writes the document as a string that holds its JSON, or `null`. */
-  #writeQuoted(writer: JsonWriter, event: ChangeEvent, slot: Slot): void {
-    if (slot.isDocument) this.#parts.quoted.writeValue(writer, event.bytes, slot.type, slot.begin, slot.end);
+  /** Writes the document at `at` as a string that holds its JSON; `null` where `at` is negative. */
+  #writeQuoted(writer: JsonWriter, bytes: Uint8Array, at: number): void {
+    if (at >= 0) this.#parts.quoted.writeValue(writer, bytes, BSON.document, at, at + readInt32(bytes, at));
     else writer.writeAscii("null");
   }
 

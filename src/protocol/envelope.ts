@@ -142,6 +142,12 @@ export function writeDocumentOrNull(writer: JsonWriter, transcoder: Transcoder, 
   else writer.writeAscii("null");
 }
 
+/** Writes the members of the document of an event or, without one, of its key. Returns whether it has written any. */
+export function writeBodyMembers(writer: JsonWriter, transcoder: Transcoder, event: ChangeEvent): boolean {
+  if (event.hasDocument) return transcoder.writeMembers(writer, event.documentBytes, event.documentBegin);
+  return transcoder.writeMembers(writer, event.bytes, event.slots.documentKey.begin);
+}
+
 /** Writes `{"_id":…}` of the document at `at`; `{}` if it has no `_id`, as in some views. */
 export function writeKeyOf(writer: JsonWriter, transcoder: Transcoder, bytes: Uint8Array, at: number): void {
   walker.start(bytes, at);

@@ -3,7 +3,15 @@
  * like Streamkap's metadata columns. The end of a collection names it: no other line does.
  */
 
-import { type Envelope, type EnvelopeParts, Fragment, type LineNote, MISSING, operationOf } from "./envelope.ts";
+import {
+  type Envelope,
+  type EnvelopeParts,
+  Fragment,
+  type LineNote,
+  MISSING,
+  operationOf,
+  writeBodyMembers,
+} from "./envelope.ts";
 
 export function flatEnvelope({ transcoder }: EnvelopeParts): Envelope {
   return {
@@ -19,10 +27,8 @@ export function flatEnvelope({ transcoder }: EnvelopeParts): Envelope {
     writeEvent(writer, event, order, note) {
       const op = operationOf(event);
       if (op === undefined) return false;
-      const { fullDocument, documentKey } = event.slots;
-      const body = fullDocument.isDocument ? fullDocument : documentKey;
       writer.writeAscii("{");
-      if (transcoder.writeMembers(writer, event.bytes, body.begin)) writer.writeAscii(",");
+      if (writeBodyMembers(writer, transcoder, event)) writer.writeAscii(",");
       writer.writeAscii(
         `"__deleted":${op === "d"},"__op":"${op}","_ts_ms":${event.wallTimeMs},"_offset":"${order}"${noteField(note)}}`,
       );

@@ -1,6 +1,7 @@
 /** Batches to NDJSON: an envelope around each document, one buffer for all, and the output key of each line. */
 
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
+import { completedEvent } from "../codec/completed-event.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import { createTranscoder } from "../codec/transcode.ts";
 import type { TranscoderOptions } from "../codec/transcoder.ts";
@@ -132,7 +133,14 @@ class LineEncoder implements Encoder {
     }
   }
 
-  #encodeEvents({ documents: { bytes, offsets }, sortKeys, notes, ends = [], passedOver = [] }: EventBatch): void {
+  #encodeEvents({
+    documents: { bytes, offsets },
+    sortKeys,
+    fullDocuments,
+    notes,
+    ends = [],
+    passedOver = [],
+  }: EventBatch): void {
     const writer = this.#writer;
     for (const { namespace, bytes: part, reason } of passedOver) {
       const from = { namespace, bytes: part, at: 0, kind: "event" } as const;
@@ -144,6 +152,8 @@ class LineEncoder implements Encoder {
       const begin = writer.length;
       const key = must(sortKeys[i], "its sort key");
       event.read(bytes, offset);
+      const found = fullDocuments?.[i];
+      if (found !== undefined) event.complete(found);
       const note = noteOf(event, notes?.[i]);
       if (note !== undefined) this.#updates[note] += 1;
       try {
@@ -161,7 +171,9 @@ class LineEncoder implements Encoder {
         if (this.#isPlain && event.slots.documentKey.isDocument)
           this.#idTypes.addKey(event.namespace, bytes, event.slots.documentKey.begin);
       } catch (error) {
-        this.#refuse(error, { namespace: event.namespace, bytes, at: offset, kind: "event" }, begin);
+        const whole = event.isCompleted ? completedEvent(event) : event;
+        const from = { namespace: event.namespace, bytes: whole.bytes, at: whole.begin, kind: "event" } as const;
+        this.#refuse(error, from, begin);
       }
     }
     // In a batch without documents: collections that are copied again.
@@ -216,9 +228,9 @@ class LineEncoder implements Encoder {
 }
 
 /** Without a note, an update lacks its document because none was requested. */
-function noteOf({ operation, slots }: ChangeEvent, note: DocumentNote | undefined): LineNote | undefined {
+function noteOf({ operation, hasDocument }: ChangeEvent, note: DocumentNote | undefined): LineNote | undefined {
   if (note !== undefined || operation !== "update") return note;
-  return slots.fullDocument.isDocument ? undefined : "notRequested";
+  return hasDocument ? undefined : "notRequested";
 }
 
 function linesIn(segments: readonly Segment[]): number {

@@ -10,6 +10,7 @@ import {
   reasonText,
   SourceFragments,
   sourceText,
+  writeBodyMembers,
   writeNote,
 } from "./envelope.ts";
 
@@ -28,10 +29,9 @@ export function metaEnvelope({ transcoder }: EnvelopeParts): Envelope {
     writeEvent(writer, event, order, note) {
       const op = operationOf(event);
       if (op === undefined) return false;
-      const { fullDocument, documentKey, fullDocumentBeforeChange: before } = event.slots;
-      const body = fullDocument.isDocument ? fullDocument : documentKey;
+      const { fullDocumentBeforeChange: before } = event.slots;
       writer.writeByte(OPENING_BRACE);
-      if (transcoder.writeMembers(writer, event.bytes, body.begin)) writer.writeAscii(",");
+      if (writeBodyMembers(writer, transcoder, event)) writer.writeAscii(",");
       writer.writeAscii(`"_meta":{"op":"${op}","source":{`);
       sources.of(event.namespace).write(writer);
       writer.writeAscii("}");

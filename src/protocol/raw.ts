@@ -4,6 +4,7 @@
  */
 
 import { incrementOf, type Namespace, secondsOf, sortKeyTime } from "../source/record.ts";
+import { completedEvent } from "../codec/completed-event.ts";
 import {
   copyText,
   type Envelope,
@@ -30,7 +31,8 @@ export function rawEnvelope({ transcoder }: EnvelopeParts): Envelope {
       };
     },
     writeEvent(writer, event, _, note) {
-      transcoder.writeDocument(writer, event.bytes, event.begin);
+      const { bytes, begin } = event.isCompleted ? completedEvent(event) : event;
+      transcoder.writeDocument(writer, bytes, begin);
       if (note !== "mayBeNewer") return true;
       writer.length -= 1; // the closing brace
       writeNote(writer, note);

@@ -89,7 +89,7 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
     ...whole,
     documents: batch.documents.part(0, count),
     sortKeys: batch.sortKeys.slice(0, count),
-    ...(batch.notes ? { notes: batch.notes.slice(0, count) } : {}),
+    ...lookedUp(batch, 0, count),
     ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
     // Of all events of the batch: a name too many does no harm.
     ...(batch.changed === undefined ? {} : { changed: batch.changed }),
@@ -102,8 +102,18 @@ export function restOf(batch: EventBatch, count: number): EventBatch {
   const sortKeys = batch.sortKeys.slice(count);
   const first = must(sortKeys[0], "an event behind the head");
   const ends = batch.ends?.filter((end) => end.sortKey >= first) ?? [];
-  const notes = batch.notes ? { notes: batch.notes.slice(count) } : {};
-  return { ...batch, documents: batch.documents.part(count), sortKeys, ...notes, ends };
+  return { ...batch, documents: batch.documents.part(count), sortKeys, ...lookedUp(batch, count), ends };
+}
+
+function lookedUp(
+  { fullDocuments, notes }: EventBatch,
+  begin: number,
+  end?: number,
+): Pick<EventBatch, "fullDocuments" | "notes"> {
+  return {
+    ...(fullDocuments ? { fullDocuments: fullDocuments.slice(begin, end) } : {}),
+    ...(notes ? { notes: notes.slice(begin, end) } : {}),
+  };
 }
 
 /** The events of `bindings`: with those that rename a collection to a bound name, and those without a namespace (invalidate). */

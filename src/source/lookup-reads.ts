@@ -2,7 +2,6 @@
 
 import { Long, type MongoClient } from "mongodb";
 
-import type { DocumentAt } from "../codec/update-description.ts";
 import { runCommand } from "../connect/run-command.ts";
 import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { inParallel } from "../lib/async.ts";
@@ -10,15 +9,9 @@ import { nameToNamespace } from "./bindings.ts";
 import { timestampOf } from "./cluster-time.ts";
 import { type CursorReply, readCursor } from "./cursor-reply.ts";
 import { KeyMatcher } from "./key-matcher.ts";
-import type { TimedRead, Wanted } from "./lookup-times.ts";
+import type { Found, TimedRead, Wanted } from "./lookup-times.ts";
 import { document, element, idFilterElement } from "./raw-bson.ts";
 import type { BsonDocuments, ClusterTime } from "./record.ts";
-
-/**
- * What a read has found: the document; `absent`: there is none with this key at this time; `gone`: the collection no longer
- * exists; `refused`: the server cannot read at this time any more.
- */
-export type Found = DocumentAt | "absent" | "gone" | "refused";
 
 export interface LookupReadSettings {
   readonly client: MongoClient;
@@ -45,7 +38,6 @@ const REFUSED = new Set<number | undefined>([
 
 export class LookupReads {
   readonly #settings: LookupReadSettings;
-  readonly #found = new Map<Wanted, Found>();
   #replies: BsonDocuments[] = [];
   #documentBytes = ASSUMED_DOCUMENT_BYTES;
 
@@ -58,13 +50,15 @@ export class LookupReads {
     return this.#documentBytes;
   }
 
-  /** What the reads since the last `release` have found; `absent` where nothing was asked. */
-  found(wanted: Wanted): Found {
-    return this.#found.get(wanted) ?? "absent";
+  /** Returns the replies since the last call: what was found is in their memory, which is now the caller's to release. */
+  takeReplies(): readonly BsonDocuments[] {
+    const replies = this.#replies;
+    this.#replies = [];
+    return replies;
   }
 
   /**
-   * Reads as of the time of each read.
+   * Reads as of the time of each read; notes in each `Wanted` what was found.
    * @throws MongotapError `connect`, `auth`
    */
   async readAt(reads: readonly TimedRead[]): Promise<void> {
@@ -79,13 +73,6 @@ export class LookupReads {
     await inParallel(this.#split(reads), WIDTH, async (read) => {
       await this.#read(read, { level: "majority", afterClusterTime: timestampOf(read.at) });
     });
-  }
-
-  /** Frees the replies: no document that was found may be used any more. */
-  release(): void {
-    for (const reply of this.#replies) reply.release();
-    this.#replies = [];
-    this.#found.clear();
   }
 
   /** Cuts reads so that their replies have about `REPLY_BYTES`. */
@@ -115,7 +102,7 @@ export class LookupReads {
       this.#take(read, reply, readConcern);
     } catch (error) {
       const code = serverCodeOf(error);
-      if (REFUSED.has(code)) this.#note(wanted, "refused");
+      if (REFUSED.has(code)) note(wanted, "refused");
       else if (code === ServerCode.BadValue) await this.#readSingly(read, readConcern);
       else throw error;
     }
@@ -163,16 +150,13 @@ export class LookupReads {
     this.#replies.push(documents);
     this.#weigh(documents);
     // Seen on 6.0: the reply of a snapshot read has a time, but where there is no such collection.
-    this.#note(wanted, level === "snapshot" && atClusterTime === undefined ? "gone" : "absent");
+    note(wanted, level === "snapshot" && atClusterTime === undefined ? "gone" : "absent");
     const matcher = new KeyMatcher(wanted);
+    const { bytes } = documents;
     for (const begin of documents.offsets) {
-      const owner = matcher.ownerOf(documents.bytes, begin);
-      if (owner !== undefined) this.#found.set(owner, { bytes: documents.bytes, begin });
+      const owner = matcher.ownerOf(bytes, begin);
+      if (owner !== undefined) owner.found = { bytes, begin };
     }
-  }
-
-  #note(wanted: readonly Wanted[], found: Found): void {
-    for (const one of wanted) this.#found.set(one, found);
   }
 
   #weigh({ count, byteLength }: BsonDocuments): void {
@@ -188,4 +172,8 @@ function whole(bytes: Uint8Array): { bytes: Uint8Array; begin: number; end: numb
 export function readsOf(at: ClusterTime, wanted: readonly Wanted[]): TimedRead[] {
   const byCollection = Map.groupBy(wanted, ({ history }) => history.collection);
   return [...byCollection].map(([collection, own]) => ({ collection, at, wanted: own }));
+}
+
+function note(wanted: readonly Wanted[], found: Found): void {
+  for (const one of wanted) one.found = found;
 }

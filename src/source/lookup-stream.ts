@@ -9,15 +9,15 @@
 
 import type { MongoClient } from "mongodb";
 
-import { readInt32 } from "../codec/bson.ts";
+import { type DocumentAt, readInt32 } from "../codec/bson.ts";
 import { ChangeEvent } from "../codec/change-event.ts";
-import { applyUpdate, type DocumentAt } from "../codec/update-description.ts";
+import { applyUpdate } from "../codec/update-description.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
-import { withDocuments } from "./event-documents.ts";
-import { type Hidden, type HiddenRun, KeyHistories, lacksDocument, type Step } from "./key-history.ts";
-import { type Found, LookupReads, readsOf } from "./lookup-reads.ts";
-import { planReads, type Wanted } from "./lookup-times.ts";
+import { eventLoopTurn } from "../lib/async.ts";
+import { type Hidden, type HiddenRun, KeyHistories, type KeyHistory, lacksDocument, type Step } from "./key-history.ts";
+import { LookupReads, readsOf } from "./lookup-reads.ts";
+import { type Found, planReads, type Wanted } from "./lookup-times.ts";
 import {
   BEGINNING,
   type ClusterTime,
@@ -27,6 +27,7 @@ import {
   sortKeyTime,
   type StreamPosition,
 } from "./record.ts";
+import { DocumentsWithReplies } from "./reply-memory.ts";
 
 export interface LookupSettings {
   readonly client: MongoClient;
@@ -40,16 +41,19 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export class LookupStream implements EventStream {
   readonly #stream: EventStream;
   readonly #reads: LookupReads;
+  readonly #stop = new AbortController();
   readonly #event = new ChangeEvent();
   /** What the stream has returned, and this one has not. */
   #rest: EventBatch | undefined;
+  /** The next batch: its documents are looked up while the one before is encoded. */
+  #ahead: Promise<EventBatch> | undefined;
   #position: StreamPosition;
   /** No event of the next batch is before this time, and no event up to it is missing from the batches before. */
   #before: ClusterTime;
 
-  constructor(stream: EventStream, settings: LookupSettings) {
+  constructor(stream: EventStream, { client, signal }: LookupSettings) {
     this.#stream = stream;
-    this.#reads = new LookupReads(settings);
+    this.#reads = new LookupReads({ client, signal: AbortSignal.any([signal, this.#stop.signal]) });
     this.#position = stream.position;
     this.#before = stream.position.time;
   }
@@ -67,26 +71,47 @@ export class LookupStream implements EventStream {
   }
 
   get hasEnded(): boolean {
-    return this.#rest === undefined && this.#stream.hasEnded;
+    return !this.#isAhead && this.#stream.hasEnded;
   }
 
   hasPassed(time: ClusterTime): boolean {
-    const first = this.#rest?.sortKeys[0];
-    return first === undefined ? this.#stream.hasPassed(time) : sortKeyTime(first) > time;
+    return this.#isAhead ? this.#position.time > time : this.#stream.hasPassed(time);
+  }
+
+  /** The stream has been read further than the last batch that was returned. */
+  get #isAhead(): boolean {
+    return this.#rest !== undefined || this.#ahead !== undefined;
   }
 
   async next(awaitMs: number): Promise<EventBatch> {
+    const ahead = this.#ahead ?? this.#read(awaitMs);
+    this.#ahead = undefined;
+    const batch = await ahead;
+    this.#position = must(batch.position.stream, "the position of a stream");
+    if (batch.fullDocuments !== undefined && !this.hasEnded) await this.#readAhead(awaitMs);
+    return batch;
+  }
+
+  async #readAhead(awaitMs: number): Promise<void> {
+    this.#ahead = this.#read(awaitMs);
+    this.#ahead.catch(() => undefined); // the next call awaits it, if there is one
+    await eventLoopTurn(); // its commands are on the wire now
+  }
+
+  async #read(awaitMs: number): Promise<EventBatch> {
     const batch = this.#rest ?? (await this.#stream.next(awaitMs));
     this.#rest = undefined;
+    const before = this.#before;
+    if (batch.lacksDocuments !== true) {
+      this.#before = must(batch.position.stream, "the position of a stream").time;
+      return batch;
+    }
     const histories = new KeyHistories();
-    const count = batch.lacksDocuments === true ? this.#collect(batch, histories) : batch.documents.count;
-    const isWhole = count >= batch.documents.count;
-    const [head, rest] = isWhole ? [batch, undefined] : this.#stream.split(batch, count);
-    const complete = batch.lacksDocuments === true ? await this.#complete(head, histories.hidden()) : head;
+    const count = this.#collect(batch, histories);
+    const [head, rest] = count >= batch.documents.count ? [batch] : this.#stream.split(batch, count);
     this.#rest = rest;
-    this.#position = must(complete.position.stream, "the position of a stream");
-    this.#before = this.#position.time;
-    return complete;
+    this.#before = must(head.position.stream, "the position of a stream").time;
+    return await this.#complete(head, before, histories.hidden());
   }
 
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
@@ -110,22 +135,22 @@ export class LookupStream implements EventStream {
     return offsets.length;
   }
 
-  async #complete(batch: EventBatch, hidden: Hidden): Promise<EventBatch> {
+  async #complete(batch: EventBatch, before: ClusterTime, hidden: Hidden): Promise<EventBatch> {
     try {
-      const completion = new Completion(batch, this.#before, this.#reads, this.#event);
+      const completion = new Completion(batch, before, this.#reads, this.#event);
       completion.showKnown(hidden.known);
       await completion.find(hidden.runs);
       return completion.result();
     } catch (error) {
       if (error instanceof MongotapError) throw error;
       throw toMongotapError(error, "cannot look up the documents of updates");
-    } finally {
-      this.#reads.release();
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
     await this.#stream[Symbol.asyncDispose]();
+    await this.#ahead?.catch(() => undefined); // its result is not needed
   }
 }
 
@@ -160,44 +185,54 @@ class Completion {
   }
 
   async find(runs: readonly HiddenRun[]): Promise<void> {
-    const bases = new Map<HiddenRun, Wanted>();
-    const lasts = new Map<HiddenRun, Wanted>();
+    const lasts: Wanted[] = [];
+    const bases: Wanted[] = [];
+    const long: { readonly run: HiddenRun; readonly last: Wanted; readonly base: Wanted | undefined }[] = [];
     for (const run of runs) {
-      lasts.set(run, lastOf(run));
+      const last = lastOf(run);
+      lasts.push(last);
       if (run.steps.length === 1) continue;
-      const isBaseRead =
-        run.base === "before the batch" && this.#before !== BEGINNING && firstOf(run).time > this.#before;
-      if (isBaseRead) bases.set(run, { history: run.history, step: firstOf(run), until: firstOf(run).time });
-      else if (typeof run.base !== "number") this.#readSteps(run);
+      const { history, steps } = run;
+      const first = must(steps[0], "the first step");
+      const isBaseRead = run.base === "before the batch" && this.#before !== BEGINNING && first.time > this.#before;
+      const base = isBaseRead ? wantedOf(history, first, first.time) : undefined;
+      if (base) bases.push(base);
+      if (base || typeof run.base === "number") long.push({ run, last, base });
+      else this.#readSteps(run);
     }
-    const wanted = [...lasts.values(), ...this.#single];
+    const wanted = [...lasts, ...this.#single];
     this.#single = [];
-    await this.#reads.readAt([...planReads(wanted, this.#times), ...readsOf(this.#before, [...bases.values()])]);
+    await this.#reads.readAt([...planReads(wanted, this.#times), ...readsOf(this.#before, bases)]);
     for (const one of wanted) this.#settle(one);
-    for (const run of runs) if (run.steps.length > 1) this.#compute(run, lasts.get(run), bases.get(run));
+    for (const { run, last, base } of long) this.#compute(run, last, base);
     const second = this.#single;
     await this.#reads.readAt(planReads(second, this.#times));
     for (const one of second) this.#settle(one);
     await this.#readRefused();
   }
 
+  /** The documents of the batch own what was read. */
   result(): EventBatch {
-    const documents = withDocuments(this.#event, this.#batch.documents, this.#documents);
+    const documents = new DocumentsWithReplies(this.#batch.documents, this.#reads.takeReplies());
     const hasNotes = this.#notes.some((note) => note !== undefined);
-    return { ...this.#batch, documents, lacksDocuments: false, ...(hasNotes ? { notes: this.#notes } : {}) };
+    return {
+      ...this.#batch,
+      documents,
+      lacksDocuments: false,
+      fullDocuments: this.#documents,
+      ...(hasNotes ? { notes: this.#notes } : {}),
+    };
   }
 
   /** All steps of the run but the last are to be read, each by itself. */
   #readSteps({ history, steps }: HiddenRun): void {
     for (const [i, step] of steps.slice(0, -1).entries())
-      this.#single.push({ history, step, until: must(steps[i + 1], "the next step").time });
+      this.#single.push(wantedOf(history, step, must(steps[i + 1], "the next step").time));
   }
 
   /** The versions of a run but the last: computed from the one before, if that leads to the last one. */
-  #compute(run: HiddenRun, last: Wanted | undefined, base: Wanted | undefined): void {
-    if (base === undefined && typeof run.base !== "number") return; // read one by one
-    const versions = this.#versionsOf(run, base === undefined ? undefined : this.#reads.found(base));
-    const end = last === undefined ? undefined : this.#reads.found(last);
+  #compute(run: HiddenRun, { found: end }: Wanted, base: Wanted | undefined): void {
+    const versions = this.#versionsOf(run, base?.found);
     if (versions === undefined || typeof end !== "object" || !isSame(must(versions.at(-1), "the last version"), end)) {
       this.#readSteps(run);
       return;
@@ -238,7 +273,7 @@ class Completion {
   }
 
   #settle(wanted: Wanted): void {
-    const found = this.#reads.found(wanted);
+    const { found } = wanted;
     if (found === "refused") this.#refused.push(wanted);
     else if (typeof found === "object") this.#show(wanted.step, found);
     else this.#note(wanted.step, found === "absent" ? "deleted" : "unavailable");
@@ -251,7 +286,7 @@ class Completion {
     const readable = this.#refused.filter(({ history }) => history.endedAt === undefined);
     await this.#reads.readNewest(readsOf(last, readable));
     for (const wanted of this.#refused) {
-      const found = wanted.history.endedAt === undefined ? this.#reads.found(wanted) : "gone";
+      const found = wanted.history.endedAt === undefined ? wanted.found : "gone";
       if (typeof found !== "object") this.#note(wanted.step, "unavailable");
       else {
         this.#show(wanted.step, found);
@@ -269,12 +304,12 @@ class Completion {
   }
 }
 
-function firstOf({ steps }: HiddenRun): HiddenRun["steps"][number] {
-  return must(steps[0], "the first step");
+function lastOf({ history: own, steps, until }: HiddenRun): Wanted {
+  return wantedOf(own, must(steps.at(-1), "the last step"), until);
 }
 
-function lastOf({ history: own, steps, until }: HiddenRun): Wanted {
-  return { history: own, step: must(steps.at(-1), "the last step"), until };
+function wantedOf(own: KeyHistory, step: Step, until: ClusterTime | undefined): Wanted {
+  return { history: own, step, until, found: "absent" };
 }
 
 function isSame(a: DocumentAt, b: DocumentAt): boolean {

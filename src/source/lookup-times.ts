@@ -3,6 +3,7 @@
  * before that event and before the next event of the same document. Pure.
  */
 
+import type { DocumentAt } from "../codec/bson.ts";
 import { later } from "./cluster-time.ts";
 import type { KeyHistory, Step } from "./key-history.ts";
 import type { ClusterTime } from "./record.ts";
@@ -13,7 +14,15 @@ export interface Wanted {
   readonly step: Step;
   /** When the version ended; undefined if it outlives the batch. */
   readonly until: ClusterTime | undefined;
+  /** The result of the last read. */
+  found: Found;
 }
+
+/**
+ * What a read has found: the document; `absent`: there is none with this key at this time; `gone`: the collection no longer
+ * exists; `refused`: the server cannot read at this time any more.
+ */
+export type Found = DocumentAt | "absent" | "gone" | "refused";
 
 /** One read: documents of one collection at one cluster time. */
 export interface TimedRead {
@@ -31,13 +40,16 @@ export interface TimedRead {
 export function planReads(wanted: readonly Wanted[], times: readonly ClusterTime[]): TimedRead[] {
   const last = times.at(-1);
   if (last === undefined) return [];
-  const reads = new Map<string, { collection: string; at: ClusterTime; wanted: Wanted[] }>();
+  const reads = new Map<string, Read>();
+  let latest: Read | undefined;
   const add = (at: ClusterTime, one: Wanted): void => {
     const { collection } = one.history;
-    const key = at + collection;
-    const known = reads.get(key);
-    if (known) known.wanted.push(one);
-    else reads.set(key, { collection, at, wanted: [one] });
+    if (latest?.at !== at || latest.collection !== collection) {
+      const key = at + collection;
+      latest = reads.get(key) ?? { collection, at, wanted: [] };
+      reads.set(key, latest);
+    }
+    latest.wanted.push(one);
   };
   const closed = wanted.filter(({ until }) => until !== undefined);
   for (const one of wanted) if (one.until === undefined) add(last, one);
@@ -51,6 +63,10 @@ export function planReads(wanted: readonly Wanted[], times: readonly ClusterTime
     add(time, one);
   }
   return [...reads.values()];
+}
+
+interface Read extends TimedRead {
+  readonly wanted: Wanted[];
 }
 
 /** After every cluster time. */

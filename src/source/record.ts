@@ -3,6 +3,7 @@
  * sink and to the pump: the source returns it, the state saves it, and the next run gives it to the source.
  */
 
+import type { DocumentAt } from "../codec/bson.ts";
 import type { OutputKey } from "../lib/output-key.ts";
 
 export interface Namespace {
@@ -183,6 +184,8 @@ export interface EventBatch {
   readonly passedOver?: readonly PassedOver[];
   /** Some events may be updates without their document. */
   readonly lacksDocuments?: boolean;
+  /** One for each event: the document that was looked up for it. Absent: none was. */
+  readonly fullDocuments?: readonly (DocumentAt | undefined)[];
   /** One for each event. Absent: none has a note. */
   readonly notes?: readonly (DocumentNote | undefined)[];
   /**

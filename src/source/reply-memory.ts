@@ -76,6 +76,43 @@ export class ReplyDocuments implements BsonDocuments {
   }
 }
 
+/** Documents that free other replies together with their own. */
+export class DocumentsWithReplies implements BsonDocuments {
+  readonly kind = "bson";
+  readonly count: number;
+  readonly byteLength: number;
+  readonly #documents: BsonDocuments;
+  readonly #replies: readonly BsonDocuments[];
+
+  constructor(documents: BsonDocuments, replies: readonly BsonDocuments[]) {
+    this.#documents = documents;
+    this.#replies = replies;
+    this.count = documents.count;
+    this.byteLength = replies.reduce((sum, { byteLength }) => sum + byteLength, documents.byteLength);
+  }
+
+  get bytes(): Uint8Array {
+    return this.#documents.bytes;
+  }
+
+  get offsets(): readonly number[] {
+    return this.#documents.offsets;
+  }
+
+  only(offsets: readonly number[]): BsonDocuments {
+    return new DocumentsWithReplies(this.#documents.only(offsets), this.#replies);
+  }
+
+  part(begin: number, end?: number): BsonDocuments {
+    return this.#documents.part(begin, end);
+  }
+
+  release(): void {
+    this.#documents.release();
+    for (const reply of this.#replies) reply.release();
+  }
+}
+
 /** Lines of a worker, in memory that the worker has transferred to this thread. */
 export class WorkerDocuments implements EncodedDocuments {
   readonly kind = "encoded";

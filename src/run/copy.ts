@@ -133,11 +133,11 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
     return { isComplete: true, exitCode: 0 };
   }
 
-  await using sink = await openSink(run, wanted.outputs);
+  await using sink = await sinkOf(run, wanted.outputs);
   return await transfer(run, wanted.source, sink);
 }
 
-function openSink({ invocation, plan, target, store }: Run, outputs: readonly OutputKey[]): Promise<Sink> {
+function sinkOf({ invocation, plan, target, store }: Run, outputs: readonly OutputKey[]): Promise<Sink> {
   const { settings, targets, context } = invocation;
   const { finalizes } = plan;
   return openOutput({

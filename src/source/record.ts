@@ -3,7 +3,6 @@
  * sink and to the pump: the source returns it, the state saves it, and the next run gives it to the source.
  */
 
-import type { DocumentAt } from "../codec/bson.ts";
 import type { OutputKey } from "../lib/output-key.ts";
 
 export interface Namespace {
@@ -185,7 +184,7 @@ export interface EventBatch {
   /** Some events may be updates without their document. */
   readonly lacksDocuments?: boolean;
   /** One for each event: the document that was looked up for it. Absent: none was. */
-  readonly fullDocuments?: readonly (DocumentAt | undefined)[];
+  readonly fullDocuments?: readonly (FoundDocument | undefined)[];
   /** One for each event. Absent: none has a note. */
   readonly notes?: readonly (DocumentNote | undefined)[];
   /**
@@ -198,6 +197,12 @@ export interface EventBatch {
   readonly position: Position;
   /** As for rows; set by sources, not by a stream, which has `split`. */
   readonly head?: (count: number) => EventBatch;
+}
+
+/** A document that was looked up, or computed: its place in `bytes`. */
+export interface FoundDocument {
+  readonly bytes: Uint8Array;
+  readonly begin: number;
 }
 
 /** An event that is passed over because it is too large for the server to send. */

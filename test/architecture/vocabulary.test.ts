@@ -41,7 +41,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   explainValue: "diagnoseValue",
   findCut: "findSplitPoint",
   findEndings: "findTerminalEvents",
-  release: "release or detach",
+  giveBack: "release or detach",
   giveUp: "release",
   hasReader: "mayBlock",
   isHolding: "isBlocked",

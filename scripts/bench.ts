@@ -105,6 +105,7 @@ function printGroup(group: Group): void {
       : `, ${group.documents.toLocaleString("en-US")} documents, ${(group.bytes / 1e6).toFixed(0)} MB of BSON`;
   console.log(`\n${group.title}${size}\n${toText(tableOf(group))}`);
   if (group.kind === "race") for (const reason of group.absent) console.log(`not measured: ${reason}`);
+  if (group.kind === "race" && group.remark !== undefined) console.log(group.remark);
 }
 
 function printGoals(results: Results): void {

@@ -3,7 +3,8 @@
  * driver do. Compiled with the same flags as mongotap, so that both start equally fast.
  *
  *   client drain|drain-by-id|driver     URI DATABASE COLLECTION [FILE]
- *   client drain-stream|driver-stream   URI DATABASE COLLECTION SECONDS COUNT [FILE]
+ *   client drain-stream|drain-lookup    URI DATABASE COLLECTION SECONDS COUNT
+ *   client driver-stream                URI DATABASE COLLECTION SECONDS COUNT FILE
  *   client driver-live                  URI DATABASE COLLECTION
  *   client slow-reader                  FIFO BYTES-PER-SECOND
  */
@@ -22,7 +23,10 @@ const WORK: Readonly<Record<string, (collection: Collection, client: MongoClient
   drain: (collection, client) => drainCollection(client, collection, {}),
   "drain-by-id": (collection, client) => drainCollection(client, collection, by),
   driver: (collection) => exportCollection(collection, fourth),
-  "drain-stream": (collection, client) => drainStream(client, collection, Number(fourth), Number(fifth)),
+  "drain-stream": (collection, client) =>
+    drainStream(client, collection, { seconds: Number(fourth), count: Number(fifth) }),
+  "drain-lookup": (collection, client) =>
+    drainStream(client, collection, { seconds: Number(fourth), count: Number(fifth), fullDocument: "updateLookup" }),
   "driver-stream": (collection) => exportStream(collection, Number(fourth), Number(fifth), sixth),
   "driver-live": exportLive,
 };

@@ -22,6 +22,7 @@ const TITLES: Readonly<Record<string, string>> = {
   shapes: "Backfill of other documents",
   capture: "Capture of an idle collection",
   tail: "Tail from a start time",
+  updates: "Tail of updates without images",
   latency: "Latency",
   startup: "Start-up",
   memory: "Memory",
@@ -39,6 +40,9 @@ caught up.`,
   tail: `The server makes the events in one thread, which is the limit here. mongotap writes the documents with \`_meta\`, the
 driver whole events; Debezium is timed from its first event on, without its start. One collection is read here; several of
 one database share a stream that the server has to filter ([what that costs](decisions/009-one-change-stream-per-run.md)).`,
+  updates: `mongotap shows each document as its update left it ([how](decisions/013-documents-as-of-their-event.md)); \`updateLookup\` is
+the server's own look-up, of the document as it is by then. The drain without it has no documents at all. Each update counts in its document,
+so the lines of every run are examined for the version that they show.`,
   latency: `From the moment at which the writer has its acknowledgement to the moment at which the reader of the pipe has the
 line. The server, the writer, the reader and mongotap share the machine.`,
   startup: "Median of 20 runs; memory is the highest of all runs.",
@@ -105,6 +109,7 @@ function groupParts(group: Group): string[] {
   }
   parts.push(toMarkdown(tableOf(group)));
   if (group.kind === "race" && group.absent.length > 0) parts.push(`Left out: ${group.absent.join("; ")}.`);
+  if (group.kind === "race" && group.remark !== undefined) parts.push(group.remark);
   return parts;
 }
 

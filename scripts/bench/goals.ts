@@ -1,7 +1,7 @@
 /** The goals as numbers, and what was measured. */
 
 import { ALMOST_NONE } from "./growth.ts";
-import { BACKFILL, BY_ID, CAPTURE, DEBEZIUM, DUMP, EXPORT, MONGOTAP, STREAM } from "./names.ts";
+import { BACKFILL, BY_ID, CAPTURE, DEBEZIUM, DUMP, EXPORT, MONGOTAP, STREAM, STREAM_WITH_LOOKUP } from "./names.ts";
 import { raceOf, secondsOf, timesOf } from "./ratio.ts";
 import type { Latency, Memory, Race, Results } from "./results.ts";
 import { median, summarize } from "./statistics.ts";
@@ -31,6 +31,7 @@ export function goalsOf(results: Results): Goal[] {
     times("capture of an idle collection, against backfill", raceOf(results, "capture"), BACKFILL, 0.9, CAPTURE),
     times("tail from a start time, against the bare drain", raceOf(results, "tail"), STREAM, 0.9),
     times("tail from a start time, against Debezium", raceOf(results, "tail"), DEBEZIUM, 4),
+    ...updateGoals(results),
     ...latencyGoals(results),
     ...startGoals(raceOf(results, "startup")),
     ...memoryGoals(results),
@@ -69,6 +70,18 @@ function judge(
 ): Goal {
   if (value === undefined) return { figure, goal, measured: undefined, isMet: undefined };
   return { figure, goal, measured: text(value), isMet: isMet(value) };
+}
+
+function updateGoals(results: Results): Goal[] {
+  const [even, hot] = [raceOf(results, "updates"), raceOf(results, "updates-hot")];
+  const own = [even, hot].flatMap((race) => race?.rows.find(({ name }) => name === MONGOTAP)?.runs ?? []);
+  const peak = own.length === 0 ? undefined : Math.max(...own.map(({ peakMB }) => peakMB));
+  return [
+    times("tail of updates with their own versions, against the drain with updateLookup", even, STREAM_WITH_LOOKUP, 2),
+    times("the same, against the drain without documents", even, STREAM, 0.6),
+    times("the same with a hot key, against the drain with updateLookup", hot, STREAM_WITH_LOOKUP, 1),
+    atMost("peak memory of the same", 256, "MB", peak),
+  ];
 }
 
 function latencyGoals(results: Results): Goal[] {

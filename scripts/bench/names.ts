@@ -10,5 +10,6 @@ export const DUMP = "mongodump";
 export const EXPORT = "mongoexport";
 export const DEBEZIUM = "Debezium embedded, once started";
 export const STREAM = "bare drain of the change stream";
+export const STREAM_WITH_LOOKUP = "the same, with updateLookup";
 export const CAPTURE = "mongotap capture";
 export const BACKFILL = "mongotap backfill";

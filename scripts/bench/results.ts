@@ -31,6 +31,8 @@ export interface Race {
   readonly rows: readonly Row[];
   /** The contestants that were not measured, and why. */
   readonly absent: readonly string[];
+  /** A sentence about the output. */
+  readonly remark?: string;
 }
 
 /** From the acknowledgement of a write to its line in the pipe, in milliseconds. */

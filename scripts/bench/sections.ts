@@ -8,6 +8,7 @@ import { measureMemory } from "./memory.ts";
 import type { Group } from "./results.ts";
 import { measureStartup } from "./startup.ts";
 import { measureTail } from "./tail.ts";
+import { measureUpdates } from "./updates.ts";
 import type { BenchContext } from "./context.ts";
 
 export const SECTIONS: Readonly<Record<string, (context: BenchContext) => Promise<readonly Group[]>>> = {
@@ -15,6 +16,7 @@ export const SECTIONS: Readonly<Record<string, (context: BenchContext) => Promis
   shapes: measureShapes,
   capture: measureCapture,
   tail: measureTail,
+  updates: measureUpdates,
   latency: measureLatency,
   startup: measureStartup,
   memory: measureMemory,

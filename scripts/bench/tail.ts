@@ -41,7 +41,7 @@ export async function measureTail(context: BenchContext): Promise<Race[]> {
 }
 
 /** Resolves with a second that has just begun and has no writes yet. */
-async function nextSecond(): Promise<number> {
+export async function nextSecond(): Promise<number> {
   const seconds = Math.floor(Date.now() / 1000) + 1;
   await sleep(seconds * 1000 - Date.now() + 5);
   return seconds;

@@ -14,6 +14,7 @@ import { SHAPES } from "../../scripts/bench/shapes.ts";
 import { quantile, summarize } from "../../scripts/bench/statistics.ts";
 import { toMarkdown, toText } from "../../scripts/bench/table.ts";
 import { smallDocument } from "../support/documents.ts";
+import { exactLines } from "../../scripts/bench/updates.ts";
 import { tempDir } from "../support/temp.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -101,6 +102,16 @@ test("LineChecker refuses a second file with other lines", async () => {
   // Number 999 is not one of those that are compared in full.
   writeFileSync(path, `${rightLines().join("\n").replace('"sequence":999,', '"sequence":9,')}\n`);
   expect(() => checker.check(path)).toThrow(/different lines/);
+});
+
+test("exactLines() counts the lines that show the version of their event, and refuses a file that is cut", () => {
+  const line = (id: string, version: number, note = ""): string =>
+    `{"_id":{"$oid":"${id}"},"version":${version},"_meta":{"op":"u"${note}}}\n`;
+  expect(exactLines(line("a", 1) + line("b", 1) + line("a", 2), 3)).toBe(3);
+  expect(exactLines(line("a", 2) + line("b", 1) + line("a", 2), 3)).toBe(2); // a newer version
+  expect(exactLines(line("a", 1, ',"exact":false') + line("b", 1, ',"missing":"deleted"'), 2)).toBe(0);
+  expect(() => exactLines(line("a", 1), 2)).toThrow("1 lines, not 2");
+  expect(() => exactLines(line("a", 1).trimEnd(), 1)).toThrow(/not complete/);
 });
 
 test("countBson() counts documents and refuses a file that is cut", async () => {

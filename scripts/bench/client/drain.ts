@@ -12,14 +12,19 @@ export async function drainCollection(client: MongoClient, collection: Collectio
   return await drain(client, collection, find, { batchSize: BATCH_SIZE }, Number.POSITIVE_INFINITY);
 }
 
+interface StreamPart {
+  readonly seconds: number;
+  readonly count: number;
+  readonly fullDocument?: "default" | "updateLookup";
+}
+
 /** Resolves after `count` events since `seconds`. */
 export async function drainStream(
   client: MongoClient,
   collection: Collection,
-  seconds: number,
-  count: number,
+  { seconds, count, fullDocument = "default" }: StreamPart,
 ): Promise<number> {
-  const stage = { startAtOperationTime: new Timestamp({ t: seconds, i: 0 }) };
+  const stage = { startAtOperationTime: new Timestamp({ t: seconds, i: 0 }), fullDocument };
   const aggregate = { aggregate: collection.collectionName, pipeline: [{ $changeStream: stage }], cursor: {} };
   return await drain(client, collection, aggregate, {}, count);
 }

@@ -3,8 +3,9 @@
  * known before and after each. Pure: lookup-stream.ts reads what is missing.
  */
 
-import { BSON, ElementWalker } from "../codec/bson.ts";
+import { ElementWalker, isCorrupt } from "../codec/bson.ts";
 import type { ChangeEvent } from "../codec/change-event.ts";
+import { keyText } from "./equal-keys.ts";
 import type { RawValue } from "./raw-bson.ts";
 import type { ClusterTime } from "./record.ts";
 
@@ -14,7 +15,7 @@ export interface KeyHistory {
   readonly collection: string;
   /** The value of its `_id`. */
   readonly id: RawValue;
-  /** Equal texts mean equal ids; equal numbers of different types have one text. */
+  /** Its `keyText`: a replacement may give an `_id` another type of number. */
   readonly idText: string;
   /** The other fields of `documentKey` (a sharded collection), as elements; empty where it is `_id` alone. */
   readonly shardKey: readonly ShardKeyField[];
@@ -101,7 +102,13 @@ export class KeyHistories {
   }
 
   #addTo(event: ChangeEvent, index: number, time: ClusterTime, after: Step["after"]): void {
-    const history = this.#historyOf(event);
+    let history: KeyHistory | undefined;
+    try {
+      history = this.#historyOf(event);
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      return; // the event cannot be written either
+    }
     if (history === undefined) return;
     const last = history.steps.at(-1);
     const isSameStep = last?.time === time;
@@ -126,8 +133,8 @@ export class KeyHistories {
     }
     if (id === undefined) return undefined;
     const collection = event.namespace;
-    const idText = textOf(id);
-    const shardText = shardKey.map(({ path, value }) => `\0${path}\0${textOf(value)}`).join("");
+    const idText = keyText(id);
+    const shardText = shardKey.map(({ path, value }) => `\0${path}\0${keyText(value)}`).join("");
     const key = `${collection}\0${idText}${shardText}`;
     let history = this.#byKey.get(key);
     if (history === undefined) {
@@ -165,21 +172,6 @@ function addHidden({ runs, known }: Hidden, history: KeyHistory): void {
 }
 
 const ID = new TextEncoder().encode("_id");
-
-/**
- * Text of a value: equal for equal bytes, and for integers of different types (`1`, `NumberLong(1)` and `1.0` are one key of
- * an index).
- */
-export function textOf({ type, bytes, begin, end }: RawValue): string {
-  const view = viewOf(bytes);
-  if (type === BSON.int32) return `n${view.readInt32LE(begin)}`;
-  if (type === BSON.int64) return `n${view.readBigInt64LE(begin)}`;
-  if (type === BSON.double) {
-    const double = view.readDoubleLE(begin);
-    if (Number.isInteger(double)) return `n${BigInt(double)}`;
-  }
-  return String.fromCharCode(type) + view.toString("latin1", begin, end);
-}
 
 function latin1(bytes: Uint8Array, begin: number, end: number): string {
   return viewOf(bytes).toString("latin1", begin, end);

@@ -1,8 +1,8 @@
 /** Assigns documents to the keys that they were read by. A document whose key is not that of the event is not taken. */
 
-import { ElementWalker } from "../codec/bson.ts";
-import { BSON } from "../codec/bson.ts";
-import { type KeyHistory, type ShardKeyField, textOf } from "./key-history.ts";
+import { BSON, ElementWalker } from "../codec/bson.ts";
+import { equalKeys, keyText } from "./equal-keys.ts";
+import type { KeyHistory, ShardKeyField } from "./key-history.ts";
 import type { RawValue } from "./raw-bson.ts";
 
 const ID = new TextEncoder().encode("_id");
@@ -31,7 +31,7 @@ export class KeyMatcher<T extends Owner> {
   ownerOf(bytes: Uint8Array, begin: number): T | undefined {
     const id = valueAt(bytes, begin, ID);
     if (id === undefined) return undefined;
-    const same = this.#byText.get(textOf(id)) ?? [];
+    const same = this.#byText.get(keyText(id)) ?? [];
     return same.find(({ history }) => history.shardKey.every((field) => hasField(bytes, begin, field)));
   }
 }
@@ -43,7 +43,7 @@ function hasField(bytes: Uint8Array, begin: number, { path, value }: ShardKeyFie
   for (const [i, name] of names.entries()) {
     const found = valueAt(bytes, at, Buffer.from(name, "latin1"));
     if (found === undefined) return value.type === BSON.null;
-    if (i === names.length - 1) return textOf(found) === textOf(value);
+    if (i === names.length - 1) return equalKeys(found, value);
     if (found.type !== BSON.document) return false;
     at = found.begin;
   }

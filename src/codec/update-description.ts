@@ -196,7 +196,7 @@ function rewrite(
     if (change.isRemoved === true && isArray) return false;
     if (change.isRemoved === true) continue;
     if (change.value !== undefined) {
-      if (isUnchanged(source, walker, values, change.value)) return false; // the field was moved
+      if (!isArray && isUnchanged(source, walker, values, change.value)) return false; // the field was moved
       output.element(change.value.type, name, values, change.value);
       continue;
     }

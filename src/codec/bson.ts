@@ -85,6 +85,11 @@ function fixedLength(type: number): number {
   }
 }
 
+/** Whether `error` is about corrupt BSON. */
+export function isCorrupt(error: unknown): boolean {
+  return error instanceof MongotapError && error.kind === "data";
+}
+
 /**
  * Byte length of the value of `type` at `at`. `origin` is the begin of its document: offsets in messages count from there.
  * Throws MongotapError("data") if the value does not end by `limit`, or on an unknown type, an impossible length or a

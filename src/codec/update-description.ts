@@ -1,13 +1,14 @@
 /**
- * Applies the update description of a change event to the document before the update, on BSON bytes.
+ * Applies the update descriptions of change events to the document before them, on BSON bytes.
  *
- * The description names paths as text, so it cannot tell a field `a.b` from a field `b` in `a`, and it does not say where a
+ * A description names paths as text, so it cannot tell a field `a.b` from a field `b` in `a`, and it does not say where a
  * field was moved to. The result is a candidate: the caller compares the last of a series with the document that the server
- * has (docs/decisions/013-documents-as-of-their-event.md).
+ * has (docs/decisions/013-documents-as-of-their-event.md). A series is given up as well where its last document would not
+ * show that one before it is wrong.
  * https://www.mongodb.com/docs/manual/reference/change-events/update/
  */
 
-import { BSON, type DocumentAt, ElementWalker, readInt32 } from "./bson.ts";
+import { BSON, type DocumentAt, ElementWalker, isCorrupt, readInt32 } from "./bson.ts";
 
 const encoder = new TextEncoder();
 const UPDATED_FIELDS = encoder.encode("updatedFields");
@@ -27,73 +28,121 @@ interface Change {
   within?: Map<string, Change>;
 }
 
-/**
- * Returns the document after the update; undefined where the description is ambiguous, or does not fit the document.
- * `description`: the document `updateDescription` of the event.
- * @throws MongotapError `data` if the BSON is corrupt
- */
-export function applyUpdate(before: DocumentAt, description: DocumentAt): Uint8Array | undefined {
-  const changes = changesOf(description);
-  if (changes === undefined) return undefined;
-  const output = new Output(readInt32(before.bytes, before.begin) + readInt32(description.bytes, description.begin));
-  return rewrite(output, before, { within: changes }, description.bytes, false) ? output.take() : undefined;
-}
+/** The updates of one document, in their order. */
+export class UpdateSeries {
+  /** The number of names in the longest path that was set, by each beginning of it. Only of paths with several names. */
+  readonly #depths = new Map<string, number>();
+  /** What the current update sets. */
+  readonly #paths: string[] = [];
 
-function changesOf({ bytes, begin }: DocumentAt): Map<string, Change> | undefined {
-  const changes = new Map<string, Change>();
-  const walker = new ElementWalker();
-  let isClear = true;
-  walker.start(bytes, begin);
-  while (walker.next()) {
-    if (walker.nameIs(REMOVED_FIELDS)) isClear &&= noteRemoved(changes, bytes, walker.valueBegin);
-    else if (walker.nameIs(UPDATED_FIELDS)) isClear &&= noteUpdated(changes, bytes, walker.valueBegin);
-    else if (walker.nameIs(TRUNCATED_ARRAYS)) isClear &&= noteTruncated(changes, bytes, walker.valueBegin);
-  }
-  return isClear ? changes : undefined;
-}
-
-function noteUpdated(changes: Map<string, Change>, bytes: Uint8Array, at: number): boolean {
-  const walker = new ElementWalker();
-  walker.start(bytes, at);
-  while (walker.next()) {
-    const change = changeAt(changes, textOf(bytes, walker.nameBegin, walker.nameEnd));
-    if (change === undefined || change.within !== undefined) return false;
-    change.value = { type: walker.type, begin: walker.valueBegin, end: walker.valueEnd };
-  }
-  return true;
-}
-
-function noteRemoved(changes: Map<string, Change>, bytes: Uint8Array, at: number): boolean {
-  const walker = new ElementWalker();
-  walker.start(bytes, at);
-  while (walker.next()) {
-    if (walker.type !== BSON.string) return false;
-    const change = changeAt(changes, textOf(bytes, walker.valueBegin + 4, walker.valueEnd - 1));
-    if (change === undefined || change.within !== undefined) return false;
-    change.isRemoved = true;
-  }
-  return true;
-}
-
-function noteTruncated(changes: Map<string, Change>, bytes: Uint8Array, at: number): boolean {
-  const walker = new ElementWalker();
-  const inner = new ElementWalker();
-  walker.start(bytes, at);
-  while (walker.next()) {
-    if (walker.type !== BSON.document) return false;
-    let path: string | undefined;
-    let newSize = -1;
-    inner.start(bytes, walker.valueBegin);
-    while (inner.next()) {
-      if (inner.type === BSON.string && inner.nameIs(FIELD))
-        path = textOf(bytes, inner.valueBegin + 4, inner.valueEnd - 1);
-      else if (inner.type === BSON.int32 && inner.nameIs(NEW_SIZE)) newSize = readInt32(bytes, inner.valueBegin);
+  /**
+   * Returns the document after the next update; undefined where the description is ambiguous, does not fit the document, or
+   * one of them is corrupt. `description`: the document `updateDescription` of the event.
+   */
+  apply(before: DocumentAt, description: DocumentAt): Uint8Array | undefined {
+    try {
+      const changes = this.#changesOf(description);
+      if (changes === undefined) return undefined;
+      const length = readInt32(before.bytes, before.begin) + readInt32(description.bytes, description.begin);
+      const output = new Output(length);
+      return rewrite(output, before, { within: changes }, description.bytes, false) ? output.take() : undefined;
+    } catch (error) {
+      if (isCorrupt(error)) return undefined;
+      throw error;
     }
-    const change = path === undefined || newSize < 0 ? undefined : changeAt(changes, path);
-    if (change === undefined) return false;
-    change.newSize = newSize;
   }
-  return true;
+
+  #changesOf({ bytes, begin }: DocumentAt): Map<string, Change> | undefined {
+    const changes = new Map<string, Change>();
+    this.#paths.length = 0;
+    const walker = new ElementWalker();
+    let isClear = true;
+    walker.start(bytes, begin);
+    while (walker.next()) {
+      if (walker.nameIs(REMOVED_FIELDS)) isClear &&= this.#noteRemoved(changes, bytes, walker.valueBegin);
+      else if (walker.nameIs(UPDATED_FIELDS)) isClear &&= this.#noteUpdated(changes, bytes, walker.valueBegin);
+      else if (walker.nameIs(TRUNCATED_ARRAYS)) isClear &&= this.#noteTruncated(changes, bytes, walker.valueBegin);
+    }
+    if (!isClear) return undefined;
+    // Behind the checks, which are about the updates before this one.
+    for (const path of this.#paths) this.#noteSet(path);
+    return changes;
+  }
+
+  #noteUpdated(changes: Map<string, Change>, bytes: Uint8Array, at: number): boolean {
+    const walker = new ElementWalker();
+    walker.start(bytes, at);
+    while (walker.next()) {
+      const path = textOf(bytes, walker.nameBegin, walker.nameEnd);
+      const change = changeAt(changes, path);
+      if (change === undefined || isNoted(change) || this.#mayRemove(path, 2)) return false;
+      change.value = { type: walker.type, begin: walker.valueBegin, end: walker.valueEnd };
+      this.#paths.push(path);
+    }
+    return true;
+  }
+
+  #noteRemoved(changes: Map<string, Change>, bytes: Uint8Array, at: number): boolean {
+    const walker = new ElementWalker();
+    walker.start(bytes, at);
+    while (walker.next()) {
+      if (walker.type !== BSON.string) return false;
+      const path = textOf(bytes, walker.valueBegin + 4, walker.valueEnd - 1);
+      const change = changeAt(changes, path);
+      if (change === undefined || isNoted(change) || this.#mayRemove(path, path.includes(".") ? 0 : 2)) return false;
+      change.isRemoved = true;
+    }
+    return true;
+  }
+
+  #noteTruncated(changes: Map<string, Change>, bytes: Uint8Array, at: number): boolean {
+    const walker = new ElementWalker();
+    const inner = new ElementWalker();
+    walker.start(bytes, at);
+    while (walker.next()) {
+      if (walker.type !== BSON.document) return false;
+      let path: string | undefined;
+      let newSize = -1;
+      inner.start(bytes, walker.valueBegin);
+      while (inner.next()) {
+        if (inner.type === BSON.string && inner.nameIs(FIELD))
+          path = textOf(bytes, inner.valueBegin + 4, inner.valueEnd - 1);
+        else if (inner.type === BSON.int32 && inner.nameIs(NEW_SIZE)) newSize = readInt32(bytes, inner.valueBegin);
+      }
+      if (path === undefined || newSize < 0 || this.#mayRemove(path, 3)) return false;
+      const change = changeAt(changes, path);
+      if (change === undefined || change.value !== undefined || change.isRemoved === true) return false;
+      change.newSize = newSize;
+    }
+    return true;
+  }
+
+  #noteSet(path: string): void {
+    const names = path.split(".").length;
+    if (names === 1) return;
+    for (let end = path.indexOf("."); end > 0; end = path.indexOf(".", end + 1))
+      this.#deepen(path.slice(0, end), names);
+    this.#deepen(path, names);
+  }
+
+  #deepen(beginning: string, names: number): void {
+    if ((this.#depths.get(beginning) ?? 0) < names) this.#depths.set(beginning, names);
+  }
+
+  /**
+   * Whether a change of `path` may remove a field with a dot in its name that an update before has set: the last document
+   * would not show it. `more`: how many names more such a path must have at least.
+   */
+  #mayRemove(path: string, more: number): boolean {
+    if (this.#depths.size === 0) return false;
+    const depth = this.#depths.get(path);
+    return depth !== undefined && depth >= path.split(".").length + more;
+  }
+}
+
+/** Whether the description says something else about the field, or about one within it. */
+function isNoted({ value, isRemoved, newSize, within }: Change): boolean {
+  return value !== undefined || isRemoved === true || newSize !== undefined || within !== undefined;
 }
 
 /** Undefined where the path runs through a value that is set as a whole, or has an empty name. */
@@ -137,15 +186,17 @@ function rewrite(
       break;
     }
     index += 1;
-    const name = source.toString("latin1", walker.nameBegin, walker.nameEnd);
+    const name = isArray ? String(index - 1) : source.toString("latin1", walker.nameBegin, walker.nameEnd);
     if (name.includes(".")) return false;
     const change = left.get(name);
     if (change === undefined) continue;
     left.delete(name);
     output.copy(source, copied, elementBegin);
     copied = walker.valueEnd;
+    if (change.isRemoved === true && isArray) return false;
     if (change.isRemoved === true) continue;
     if (change.value !== undefined) {
+      if (!isArray && isUnchanged(source, walker, values, change.value)) return false; // the field was moved
       output.element(change.value.type, name, values, change.value);
       continue;
     }
@@ -155,8 +206,7 @@ function rewrite(
   }
   output.copy(source, copied, begin + readInt32(bytes, begin) - 1);
   for (const [name, { value, isRemoved }] of left) {
-    if (isRemoved === true) continue;
-    if (value === undefined) return false;
+    if (isRemoved === true || value === undefined) return false;
     if (isArray) index = fillWithNull(output, index, name);
     if (isArray && index < 0) return false;
     output.element(value.type, name, values, value);
@@ -166,10 +216,20 @@ function rewrite(
   return true;
 }
 
+function isUnchanged(
+  source: Buffer,
+  { type, valueBegin, valueEnd }: ElementWalker,
+  values: Uint8Array,
+  value: NonNullable<Change["value"]>,
+): boolean {
+  if (type !== value.type || valueEnd - valueBegin !== value.end - value.begin) return false;
+  return source.compare(values, value.begin, value.end, valueBegin, valueEnd) === 0;
+}
+
 /** Appends `null` to an array up to before the index `name`. Returns that index, or -1 where `name` is none behind `index`. */
 function fillWithNull(output: Output, index: number, name: string): number {
   const target = Number(name);
-  if (!/^[0-9]+$/.test(name) || target < index || target > MAX_ARRAY) return -1;
+  if (String(target) !== name || target < index || target > MAX_ARRAY) return -1;
   for (let i = index; i < target; i += 1) output.head(BSON.null, String(i));
   return target;
 }

@@ -3,8 +3,9 @@
  * known before and after each. Pure: lookup-stream.ts reads what is missing.
  */
 
-import { BSON, ElementWalker } from "../codec/bson.ts";
+import { ElementWalker, isCorrupt } from "../codec/bson.ts";
 import type { ChangeEvent } from "../codec/change-event.ts";
+import { keyText } from "./equal-keys.ts";
 import type { RawValue } from "./raw-bson.ts";
 import type { ClusterTime } from "./record.ts";
 
@@ -14,7 +15,7 @@ export interface KeyHistory {
   readonly collection: string;
   /** The value of its `_id`. */
   readonly id: RawValue;
-  /** Equal texts mean equal ids; equal numbers of different types have one text. */
+  /** Its `keyText`: a replacement may give an `_id` another type of number. */
   readonly idText: string;
   /** The other fields of `documentKey` (a sharded collection), as elements; empty where it is `_id` alone. */
   readonly shardKey: readonly ShardKeyField[];
@@ -68,7 +69,8 @@ export function lacksDocument({ operation, slots }: ChangeEvent): boolean {
 
 /** Collects the events of a batch, in order. */
 export class KeyHistories {
-  readonly #byKey = new Map<string, KeyHistory>();
+  /** By collection, and by document key. */
+  readonly #collections = new Map<string, Map<string, KeyHistory>>();
   readonly #ended: KeyHistory[] = [];
   readonly #walker = new ElementWalker();
 
@@ -96,12 +98,18 @@ export class KeyHistories {
   hidden(): Hidden {
     const hidden: Hidden = { runs: [], known: [] };
     for (const history of this.#ended) addHidden(hidden, history);
-    for (const history of this.#byKey.values()) addHidden(hidden, history);
+    for (const byKey of this.#collections.values()) for (const history of byKey.values()) addHidden(hidden, history);
     return hidden;
   }
 
   #addTo(event: ChangeEvent, index: number, time: ClusterTime, after: Step["after"]): void {
-    const history = this.#historyOf(event);
+    let history: KeyHistory | undefined;
+    try {
+      history = this.#historyOf(event);
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      return; // the event cannot be written either
+    }
     if (history === undefined) return;
     const last = history.steps.at(-1);
     const isSameStep = last?.time === time;
@@ -116,34 +124,32 @@ export class KeyHistories {
     const { bytes, slots } = event;
     if (!slots.documentKey.isDocument) return undefined;
     const walker = this.#walker;
-    const shardKey: ShardKeyField[] = [];
+    let shardKey = NO_SHARD_KEY;
     let id: RawValue | undefined;
     walker.start(bytes, slots.documentKey.begin);
     while (walker.next()) {
       const value = { type: walker.type, bytes, begin: walker.valueBegin, end: walker.valueEnd };
       if (walker.nameIs(ID)) id = value;
-      else shardKey.push({ path: latin1(bytes, walker.nameBegin, walker.nameEnd), value });
+      else shardKey = [...shardKey, { path: latin1(bytes, walker.nameBegin, walker.nameEnd), value }];
     }
     if (id === undefined) return undefined;
     const collection = event.namespace;
-    const idText = textOf(id);
-    const shardText = shardKey.map(({ path, value }) => `\0${path}\0${textOf(value)}`).join("");
-    const key = `${collection}\0${idText}${shardText}`;
-    let history = this.#byKey.get(key);
-    if (history === undefined) {
-      history = { collection, id, idText, shardKey, steps: [] };
-      this.#byKey.set(key, history);
-    }
+    const idText = keyText(id);
+    let key = idText;
+    for (const { path, value } of shardKey) key += `\0${path}\0${keyText(value)}`;
+    let byKey = this.#collections.get(collection);
+    if (byKey === undefined) this.#collections.set(collection, (byKey = new Map<string, KeyHistory>()));
+    let history = byKey.get(key);
+    if (history === undefined) byKey.set(key, (history = { collection, id, idText, shardKey, steps: [] }));
     return history;
   }
 
   #end(collection: string, time: ClusterTime): void {
-    for (const [key, history] of this.#byKey) {
-      if (history.collection !== collection) continue;
-      this.#byKey.delete(key);
+    for (const history of this.#collections.get(collection)?.values() ?? []) {
       history.endedAt = time;
       this.#ended.push(history);
     }
+    this.#collections.delete(collection);
   }
 }
 
@@ -165,21 +171,7 @@ function addHidden({ runs, known }: Hidden, history: KeyHistory): void {
 }
 
 const ID = new TextEncoder().encode("_id");
-
-/**
- * Text of a value: equal for equal bytes, and for integers of different types (`1`, `NumberLong(1)` and `1.0` are one key of
- * an index).
- */
-export function textOf({ type, bytes, begin, end }: RawValue): string {
-  const view = viewOf(bytes);
-  if (type === BSON.int32) return `n${view.readInt32LE(begin)}`;
-  if (type === BSON.int64) return `n${view.readBigInt64LE(begin)}`;
-  if (type === BSON.double) {
-    const double = view.readDoubleLE(begin);
-    if (Number.isInteger(double)) return `n${BigInt(double)}`;
-  }
-  return String.fromCharCode(type) + view.toString("latin1", begin, end);
-}
+const NO_SHARD_KEY: readonly ShardKeyField[] = [];
 
 function latin1(bytes: Uint8Array, begin: number, end: number): string {
   return viewOf(bytes).toString("latin1", begin, end);
@@ -187,5 +179,5 @@ function latin1(bytes: Uint8Array, begin: number, end: number): string {
 
 /** Replies of the driver are Buffers already. */
 function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,11 +1,13 @@
 /** Assigns documents to the keys that they were read by. A document whose key is not that of the event is not taken. */
 
-import { ElementWalker } from "../codec/bson.ts";
-import { BSON } from "../codec/bson.ts";
-import { type KeyHistory, type ShardKeyField, textOf } from "./key-history.ts";
+import { BSON, ElementWalker } from "../codec/bson.ts";
+import { equalKeys, keyText } from "./equal-keys.ts";
+import type { KeyHistory, ShardKeyField } from "./key-history.ts";
 import type { RawValue } from "./raw-bson.ts";
 
 const ID = new TextEncoder().encode("_id");
+
+const walker = new ElementWalker();
 
 /** Something that is wanted of one document. */
 interface Owner {
@@ -17,13 +19,15 @@ interface Owner {
  * have documents with one `_id`. Each document has one owner at most.
  */
 export class KeyMatcher<T extends Owner> {
-  readonly #byText = new Map<string, T[]>();
+  readonly #byText = new Map<string, T>();
+  /** Further owners of the same `_id`: of several shards. */
+  readonly #more: T[] = [];
 
   constructor(owners: readonly T[]) {
     for (const owner of owners) {
-      const known = this.#byText.get(owner.history.idText);
-      if (known) known.push(owner);
-      else this.#byText.set(owner.history.idText, [owner]);
+      const { idText } = owner.history;
+      if (this.#byText.has(idText)) this.#more.push(owner);
+      else this.#byText.set(idText, owner);
     }
   }
 
@@ -31,9 +35,16 @@ export class KeyMatcher<T extends Owner> {
   ownerOf(bytes: Uint8Array, begin: number): T | undefined {
     const id = valueAt(bytes, begin, ID);
     if (id === undefined) return undefined;
-    const same = this.#byText.get(textOf(id)) ?? [];
-    return same.find(({ history }) => history.shardKey.every((field) => hasField(bytes, begin, field)));
+    const text = keyText(id);
+    const first = this.#byText.get(text);
+    if (first === undefined || hasShardKey(bytes, begin, first)) return first;
+    return this.#more.find((owner) => owner.history.idText === text && hasShardKey(bytes, begin, owner));
   }
+}
+
+function hasShardKey(bytes: Uint8Array, begin: number, { history }: Owner): boolean {
+  const { shardKey } = history;
+  return shardKey.length === 0 || shardKey.every((field) => hasField(bytes, begin, field));
 }
 
 /** Whether the document has the field of the shard key with the same value; a field that it lacks is null there. */
@@ -43,7 +54,7 @@ function hasField(bytes: Uint8Array, begin: number, { path, value }: ShardKeyFie
   for (const [i, name] of names.entries()) {
     const found = valueAt(bytes, at, Buffer.from(name, "latin1"));
     if (found === undefined) return value.type === BSON.null;
-    if (i === names.length - 1) return textOf(found) === textOf(value);
+    if (i === names.length - 1) return equalKeys(found, value);
     if (found.type !== BSON.document) return false;
     at = found.begin;
   }
@@ -51,7 +62,6 @@ function hasField(bytes: Uint8Array, begin: number, { path, value }: ShardKeyFie
 }
 
 function valueAt(bytes: Uint8Array, at: number, name: Uint8Array): RawValue | undefined {
-  const walker = new ElementWalker();
   walker.start(bytes, at);
   while (walker.next()) {
     if (walker.nameIs(name)) return { type: walker.type, bytes, begin: walker.valueBegin, end: walker.valueEnd };

@@ -11,7 +11,7 @@ import type { MongoClient } from "mongodb";
 
 import { type DocumentAt, readInt32 } from "../codec/bson.ts";
 import { ChangeEvent } from "../codec/change-event.ts";
-import { applyUpdate } from "../codec/update-description.ts";
+import { UpdateSeries } from "../codec/update-description.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { eventLoopTurn } from "../lib/async.ts";
@@ -244,6 +244,7 @@ class Completion {
   #versionsOf(run: HiddenRun, base: Found | undefined): DocumentAt[] | undefined {
     const { bytes, offsets } = this.#batch.documents;
     const event = this.#event;
+    const series = new UpdateSeries();
     const versions: DocumentAt[] = [];
     let version: DocumentAt | undefined = typeof base === "object" ? base : undefined;
     if (typeof run.base === "number") version = this.#shownBy(run.base);
@@ -255,7 +256,7 @@ class Completion {
         else if (event.operation !== "update" || !updateDescription.isDocument || version === undefined)
           version = undefined;
         else {
-          const after = applyUpdate(version, { bytes, begin: updateDescription.begin });
+          const after = series.apply(version, { bytes, begin: updateDescription.begin });
           version = after && { bytes: after, begin: 0 };
         }
       }

@@ -74,7 +74,8 @@ export function captureSource(settings: CaptureSettings): Source {
     target ??= stream.serverTime;
     yield { ...positionOnly(merge.position), ends };
     isFirst = false;
-    for await (const item of itemsAndEvents(settings, collections, merge, stream, signal, wanted)) {
+    const items = (until: AbortSignal): AsyncGenerator<MergeItem> => itemsOf(collections, merge, stream, until, wanted);
+    for await (const item of itemsAndEvents(items, merge, settings.throttle, signal)) {
       if ("documents" in item) {
         yield item;
         continue;
@@ -157,15 +158,13 @@ const LOOK_MS = 50;
 
 /** The chunks, and the events of the stream while no chunk may be requested. */
 async function* itemsAndEvents(
-  { throttle }: CaptureSettings,
-  collections: readonly RangeReadable[],
+  itemsUntil: (signal: AbortSignal) => AsyncGenerator<MergeItem>,
   merge: Merge,
-  stream: EventStream,
+  throttle: CaptureSettings["throttle"],
   signal: AbortSignal,
-  wanted: number,
 ): AsyncGenerator<MergeItem | EventBatch> {
   const stop = new AbortController();
-  const items = itemsOf(collections, merge, stream, AbortSignal.any([signal, stop.signal]), wanted);
+  const items = itemsUntil(AbortSignal.any([signal, stop.signal]));
   try {
     for (;;) {
       const next = items.next();

@@ -159,3 +159,50 @@ test("C12 a position behind a dropped database is one for a run of that database
     await expectTrue(trial, more ? [db, other] : [db]);
   }
 });
+
+describe("C12 in a database that is bound as a whole a collection that was to be copied, and then is", () => {
+  const WAYS: readonly (readonly [what: string, change: (db: Db) => Promise<unknown>])[] = [
+    ["dropped", (db) => db.collection("b").drop()],
+    [
+      "dropped and created again",
+      async (db) => {
+        await db.collection("b").drop();
+        await insert(db, "b", [7], 2);
+      },
+    ],
+    [
+      "a view",
+      async (db) => {
+        await db.collection("b").drop();
+        await db.createCollection("b", { viewOn: "a", pipeline: [] });
+      },
+    ],
+  ];
+
+  test.each(WAYS)("%s, ends nothing: its end is a line, before what has its name", async (what, change) => {
+    const db = newDatabase();
+    await insert(
+      db,
+      "a",
+      Array.from({ length: 5_000 }, (_, i) => i),
+    );
+    await insert(db, "b", [1, 2]);
+    await using trial = await trialOf(set.uri, ["capture", db.databaseName]);
+    await using capture = trial.start(["--rate-limit", "100KB"]);
+    await trial.waitForLines(1);
+    await change(db);
+    await trial.waitForSaved(
+      ({ position }) => position.collections[`${db.databaseName}.a`]?.phase === "live",
+      "the copy of the other collection",
+    );
+    await insert(db, "c", [1]);
+    const except = what === "a view" ? [`${db.databaseName}.b`] : [];
+    await waitFor(async () => (await differencesOf(await trial.lines(), [db], except)).length === 0, {
+      what: "the output to hold what the database holds",
+      timeoutMs: 30_000,
+    });
+    capture.kill("SIGTERM");
+    expect((await capture.done).code).toBe(0);
+    expect(endsOf(await expectTrue(trial, [db], except))).toEqual(["b dropped"]);
+  });
+});

@@ -30,7 +30,7 @@ export async function differencesOf(
   for (const db of databases) {
     for (const { collectionName } of await db.collections()) {
       const name = `${db.databaseName}.${collectionName}`;
-      if (except.includes(name)) continue;
+      if (except.includes(name) || collectionName.startsWith("system.")) continue;
       for await (const document of db.collection(collectionName).find())
         wanted.set(`${name} ${JSON.stringify(document._id)}`, BSON.EJSON.stringify(document, { relaxed: true }));
     }

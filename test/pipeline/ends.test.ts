@@ -236,6 +236,7 @@ describe("a collection that cannot be read", () => {
     ...collectionOf("a", 2),
     currentUuid: async () => now,
     async *read() {
+      yield* [];
       throw new MongotapError("unsupported", "a view has no index");
     },
   });

@@ -13,7 +13,7 @@ import { readInt32 } from "../codec/bson.ts";
 import { ChangeEvent } from "../codec/change-event.ts";
 import { applyUpdate, type DocumentAt } from "../codec/update-description.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
-import { MongotapError, must } from "../errors.ts";
+import { must } from "../errors.ts";
 import { withDocuments } from "./event-documents.ts";
 import { type Hidden, type HiddenRun, KeyHistories, lacksDocument, type Step } from "./key-history.ts";
 import { type Found, LookupReads, readsOf } from "./lookup-reads.ts";
@@ -40,6 +40,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export class LookupStream implements EventStream {
   readonly #stream: EventStream;
   readonly #reads: LookupReads;
+  readonly #signal: AbortSignal;
   readonly #event = new ChangeEvent();
   /** What the stream has returned, and this one has not. */
   #rest: EventBatch | undefined;
@@ -50,6 +51,7 @@ export class LookupStream implements EventStream {
   constructor(stream: EventStream, settings: LookupSettings) {
     this.#stream = stream;
     this.#reads = new LookupReads(settings);
+    this.#signal = settings.signal;
     this.#position = stream.position;
     this.#before = stream.position.time;
   }
@@ -117,7 +119,7 @@ export class LookupStream implements EventStream {
       await completion.find(hidden.runs);
       return completion.result();
     } catch (error) {
-      if (error instanceof MongotapError) throw error;
+      this.#signal.throwIfAborted();
       throw toMongotapError(error, "cannot look up the documents of updates");
     } finally {
       this.#reads.release();

@@ -21,7 +21,7 @@ import {
   sortKeyTime,
   type Source,
 } from "../source/record.ts";
-import { checkSame, type RangeReadable } from "./backfill.ts";
+import type { RangeReadable } from "./backfill.ts";
 import { type HistoryPolicy, recoveryOf } from "./lost-history.ts";
 import { isBeingCopied, Merge, type MergeItem } from "./merge.ts";
 import type { ReadThrottle } from "./throttle.ts";
@@ -74,7 +74,8 @@ export function captureSource(settings: CaptureSettings): Source {
     target ??= stream.serverTime;
     yield { ...positionOnly(merge.position), ends };
     isFirst = false;
-    for await (const item of itemsAndEvents(settings, collections, merge, stream, signal, wanted)) {
+    const items = (until: AbortSignal): AsyncGenerator<MergeItem> => itemsOf(collections, merge, stream, until, wanted);
+    for await (const item of itemsAndEvents(items, merge, settings.throttle, signal)) {
       if ("documents" in item) {
         yield item;
         continue;
@@ -157,15 +158,13 @@ const LOOK_MS = 50;
 
 /** The chunks, and the events of the stream while no chunk may be requested. */
 async function* itemsAndEvents(
-  { throttle }: CaptureSettings,
-  collections: readonly RangeReadable[],
+  itemsUntil: (signal: AbortSignal) => AsyncGenerator<MergeItem>,
   merge: Merge,
-  stream: EventStream,
+  throttle: CaptureSettings["throttle"],
   signal: AbortSignal,
-  wanted: number,
 ): AsyncGenerator<MergeItem | EventBatch> {
   const stop = new AbortController();
-  const items = itemsOf(collections, merge, stream, AbortSignal.any([signal, stop.signal]), wanted);
+  const items = itemsUntil(AbortSignal.any([signal, stop.signal]));
   try {
     for (;;) {
       const next = items.next();
@@ -194,18 +193,31 @@ async function* itemsOf(
     if (copy === undefined) continue;
     for (const [index, range] of copy.ranges.entries()) {
       if (range.done) continue;
-      for await (const chunk of prefetch(
-        collection.read(range, signal, wanted, startsAfter, copy.copy),
-        CHUNKS_AHEAD,
-      )) {
+      const chunks = collection.read(range, signal, wanted, startsAfter, copy.copy);
+      for await (const chunk of prefetch(whileReadable(chunks, collection, copy.uuid), CHUNKS_AHEAD)) {
         if (!isBeingCopied(merge.position, name)) break;
         const item = itemOf(collection, chunk, copy, index);
         copy = withRange(copy, index, chunk.progress);
-        // The merge leaves out an exact chunk from after the drop of its collection; others have to be checked.
-        if (isComplete(copy) && !chunk.exact) checkSame(collection, copy.uuid, await collection.currentUuid());
         yield item;
       }
     }
+  }
+}
+
+/**
+ * Yields the chunks of a collection. Where it has ended and cannot be read any more (a view has its name), there are none, and
+ * the stream reports the end.
+ */
+async function* whileReadable(
+  chunks: AsyncIterable<Chunk>,
+  collection: RangeReadable,
+  uuid: string | null,
+): AsyncGenerator<Chunk> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    if (!(error instanceof MongotapError) || error.retryable) throw error;
+    if ((await collection.currentUuid()) === uuid) throw error;
   }
 }
 

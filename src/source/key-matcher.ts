@@ -44,7 +44,7 @@ export class KeyMatcher<T extends Owner> {
 
 function hasShardKey(bytes: Uint8Array, begin: number, { history }: Owner): boolean {
   const { shardKey } = history;
-  return shardKey.length === 0 || shardKey.every((field) => hasField(bytes, begin, field));
+  return shardKey.every((field) => hasField(bytes, begin, field));
 }
 
 /** Whether the document has the field of the shard key with the same value; a field that it lacks is null there. */

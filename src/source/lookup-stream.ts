@@ -13,7 +13,7 @@ import { type DocumentAt, readInt32 } from "../codec/bson.ts";
 import { ChangeEvent } from "../codec/change-event.ts";
 import { UpdateSeries } from "../codec/update-description.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
-import { MongotapError, must } from "../errors.ts";
+import { must } from "../errors.ts";
 import { eventLoopTurn } from "../lib/async.ts";
 import { type Hidden, type HiddenRun, KeyHistories, type KeyHistory, lacksDocument, type Step } from "./key-history.ts";
 import { LookupReads, readsOf } from "./lookup-reads.ts";
@@ -41,6 +41,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export class LookupStream implements EventStream {
   readonly #stream: EventStream;
   readonly #reads: LookupReads;
+  readonly #signal: AbortSignal;
   readonly #stop = new AbortController();
   readonly #event = new ChangeEvent();
   /** What the stream has returned, and this one has not. */
@@ -53,7 +54,8 @@ export class LookupStream implements EventStream {
 
   constructor(stream: EventStream, { client, signal }: LookupSettings) {
     this.#stream = stream;
-    this.#reads = new LookupReads({ client, signal: AbortSignal.any([signal, this.#stop.signal]) });
+    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+    this.#reads = new LookupReads({ client, signal: this.#signal });
     this.#position = stream.position;
     this.#before = stream.position.time;
   }
@@ -142,7 +144,7 @@ export class LookupStream implements EventStream {
       await completion.find(hidden.runs);
       return completion.result();
     } catch (error) {
-      if (error instanceof MongotapError) throw error;
+      this.#signal.throwIfAborted();
       throw toMongotapError(error, "cannot look up the documents of updates");
     }
   }

@@ -15,7 +15,7 @@ import { MongotapError, must } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { fromText, keyOf, MAX_KEY, sameKey } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
-import { timestampOf } from "./cluster-time.ts";
+import { later, timestampOf } from "./cluster-time.ts";
 import { type CursorReply, readCursor } from "./cursor-reply.ts";
 import { withNumberedArrays } from "./numbered-arrays.ts";
 import { element, type RawCommand, rawValue } from "./raw-bson.ts";
@@ -212,6 +212,11 @@ async function find(settings: SnapshotSettings, query: Query, signal: AbortSigna
         at = settings.notBefore; // the majority is behind the stream: now the server waits for it
         continue;
       }
+      if (isWithoutCollection(settings, reply)) {
+        if (at !== undefined) return { ...reply, atClusterTime: at, hasNoMore: true };
+        at = later(must(settings.notBefore, "the time of the stream"), reply.operationTime ?? BEGINNING);
+        continue;
+      }
       checkNotOlder(settings, reply);
       if (reply.id !== 0n) killCursor(settings, reply.id);
       return { ...reply, hasNoMore: !singleBatch && reply.id === 0n };
@@ -221,6 +226,7 @@ async function find(settings: SnapshotSettings, query: Query, signal: AbortSigna
       const again =
         code === ServerCode.SnapshotUnavailable || (code === ServerCode.SnapshotTooOld && settings.at === undefined);
       if (!again || attempt === SNAPSHOT_ATTEMPTS) throw error;
+      at = settings.at; // a collection that was created since is never visible at a time before that
       await sleep(attempt * 50, signal);
     }
   }
@@ -240,6 +246,14 @@ function readConcernOf({ info, standalone, notBefore, at }: SnapshotSettings): R
   return notBefore === undefined
     ? { level: "majority" }
     : { level: "majority", afterClusterTime: timestampOf(notBefore) };
+}
+
+/**
+ * The reply of a snapshot read has a time, but where there is no such collection (yet, or any more). When that was so has to
+ * be known where the reply is put into one order with changes: then it is asked for at a time.
+ */
+function isWithoutCollection({ info, standalone, notBefore }: SnapshotSettings, reply: CursorReply): boolean {
+  return notBefore !== undefined && !standalone && !info.capped && reply.atClusterTime === undefined;
 }
 
 /** A snapshot older than the change stream would miss the changes in between. */

@@ -230,3 +230,23 @@ describe("the position knows every collection that is in the output", () => {
     expect(isAllLive({ collections: { "shop.a": LIVE, "shop.b": { phase: "stale", voided: false } } })).toBe(false);
   });
 });
+
+describe("a collection that cannot be read", () => {
+  const unreadable = (now: string | null): RangeReadable => ({
+    ...collectionOf("a", 2),
+    currentUuid: async () => now,
+    async *read() {
+      yield* [];
+      throw new MongotapError("unsupported", "a view has no index");
+    },
+  });
+
+  test("ends the run, unless it is another one by now: then its end is in the stream", async () => {
+    const another = runOf([until(new ScriptedStream(1, [endingAt(3, "dropped")]), 3)], [[unreadable(null)]]);
+    const batches = await read(another);
+    expect(shown(batches)).toEqual(["e3", "shop.a: dropped 3.1"]);
+    expect(positionBehind(batches).collections).toEqual({});
+    const same = runOf([until(new ScriptedStream(1, [events([], 3)]), 3)], [[unreadable("a")]]);
+    await expect(read(same)).rejects.toThrow("a view has no index");
+  });
+});

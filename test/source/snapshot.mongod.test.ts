@@ -178,3 +178,21 @@ test("a scan reads a view from beginning to end, at one time, and only its last 
   expect(few.at(-1)?.progress).toMatchObject({ done: false, documents: 10 });
   expect(few.at(-1)?.partial).toBeTrue();
 });
+
+test("readRange() says at which time there was no such collection: not before the time of the stream, and after its drop", async () => {
+  const { settings, collection } = await prepare({});
+  await collection.insertOne({ _id: 1 as never });
+  const before = await operationTime(settings.client);
+  await collection.drop();
+  const chunks: Chunk[] = [];
+  for await (const chunk of readRange({ ...settings, notBefore: before }, BEGIN, never)) chunks.push(chunk);
+  expect(chunks).toHaveLength(1);
+  expect(chunks[0]).toMatchObject({ exact: true, progress: { documents: 0, done: true } });
+  const { at } = must(chunks[0], "the only chunk");
+  expect([at > before, at <= (await operationTime(settings.client))]).toEqual([true, true]);
+});
+
+async function operationTime(client: MongoClient): Promise<ReturnType<typeof clusterTime>> {
+  const { operationTime: time } = await client.db("admin").command({ ping: 1 });
+  return clusterTime(time.t, time.i);
+}

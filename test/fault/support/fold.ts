@@ -14,7 +14,7 @@ function foldOf(lines: readonly Line[]): Map<string, Map<string, string>> {
     const key = JSON.stringify(document["_id"]);
     if (_meta.op === "t") documents.clear();
     else if (_meta.op === "d") documents.delete(key);
-    else if (_meta.missing !== true) documents.set(key, JSON.stringify(document));
+    else if (_meta.missing === undefined) documents.set(key, JSON.stringify(document));
   }
   return folded;
 }
@@ -30,7 +30,7 @@ export async function differencesOf(
   for (const db of databases) {
     for (const { collectionName } of await db.collections()) {
       const name = `${db.databaseName}.${collectionName}`;
-      if (except.includes(name)) continue;
+      if (except.includes(name) || collectionName.startsWith("system.")) continue;
       for await (const document of db.collection(collectionName).find())
         wanted.set(`${name} ${JSON.stringify(document._id)}`, BSON.EJSON.stringify(document, { relaxed: true }));
     }

@@ -12,6 +12,7 @@ import type { Sink } from "../../../src/sink/sink.ts";
 import { AdaptiveBatchSize } from "../../../src/source/adaptive-batch.ts";
 import { listCollections } from "../../../src/source/catalog.ts";
 import { ChangeStream } from "../../../src/source/change-stream.ts";
+import { LookupStream } from "../../../src/source/lookup-stream.ts";
 import { localReader } from "../../../src/source/sub-ranges.ts";
 import type { Position } from "../../../src/source/record.ts";
 import { type Line, linesOf } from "../../cli/tap.ts";
@@ -108,8 +109,10 @@ function mergedSource(client: MongoClient, collections: readonly RangeReadable[]
   const bindings = collections.map(({ namespace }) => namespace);
   const shape = { bindings, fullDocument: "default", beforeImages: false, splitLargeEvents: false } as const;
   return captureSource({
-    open: (at, signal) =>
-      ChangeStream.open({ client, ...shape, sharded: false, batchSize: new AdaptiveBatchSize() }, at ?? "now", signal),
+    async open(at, signal) {
+      const settings = { client, ...shape, sharded: false, batchSize: new AdaptiveBatchSize() };
+      return new LookupStream(await ChangeStream.open(settings, at ?? "now", signal), { client, signal });
+    },
     untilCaughtUp: true,
     awaitMs: 500,
     collections: () => Promise.resolve(collections),

@@ -49,13 +49,24 @@ export class IdTypes {
     types.set(type, (types.get(type) ?? 0) + count);
   }
 
-  /** Returns and forgets all counts, as plain data. */
-  take(): readonly IdTypeCount[] {
-    const counts = [...this.#collections].flatMap(([name, types]) =>
+  /** Returns all counts as plain data. */
+  counts(): readonly IdTypeCount[] {
+    return [...this.#collections].flatMap(([name, types]) =>
       [...types].map(([type, count]) => [name, type, count] as const),
     );
+  }
+
+  /** Returns and forgets all counts. */
+  take(): readonly IdTypeCount[] {
+    const counts = this.counts();
     this.#collections.clear();
     return counts;
+  }
+
+  /** Replaces all counts. */
+  set(counts: readonly IdTypeCount[]): void {
+    this.#collections.clear();
+    for (const [name, type, count] of counts) this.add(name, type, count);
   }
 
   /** By `db.collection`, how many `_id`s of each type, where some of different types may be the same text. */

@@ -59,7 +59,7 @@ class LineEncoder implements Encoder {
   readonly #isPlain: boolean;
   readonly #updates: Record<LineNote, number> = { mayBeNewer: 0, deleted: 0, unavailable: 0, notRequested: 0 };
   #badDocuments = 0;
-  /** In what workers have encoded. */
+  /** In what workers have encoded, less what was taken back. */
   #invalidUtf8 = 0;
 
   constructor({ envelope, transcoding, onBadDocument, version }: LineOptions) {
@@ -75,10 +75,29 @@ class LineEncoder implements Encoder {
       ...this.#counts,
       updates: this.#updates,
       unknownEvents: this.#unknownEvents,
-      invalidUtf8: this.#transcoder.counts.invalidUtf8 + this.#invalidUtf8,
+      invalidUtf8: this.#allInvalidUtf8,
       badDocuments: this.#badDocuments,
       hiddenFields: this.#hiddenFields,
       idsAlike: this.#idTypes.alike(),
+    };
+  }
+
+  get #allInvalidUtf8(): number {
+    return this.#transcoder.counts.invalidUtf8 + this.#invalidUtf8;
+  }
+
+  savepoint(): () => void {
+    const [counts, updates] = [{ ...this.#counts }, { ...this.#updates }];
+    const [unknownEvents, hiddenFields] = [[...this.#unknownEvents], [...this.#hiddenFields]];
+    const [badDocuments, invalidUtf8, idTypes] = [this.#badDocuments, this.#allInvalidUtf8, this.#idTypes.counts()];
+    return () => {
+      Object.assign(this.#counts, counts);
+      Object.assign(this.#updates, updates);
+      setAll(this.#unknownEvents, unknownEvents);
+      setAll(this.#hiddenFields, hiddenFields);
+      this.#badDocuments = badDocuments;
+      this.#invalidUtf8 += invalidUtf8 - this.#allInvalidUtf8;
+      this.#idTypes.set(idTypes);
     };
   }
 
@@ -231,6 +250,11 @@ class LineEncoder implements Encoder {
 function noteOf({ operation, hasDocument }: ChangeEvent, note: DocumentNote | undefined): LineNote | undefined {
   if (note !== undefined || operation !== "update") return note;
   return hasDocument ? undefined : "notRequested";
+}
+
+function setAll<K, V>(map: Map<K, V>, entries: readonly (readonly [K, V])[]): void {
+  map.clear();
+  for (const [key, value] of entries) map.set(key, value);
 }
 
 function linesIn(segments: readonly Segment[]): number {

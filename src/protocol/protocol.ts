@@ -39,6 +39,8 @@ export interface Encoder {
   encode(batch: Batch): Encoded;
   /** Returns the counts as of now; they grow with each batch. */
   omissions(): Readonly<Omissions>;
+  /** Returns a function that sets the counts back to what they are now, for lines that are taken back. */
+  savepoint(): () => void;
   /** Returns and forgets what was noted since the last call. For workers, whose main thread keeps the counts. */
   takeNotes(): Notes;
 }

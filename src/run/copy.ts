@@ -10,11 +10,12 @@ import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
-import { countBatch } from "../observe/stats.ts";
+import { countBatch, newStats, type Stats } from "../observe/stats.ts";
 import { pump, type PumpResult } from "../pipeline/pump.ts";
 import { take } from "../pipeline/limit.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
 import type { EnvelopeName } from "../protocol/envelopes.ts";
+import type { Encoder } from "../protocol/protocol.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
 import { bindingText, includesBinding } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
@@ -23,7 +24,6 @@ import type { Sink } from "../sink/sink.ts";
 import { type Checkpoint, type Fingerprint, timeOfCheckpoint } from "../state/checkpoint.ts";
 import { type CheckpointStore, leftOut, loadMatching, openCheckpointStore, rebind } from "./checkpoint-store.ts";
 import { type ConnectionSettings, openConnection } from "./connection.ts";
-import { createCounts } from "./counts.ts";
 import { endText } from "./ends.ts";
 import type { Invocation } from "./invocation.ts";
 import { lockOutputs } from "./output-locks.ts";
@@ -167,12 +167,12 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   const { invocation, plan, target, lines, store } = run;
   const { settings, log, context } = invocation;
   const encoder = createLineEncoder(lines);
-  const counts = createCounts(encoder, performance.now());
+  const stats = newStats(performance.now());
   const deadline = deadlineOf(settings.for);
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   const output = targetText(target);
   const { envelope } = lines;
-  const summary = { stats: counts.stats, encoder: counts, envelope, output, quarantine: quarantineOf(settings) };
+  const summary = { stats, encoder, envelope, output, quarantine: quarantineOf(settings) };
   try {
     const result = await pump({
       source: take(source, settings.limit ?? Infinity),
@@ -188,10 +188,10 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
       retryForMs: settings.retryFor,
       signal,
       onWritten: (batch, lines, bytes) => {
-        countBatch(counts.stats, batch, lines, bytes);
+        countBatch(stats, batch, lines, bytes);
         if (batch.kind === "events") for (const end of batch.ends ?? []) log.warn(endText(end, invocation.command));
       },
-      savepoint: () => counts.savepoint(),
+      savepoint: () => savepointOf(stats, encoder),
       onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
     });
     const mustFinish = settings.until !== undefined || (plan.bounded && settings.state !== undefined);
@@ -202,11 +202,21 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   } catch (error) {
     // After a failed write it is unknown how much of it the output holds.
     const isUnknown = error instanceof MongotapError && (error.kind === "pipe" || error.kind === "output");
-    if (counts.stats.lines > 0 && !isUnknown) logSummary(log, summary);
+    if (stats.lines > 0 && !isUnknown) logSummary(log, summary);
     throw error;
   } finally {
     deadline?.cancel();
   }
+}
+
+/** Returns a function that sets what the run has counted back to what it has counted now. */
+function savepointOf(stats: Stats, encoder: Pick<Encoder, "savepoint">): () => void {
+  const before = { ...stats };
+  const restore = encoder.savepoint();
+  return () => {
+    Object.assign(stats, before);
+    restore();
+  };
 }
 
 /** @throws the reason of `signal` if the run was stopped by something else than a Stop */

@@ -10,6 +10,7 @@ import { timestampOf } from "./cluster-time.ts";
 import { type CursorReply, readCursor } from "./cursor-reply.ts";
 import { KeyMatcher } from "./key-matcher.ts";
 import type { Found, TimedRead, Wanted } from "./lookup-times.ts";
+import { isNumbered } from "./numbered-arrays.ts";
 import { document, element, idFilterElement } from "./raw-bson.ts";
 import type { BsonDocuments, ClusterTime } from "./record.ts";
 
@@ -75,11 +76,13 @@ export class LookupReads {
     });
   }
 
-  /** Cuts reads so that their replies have about `REPLY_BYTES`. */
+  /** Cuts reads so that their replies have about `REPLY_BYTES`. A key that `$in` may not have beside others is read alone. */
   #split(reads: readonly TimedRead[]): TimedRead[] {
     const most = Math.max(1, Math.min(MOST_KEYS, Math.floor(REPLY_BYTES / this.#documentBytes)));
-    return reads.flatMap((read) => {
-      const parts: TimedRead[] = [];
+    return reads.flatMap((all) => {
+      const alone = new Set(all.wanted.filter(({ history }) => !isNumbered(history.id)));
+      const parts = Array.from(alone, (one): TimedRead => ({ ...all, wanted: [one] }));
+      const read = alone.size === 0 ? all : { ...all, wanted: all.wanted.filter((one) => !alone.has(one)) };
       let begin = 0;
       let bytes = 0;
       for (const [i, { history }] of read.wanted.entries()) {
@@ -129,7 +132,7 @@ export class LookupReads {
   async #readSingly(read: TimedRead, readConcern: Readonly<Record<string, unknown>>): Promise<void> {
     for (const one of read.wanted) {
       const min = element("min", { type: 3, ...whole(document(element("_id", one.history.id))) });
-      const reply = await this.#find(read, { hint: { _id: 1 }, limit: 1, readConcern }, min);
+      const reply = await this.#find(read, { hint: { _id: 1 }, sort: { _id: 1 }, limit: 1, readConcern }, min);
       this.#take({ ...read, wanted: [one] }, reply, readConcern);
     }
   }

@@ -1,6 +1,7 @@
 /**
  * Arrays whose elements are not named "0", "1", … An index ignores their names, and returns them numbered where it answers
- * without the document; but the server compares `min` with `max` by name, and refuses a pair of which one is numbered.
+ * without the document; but the server compares `min` with `max` by name, and refuses a pair of which one is numbered. With
+ * two such values in one `$in` the server's walk over the index never ends (seen on 5.0 and 6.0).
  */
 
 import { BSON, ElementWalker, readInt32 } from "../codec/bson.ts";
@@ -9,6 +10,27 @@ import { arrayElement, document, type RawValue, rawValue } from "./raw-bson.ts";
 /** The BSON document with all arrays in it numbered: equal in any index. */
 export function withNumberedArrays(bytes: Uint8Array): Uint8Array {
   return numbered(rawValue(BSON.document, bytes));
+}
+
+/** Whether all arrays in it are numbered. */
+export function isNumbered(value: RawValue): boolean {
+  const { type, bytes, begin, end } = value;
+  if (type === BSON.codeWithScope) return isNumbered(scopeOf(value));
+  if (type !== BSON.document && type !== BSON.array) return true;
+  let index = 0;
+  for (const { type: inner, nameBegin, nameEnd, valueBegin, valueEnd } of walk({ type, bytes, begin, end })) {
+    if (type === BSON.array && !isDecimal(bytes, nameBegin, nameEnd, index)) return false;
+    if (!isNumbered({ type: inner, bytes, begin: valueBegin, end: valueEnd })) return false;
+    index += 1;
+  }
+  return true;
+}
+
+function isDecimal(bytes: Uint8Array, begin: number, end: number, index: number): boolean {
+  const digits = String(index);
+  if (end - begin !== digits.length) return false;
+  for (let i = 0; i < digits.length; i++) if (bytes[begin + i] !== digits.charCodeAt(i)) return false;
+  return true;
 }
 
 function numbered(value: RawValue): Uint8Array {
@@ -36,11 +58,14 @@ function valuesOf(value: RawValue): RawValue[] {
   );
 }
 
-/** int32 length, string, document. */
-function numberedScope({ bytes, begin, end }: RawValue): Uint8Array {
-  const scopeBegin = begin + 8 + readInt32(bytes, begin + 4);
-  const scope = numbered({ type: BSON.document, bytes, begin: scopeBegin, end });
-  const all = Buffer.concat([bytes.subarray(begin, scopeBegin), scope]);
+/** The document in code with scope: int32 length, string, document. */
+function scopeOf({ bytes, begin, end }: RawValue): RawValue {
+  return { type: BSON.document, bytes, begin: begin + 8 + readInt32(bytes, begin + 4), end };
+}
+
+function numberedScope(value: RawValue): Uint8Array {
+  const scope = scopeOf(value);
+  const all = Buffer.concat([value.bytes.subarray(value.begin, scope.begin), numbered(scope)]);
   all.writeInt32LE(all.length, 0);
   return all;
 }

@@ -62,6 +62,7 @@ export function rows(count: number, position: Position | undefined): RowBatch {
 
 /** One byte and one line for each document. */
 export const lineEncoder: Encoder = {
+  savepoint: () => () => undefined,
   omissions: () => ({
     deletes: 0,
     ends: 0,

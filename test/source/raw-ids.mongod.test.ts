@@ -1,7 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { readCursor } from "../../src/source/cursor-reply.ts";
-import { idFilterElement, rawValue } from "../../src/source/raw-bson.ts";
+import type { DocumentAt } from "../../src/codec/update-description.ts";
+import { must } from "../../src/errors.ts";
+import { findId } from "../../src/source/bson-key.ts";
+import { operationTimeOf } from "../../src/source/cluster-time.ts";
+import { textOf } from "../../src/source/key-history.ts";
+import { LookupReads, readsOf } from "../../src/source/lookup-reads.ts";
+import type { Wanted } from "../../src/source/lookup-times.ts";
+import { rawValue } from "../../src/source/raw-bson.ts";
 import type { RangeProgress } from "../../src/source/record.ts";
 import { readRange, type SnapshotSettings } from "../../src/source/snapshot.ts";
 import { documentsIn, splitEvenly } from "../../src/source/split-points.ts";
@@ -62,12 +68,28 @@ describe.each(KINDS)("a %s collection with _ids of any bytes", (_, options) => {
   });
 });
 
-test("documents are found by _ids of any bytes, together", async () => {
-  const prepared = await prepare({});
-  const { client, name } = prepared.database;
-  expect(await insertIds(client, name, "c", UNUSUAL)).toBe(UNUSUAL.length);
-  const rawFields = idFilterElement(UNUSUAL.map(({ type, body }) => rawValue(type, body)));
-  const find = { find: "c", maxTimeMS: 10_000 };
-  const found = await readCursor(client, prepared.settings.info.namespace, find, { signal: never, rawFields });
-  expect(found.documents.count).toBe(UNUSUAL.length);
-});
+test.each(KINDS.filter(([kind]) => kind !== "capped"))(
+  "documents of a %s collection are looked up by _ids of any bytes, together",
+  async (_, options) => {
+    const prepared = await prepare(options);
+    const { client, name } = prepared.database;
+    expect(await insertIds(client, name, "c", UNUSUAL)).toBe(UNUSUAL.length);
+    const time = must(operationTimeOf(await client.db(name).command({ ping: 1 })), "a cluster time");
+    const wanted = UNUSUAL.map(({ type, body }): Wanted => {
+      const id = rawValue(type, body);
+      const history = { collection: `${name}.c`, id, idText: textOf(id), shardKey: [], steps: [] };
+      return { history, step: { time, events: [], lacking: [], after: "hidden" }, until: undefined };
+    });
+    const reads = new LookupReads({ client, signal: AbortSignal.timeout(20_000) });
+    await reads.readAt(readsOf(time, wanted));
+    const found = wanted.map((one) => reads.found(one));
+    expect(found.filter((one) => typeof one === "string")).toEqual([]);
+    for (const [i, one] of found.entries()) {
+      const { bytes, begin } = one as DocumentAt;
+      const { begin: at, end } = must(findId(bytes, begin), "_id");
+      const { type, body } = must(UNUSUAL[i], "the id");
+      expect(Buffer.from(bytes.subarray(at, end))).toEqual(Buffer.from([type, ...Buffer.from("_id\0"), ...body]));
+    }
+    reads.release();
+  },
+);

@@ -109,7 +109,7 @@ function mergedSource(client: MongoClient, collections: readonly RangeReadable[]
   const bindings = collections.map(({ namespace }) => namespace);
   const shape = { bindings, fullDocument: "default", beforeImages: false, splitLargeEvents: false } as const;
   return captureSource({
-    open: async (at, signal) => {
+    async open(at, signal) {
       const settings = { client, ...shape, sharded: false, batchSize: new AdaptiveBatchSize() };
       return new LookupStream(await ChangeStream.open(settings, at ?? "now", signal), { client, signal });
     },

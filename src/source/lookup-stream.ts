@@ -40,6 +40,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export class LookupStream implements EventStream {
   readonly #stream: EventStream;
   readonly #reads: LookupReads;
+  readonly #signal: AbortSignal;
   readonly #event = new ChangeEvent();
   /** What the stream has returned, and this one has not. */
   #rest: EventBatch | undefined;
@@ -50,6 +51,7 @@ export class LookupStream implements EventStream {
   constructor(stream: EventStream, settings: LookupSettings) {
     this.#stream = stream;
     this.#reads = new LookupReads(settings);
+    this.#signal = settings.signal;
     this.#position = stream.position;
     this.#before = stream.position.time;
   }
@@ -117,6 +119,7 @@ export class LookupStream implements EventStream {
       await completion.find(hidden.runs);
       return completion.result();
     } catch (error) {
+      this.#signal.throwIfAborted();
       if (error instanceof MongotapError) throw error;
       throw toMongotapError(error, "cannot look up the documents of updates");
     } finally {

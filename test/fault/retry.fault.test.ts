@@ -169,7 +169,7 @@ test("a tail that is stopped while it looks up a document ends with 0, and the n
   const args = ["tail", `${name}.c`, "--state", dir.join("state")];
   await using tail = tapAt(uri).start(args);
   await waitFor(() => existsSync(dir.join("state")), { what: "the first position" });
-  await using failPoint = await failCommand(client, { failCommands: ["find"], ...OURS, blockTimeMS: 20_000, times: 1 });
+  await using failPoint = await failCommand(client, { failCommands: ["find"], ...OURS, blockTimeMS: 3_000, times: 1 });
   await collection.updateOne({ _id: 1 }, { $inc: { v: 1 } });
   await failPoint.waitForHits(1);
   tail.kill("SIGTERM");

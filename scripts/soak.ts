@@ -1,44 +1,57 @@
 /**
- * Injects faults on both sides for a chosen time: `bun scripts/soak.ts --minutes 30 --seed 1`. Members of a replica set of
- * three, behind proxies, step down or are killed, suspended and disconnected, while writers write and a capture of two
- * collections is killed, stopped and suspended. After each round an oracle judges the output. Exits 1 if a promise broke.
+ * Injects faults on all sides for a chosen time: `bun scripts/soak.ts --minutes 30 --seed 1`. Members of a replica set of
+ * three, behind proxies, step down or are killed, suspended and disconnected; collections are dropped, renamed and replaced;
+ * the history is lost; captures are killed, stopped and suspended; and writers write. After each round the output is judged
+ * (soak/judge.ts). Exits 1 if a promise broke.
  */
 
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { MongoClient } from "mongodb";
+import { BSON, type Db, MongoClient } from "mongodb";
 
 import { Random, seedFrom } from "./lib/random.ts";
 import { type ReplicaSet, startReplicaSet } from "./mongod.ts";
-import { judge, type Verdict } from "./soak/oracle.ts";
+import { type CollectionFaults, injectCollectionFault } from "./soak/collection-faults.ts";
+import { Follower } from "./soak/follower.ts";
+import { judge, KINDS, type Verdict } from "./soak/judge.ts";
+import { readOutput } from "./soak/lines.ts";
+import { loseHistory, OPLOG_MB } from "./soak/lost-history.ts";
 import { type FaultCounts, injectServerFault, Network } from "./soak/server-faults.ts";
 import { Tap } from "./soak/tap.ts";
-import { type Numbered, startWriters, type Writers } from "./soak/writers.ts";
+import { proofOf } from "./soak/truth.ts";
+import { startWriters, type Writers } from "./soak/writers.ts";
 
 const DB = "soak";
-const COLLECTIONS = ["orders", "items"] as const;
-/** How long faults are injected before the output is judged. */
-const ROUND_MS = 120_000;
+const WRITTEN = ["orders", "items", "report"] as const;
+/** What one of the captures reads by name; the other one reads the whole database. */
+const NAMED = ["orders", "items"] as const;
+/** The server's own, under which it builds what $out writes. */
+const TEMPORARY = `${DB}.tmp.agg_out.`;
 
 interface Options {
   readonly minutes: number;
+  /** How long faults are injected before the output is judged. */
+  readonly roundMs: number;
   readonly seed: number;
   readonly command: readonly string[];
 }
 
 interface SoakRun {
+  readonly options: Options;
   readonly set: ReplicaSet;
   readonly network: Network;
   readonly client: MongoClient;
-  readonly writers: ReadonlyMap<string, Writers>;
-  readonly tap: Tap;
-  readonly folder: string;
-  readonly random: Random;
+  readonly follower: Follower;
+  readonly writers: Writers;
+  readonly taps: readonly Tap[];
+  readonly randomFor: (name: string) => Random;
   readonly faults: FaultCounts;
+  /** Cluster times at which a server had been started again. */
+  readonly restarts: string[];
+  readonly totals: Record<string, number>;
 }
 
 async function main(): Promise<number> {
@@ -46,131 +59,227 @@ async function main(): Promise<number> {
   log(`${options.minutes} minutes, seed ${options.seed}, ${options.command.join(" ")}`);
   const folder = await mkdtemp(join(tmpdir(), "mongotap-soak-"));
   await using network = new Network();
-  await using set = await startReplicaSet({ members: 3, advertise: network.advertise });
+  await using set = await startReplicaSet({
+    members: 3,
+    advertise: network.advertise,
+    oplogSizeMB: OPLOG_MB,
+    syncdelay: 5,
+  });
+  await using follower = new Follower(set, DB);
   const randomFor = (name: string): Random => Random.for(options.seed, name);
   const client = new MongoClient(set.uri, {
     retryWrites: true,
     writeConcern: { w: "majority" },
     serverSelectionTimeoutMS: 60_000,
   });
-  const args = [
-    "capture",
-    ...COLLECTIONS.map((name) => `${DB}.${name}`),
-    "--uri",
-    set.uri,
-    "--out",
-    `${folder}/out/`,
-    "--state",
-    `${folder}/state`,
-  ];
-  const tap = new Tap({ command: options.command, args, random: randomFor("faults of the capture"), log });
-  const writers = new Map(
-    COLLECTIONS.map((name) => [
-      name,
-      startWriters(client.db(DB).collection<Numbered>(name), `${name[0] ?? ""}`, randomFor(`writes to ${name}`)),
-    ]),
-  );
-  await pause(5_000); // something to copy
-  const run: SoakRun = {
-    set,
-    network,
-    client,
-    writers,
-    tap,
-    folder,
-    random: randomFor("faults of the servers"),
-    faults: {},
-  };
+  const writers = startWriters(client, client.db(DB), WRITTEN, randomFor);
+  const taps = tapsOf(options, set.uri, folder, randomFor);
+  const rest = { faults: {}, restarts: [], totals: {} };
   try {
-    return await soak(run, options.minutes * 60_000);
+    await pause(5_000); // something to copy
+    return await soak({ options, set, network, client, follower, writers, taps, randomFor, ...rest });
   } finally {
-    await tap.stop();
-    for (const each of writers.values()) await each.stop();
+    for (const tap of taps) await tap.stop();
+    await writers.stop();
     await client.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function soak(run: SoakRun, ms: number): Promise<number> {
-  const end = Date.now() + ms;
+/** One of the whole database, into a file for each collection; one of two collections by name, into one file. */
+function tapsOf({ command }: Options, uri: string, folder: string, randomFor: SoakRun["randomFor"]): Tap[] {
+  const tapOf = (
+    name: string,
+    out: string,
+    args: readonly string[],
+    rest: Pick<Tap["options"], "isBound" | "expected">,
+  ): Tap => {
+    const state = join(folder, `${name}.state`);
+    const all = ["capture", ...args, "--uri", uri, "--out", out, "--state", state];
+    return new Tap({
+      name,
+      command,
+      args: all,
+      out: out.replace(/\/$/, ""),
+      state,
+      random: randomFor(name),
+      log,
+      ...rest,
+    });
+  };
+  return [
+    tapOf("whole", `${join(folder, "whole")}/`, [DB], {
+      isBound: (name) => name.startsWith(`${DB}.`) && !name.startsWith(TEMPORARY),
+      expected: [],
+    }),
+    tapOf(
+      "named",
+      join(folder, "named.ndjson"),
+      [...NAMED.map((name) => `${DB}.${name}`), "--allow-missing", "--envelope", "change", "--on-history-lost", "now"],
+      { isBound: (name) => NAMED.some((one) => name === `${DB}.${one}`), expected: ["7"] },
+    ),
+  ];
+}
+
+async function soak(run: SoakRun): Promise<number> {
+  const { options, taps, faults, totals } = run;
+  const end = Date.now() + options.minutes * 60_000;
   let failed = 0;
-  run.tap.start();
-  while (!existsSync(join(run.folder, "state"))) await pause(20);
-  for (const each of run.writers.values()) each.pinned();
+  for (const tap of taps) tap.start();
+  for (const tap of taps) await tap.pinned();
   for (let round = 1; Date.now() < end && failed === 0; round += 1) {
-    const roundEnd = Math.min(end, Date.now() + ROUND_MS);
-    await Promise.all([injectTapFaults(run, roundEnd), injectSetFaults(run, roundEnd)]);
+    const roundEnd = Math.min(end, Date.now() + options.roundMs);
+    await Promise.all([
+      injectFaults(run, roundEnd),
+      injectCollectionFaults(run, roundEnd),
+      ...taps.map((tap) => injectTapFaults(tap, roundEnd)),
+    ]);
     failed += await judgeRound(run, round);
   }
-  for (const text of run.tap.unexpected) log(`UNEXPECTED ${text}`);
-  failed += run.tap.unexpected.length;
-  log(`server faults: ${summaryOf(run.faults)}`);
-  const { starts, kills, terms, pauses, ends } = run.tap.counts;
-  log(
-    `mongotap: ${starts} starts, ${kills} kills, ${terms} stops, ${pauses} suspensions; ends: ${summaryOf(Object.fromEntries(ends))}`,
-  );
+  const unexpected = taps.flatMap((tap) => tap.unexpected);
+  for (const text of unexpected) log(`UNEXPECTED ${text}`);
+  failed += unexpected.length;
+  log(`faults: ${summaryOf(faults)}`);
+  for (const {
+    options: { name },
+    counts,
+  } of taps) {
+    const { starts, kills, terms, pauses, ends } = counts;
+    const texts = summaryOf(Object.fromEntries(ends));
+    log(`${name}: ${starts} starts, ${kills} kills, ${terms} stops, ${pauses} suspensions; exit codes: ${texts}`);
+  }
+  log(KINDS.map((kind) => `${totals[kind] ?? 0} ${kind}`).join(", "));
   log(failed === 0 ? "every promise held" : `${failed} FAILED`);
   return failed === 0 ? 0 : 1;
 }
 
-async function injectTapFaults({ tap }: SoakRun, end: number): Promise<void> {
+async function injectTapFaults(tap: Tap, end: number): Promise<void> {
   while (Date.now() < end) {
     await pause(tap.random.between(300, 9000));
     await tap.injectFault();
   }
 }
 
-async function injectSetFaults({ set, network, random, faults }: SoakRun, end: number): Promise<void> {
+/** Faults of servers and network; once in each round the history is lost. */
+async function injectFaults(run: SoakRun, end: number): Promise<void> {
+  const { set, network, faults, restarts } = run;
+  const random = run.randomFor(`faults of the servers ${end}`);
+  let losesIn = random.whole(6);
   while (Date.now() < end) {
-    await pause(random.between(1000, 9000));
-    await injectServerFault(set, network, random, faults);
+    await pause(random.between(1000, 7000));
+    if (losesIn === 0) await injectLoss(run, random);
+    else if ((await injectServerFault(set, network, random, faults)) === "kill") restarts.push(now());
+    losesIn -= 1;
   }
 }
 
-/** Pauses all writers, lets a capture catch up, and compares. Returns the number of broken promises. */
-async function judgeRound({ set, tap, writers, client, folder }: SoakRun, round: number): Promise<number> {
-  for (const each of writers.values()) await each.pause();
+async function injectLoss({ set, follower, taps, faults }: SoakRun, random: Random): Promise<void> {
+  const releases = taps.map((tap) => {
+    tap.losses += 1;
+    return tap.hold(random.next() < 0.5 ? "suspended" : "killed");
+  });
+  const isLost = await loseHistory(set, follower);
+  for (const release of releases) release();
+  const name = isLost ? "lost history" : "kept history";
+  faults[name] = (faults[name] ?? 0) + 1;
+}
+
+async function injectCollectionFaults({ client, writers, randomFor, faults }: SoakRun, end: number): Promise<void> {
+  const random = randomFor(`faults of collections ${end}`);
+  const what: CollectionFaults = { db: client.db(DB), collections: WRITTEN, random, next: writers.next };
+  while (Date.now() < end) {
+    await pause(random.between(200, 5000));
+    await injectCollectionFault(what, faults);
+  }
+}
+
+/** Pauses all writers, lets the captures catch up, and compares. Returns the number of broken promises. */
+async function judgeRound(run: SoakRun, round: number): Promise<number> {
+  const { set, taps, writers, client, follower } = run;
+  await writers.pause();
   await set.primary();
-  await tap.stop();
-  const { end, stderr } = await tap.run(["--until", "caught-up"]);
-  if (end !== "0") {
-    log(`round ${round}: catching up ended with ${end}: ${stderr}`);
-    return 1;
-  }
+  await Promise.all(taps.map((tap) => tap.stop()));
+  await follower.upTo(client);
+  const database = await contentOf(client.db(DB));
+  const objections = proofOf(follower.truth, writers.acknowledged, database);
+  if (objections.length > 0) throw new Error(`the oplog was not read right: ${objections.slice(0, 5).join("; ")}`);
   let failed = 0;
-  for (const [name, each] of writers) {
-    const path = join(folder, "out", `${DB}.${name}.ndjson`);
-    const verdict = await judge(path, each.history, client.db(DB).collection<Numbered>(name));
+  for (const tap of taps) {
+    const problem = await tap.catchUp();
+    if (problem !== undefined) {
+      log(`round ${round}, ${tap.options.name}: ${problem}`);
+      failed += 1;
+    }
+    const { out, isBound } = tap.options;
+    const files = await readOutput(out);
+    const { pinnedAt, losses } = tap;
+    const verdict = judge({
+      truth: follower.truth,
+      files,
+      isBound,
+      pinnedAt,
+      losses,
+      restarts: run.restarts,
+      database,
+    });
     failed += verdict.faults.length;
-    report(round, name, verdict);
-    each.resume();
+    report(run, `round ${round}, ${tap.options.name}`, verdict);
   }
-  tap.start();
+  writers.resume();
+  for (const tap of taps) tap.start();
   return failed;
 }
 
-function report(round: number, name: string, { lines, rows, events, missing, faults }: Verdict): void {
+/** By name and key. */
+async function contentOf(db: Db): Promise<Map<string, Map<string, string>>> {
+  const names = new Map<string, Map<string, string>>();
+  for (const collection of await db.collections()) {
+    const documents = new Map<string, string>();
+    names.set(`${DB}.${collection.collectionName}`, documents);
+    for await (const document of collection.find({}, { readConcern: { level: "majority" } }))
+      documents.set(String(document._id), BSON.EJSON.stringify(document, { relaxed: true }));
+  }
+  return names;
+}
+
+function report({ totals }: SoakRun, what: string, verdict: Verdict): void {
+  const { lines, rows, events, ends, inexact, counts, faults } = verdict;
+  const kinds = KINDS.map((kind) => `${counts[kind]} ${kind}`).join(", ");
   log(
-    `round ${round}, ${name}: ${lines} lines (${rows} rows, ${events} events, ${missing} without a document), ${faults.length} faults`,
+    `${what}: ${lines} lines (${rows} copied documents, ${events} events, ${ends} ends; ${inexact} not exact): ${kinds}`,
   );
-  for (const fault of faults.slice(0, 10)) log(`  ${fault}`);
+  for (const kind of KINDS) totals[kind] = (totals[kind] ?? 0) + counts[kind];
+  for (const fault of faults.slice(0, 12)) log(`  ${fault}`);
 }
 
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
       minutes: { type: "string", default: "30" },
+      round: { type: "string", default: "90" },
       seed: { type: "string", default: String(seedFrom(process.env)) },
       command: { type: "string", default: `${process.execPath} ${join(import.meta.dirname, "..", "src", "main.ts")}` },
     },
   });
-  return { minutes: Number(values.minutes), seed: Number(values.seed), command: values.command.split(" ") };
+  return {
+    minutes: Number(values.minutes),
+    roundMs: Number(values.round) * 1000,
+    seed: Number(values.seed),
+    command: values.command.split(" "),
+  };
 }
 
 function summaryOf(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${count}`)
     .join(", ");
+}
+
+/** As the beginning of a cluster time. */
+function now(): string {
+  return Math.floor(Date.now() / 1000)
+    .toString(16)
+    .padStart(8, "0");
 }
 
 function log(text: string): void {

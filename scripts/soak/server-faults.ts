@@ -20,17 +20,27 @@ export class Network implements AsyncDisposable {
   }
 }
 
+const NAMES = ["stepDown", "kill", "suspend", "reset", "cut", "delay", "blackhole"] as const;
+type Name = (typeof NAMES)[number];
+
 export type FaultCounts = Record<string, number>;
 
-/** Injects one random fault. Resolves when its cause is over, which may be before the set has recovered. */
+/**
+ * Injects one random fault, and resolves to its name when its cause is over, which may be before the set has recovered.
+ */
 export async function injectServerFault(
   set: ReplicaSet,
   network: Network,
   random: Random,
   counts: FaultCounts,
-): Promise<void> {
-  const name = random.pick(["stepDown", "kill", "suspend", "reset", "cut", "delay", "blackhole"]);
+): Promise<Name> {
+  const name = random.pick(NAMES);
   counts[name] = (counts[name] ?? 0) + 1;
+  await inject(name, set, network, random);
+  return name;
+}
+
+async function inject(name: Name, set: ReplicaSet, network: Network, random: Random): Promise<void> {
   switch (name) {
     case "stepDown":
       return set.stepDown().catch(() => undefined);
@@ -46,7 +56,7 @@ export async function injectServerFault(
       return;
     case "blackhole":
       return blackhole(random.pick(network.proxies), random);
-    default:
+    case "delay":
       return delay(random.pick(network.proxies), random);
   }
 }

@@ -1,63 +1,53 @@
 /**
- * Writers that record every acknowledged write. Each write of a key carries the next number of that key in the field `v`.
- * After a write whose outcome is unknown its key is not written again, and either outcome is accepted.
+ * Writers that know nothing of each other: they insert, update, replace and delete the same few documents, alone and in
+ * transactions. What came of it is in the oplog; what was acknowledged is kept to prove that the oplog was read.
  */
 
-import type { Collection } from "mongodb";
+import type { ClientSession, Collection, Db, MongoClient } from "mongodb";
+
 import type { Random } from "../lib/random.ts";
-
-export interface Numbered {
-  readonly _id: string;
-  readonly v: number;
-  readonly text: string;
-}
-
-/** The writes of one key. */
-export interface KeyHistory {
-  /** Letters of the acknowledged writes: c, u, d, in their order. */
-  acknowledged: string;
-  /** The letter of the last write if its outcome is unknown. */
-  unknown: string | undefined;
-  /** Whether it was first written before the capture had pinned its position. */
-  readonly early: boolean;
-  /** The number of the last write. */
-  v: number;
-  alive: boolean;
-}
-
-export type History = Map<string, KeyHistory>;
+import { contentOf, type Numbered } from "./content.ts";
 
 export interface Writers {
-  readonly history: History;
-  /** Call it when the capture has pinned its position: keys from now on are not `early`. */
-  pinned(): void;
+  /** The numbers of the acknowledged writes that left a document behind. */
+  readonly acknowledged: ReadonlySet<number>;
+  /** The next number. */
+  readonly next: () => number;
   pause(): Promise<void>;
   resume(): void;
   stop(): Promise<void>;
 }
 
-interface Gate {
-  paused: boolean;
-  stopped: boolean;
-  idle: number;
-  early: boolean;
+interface Shared {
+  readonly client: MongoClient;
+  readonly db: Db;
+  readonly collections: readonly string[];
+  readonly acknowledged: Set<number>;
+  readonly next: () => number;
+  readonly gate: { paused: boolean; stopped: boolean; idle: number };
 }
 
-const WRITERS = 6;
-const TEXTS = ["plain", "ü – 高橋 🎁", 'quotes " and \\ and\nlines', "x".repeat(700)];
+const WRITERS = 12;
+const KEYS = 120;
+/** The share of the writes that go to one document. */
+const HOT = 0.2;
 
-/** Writes to `collection` with majority write concern until stopped. Keys are `<prefix><writer>-<n>`. */
-export function startWriters(collection: Collection<Numbered>, prefix: string, random: Random): Writers {
-  const history: History = new Map();
-  const gate: Gate = { paused: false, stopped: false, idle: 0, early: true };
-  const all = Array.from({ length: WRITERS }, (_, i) => work(collection, `${prefix}${i}-`, history, gate, random));
-  const done = Promise.all(all);
+/** Writes to `collections` of `db` with majority write concern until stopped. */
+export function startWriters(
+  client: MongoClient,
+  db: Db,
+  collections: readonly string[],
+  randomFor: (name: string) => Random,
+): Writers {
+  let v = 0;
+  const acknowledged = new Set<number>();
+  const gate = { paused: false, stopped: false, idle: 0 };
+  const shared: Shared = { client, db, collections, acknowledged, next: () => (v += 1), gate };
+  const done = Promise.all(Array.from({ length: WRITERS }, (_, i) => work(shared, randomFor(`writer ${i}`))));
   done.catch(() => undefined); // stop() throws it
   return {
-    history,
-    pinned() {
-      gate.early = false;
-    },
+    acknowledged,
+    next: shared.next,
     async pause() {
       gate.paused = true;
       while (gate.idle < WRITERS) await sleep(5);
@@ -72,15 +62,8 @@ export function startWriters(collection: Collection<Numbered>, prefix: string, r
   };
 }
 
-async function work(
-  collection: Collection<Numbered>,
-  prefix: string,
-  history: History,
-  gate: Gate,
-  random: Random,
-): Promise<void> {
-  const keys: string[] = [];
-  let made = 0;
+async function work(shared: Shared, random: Random): Promise<void> {
+  const { gate } = shared;
   while (!gate.stopped) {
     if (gate.paused) {
       gate.idle += 1;
@@ -88,36 +71,63 @@ async function work(
       gate.idle -= 1;
       continue;
     }
-    const key = keys.length === 0 || random.next() < 0.4 ? `${prefix}${(made += 1)}` : random.pick(keys);
-    if (!history.has(key)) {
-      history.set(key, { acknowledged: "", unknown: undefined, v: 0, alive: false, early: gate.early });
-      keys.push(key);
-    }
-    await writeOnce(collection, key, history.get(key) as KeyHistory, random);
-    if (history.get(key)?.unknown !== undefined) keys.splice(keys.indexOf(key), 1);
-    await sleep(random.whole(4));
+    const collection = shared.db.collection<Numbered>(random.pick(shared.collections));
+    // What fails has happened or not: the oplog knows.
+    await (random.next() < 0.06 ? transact(shared, collection, random) : writeOnce(shared, collection, random)).catch(
+      () => sleep(20),
+    );
+    await sleep(random.whole(6));
   }
 }
 
-async function writeOnce(
-  collection: Collection<Numbered>,
-  key: string,
-  known: KeyHistory,
-  random: Random,
-): Promise<void> {
-  const letter = known.alive ? (random.next() < 0.25 ? "d" : "u") : "c";
-  const v = known.v + 1;
+async function transact(shared: Shared, collection: Collection<Numbered>, random: Random): Promise<void> {
+  const session = shared.client.startSession();
+  const made: number[] = [];
   try {
-    if (letter === "c") await collection.insertOne({ _id: key, v, text: random.pick(TEXTS) });
-    else if (letter === "u") await collection.updateOne({ _id: key }, { $set: { v, text: random.pick(TEXTS) } });
-    else await collection.deleteOne({ _id: key });
-    known.acknowledged += letter;
-    known.v = v;
-    known.alive = letter !== "d";
-  } catch {
-    known.unknown = letter; // a retried write may or may not have happened
-    known.v = v;
+    session.startTransaction();
+    const count = 2 + random.whole(5);
+    for (let i = 0; i < count; i += 1) made.push(...(await write(shared, collection, random, session)));
+    await session.commitTransaction();
+  } catch (error) {
+    await session.abortTransaction().catch(() => undefined);
+    throw error;
+  } finally {
+    await session.endSession();
   }
+  // A later write of the transaction may have hidden an earlier one, but each is in the oplog.
+  for (const v of made) shared.acknowledged.add(v);
+}
+
+async function writeOnce(shared: Shared, collection: Collection<Numbered>, random: Random): Promise<void> {
+  for (const v of await write(shared, collection, random)) shared.acknowledged.add(v);
+}
+
+/** One write; resolves to its number if it has left a document behind. */
+async function write(
+  shared: Shared,
+  collection: Collection<Numbered>,
+  random: Random,
+  session?: ClientSession,
+): Promise<number[]> {
+  const options = session === undefined ? {} : { session };
+  const isHot = random.next() < HOT;
+  const key = isHot ? "hot" : `k${random.whole(KEYS)}`;
+  const v = shared.next();
+  const document = contentOf(key, v);
+  const chance = random.next();
+  if (!isHot && chance < 0.15) {
+    await collection.deleteOne({ _id: key }, options);
+    return [];
+  }
+  // A replacement that the server itself makes is logged as a difference; one that the client sends is not.
+  const { modifiedCount, upsertedCount } =
+    chance < 0.22
+      ? await collection.replaceOne({ _id: key }, document, { ...options, upsert: true })
+      : await collection.updateOne({ _id: key }, [{ $replaceWith: { $literal: document } }], {
+          ...options,
+          upsert: isHot || chance < 0.6,
+        });
+  return modifiedCount + upsertedCount > 0 ? [v] : [];
 }
 
 function sleep(ms: number): Promise<void> {

@@ -160,3 +160,23 @@ test("--retry-for ends a run with 4 after that time without success; the next ru
   await tap.expect(0, [...args, "--until", "caught-up"]);
   expect(await linesIn(dir.join("out"))).toHaveLength(10);
 });
+
+test("a tail that is stopped while it looks up a document ends with 0, and the next run has the change", async () => {
+  const { db, name, uri, client } = await testDatabase();
+  const collection = db.collection<{ _id: number; v: number }>("c");
+  await collection.insertOne({ _id: 1, v: 1 });
+  await using dir = await tempDir();
+  const args = ["tail", `${name}.c`, "--state", dir.join("state")];
+  await using tail = tapAt(uri).start(args);
+  await waitFor(() => existsSync(dir.join("state")), { what: "the first position" });
+  await using failPoint = await failCommand(client, { failCommands: ["find"], ...OURS, blockTimeMS: 3_000, times: 1 });
+  await collection.updateOne({ _id: 1 }, { $inc: { v: 1 } });
+  await failPoint.waitForHits(1);
+  tail.kill("SIGTERM");
+  const { code, stderr, stdout } = await tail.done;
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(stderr).not.toContain("a fault in mongotap");
+  await failPoint.off();
+  const { stdout: next } = await tapAt(uri).expect(0, [...args, "--until", "caught-up"]);
+  expect(linesOf(next)).toMatchObject([{ _id: 1, v: 2, _meta: { op: "u" } }]);
+});

@@ -254,8 +254,10 @@ class Completion {
       for (const index of events) {
         event.read(bytes, must(offsets[index], "an event"));
         const { fullDocument, updateDescription } = event.slots;
-        if (fullDocument.isDocument) version = { bytes, begin: fullDocument.begin };
-        else if (event.operation !== "update" || !updateDescription.isDocument || version === undefined)
+        if (fullDocument.isDocument) {
+          if (versions.length > 0) return undefined; // the last version would prove none of those before
+          version = { bytes, begin: fullDocument.begin };
+        } else if (event.operation !== "update" || !updateDescription.isDocument || version === undefined)
           version = undefined;
         else {
           const after = series.apply(version, { bytes, begin: updateDescription.begin });

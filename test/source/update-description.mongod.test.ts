@@ -29,8 +29,8 @@ const MODIFIERS: Readonly<Record<string, Change>> = {
   shift: () => ({ $pop: { list: -1 } }),
   pull: (n) => ({ $pull: { list: { $lt: n - 3 } } }),
   "fill an array": () => ({ $set: { "list.7": 7 } }),
-  rename: (n) => ({ $rename: { text: `text${n}` }, $set: { named: n } }),
-  "rename back": (n) => ({ $rename: { [`text${n - 1}`]: "text" } }),
+  rename: (n) => ({ $rename: { text: "other" }, $set: { named: n } }),
+  "rename back": () => ({ $rename: { other: "text" } }),
   "all elements": (n) => ({ $set: { "doc.list.$[].b": n } }),
 };
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { DocumentAt } from "../../src/codec/update-description.ts";
+import type { DocumentAt } from "../../src/codec/bson.ts";
 import { must } from "../../src/errors.ts";
 import { findId } from "../../src/source/bson-key.ts";
 import { operationTimeOf } from "../../src/source/cluster-time.ts";
-import { textOf } from "../../src/source/key-history.ts";
+import { keyText } from "../../src/source/equal-keys.ts";
 import { LookupReads, readsOf } from "../../src/source/lookup-reads.ts";
 import type { Wanted } from "../../src/source/lookup-times.ts";
 import { rawValue } from "../../src/source/raw-bson.ts";
@@ -77,12 +77,12 @@ test.each(KINDS.filter(([kind]) => kind !== "capped"))(
     const time = must(operationTimeOf(await client.db(name).command({ ping: 1 })), "a cluster time");
     const wanted = UNUSUAL.map(({ type, body }): Wanted => {
       const id = rawValue(type, body);
-      const history = { collection: `${name}.c`, id, idText: textOf(id), shardKey: [], steps: [] };
-      return { history, step: { time, events: [], lacking: [], after: "hidden" }, until: undefined };
+      const history = { collection: `${name}.c`, id, idText: keyText(id), shardKey: [], steps: [] };
+      return { history, step: { time, events: [], lacking: [], after: "hidden" }, until: undefined, found: "absent" };
     });
     const reads = new LookupReads({ client, signal: AbortSignal.timeout(20_000) });
     await reads.readAt(readsOf(time, wanted));
-    const found = wanted.map((one) => reads.found(one));
+    const found = wanted.map((one) => one.found);
     expect(found.filter((one) => typeof one === "string")).toEqual([]);
     for (const [i, one] of found.entries()) {
       const { bytes, begin } = one as DocumentAt;
@@ -90,6 +90,6 @@ test.each(KINDS.filter(([kind]) => kind !== "capped"))(
       const { type, body } = must(UNUSUAL[i], "the id");
       expect(Buffer.from(bytes.subarray(at, end))).toEqual(Buffer.from([type, ...Buffer.from("_id\0"), ...body]));
     }
-    reads.release();
+    for (const reply of reads.takeReplies()) reply.release();
   },
 );

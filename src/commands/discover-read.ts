@@ -10,7 +10,7 @@ import { MongotapError } from "../errors.ts";
 import type { ConnectionSettings } from "../run/connection.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { selectBindings, type SelectionSettings } from "../run/selection.ts";
-import { bindingText, isBound, parseBinding } from "../source/bindings.ts";
+import { bindingText, isBound, isServerName, parseBinding } from "../source/bindings.ts";
 import {
   type CollectionInfo,
   listCollections,
@@ -54,7 +54,9 @@ export function scopeFor(namespaces: readonly string[], exclude: readonly string
   const bindings = selectBindings({ namespaces, settings: { exclude } });
   const excluded = exclude.map(parseBinding);
   const has = (namespace: Namespace): boolean =>
-    bindings.length === 0 ? !isBound(excluded, namespace) : isBound(bindings, namespace);
+    bindings.length === 0
+      ? !isServerName(namespace.collection) && !isBound(excluded, namespace)
+      : isBound(bindings, namespace);
   return { namespaces, exclude, bindings, has };
 }
 

@@ -79,7 +79,7 @@ export function logSummary(log: Logger, { stats, encoder, envelope, output, quar
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
   if (ends > 0) {
     const what = ends === 1 ? "the end of a collection" : `the ends of ${countOf(ends, "collection")}`;
-    log.warn(`${what} left out: --envelope ${envelope} cannot show that the documents before it are void`);
+    log.warn(`${what} left out: --envelope ${envelope} cannot show that what came before is void`);
   }
   logUpdates(log, updates, envelope);
   for (const [kind, count] of unknownEvents)

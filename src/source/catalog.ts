@@ -34,12 +34,18 @@ export async function listDatabases(client: MongoClient): Promise<string[]> {
   return names.filter((name) => !SERVER_DATABASES.has(name)).toSorted();
 }
 
+/**
+ * Listed on the primary, whatever the read preference of the connection is: a secondary may lag behind the change stream, and
+ * would not list what the stream has reported.
+ */
+const LISTING = { authorizedCollections: true, readPreference: "primary" } as const;
+
 /** The collections of a database, sorted by name, without `system.*`. */
 export async function listCollections(client: MongoClient, db: string): Promise<CollectionInfo[]> {
   try {
     const found = await client
       .db(db)
-      .listCollections({}, { authorizedCollections: true, promoteValues: true })
+      .listCollections({}, { ...LISTING, promoteValues: true })
       .toArray();
     return found
       .filter((c) => !c.name.startsWith("system."))
@@ -139,10 +145,7 @@ export async function measure(client: MongoClient, { namespace, type }: Collecti
 /** The current UUID of a collection; null if it does not exist. */
 export async function collectionUuid(client: MongoClient, { db, collection }: Namespace): Promise<string | null> {
   try {
-    const [found] = await client
-      .db(db)
-      .listCollections({ name: collection }, { authorizedCollections: true })
-      .toArray();
+    const [found] = await client.db(db).listCollections({ name: collection }, LISTING).toArray();
     return found ? infoOf(db, found).uuid : null;
   } catch (error) {
     throw toMongotapError(error, `cannot look up ${db}.${collection}`);

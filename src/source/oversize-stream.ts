@@ -100,7 +100,7 @@ export class OversizeStream implements EventStream {
 
   async next(awaitMs: number): Promise<EventBatch> {
     try {
-      if (this.#isBehind()) await this.#openAgain(this.position);
+      if (!this.hasEnded && this.#isBehind()) await this.#openAgain(this.position);
       const batch = await this.#stream.next(awaitMs);
       if (this.#single !== undefined)
         this.#single = batch.documents.count === 0 ? MOST_SINGLE_REPLIES : this.#single + 1;

@@ -222,7 +222,7 @@ export interface PassedOver {
  */
 export type DocumentNote = "mayBeNewer" | "deleted" | "unavailable";
 
-/** All that the output holds about a collection from before is void. */
+/** All that the output holds about a collection from before is void (docs/decisions/014-the-end-of-a-collection.md). */
 export interface CollectionEnd {
   /** `db.collection` */
   readonly name: string;

@@ -159,3 +159,15 @@ test("E12 a capture passes over them too, and the copy beside it is whole", asyn
   expect(stderr).toContain('both.c: the update of {"_id":1}');
   expect(await idsOf(trial)).toEqual([1, 2]);
 });
+
+test("E14 a collection that is dropped behind such a document ends the run that names it", async () => {
+  const { set, client } = must(sets.get("6.0.5"), "the set");
+  const collection = client.db("dropped").collection<Doc>("c");
+  await collection.insertOne({ _id: 0 });
+  await using trial = await trialOf(set.uri, ["tail", "dropped.c", "--on-bad-document", "skip"]);
+  await trial.expect(0, CAUGHT_UP);
+  await collection.insertOne({ _id: "k".repeat(7 * MB) });
+  await collection.drop();
+  const { stderr } = await trial.expect(7, CAUGHT_UP);
+  expect(stderr).toContain("the collection dropped.c was dropped");
+});

@@ -8,6 +8,8 @@ import { waitFor } from "../../support/wait.ts";
 import { type Line, linesOf, tapAt } from "../../cli/tap.ts";
 
 export interface Trial extends AsyncDisposable {
+  /** With output and state. */
+  readonly args: readonly string[];
   readonly out: string;
   readonly state: string;
   join(...names: string[]): string;
@@ -50,6 +52,7 @@ export async function trialOf(uri: string, args: readonly string[]): Promise<Tri
     return found;
   };
   return {
+    args: all,
     out,
     state,
     join: (...names) => dir.join(...names),

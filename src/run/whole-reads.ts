@@ -31,13 +31,13 @@ type ReadRun = ReadingRun & Pick<Run, "saved" | "target">;
  */
 export async function wholeReadsOf(
   run: ReadRun,
-  { settings, log, context }: Invocation<Pick<Settings, "onBadDocument" | "state">>,
+  { settings, log, context }: Invocation<Pick<Settings, "onBadDocument" | "state" | "retryFor">>,
 ): Promise<(info: CollectionInfo, ranges?: NonEmpty<RangeProgress>) => Promise<RangeReadable>> {
-  const { onBadDocument, state } = settings;
+  const { onBadDocument, state, retryFor } = settings;
   const quarantine = onBadDocument.policy === "quarantine" ? onBadDocument.file : undefined;
   const output = run.target.kind === "stdout" ? "standard output" : targetText(run.target);
   const consequences = {
-    repeatable: await canRollBack(run.target, quarantine),
+    repeatable: retryFor > 0 && (await canRollBack(run.target, quarantine)),
     keepsState: state !== undefined,
     output,
   };
@@ -45,13 +45,18 @@ export async function wholeReadsOf(
     const known = run.saved?.position.collections[nameOf(info.namespace)];
     const how = info.type === "timeseries" ? await bucketsFor(run, info, known, context.signal) : { why: "" };
     if ("unpack" in how) return bucketReadable(run, info, how, ranges);
-    if (!isCopied(known)) tell(log, info, how.why, consequences);
+    if (!isCopied(known) && !isOfOthers(ranges)) tell(log, info, how.why, consequences);
     return scanReadable(run, info, consequences.repeatable, ranges);
   };
 }
 
 function isCopied(state: CollectionState | undefined): boolean {
   return state?.phase === "copying" && state.ranges.every(({ done }) => done);
+}
+
+/** Another shard reads it. */
+function isOfOthers(ranges: NonEmpty<RangeProgress> | undefined): boolean {
+  return ranges?.every(({ done }) => done) === true;
 }
 
 /** What has begun by bucket goes on by bucket: a state with the UUID of the buckets says so. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Collection, type Db, MongoClient } from "mongodb";
 import { type Member, type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
-import { linesOf, tapAt } from "../cli/tap.ts";
+import { firstDifference, type Line, linesOf, tapAt } from "../cli/tap.ts";
 import { failCommand } from "../support/fail-point.ts";
 import { waitFor } from "../support/wait.ts";
 import { faultsOf } from "./support/oracle.ts";
@@ -52,6 +52,10 @@ async function insertAt(collection: Collection<Numbered>, _id: number): Promise<
       ),
     { what: "a write to be acknowledged", timeoutMs: 60_000 },
   );
+}
+
+function sorted(lines: readonly Line[]): string[] {
+  return lines.map((line) => JSON.stringify(line)).toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 async function secondariesOf(): Promise<Member[]> {
@@ -226,4 +230,40 @@ test("A9 a read preference for secondaries does not send the getMores of one cur
   const { code, stderr } = await capture.done;
   expect([code, stderr]).toEqual([0, expect.not.stringContaining("trying again")]);
   expect(await faultsOf(await trial.lines(), collection as never)).toEqual([]);
+});
+
+test("D16 a primary that steps down, or is killed -9, amid a view or a time series costs nothing, and repeats nothing", async () => {
+  const db = client.db("whole");
+  const COUNT = 3_000;
+  await db
+    .collection<{ _id: number }>("base")
+    .insertMany(Array.from({ length: COUNT }, (_, _id) => ({ _id, text: "x".repeat(200) })));
+  await db.createCollection("view", { viewOn: "base", pipeline: [{ $set: { seen: true } }] });
+  await db.createCollection("series", { timeseries: { timeField: "t", metaField: "m" } });
+  await db.collection("series").insertMany(
+    Array.from({ length: COUNT }, (_, i) => ({
+      t: new Date(1.7e12 + i * 1_000),
+      m: i % 40,
+      text: "x".repeat(200),
+    })),
+  );
+  for (const name of ["view", "series"]) {
+    for (const lose of ["step down", "kill"] as const) {
+      await using calm = await trialOf(set.uri, ["backfill", `whole.${name}`]);
+      await using trial = await trialOf(set.uri, ["backfill", `whole.${name}`]);
+      await calm.expect(0);
+      await using copy = trial.start(["--rate-limit", "150kB"]);
+      await trial.waitForLines(300);
+      const primary = await set.primary();
+      if (lose === "kill") await primary.kill("SIGKILL");
+      else await set.stepDown();
+      const { code, stderr } = await copy.done;
+      if (lose === "kill") await primary.start();
+      expect([name, lose, code, stderr]).toEqual([name, lose, 0, expect.stringContaining("documents, ")]);
+      expect(stderr).toContain(`${COUNT.toLocaleString("en-US")} documents`);
+      // Members of a set may return the documents of a view in different orders.
+      const [found, expected] = [sorted(await trial.lines()), sorted(await calm.lines())];
+      expect([name, lose, firstDifference(found, expected)]).toEqual([name, lose, undefined]);
+    }
+  }
 });

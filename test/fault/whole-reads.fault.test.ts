@@ -252,6 +252,36 @@ describe("D16 what has no place to go on from says so before it begins", () => {
     expect((await trial.expect(0)).stderr).not.toContain("is a view");
   });
 
+  test("with --retry-for 0s the run ends with the first error, and says so before", async () => {
+    await using trial = await trialOf(database.uri, ["backfill", `${name}.view`]);
+    await using program = trial.start([...SLOWLY, "--retry-for", "0s"]);
+    await trial.waitForLines(300);
+    await using failPoint = await failCommand(database.client, {
+      ...OURS,
+      failCommands: ["getMore"],
+      errorCode: 11600,
+    });
+    const { code, stderr } = await program.done;
+    await failPoint.waitForHits(1);
+    expect([code, stderr]).toEqual([4, expect.stringContaining("cannot go on, and the run ends")]);
+    expect(stderr).not.toContain("trying again");
+  });
+
+  test("a process says nothing of a view that another shard reads", async () => {
+    await using dir = await tempDir();
+    const said: boolean[] = [];
+    const copied: boolean[] = [];
+    for (const index of [0, 1, 2]) {
+      const out = dir.join(`${index}`);
+      const args = ["backfill", `${name}.few`, `${name}.view`, "--shard", `${index}/3`, "--ranges", dir.join("ranges")];
+      const { stderr } = await tap.expect(0, [...args, "--out", `${out}/`, "--state", `${out}.state`]);
+      said.push(stderr.includes("is a view"));
+      copied.push(Object.keys(await contentOf(out)).some((file) => file.includes("view")));
+    }
+    expect(said).toEqual(copied);
+    expect(said.filter(Boolean)).toHaveLength(1);
+  });
+
   test("into a file without a state: a view says nothing", async () => {
     await using dir = await tempDir();
     const { stderr } = await tap.expect(0, ["backfill", `${name}.view`, "--out", dir.join("out")]);

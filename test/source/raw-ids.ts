@@ -1,7 +1,7 @@
 /** `_id`s of every BSON type as bytes, also those that no driver writes, and collections of them. */
 
 import fc from "fast-check";
-import type { MongoClient } from "mongodb";
+import { Decimal128, type MongoClient } from "mongodb";
 import { BSON } from "../../src/codec/bson.ts";
 import { runCommand } from "../../src/connect/run-command.ts";
 import { arrayElement, rawValue } from "../../src/source/raw-bson.ts";
@@ -65,12 +65,19 @@ const unusualDocument = fc
   )
   .map((fields): RawValue => document(...fields));
 
-const number = fc
-  .tuple(fc.integer({ min: -2, max: 2 }), fc.constantFrom(BSON.int32, BSON.int64, BSON.double))
-  .map(([n, type]): RawValue => {
+/** Equal numbers of several types, of which an index keeps one; and those that equal nothing that JavaScript compares. */
+const number = fc.oneof(
+  fc.tuple(fc.integer({ min: -2, max: 2 }), fc.constantFrom(BSON.int32, BSON.int64, BSON.double)).map(([n, type]) => {
     const body = type === BSON.int32 ? int32(n) : type === BSON.int64 ? int64(BigInt(n)) : double(n);
     return { type, body };
-  });
+  }),
+  fc
+    .constantFrom(-0, NaN, Infinity, -Infinity, 0.1, 5e-324, 2 ** 53)
+    .map((n) => ({ type: BSON.double, body: double(n) })),
+  fc
+    .constantFrom("0", "-0", "0E+3", "1", "1.00", "0.1", "NaN", "Infinity", "-Infinity", "9007199254740993")
+    .map((text) => ({ type: BSON.decimal128, body: Decimal128.fromString(text).bytes })),
+);
 
 /** A value that a server may take as an `_id`: it takes no array, no regex and no undefined. */
 export const anyId = fc
@@ -78,7 +85,7 @@ export const anyId = fc
     { weight: 3, arbitrary: anyValue },
     { weight: 2, arbitrary: unusual },
     { weight: 2, arbitrary: unusualDocument },
-    { weight: 1, arbitrary: number },
+    { weight: 2, arbitrary: number },
   )
   .filter(({ type }) => type !== BSON.array && type !== BSON.regex && type !== BSON.undefined);
 

@@ -13,7 +13,7 @@ import { readInt32 } from "../codec/bson.ts";
 import { ChangeEvent } from "../codec/change-event.ts";
 import { applyUpdate, type DocumentAt } from "../codec/update-description.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
-import { MongotapError, must } from "../errors.ts";
+import { must } from "../errors.ts";
 import { withDocuments } from "./event-documents.ts";
 import { type Hidden, type HiddenRun, KeyHistories, lacksDocument, type Step } from "./key-history.ts";
 import { type Found, LookupReads, readsOf } from "./lookup-reads.ts";
@@ -120,7 +120,6 @@ export class LookupStream implements EventStream {
       return completion.result();
     } catch (error) {
       this.#signal.throwIfAborted();
-      if (error instanceof MongotapError) throw error;
       throw toMongotapError(error, "cannot look up the documents of updates");
     } finally {
       this.#reads.release();

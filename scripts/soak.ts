@@ -246,7 +246,7 @@ function report({ totals }: SoakRun, what: string, verdict: Verdict): void {
   const { lines, rows, events, ends, inexact, counts, faults } = verdict;
   const kinds = KINDS.map((kind) => `${counts[kind]} ${kind}`).join(", ");
   log(
-    `${what}: ${lines} lines (${rows} copied documents, ${events} events, ${ends} ends; ${inexact} not exact): ${kinds}`,
+    `${what}: ${lines} lines (${rows} copied documents, ${events} events, ${ends} ends; not exact: ${summaryOf(inexact) || "none"}): ${kinds}`,
   );
   for (const kind of KINDS) totals[kind] = (totals[kind] ?? 0) + counts[kind];
   for (const fault of faults.slice(0, 12)) log(`  ${fault}`);

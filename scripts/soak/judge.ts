@@ -34,15 +34,18 @@ export interface Verdict {
   readonly rows: number;
   readonly events: number;
   readonly ends: number;
-  /** Updates whose version could no longer be read, so that the line says that it may be newer, or has no document. */
-  readonly inexact: number;
+  /**
+   * Updates whose version could no longer be read, so that the line says that it may be newer, or has no document: by what
+   * explains it.
+   */
+  readonly inexact: Readonly<Record<string, number>>;
   readonly counts: Readonly<Record<Kind, number>>;
   /** In words, each with its kind. */
   readonly faults: readonly string[];
 }
 
 /** For so long (s) after a disturbance a line may say that its version could not be read: a capture may be behind it. */
-const EXCUSED_SECONDS = 45;
+const EXPLAINED_SECONDS = 45;
 
 export function judge(given: Case): Verdict {
   const trial = new Trial(given);
@@ -70,7 +73,8 @@ class Trial {
   readonly #times = new Set<string>();
   readonly #folds = new Map<string, Map<string, string>>();
   readonly #copied = new Map<string, Set<string>>();
-  readonly #seen = { lines: 0, rows: 0, events: 0, ends: 0, inexact: 0 };
+  readonly #seen = { lines: 0, rows: 0, events: 0, ends: 0 };
+  readonly #inexact: Record<string, number> = {};
 
   constructor(given: Case) {
     this.#case = given;
@@ -144,8 +148,7 @@ class Trial {
 
   #readMissing(line: OutputLine, change: Change, last: number | undefined): void {
     if (line.missing === "deleted" && last === undefined) return;
-    this.#seen.inexact += 1;
-    if (line.missing !== "unavailable" || !this.#isExcused(change))
+    if (line.missing !== "unavailable" || !this.#isExplained(change))
       this.#fault(
         "stale",
         `${textOfLine(line)}: no document (${line.missing ?? "unsaid"}), it was v ${change.v ?? "?"}`,
@@ -153,21 +156,24 @@ class Trial {
   }
 
   #readInexact(line: OutputLine, change: Change): void {
-    this.#seen.inexact += 1;
     const v = versionOf(line);
     const versions = change.collection.versions.get(change.key) ?? [];
     const isLater = versions.some((version) => version.time >= change.time && version.v === v);
     if (!isLater) this.#fault("stale", `${textOfLine(line)}: v ${v} is no later version of the document`);
     if (line.document !== documentText(line.key, v)) this.#fault("garbled", textOfLine(line));
-    if (!this.#isExcused(change)) this.#fault("stale", `${textOfLine(line)}: not exact, and nothing explains it`);
+    if (!this.#isExplained(change)) this.#fault("stale", `${textOfLine(line)}: not exact, and nothing explains it`);
   }
 
   /** A server that was started again, or whose collection was renamed, dropped or changed, has no older snapshots. */
-  #isExcused({ time, collection }: Change): boolean {
+  #isExplained({ time, collection }: Change): boolean {
     const seconds = secondsOf(time);
     const isSoonAfter = (other: string): boolean =>
-      secondsOf(other) >= seconds && secondsOf(other) <= seconds + EXCUSED_SECONDS;
-    return collection.disturbed.some(isSoonAfter) || this.#case.restarts.some(isSoonAfter);
+      secondsOf(other) >= seconds && secondsOf(other) <= seconds + EXPLAINED_SECONDS;
+    const near = collection.disturbed.filter((one) => one.time >= time && isSoonAfter(one.time));
+    const isRestarted = this.#case.restarts.some(isSoonAfter);
+    const cause = near.find(({ how }) => how !== "images")?.how ?? (isRestarted ? "restart" : near[0]?.how);
+    this.#inexact[cause ?? "unexplained"] = (this.#inexact[cause ?? "unexplained"] ?? 0) + 1;
+    return cause !== undefined;
   }
 
   #expectVersion(line: OutputLine, accepted: readonly (number | undefined)[]): void {
@@ -226,7 +232,7 @@ class Trial {
   }
 
   verdict(): Verdict {
-    return { ...this.#seen, counts: this.#counts, faults: this.#faults };
+    return { ...this.#seen, inexact: this.#inexact, counts: this.#counts, faults: this.#faults };
   }
 }
 

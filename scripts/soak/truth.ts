@@ -36,8 +36,8 @@ export interface Change {
 export interface TrueCollection {
   /** The versions of each key, in the order of their times; v is undefined while there is no document. */
   readonly versions: Map<string, { readonly time: string; readonly v: number | undefined }[]>;
-  /** When it lost a name (drop, rename), or its options were changed. */
-  readonly disturbed: string[];
+  /** When it lost or got a name, or its options were changed. */
+  readonly disturbed: { readonly time: string; readonly how: string }[];
 }
 
 export interface TrueEnd {
@@ -81,15 +81,15 @@ export class Truth {
   #command(db: string, o: Readonly<Record<string, unknown>>, uuid: string, time: string): void {
     const { create, drop, renameCollection: from, to, collMod } = o;
     if (typeof create === "string") this.#bind(`${db}.${create}`, this.#collection(uuid), time);
-    if (typeof collMod === "string") this.#collection(uuid).disturbed.push(time);
+    if (typeof collMod === "string") this.#collection(uuid).disturbed.push({ time, how: "images" });
     if (typeof drop === "string") {
-      this.#collection(uuid).disturbed.push(time);
+      this.#collection(uuid).disturbed.push({ time, how: "drop" });
       this.#bind(`${db}.${drop}`, undefined, time);
       this.ends.push({ time, name: `${db}.${drop}`, reason: "dropped", to: undefined });
     }
     if (typeof from === "string" && typeof to === "string") {
-      this.#collection(uuid).disturbed.push(time);
-      this.collectionAt(to, time)?.disturbed.push(time);
+      this.#collection(uuid).disturbed.push({ time, how: "rename" });
+      this.collectionAt(to, time)?.disturbed.push({ time, how: "replacement" });
       this.#bind(from, undefined, time);
       this.#bind(to, this.#collection(uuid), time);
       this.ends.push({ time, name: from, reason: "renamed", to });

@@ -6,6 +6,7 @@ import { runCommand } from "../connect/run-command.ts";
 import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { inParallel } from "../lib/async.ts";
 import { nameToNamespace } from "./bindings.ts";
+import { collectionUuid } from "./catalog.ts";
 import { timestampOf } from "./cluster-time.ts";
 import { type CursorReply, readCursor } from "./cursor-reply.ts";
 import { KeyMatcher } from "./key-matcher.ts";
@@ -74,6 +75,11 @@ export class LookupReads {
     await inParallel(this.#split(reads), WIDTH, async (read) => {
       await this.#read(read, { level: "majority", afterClusterTime: timestampOf(read.at) });
     });
+  }
+
+  /** The UUID of the collection that has the name now; null where there is none. @throws as `readAt` */
+  async uuidOf(collection: string): Promise<string | null> {
+    return await collectionUuid(this.#settings.client, nameToNamespace(collection));
   }
 
   /** Cuts reads so that their replies have about `REPLY_BYTES`. A key that `$in` may not have beside others is read alone. */

@@ -28,6 +28,7 @@ import {
   type StreamPosition,
 } from "./record.ts";
 import { DocumentsWithReplies } from "./reply-memory.ts";
+import { tokenData, tokenUuid } from "./resume-token.ts";
 
 export interface LookupSettings {
   readonly client: MongoClient;
@@ -211,6 +212,7 @@ class Completion {
     await this.#reads.readAt(planReads(second, this.#times));
     for (const one of second) this.#settle(one);
     await this.#readRefused();
+    await this.#withholdForeign();
   }
 
   /** The documents of the batch own what was read. */
@@ -298,6 +300,26 @@ class Completion {
         this.#note(wanted.step, "mayBeNewer");
       }
     }
+  }
+
+  /** Behind the batch another collection may have taken the name: its documents are not those of the events. */
+  async #withholdForeign(): Promise<void> {
+    const shown = this.#refused.filter(({ step }) => step.lacking.some((index) => this.#notes[index] === "mayBeNewer"));
+    for (const [collection, own] of Map.groupBy(shown, ({ history }) => history.collection)) {
+      const uuid = await this.#reads.uuidOf(collection);
+      for (const { step } of own) {
+        if ((this.#uuidOf(step) ?? uuid) === uuid) continue;
+        this.#show(step, undefined);
+        this.#note(step, "unavailable");
+      }
+    }
+  }
+
+  /** The UUID of the collection that had the name when the step happened. */
+  #uuidOf({ events }: Step): string | undefined {
+    const { bytes, offsets } = this.#batch.documents;
+    this.#event.read(bytes, must(offsets[must(events.at(-1), "the last event")], "an event"));
+    return tokenUuid(tokenData(bytes, this.#event.slots._id.begin));
   }
 
   #show({ lacking }: Step, document: DocumentAt | undefined): void {

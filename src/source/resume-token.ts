@@ -1,9 +1,9 @@
 /**
- * What is read from a resume token: its cluster time, and whether it is a high-water mark. The token itself is opaque: it
- * is saved and sent back unchanged.
+ * What is read from a resume token: its cluster time, whether it is a high-water mark, and the UUID of the collection. The
+ * token itself is opaque: it is saved and sent back unchanged.
  *
  * `_data` is a KeyString in hex: `82`, 4 bytes seconds, 4 bytes increment, then `2b` and the version, then `29…`
- * for a high-water mark or `2c…` for an event (seen on 5.0 and 6.0; https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.h).
+ * for a high-water mark or `2c…` for an event, of which `5a1004` begins the UUID of the collection (seen on 5.0 and 6.0; https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.h).
  */
 
 import { BSON, ElementWalker } from "../codec/bson.ts";
@@ -33,4 +33,9 @@ export function tokenTime(data: string): ClusterTime | undefined {
 /** Whether the token is a high-water mark: the server has scanned the oplog up to and including its time. */
 export function isHighWater(data: string): boolean {
   return /^82[0-9a-f]{16}2b0[0-9a-f]29/.test(data);
+}
+
+/** The UUID of the collection of an event, as hex; undefined where the token has another form. */
+export function tokenUuid(data: string): string | undefined {
+  return /^82(?:[0-9a-f]{2}){8,16}?5a1004([0-9a-f]{32})/.exec(data)?.[1];
 }

@@ -16,7 +16,7 @@ export interface Meta {
   readonly to?: { readonly db: string; readonly collection: string };
   readonly copy?: number;
   readonly snapshot?: true;
-  readonly missing?: true;
+  readonly missing?: string;
   readonly ts_ms: number;
   readonly order: string;
 }

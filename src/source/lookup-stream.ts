@@ -15,7 +15,7 @@ import { type DocumentAt, UpdateSeries } from "../codec/update-description.ts";
 import { toMongotapError } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { withDocuments } from "./event-documents.ts";
-import { type Hidden, type HiddenRun, KeyHistories, lacksDocument, type Step } from "./key-history.ts";
+import { type Hidden, type HiddenRun, KeyHistories, type KeyHistory, lacksDocument, type Step } from "./key-history.ts";
 import { type Found, LookupReads, readsOf } from "./lookup-reads.ts";
 import { planReads, type Wanted } from "./lookup-times.ts";
 import {
@@ -251,10 +251,12 @@ class Completion {
     if (this.#refused.length === 0) return;
     const last = must(this.#times.at(-1), "the time of the last event");
     // Of a collection that has ended, another one may have the name by now.
-    const readable = this.#refused.filter(({ history }) => history.endedAt === undefined);
-    await this.#reads.readNewest(readsOf(last, readable));
+    const newest = new Map<KeyHistory, Wanted>();
+    for (const one of this.#refused) if (one.history.endedAt === undefined) newest.set(one.history, one);
+    await this.#reads.readNewest(readsOf(last, [...newest.values()]));
     for (const wanted of this.#refused) {
-      const found = wanted.history.endedAt === undefined ? this.#reads.found(wanted) : "gone";
+      const one = newest.get(wanted.history);
+      const found = one === undefined ? "gone" : this.#reads.found(one);
       if (typeof found !== "object") this.#note(wanted.step, "unavailable");
       else {
         this.#show(wanted.step, found);

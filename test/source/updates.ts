@@ -27,17 +27,17 @@ export interface Shown {
 
 const never = new AbortController().signal;
 
-/** A stream of these collections that shows documents; `from` of an earlier one, or now. */
+/** A stream of these collections (none: of the database) that shows documents; `from` of an earlier one, or now. */
 export async function openLookups(
   { client, name }: Pick<TestDatabase, "client" | "name">,
-  names: readonly string[] = ["c"],
+  names: readonly string[],
   from: StreamStart = "now",
   fullDocument: FullDocument = "default",
 ): Promise<LookupStream> {
   const stream = await ChangeStream.open(
     {
       client,
-      bindings: names.map((collection) => parseBinding(`${name}.${collection}`)),
+      bindings: names.length === 0 ? [{ db: name }] : names.map((one) => parseBinding(`${name}.${one}`)),
       fullDocument,
       beforeImages: false,
       splitLargeEvents: false,
@@ -128,10 +128,11 @@ export class RandomWrites {
     this.#random = random;
   }
 
-  async write(count: number): Promise<Shown[]> {
+  /** `transactions`: their share. */
+  async write(count: number, transactions = 0.05): Promise<Shown[]> {
     const events: Shown[] = [];
     while (events.length < count) {
-      if (this.#random.whole(20) === 0) events.push(...(await this.#transaction()));
+      if (this.#random.next() < transactions) events.push(...(await this.#transaction()));
       else events.push(...(await this.#one()));
     }
     return events;

@@ -23,7 +23,7 @@ const CONSTRUCTORS: Readonly<Record<EnvelopeName, (parts: EnvelopeParts) => Enve
 /** The fields that an envelope writes beside those of the document. Each begins with `_` (own-fields.ts). */
 export const OWN_FIELDS: Readonly<Partial<Record<EnvelopeName, readonly string[]>>> = {
   meta: ["_meta"],
-  flat: ["__deleted", "__op", "_ts_ms", "_offset", "__missing"],
+  flat: ["__deleted", "__op", "_ts_ms", "_offset", "__missing", "__exact"],
 };
 
 export function createEnvelope(name: EnvelopeName, parts: EnvelopeParts): Envelope {

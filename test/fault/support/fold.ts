@@ -14,7 +14,7 @@ function foldOf(lines: readonly Line[]): Map<string, Map<string, string>> {
     const key = JSON.stringify(document["_id"]);
     if (_meta.op === "t") documents.clear();
     else if (_meta.op === "d") documents.delete(key);
-    else if (_meta.missing !== true) documents.set(key, JSON.stringify(document));
+    else if (_meta.missing === undefined) documents.set(key, JSON.stringify(document));
   }
   return folded;
 }

@@ -47,7 +47,7 @@ function foldOf(lines: readonly Line[]): Map<string, string> {
     const key = JSON.stringify(document._id);
     if (_meta?.op === "t") folded.clear();
     else if (_meta?.op === "d") folded.delete(key);
-    else if (_meta?.missing !== true) folded.set(key, JSON.stringify(document));
+    else if (_meta?.missing === undefined) folded.set(key, JSON.stringify(document));
   }
   return folded;
 }

@@ -121,8 +121,7 @@ function printVerdict({ claims, missing }: Verdict, kills: number): number {
     for (const fault of faults.slice(0, 5)) console.log(`           ${fault.slice(0, 200)}`);
     if (faults.length > 5) console.log(`           … and ${count(faults.length - 5)} more`);
   }
-  if (missing > 0)
-    console.log(`  (${count(missing)} updates have no document: it was deleted before the server looked it up)`);
+  if (missing > 0) console.log(`  (${count(missing)} updates have no document)`);
   const wrong = claims.filter(({ faults }) => faults.length > 0).length;
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
   console.log(

@@ -27,7 +27,7 @@ export interface Verdict {
   readonly lines: number;
   readonly rows: number;
   readonly events: Readonly<Record<string, number>>;
-  /** Updates whose document was deleted before the server could look it up. */
+  /** Updates without a document. */
   readonly missing: number;
 }
 
@@ -35,7 +35,7 @@ export interface Verdict {
 interface Meta {
   readonly op: string;
   readonly snapshot?: boolean;
-  readonly missing?: boolean;
+  readonly missing?: string;
   readonly order: string;
 }
 
@@ -74,7 +74,7 @@ class FileContent {
     if (meta.order <= (this.#lastOrder.get(key) ?? "")) this.disorder.push(`${key} at line ${count(this.lines)}`);
     this.#lastOrder.set(key, meta.order);
     if (meta.op === "d") this.fold.delete(key);
-    else if (meta.missing !== true) this.fold.set(key, `${line.slice(0, at)}}`);
+    else if (meta.missing === undefined) this.fold.set(key, `${line.slice(0, at)}}`);
   }
 
   #countRow(key: string): void {
@@ -86,7 +86,7 @@ class FileContent {
   #countEvent(key: string, { op, missing }: Meta): void {
     this.counts[op] = (this.counts[op] ?? 0) + 1;
     this.events.set(key, (this.events.get(key) ?? "") + op);
-    if (missing === true) this.missing += 1;
+    if (missing !== undefined) this.missing += 1;
   }
 }
 

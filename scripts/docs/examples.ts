@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Db, Decimal128 } from "mongodb";
+import { type Db, Decimal128, MongoClient } from "mongodb";
 import { type EnvelopeName, ENVELOPES } from "../../src/protocol/envelopes.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
@@ -31,12 +31,15 @@ const orderOf = (_id: number, item: string, price: string): Order => {
 };
 
 /** What is done. All of it is done when the stream is read: only then are documents looked up. */
-const CHANGES: readonly { readonly of: string; readonly make: (db: Db) => Promise<unknown> }[] = [
+const CHANGES: readonly { readonly of: string; readonly make: (db: Db, uri: string) => Promise<unknown> }[] = [
   { of: "an insert", make: (db) => db.collection<Order>("orders").insertOne(orderOf(2, "cup", "7.00")) },
   { of: "an update", make: (db) => pay(db, 1) },
   { of: "a delete", make: (db) => db.collection<Order>("orders").deleteOne({ _id: 3 }) },
-  { of: "an update whose document was deleted before it was looked up", make: (db) => pay(db, 4) },
-  { of: "that delete", make: (db) => db.collection<Order>("orders").deleteOne({ _id: 4 }) },
+  {
+    of: "an update whose document the same transaction deletes",
+    make: ({ databaseName }, uri) => payAndDelete(uri, databaseName),
+  },
+  { of: "that delete", make: () => Promise.resolve() },
 ];
 const WITH_IMAGES = {
   of: "an update in a collection that keeps images",
@@ -58,8 +61,8 @@ export async function makeExamples(db: Db, uri: string, images: boolean): Promis
   const rows = ENVELOPES.map((envelope) => linesOf(["backfill", orders, "--limit", "1"], envelope, uri));
   const start = await nextSecond();
   const changes = [...CHANGES, ...(images ? [WITH_IMAGES] : []), DROP];
-  for (const { make } of changes) await make(db);
-  const tail = ["tail", db.databaseName, "--full-document", "lookup", "--start-at", start, "--until", "caught-up"];
+  for (const { make } of changes) await make(db, uri);
+  const tail = ["tail", db.databaseName, "--start-at", start, "--until", "caught-up"];
   const examples = ENVELOPES.map((envelope, i): [EnvelopeName, Example[]] => {
     const shown = changes.filter(({ of }) => envelope !== "none" || SHOWN_BARE.has(of));
     const titles = ["a copied document", ...shown.map(({ of }) => of)];
@@ -77,6 +80,17 @@ async function nextSecond(): Promise<string> {
 
 async function pay(db: Db, _id: number): Promise<unknown> {
   return await db.collection<Order>("orders").updateOne({ _id }, { $set: { status: "paid" } });
+}
+
+async function payAndDelete(uri: string, name: string): Promise<unknown> {
+  await using client = await MongoClient.connect(uri);
+  const orders = client.db(name).collection<Order>("orders");
+  return await client.withSession((session) =>
+    session.withTransaction(async () => {
+      await orders.updateOne({ _id: 4 }, { $set: { status: "paid" } }, { session });
+      await orders.deleteOne({ _id: 4 }, { session });
+    }),
+  );
 }
 
 function titled(titles: readonly string[], lines: readonly string[]): Example[] {
@@ -109,7 +123,8 @@ export function normalize(line: string, database = "shop"): string {
   return line
     .replaceAll(`"${database}"`, '"shop"')
     .replaceAll(/"(order|_data)":"[0-9A-Fa-f]+"/g, '"$1":"…"')
-    .replaceAll(/"(ts_ms|_ts_ms|ord|t|i)":\d+/g, '"$1":0')
+    .replaceAll(/"base64":"[^"]+"/g, '"base64":"…"') // lsid
+    .replaceAll(/"(ts_ms|_ts_ms|ord|t|i|txnNumber)":\d+/g, '"$1":0')
     .replaceAll(/"_offset":"[0-9a-f]+"/g, '"_offset":"…"')
     .replaceAll(/,"wallTime":\{[^}]*\}/g, "") // 6.0, as the next
     .replaceAll(',"fullDocumentBeforeChange":null', "")

@@ -106,7 +106,7 @@ async function checkCollections(client: MongoClient, bindings: readonly Binding[
 }
 
 async function checkImages(client: MongoClient, server: ServerInfo, bindings: readonly Binding[]): Promise<Finding> {
-  if (!isAtLeast(server, 6)) return ok("not known to this version: updates bring the document as it is by then");
+  if (!isAtLeast(server, 6)) return ok("not known to this version: the document of an update is looked up");
   const collections = await resolveBindings(client, bindings, () => true);
   const without = collections.filter((info) => info.type === "collection" && !info.images);
   if (without.length === 0) return ok(collections.length === 0 ? "nothing to look at" : "kept by every collection");
@@ -115,7 +115,7 @@ async function checkImages(client: MongoClient, server: ServerInfo, bindings: re
     .map((info) => nameOf(info.namespace))
     .join(", ");
   return ok(
-    `not kept by ${names}${without.length > 3 ? " and others" : ""}: updates bring the document as it is by then`,
+    `not kept by ${names}${without.length > 3 ? " and others" : ""}: the document of an update is looked up, within the snapshot window of the server`,
   );
 }
 

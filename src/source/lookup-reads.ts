@@ -12,7 +12,7 @@ import { type CursorReply, readCursor } from "./cursor-reply.ts";
 import { KeyMatcher } from "./key-matcher.ts";
 import type { Found, TimedRead, Wanted } from "./lookup-times.ts";
 import { isNumbered } from "./numbered-arrays.ts";
-import { document, element, idFilterElement } from "./raw-bson.ts";
+import { arrayElement, document, documentElement, element, idFilterElement } from "./raw-bson.ts";
 import type { BsonDocuments, ClusterTime } from "./record.ts";
 
 export interface LookupReadSettings {
@@ -129,9 +129,25 @@ export class LookupReads {
     killed.catch(() => undefined); // the server closes idle cursors itself
     this.#weigh(reply.documents);
     reply.documents.release();
+    const [first] = read.wanted;
+    if (read.wanted.length === 1 && first) return await this.#readByDocumentKey(read, first, readConcern);
     const middle = Math.ceil(read.wanted.length / 2);
     await this.#read({ ...read, wanted: read.wanted.slice(0, middle) }, readConcern);
     await this.#read({ ...read, wanted: read.wanted.slice(middle) }, readConcern);
+  }
+
+  /** Several shards have a document with this `_id`. */
+  async #readByDocumentKey(
+    read: TimedRead,
+    { history: { id, shardKey } }: Wanted,
+    readConcern: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    const fields = shardKey.map(({ path, value }) =>
+      documentElement(Buffer.from(path, "latin1").toString(), element("$eq", value)),
+    );
+    const filter = documentElement("filter", documentElement("_id", arrayElement("$in", [id])), ...fields);
+    const reply = await this.#find(read, { limit: 1, singleBatch: true, readConcern }, filter);
+    this.#take(read, reply, readConcern);
   }
 
   /** The filter refuses a key that looks like an operator; bounds of the index take every key. */

@@ -290,10 +290,11 @@ class Completion {
     if (this.#refused.length === 0) return;
     const last = must(this.#times.at(-1), "the time of the last event");
     // Of a collection that has ended, another one may have the name by now.
-    const readable = this.#refused.filter(({ history }) => history.endedAt === undefined);
-    await this.#reads.readNewest(readsOf(last, readable));
+    const newest = new Map<KeyHistory, Wanted>();
+    for (const one of this.#refused) if (one.history.endedAt === undefined) newest.set(one.history, one);
+    await this.#reads.readNewest(readsOf(last, [...newest.values()]));
     for (const wanted of this.#refused) {
-      const found = wanted.history.endedAt === undefined ? wanted.found : "gone";
+      const found = newest.get(wanted.history)?.found ?? "gone";
       if (typeof found !== "object") this.#note(wanted.step, "unavailable");
       else {
         this.#show(wanted.step, found);

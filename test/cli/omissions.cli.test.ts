@@ -1,11 +1,11 @@
 /** Whatever a run leaves out, or cannot show, it counts and reports at its end. */
 
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Binary, Decimal128, type Document, Long, MongoClient, ObjectId, UUID } from "mongodb";
+import { Binary, type Collection, Decimal128, type Document, Long, MongoClient, ObjectId, UUID } from "mongodb";
 import { failCommand } from "../support/fail-point.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
-import { linesIn, linesOf, type Tap, tapAt } from "./tap.ts";
+import { type Line, linesIn, linesOf, type Tap, tapAt } from "./tap.ts";
 
 interface Doc extends Document {
   readonly _id: number;
@@ -73,17 +73,112 @@ test("a tail without operations reports the deletes that it cannot show", async 
   expect((await linesIn(dir.join("out"))).map(({ _id }) => _id)).toEqual([4]);
 });
 
-test("a tail reports the updates whose document was gone when the server looked it up", async () => {
-  await using dir = await tempDir();
-  const collection = database.db.collection<Doc>("updates");
-  await collection.insertOne({ _id: 1 });
-  const args = ["tail", `${database.name}.updates`, "--full-document", "lookup", "--until", "caught-up"];
-  const kept = [...args, "--state", dir.join("state"), "--out", dir.join("out")];
-  await tap.expect(0, kept);
-  await collection.updateOne({ _id: 1 }, { $set: { a: 1 } });
-  await collection.deleteOne({ _id: 1 });
-  const { stderr } = await tap.expect(0, kept);
-  expect(stderr).toContain("1 update written without a document: the document was gone when the server looked it up");
+describe("a tail says why an update does not show the document that it left behind", () => {
+  /** What the second of two runs prints, and its lines; `write` comes between them. */
+  async function tailOver(
+    name: string,
+    write: (collection: Collection<Doc>) => Promise<unknown>,
+    { options = {}, more = [] }: { options?: Document; more?: readonly string[] } = {},
+  ): Promise<{ stderr: string; lines: Line[] }> {
+    await using dir = await tempDir();
+    const collection = await database.db.createCollection<Doc>(name, options);
+    await collection.insertMany([1, 2].map((_id) => ({ _id, v: 0 })));
+    const args = ["tail", `${database.name}.${name}`, "--until", "caught-up", ...more];
+    const kept = [...args, "--state", dir.join("state"), "--out", dir.join("out")];
+    await tap.expect(0, kept);
+    await write(collection);
+    const { stderr } = await tap.expect(0, kept);
+    return { stderr, lines: await linesIn(dir.join("out")) };
+  }
+
+  const updateBoth = async (collection: Collection<Doc>): Promise<unknown> =>
+    await collection.updateMany({}, { $inc: { v: 1 } });
+  const inTransaction = async (collection: Collection<Doc>): Promise<unknown> =>
+    await database.client.withSession((session) =>
+      session.withTransaction(async () => {
+        await collection.updateOne({ _id: 1 }, { $inc: { v: 1 } }, { session });
+        await collection.deleteOne({ _id: 1 }, { session });
+      }),
+    );
+
+  test("nothing where each shows it", async () => {
+    const { stderr, lines } = await tailOver("shown_all", async (collection) => {
+      for (let i = 0; i < 3; i += 1) await updateBoth(collection);
+      await collection.deleteMany({});
+    });
+    expect(stderr).not.toContain("document");
+    expect(lines.map(({ _id, v, _meta }) => [_id, v, _meta?.missing, _meta?.exact])).toEqual([
+      ...[1, 2, 3].flatMap((v) => [1, 2].map((_id) => [_id, v, undefined, undefined])),
+      ...[1, 2].map((_id) => [_id, undefined, undefined, undefined]),
+    ]);
+  });
+
+  test("the same transaction deleted it", async () => {
+    const { stderr, lines } = await tailOver("deleted", inTransaction);
+    expect(stderr).toContain("1 update written without a document: the same transaction deleted it");
+    expect(lines.map(({ _meta }) => [_meta?.op, _meta?.missing])).toEqual([
+      ["u", "deleted"],
+      ["d", undefined],
+    ]);
+  });
+
+  test("--full-document none asks for none", async () => {
+    const { stderr, lines } = await tailOver("not_asked", updateBoth, { more: ["--full-document", "none"] });
+    expect(stderr).toContain("2 updates written without a document: --full-document none asks for none");
+    expect(lines.map(({ _meta }) => _meta?.missing)).toEqual(["not_requested", "not_requested"]);
+  });
+
+  test("the version is no longer readable, and its collection is gone", async () => {
+    const write = async (collection: Collection<Doc>): Promise<unknown> => {
+      await updateBoth(collection);
+      return await collection.rename("renamed_away");
+    };
+    await using dir = await tempDir();
+    await database.db.createCollection("kept");
+    const collection = await database.db.createCollection<Doc>("unreadable");
+    await collection.insertMany([1, 2].map((_id) => ({ _id, v: 0 })));
+    const args = [
+      "tail",
+      database.name,
+      "--until",
+      "caught-up",
+      "--state",
+      dir.join("state"),
+      "--out",
+      dir.join("out/"),
+    ];
+    await tap.expect(0, args);
+    await write(collection);
+    const { stderr } = await tap.expect(0, args);
+    expect(stderr).toContain(
+      "2 updates written without a document: the version could not be read any more, and the document or its collection is gone",
+    );
+  });
+
+  test("a version that may be newer is marked: capped collections have no others", async () => {
+    const write = async (collection: Collection<Doc>): Promise<unknown> => {
+      await updateBoth(collection);
+      return await updateBoth(collection);
+    };
+    const { stderr, lines } = await tailOver("capped", write, { options: { capped: true, size: 1 << 20 } });
+    expect(stderr).toContain(
+      "4 updates may show a newer document and are marked: the server could not read the version of the change any more",
+    );
+    expect(stderr.split("may show a newer document")).toHaveLength(2);
+    expect(lines.map(({ v, _meta }) => [v, _meta?.exact])).toEqual([1, 2, 3, 4].map(() => [2, false]));
+  });
+
+  test.each([
+    ["none", "1 update left out: the same transaction deleted it", undefined],
+    ["flat", "1 update written without a document: the same transaction deleted it", '"__missing":"deleted"'],
+    ["change", "1 update written without a document: the same transaction deleted it", '"missing":"deleted"'],
+    ["debezium", "1 update written without a document: the same transaction deleted it", '"missing":"deleted"'],
+  ])("also in the envelope %s", async (envelope, says, field) => {
+    const { stderr, lines } = await tailOver(`in_${envelope}`, inTransaction, { more: ["--envelope", envelope] });
+    expect(stderr).toContain(says);
+    if (field === undefined) expect(lines).toEqual([]);
+    else expect(JSON.stringify(lines[0])).toContain(field);
+  });
 });
 
 describe("fields of a document that the envelope hides", () => {

@@ -16,7 +16,8 @@ export interface Meta {
   readonly to?: { readonly db: string; readonly collection: string };
   readonly copy?: number;
   readonly snapshot?: true;
-  readonly missing?: string;
+  readonly missing?: "deleted" | "unavailable" | "not_requested";
+  readonly exact?: false;
   readonly ts_ms: number;
   readonly order: string;
 }

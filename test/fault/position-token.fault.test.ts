@@ -99,7 +99,7 @@ test("B8 another full document, image or scope than the state was made with ends
   await using trial = await tailBehindEvent("asked");
   const before = await trial.files();
   for (const [args, difference] of [
-    [["--full-document", "none"], "fullDocument: auto → none"],
+    [["--full-document", "none"], "fullDocument: exact → none"],
     [["--before", "none"], "before: auto → none"],
   ] as const) {
     const { stderr } = await trial.expect(3, args);

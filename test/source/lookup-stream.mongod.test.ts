@@ -1,10 +1,12 @@
 /** A stream with look-ups shows each update with exactly the version of its own event. */
 import { describe, expect, test } from "bun:test";
-import { BSON, type Document, MongoClient } from "mongodb";
+import { BSON, type Collection, type Document, MongoClient, MongoServerError } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
-import type { StreamStart } from "../../src/source/stream-command.ts";
+import { must } from "../../src/errors.ts";
+import type { FullDocument, StreamStart } from "../../src/source/stream-command.ts";
 import { randomFor } from "../support/random.ts";
 import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import { waitFor } from "../support/wait.ts";
 import { CLUSTERED } from "./kinds.ts";
 import {
   eventsOf,
@@ -18,7 +20,6 @@ import {
   type Version,
 } from "./updates.ts";
 
-const IMAGES = { changeStreamPreAndPostImages: { enabled: true } };
 const { version } = await sharedReplicaSet();
 const KEEPS_IMAGES = !version.startsWith("5.");
 
@@ -71,6 +72,28 @@ describe("every update shows the version of its own event", () => {
       for (const [i, event] of written.entries()) expect(shown[i]).toEqual(event);
     },
   );
+
+  test("of several collections at once, also where the stream resumes behind an event in the middle", async () => {
+    const database = await testDatabase();
+    const writes: RandomWrites[] = [];
+    for (const name of ["c", "d"]) {
+      const collection = await collectionOf(database, {}, name);
+      writes.push(new RandomWrites(database.client, collection, NUMBERS, randomFor(name)));
+    }
+    const from = await now(database, "c", "d");
+    const written: Shown[] = [];
+    for (let i = 0; i < 8; i += 1) for (const each of writes) written.push(...(await each.write(10)));
+    const whole = await shownSince(database, from, written.length, "c", "d");
+    expect(whole).toEqual(written);
+    for (const count of [1, 2, 3, 50, 51, 52]) {
+      await using stream = await openLookups(database, ["c", "d"], from);
+      const batch = await stream.next(1_000);
+      const [head, rest] = stream.split(batch, count);
+      expect([...shownIn(head), ...shownIn(rest)]).toEqual(whole.slice(0, batch.documents.count));
+      const position = must(head.position.stream, "a position");
+      expect(await shownSince(database, position, whole.length - count, "c", "d")).toEqual(whole.slice(count));
+    }
+  });
 
   test("of a hot key among others, thousands of them in one batch", async () => {
     const database = await testDatabase();
@@ -149,3 +172,141 @@ describe("several events of one document in one transaction", () => {
     ]);
   });
 });
+
+describe("behind the end of its collection, an update shows its own version or none, and says so", () => {
+  const drop = async (collection: Collection<Version>): Promise<unknown> => await collection.drop();
+  const away = async (collection: Collection<Version>): Promise<unknown> => await collection.rename("away");
+  const over = async (collection: Collection<Version>, { db }: TestDatabase): Promise<unknown> => {
+    await db.collection<Version>("other").insertOne({ _id: 1, n: "other" });
+    return await db.collection("other").rename("c", { dropTarget: true });
+  };
+
+  test.each([
+    ["drop", drop],
+    ["rename", away],
+    ["rename over it", over],
+  ] as const)("%s, and another collection of the name", async (_, end) => {
+    const database = await testDatabase();
+    const collection = await collectionOf(database);
+    await collection.insertMany([1, 2].map((_id) => ({ _id, n: 0 })));
+    // Of the whole database: the stream goes on behind the end of a collection.
+    const from = await now(database);
+    for (const n of [1, 2, 3]) await collection.updateOne({ _id: 1 }, { $set: { n } });
+    await collection.updateOne({ _id: 2 }, { $set: { n: 1 } });
+    await end(collection, database);
+    if (end !== over) await collection.insertOne({ _id: 1, n: 10 });
+    for (const n of [11, 12]) await collection.updateOne({ _id: 1 }, { $set: { n } });
+    const shown = await shownSince(database, from, 8);
+    const right = [1, 2, 3].map((n) => exactly("update", 1, { _id: 1, n }));
+    right.push(exactly("update", 2, { _id: 2, n: 1 }));
+    for (const [i, event] of shown.slice(0, 4).entries()) {
+      const none = { ...right[i], document: undefined, note: "unavailable" };
+      expect([right[i], none] as unknown[]).toContainEqual(event);
+    }
+    expect(shown.slice(-2)).toEqual([11, 12].map((n) => exactly("update", 1, { _id: 1, n })));
+  });
+});
+
+describe("where the server cannot read the version any more", () => {
+  test("updates of a capped collection show a version that may be newer, and are noted", async () => {
+    const database = await testDatabase();
+    const collection = await collectionOf(database, { capped: true, size: 1 << 20 });
+    await collection.insertOne({ _id: 1, n: 0 });
+    const from = await now(database, "c");
+    for (const n of [1, 2, 3]) await collection.updateOne({ _id: 1 }, { $set: { n } });
+    const newest = { ...exactly("update", 1, { _id: 1, n: 3 }), note: "mayBeNewer" } as const;
+    const shown = await shownSince(database, from, 3, "c");
+    expect(shown).toEqual([newest, newest, newest]);
+  });
+
+  test("updates outside of the snapshot window are noted: as they are now, or as unavailable where deleted", async () => {
+    await using set = await startReplicaSet({
+      members: 1,
+      parameters: { minSnapshotHistoryWindowInSeconds: "0" },
+    });
+    await using client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
+    const database = { client, name: "window", db: client.db("window"), uri: set.uri };
+    const collection = await collectionOf(database);
+    await collection.insertMany([1, 2].map((_id) => ({ _id, n: 0 })));
+    const from = await now(database, "c");
+    for (const n of [1, 2, 3]) await collection.updateOne({ _id: 1 }, { $set: { n } });
+    await collection.updateOne({ _id: 2 }, { $set: { n: 1 } });
+    await collection.deleteOne({ _id: 2 });
+    // The oldest time that can be read moves on with later writes and checkpoints.
+    const command = {
+      find: "c",
+      filter: {},
+      readConcern: { level: "snapshot", atClusterTime: await timeOf(database) },
+    };
+    await waitFor(
+      async () => {
+        await client.db("window").collection("elsewhere").insertOne({});
+        await client.db("admin").command({ fsync: 1 });
+        return await database.db.command(command).then(
+          () => false,
+          (error: unknown) => error instanceof MongoServerError && error.code === 239,
+        );
+      },
+      { what: "the history to go", timeoutMs: 30_000 },
+    );
+    const shown = await shownSince(database, from, 5, "c");
+    const newest = { ...exactly("update", 1, { _id: 1, n: 3 }), note: "mayBeNewer" } as const;
+    const none = { ...exactly("update", 2), note: "unavailable" } as const;
+    expect(shown).toEqual([newest, newest, newest, none, exactly("delete", 2)]);
+  });
+});
+
+test.if(KEEPS_IMAGES)("images that are switched on and off in the middle make no difference", async () => {
+  const database = await testDatabase();
+  const collection = await collectionOf(database);
+  const writes = new RandomWrites(database.client, collection, NUMBERS, randomFor("images"));
+  const from = await now(database, "c");
+  // In a transaction an image is of its own event, not of the last.
+  const written = await writes.write(50, 0);
+  for (const enabled of [true, false, true, false]) {
+    await database.db.command({ collMod: "c", changeStreamPreAndPostImages: { enabled } });
+    written.push(...(await writes.write(50, 0)));
+  }
+  const shown = await shownSince(database, from, written.length, "c");
+  for (const [i, event] of written.entries()) expect(shown[i]).toEqual(event);
+});
+
+test("the document is where the server puts that of its own look-up, byte for byte", async () => {
+  const database = await testDatabase();
+  const collection = await collectionOf(database);
+  await collection.insertMany([1, 2].map((_id) => ({ _id, n: 0, text: "é" })));
+  const from = await now(database, "c");
+  await collection.updateMany({}, { $set: { n: 1, list: [{}] }, $unset: { text: "" } });
+  await collection.insertOne({ _id: 3 });
+  await collection.deleteOne({ _id: 3 });
+  const read = async (fullDocument: FullDocument): Promise<string[]> => {
+    await using stream = await openLookups(database, ["c"], from, fullDocument);
+    const events: string[] = [];
+    while (events.length < 4) {
+      const batch = await stream.next(100);
+      events.push(...eventsOf(batch).map((bytes) => Buffer.from(bytes).toString("hex")));
+    }
+    return events;
+  };
+  const right = await read("updateLookup" as FullDocument);
+  expect(await read("default")).toEqual(right);
+  if (KEEPS_IMAGES) expect(await read("whenAvailable")).toEqual(right);
+});
+
+test("every update shows the version of its own event on 5.0 as well", async () => {
+  await using set = await startReplicaSet({ members: 1, version: "5.0.32" });
+  await using client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
+  const database = { client, name: "old", db: client.db("old"), uri: set.uri };
+  const collection = await collectionOf(database);
+  const from = await now(database, "c");
+  const written = await new RandomWrites(client, collection, NUMBERS, randomFor("5.0")).write(300);
+  await using stream = await openLookups(database, ["c"], from);
+  const shown = await readShown(stream, written.length);
+  for (const [i, event] of written.entries()) expect(shown[i]).toEqual(event);
+});
+
+/** The time of the last write. */
+async function timeOf({ db }: TestDatabase): Promise<unknown> {
+  const reply = await db.command({ ping: 1 });
+  return reply["operationTime"];
+}

@@ -2,6 +2,7 @@
 import { BSON, type ClientSession, type Collection, type Document, type MongoClient } from "mongodb";
 import type { Random } from "../../scripts/lib/random.ts";
 import { ChangeEvent } from "../../src/codec/change-event.ts";
+import { completedEvent } from "../../src/codec/completed-event.ts";
 import { readInt32 } from "../../src/codec/bson.ts";
 import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
@@ -27,17 +28,17 @@ export interface Shown {
 
 const never = new AbortController().signal;
 
-/** A stream of these collections that shows documents; `from` of an earlier one, or now. */
+/** A stream of these collections (none: of the database) that shows documents; `from` of an earlier one, or now. */
 export async function openLookups(
   { client, name }: Pick<TestDatabase, "client" | "name">,
-  names: readonly string[] = ["c"],
+  names: readonly string[],
   from: StreamStart = "now",
   fullDocument: FullDocument = "default",
 ): Promise<LookupStream> {
   const stream = await ChangeStream.open(
     {
       client,
-      bindings: names.map((collection) => parseBinding(`${name}.${collection}`)),
+      bindings: names.length === 0 ? [{ db: name }] : names.map((one) => parseBinding(`${name}.${one}`)),
       fullDocument,
       beforeImages: false,
       splitLargeEvents: false,
@@ -50,9 +51,15 @@ export async function openLookups(
   return new LookupStream(stream, { client, signal: never });
 }
 
-/** The events of a batch, as BSON. */
-export function eventsOf({ documents: { bytes, offsets } }: EventBatch): Uint8Array[] {
-  return offsets.map((at) => bytes.slice(at, at + readInt32(bytes, at)));
+/** The events of a batch with their documents, as BSON. */
+export function eventsOf({ documents: { bytes, offsets }, fullDocuments }: EventBatch): Uint8Array[] {
+  const event = new ChangeEvent();
+  return offsets.map((at, i) => {
+    event.read(bytes, at);
+    const found = fullDocuments?.[i];
+    if (found !== undefined) event.complete(found);
+    return event.isCompleted ? completedEvent(event).bytes : bytes.slice(at, at + readInt32(bytes, at));
+  });
 }
 
 export function shownIn(batch: EventBatch): Shown[] {
@@ -128,10 +135,11 @@ export class RandomWrites {
     this.#random = random;
   }
 
-  async write(count: number): Promise<Shown[]> {
+  /** `transactions`: their share. */
+  async write(count: number, transactions = 0.05): Promise<Shown[]> {
     const events: Shown[] = [];
     while (events.length < count) {
-      if (this.#random.whole(20) === 0) events.push(...(await this.#transaction()));
+      if (this.#random.next() < transactions) events.push(...(await this.#transaction()));
       else events.push(...(await this.#one()));
     }
     return events;
@@ -171,7 +179,7 @@ export class RandomWrites {
     const isPipeline = options.session === undefined && this.#random.whole(8) === 0;
     const change = (isPipeline ? pipelineFor : modifierFor)(this.#n, this.#random);
     const find = { ...options, returnDocument: "before", includeResultMetadata: false } as const;
-    const before = await this.#collection.findOneAndUpdate({ _id }, change as Document, find);
+    const before = await this.#collection.findOneAndUpdate({ _id }, change, find);
     const after = await this.#collection.findOne({ _id }, options);
     if (after === null || BSON.EJSON.stringify(before) === BSON.EJSON.stringify(after)) return [];
     return [exactly("update", _id, after)];

@@ -15,7 +15,7 @@ export const FINGERPRINT: Fingerprint = {
   format: "relaxed",
   arrays: "as they are",
   documents: "objects",
-  fullDocument: "auto",
+  fullDocument: "exact",
   before: "auto",
   envelope: "meta",
   out: "/data/out",

@@ -126,7 +126,7 @@ async function* tasksOf(collections: readonly RangeReadable[], from: Position): 
  * A collection that was dropped and re-created has the same name and another UUID: half of each would be neither.
  * @throws MongotapError `ended` where the UUIDs differ
  */
-export function checkSame({ namespace }: RangeReadable, before: string | null, now: string | null): void {
+function checkSame({ namespace }: RangeReadable, before: string | null, now: string | null): void {
   if (before === now) return;
   throw new MongotapError(
     "ended",

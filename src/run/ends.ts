@@ -11,7 +11,9 @@ export function endText({ name, reason, renamedTo, renamedFrom }: CollectionEnd,
       return `${name} was renamed to ${renamedTo ?? "another name"}`;
     case "replaced": {
       const how =
-        renamedFrom === undefined ? "a command such as $out wrote it anew" : `${renamedFrom} was renamed to its name`;
+        renamedFrom === undefined
+          ? "$out, or a rename from another database, wrote it anew"
+          : `${renamedFrom} was renamed to its name`;
       const missing = command === "tail" ? "; the changes do not contain the documents that it has now" : "";
       return `${name} was replaced: ${how}${missing}`;
     }

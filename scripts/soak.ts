@@ -188,7 +188,7 @@ async function injectCollectionFaults({ client, writers, randomFor, faults }: So
   const random = randomFor(`faults of collections ${end}`);
   const what: CollectionFaults = { db: client.db(DB), collections: WRITTEN, random, next: writers.next };
   while (Date.now() < end) {
-    await pause(random.between(200, 5000));
+    await pause(random.between(500, 8000));
     await injectCollectionFault(what, faults);
   }
 }
@@ -200,7 +200,7 @@ async function judgeRound(run: SoakRun, round: number): Promise<number> {
   await set.primary();
   await Promise.all(taps.map((tap) => tap.stop()));
   await follower.upTo(client);
-  const database = await contentOf(client.db(DB));
+  const database = await untilDone(() => contentOf(client.db(DB)));
   const objections = proofOf(follower.truth, writers.acknowledged, database);
   if (objections.length > 0) throw new Error(`the oplog was not read right: ${objections.slice(0, 5).join("; ")}`);
   let failed = 0;
@@ -228,6 +228,18 @@ async function judgeRound(run: SoakRun, round: number): Promise<number> {
   writers.resume();
   for (const tap of taps) tap.start();
   return failed;
+}
+
+/** Tries again while faults of the network are still about. */
+async function untilDone<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === 20) throw error;
+      await pause(500);
+    }
+  }
 }
 
 /** By name and key. */

@@ -9,7 +9,7 @@ import type { ReplicaSet } from "../mongod.ts";
 import { type OplogEntry, Truth } from "./truth.ts";
 
 /** The marks that say that the truth is complete: `upTo`. */
-export const MARKS = "soak_marks";
+const MARKS = "soak_marks";
 
 const FIELDS = { op: 1, ns: 1, ts: 1, ui: 1, o: 1, o2: 1 } as const;
 const PAUSE_MS = 150;

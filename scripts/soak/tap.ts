@@ -124,6 +124,9 @@ export class Tap {
       child.once("close", (code, signal) => resolve(signal ?? String(code)));
     });
     this.counts.ends.set(end, (this.counts.ends.get(end) ?? 0) + 1);
+    // A warning of the runtime, such as of a leak.
+    const warning = stderr.split("\n").find((line) => /\bWarning: /.test(line));
+    if (warning !== undefined) this.unexpected.push(`${this.options.name} said: ${warning}`);
     return { end, stderr };
   }
 

@@ -160,7 +160,7 @@ test("E12 a capture passes over them too, and the copy beside it is whole", asyn
   expect(await idsOf(trial)).toEqual([1, 2]);
 });
 
-test("E14 a collection that is dropped behind such a document ends the run that names it", async () => {
+test("E15 a collection that is dropped behind such a document ends the run that names it", async () => {
   const { set, client } = must(sets.get("6.0.5"), "the set");
   const collection = client.db("dropped").collection<Doc>("c");
   await collection.insertOne({ _id: 0 });
@@ -170,4 +170,74 @@ test("E14 a collection that is dropped behind such a document ends the run that 
   await collection.drop();
   const { stderr } = await trial.expect(7, CAUGHT_UP);
   expect(stderr).toContain("the collection dropped.c was dropped");
+});
+
+test.each([...VERSIONS])(
+  "E14 too large keys one behind the other are passed over on %s one by one, and nothing between or behind them",
+  async (version) => {
+    const { set, client } = must(sets.get(version), "the set");
+    const collection = client.db("row").collection<Doc>("c");
+    await collection.insertOne({ _id: 0 });
+    await using trial = await trialOf(set.uri, ["tail", "row.c", "--on-bad-document", "skip"]);
+    await trial.expect(0, CAUGHT_UP);
+    const keys = [5 * MB, 5.1 * MB].map((size, i) => String(i) + "k".repeat(size));
+    await collection.insertOne({ _id: 1 });
+    for (const key of keys) await collection.insertOne({ _id: key });
+    for (const key of keys) await collection.deleteOne({ _id: key });
+    await collection.insertOne({ _id: 2 });
+    for (const key of keys) {
+      await collection.insertOne({ _id: key });
+      await collection.deleteOne({ _id: key });
+    }
+    await collection.insertOne({ _id: 3 });
+    const { stderr } = await trial.expect(0, CAUGHT_UP);
+    expect(await idsOf(trial)).toEqual([1, 2, 3]);
+    expect(stderr).toContain("8 documents that cannot be carried: left out");
+  },
+);
+
+test("E12 two events above 16 MB in one transaction are passed over, and what the transaction holds beside them comes", async () => {
+  const { set, client } = must(sets.get("6.0.5"), "the set");
+  const images = { changeStreamPreAndPostImages: { enabled: true } };
+  const collection = await client.db("together").createCollection<Doc>("c", images);
+  await collection.insertMany([1, 2].map((_id) => ({ _id, v: 0, text: "x".repeat(LARGE) })));
+  await using trial = await trialOf(set.uri, ["tail", "together.c", "--on-bad-document", "skip"]);
+  await trial.expect(0, CAUGHT_UP);
+  await client.withSession(async (session) =>
+    session.withTransaction(async () => {
+      for (const _id of [1, 2]) {
+        await collection.insertOne({ _id: 10 * _id }, { session });
+        await collection.updateOne({ _id }, { $set: { v: _id } }, { session });
+      }
+      await collection.insertOne({ _id: 30 }, { session });
+    }),
+  );
+  await collection.insertOne({ _id: 40 });
+  const { stderr } = await trial.expect(0, CAUGHT_UP);
+  expect(await idsOf(trial)).toEqual([10, 20, 30, 40]);
+  expect(stderr).toContain("2 documents that cannot be carried: left out");
+  const orders = (await trial.lines()).map(({ _meta }) => _meta?.order ?? "");
+  expect(orders).toEqual([...new Set(orders)].toSorted());
+});
+
+test("E14 two too large keys in one transaction are passed over, and what the transaction holds beside them comes", async () => {
+  const { set, client } = must(sets.get("6.0.5"), "the set");
+  const collection = client.db("pair").collection<Doc>("c");
+  await collection.insertOne({ _id: 0 });
+  await using trial = await trialOf(set.uri, ["tail", "pair.c", "--on-bad-document", "skip"]);
+  await trial.expect(0, CAUGHT_UP);
+  await client.withSession(async (session) =>
+    session.withTransaction(async () => {
+      for (const i of [1, 2]) {
+        await collection.insertOne({ _id: i }, { session });
+        await collection.insertOne({ _id: String(i) + "k".repeat(5 * MB) }, { session });
+      }
+      await collection.insertOne({ _id: 3 }, { session });
+    }),
+  );
+  await collection.insertOne({ _id: 4 });
+  const { stderr } = await trial.expect(0, CAUGHT_UP);
+  expect(await idsOf(trial)).toEqual([1, 2, 3, 4]);
+  expect(stderr).toMatch(/above 16 MB: passed over/);
+  expect((await trial.expect(0, CAUGHT_UP)).stderr).not.toContain("16 MB");
 });

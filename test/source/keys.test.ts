@@ -10,7 +10,7 @@ import {
   tickBefore,
   timestampOf,
 } from "../../src/source/cluster-time.ts";
-import { isHighWater, tokenData, tokenTime } from "../../src/source/resume-token.ts";
+import { isHighWater, tokenData, tokenTime, tokenUuid } from "../../src/source/resume-token.ts";
 import { boundsOf } from "../../src/source/snapshot.ts";
 import { isNumbered, withNumberedArrays } from "../../src/source/numbered-arrays.ts";
 import { equalKeys } from "../../src/source/equal-keys.ts";
@@ -184,7 +184,7 @@ describe("resume tokens", () => {
   const EVENT = "8263A1B2C3000000042B022C0100296E5A1004D99ED44D9115A4D76B28F55D1DC78565746E5F6964002B020004";
   const HIGH_WATER = "8263A1B2C3000000042B0229296E04";
 
-  test("tell their time, and whether all up to it has been told", () => {
+  test("tell their time, the UUID of the collection, and whether all up to it has been told", () => {
     for (const [data, isMark] of [
       [EVENT, false],
       [HIGH_WATER, true],
@@ -193,6 +193,7 @@ describe("resume tokens", () => {
       expect(lower).toBe(data.toLowerCase());
       expect(tokenTime(lower)).toBe(timeFrom("63a1b2c300000004"));
       expect(isHighWater(lower)).toBe(isMark);
+      expect(tokenUuid(lower)).toBe(isMark ? undefined : "d99ed44d9115a4d76b28f55d1dc78565");
     }
   });
 

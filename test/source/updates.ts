@@ -172,7 +172,7 @@ export class RandomWrites {
     const isPipeline = options.session === undefined && this.#random.whole(8) === 0;
     const change = (isPipeline ? pipelineFor : modifierFor)(this.#n, this.#random);
     const find = { ...options, returnDocument: "before", includeResultMetadata: false } as const;
-    const before = await this.#collection.findOneAndUpdate({ _id }, change as Document, find);
+    const before = await this.#collection.findOneAndUpdate({ _id }, change, find);
     const after = await this.#collection.findOne({ _id }, options);
     if (after === null || BSON.EJSON.stringify(before) === BSON.EJSON.stringify(after)) return [];
     return [exactly("update", _id, after)];

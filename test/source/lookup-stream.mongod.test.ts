@@ -20,7 +20,6 @@ import {
   type Version,
 } from "./updates.ts";
 
-const IMAGES = { changeStreamPreAndPostImages: { enabled: true } };
 const { version } = await sharedReplicaSet();
 const KEEPS_IMAGES = !version.startsWith("5.");
 

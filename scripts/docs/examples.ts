@@ -45,8 +45,11 @@ const WITH_IMAGES = {
   of: "an update in a collection that keeps images",
   make: (db: Db) => db.collection<Cart>("carts").updateOne({ _id: 1 }, { $inc: { items: 1 } }),
 };
-/** Ends a run that names the collection, so the database is read as a whole. */
-const DROP = { of: "the end of a collection", make: (db: Db) => db.collection("orders").drop() };
+/**
+ * Ends a run that names the collection, so the database is read as a whole; of a collection of its own, because updates from
+ * before the end of theirs are not readable.
+ */
+const DROP = { of: "the end of a collection", make: (db: Db) => db.collection("drafts").drop() };
 /** `none` has lines for documents only. */
 const SHOWN_BARE = new Set(["an insert", "an update", WITH_IMAGES.of]);
 
@@ -58,6 +61,7 @@ export async function makeExamples(db: Db, uri: string, images: boolean): Promis
     .insertMany([orderOf(1, "tea", "12.50"), orderOf(3, "jug", "20.00"), orderOf(4, "pot", "35.90")]);
   await db.createCollection("carts", images ? { changeStreamPreAndPostImages: { enabled: true } } : {});
   await db.collection<Cart>("carts").insertOne({ _id: 1, items: 1 });
+  await db.createCollection("drafts");
   const rows = ENVELOPES.map((envelope) => linesOf(["backfill", orders, "--limit", "1"], envelope, uri));
   const start = await nextSecond();
   const changes = [...CHANGES, ...(images ? [WITH_IMAGES] : []), DROP];

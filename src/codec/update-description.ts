@@ -32,8 +32,6 @@ interface Change {
 export class UpdateSeries {
   /** The number of names in the longest path that was set, by each beginning of it. Only of paths with several names. */
   readonly #depths = new Map<string, number>();
-  /** What the current update sets. */
-  readonly #paths: string[] = [];
 
   /**
    * Returns the document after the next update; undefined where the description is ambiguous, does not fit the document, or
@@ -54,30 +52,29 @@ export class UpdateSeries {
 
   #changesOf({ bytes, begin }: DocumentAt): Map<string, Change> | undefined {
     const changes = new Map<string, Change>();
-    this.#paths.length = 0;
+    const paths: string[] = [];
     const walker = new ElementWalker();
     let isClear = true;
     walker.start(bytes, begin);
     while (walker.next()) {
       if (walker.nameIs(REMOVED_FIELDS)) isClear &&= this.#noteRemoved(changes, bytes, walker.valueBegin);
-      else if (walker.nameIs(UPDATED_FIELDS)) isClear &&= this.#noteUpdated(changes, bytes, walker.valueBegin);
+      else if (walker.nameIs(UPDATED_FIELDS))
+        isClear &&= this.#noteUpdated(changes, paths, { bytes, begin: walker.valueBegin });
       else if (walker.nameIs(TRUNCATED_ARRAYS)) isClear &&= this.#noteTruncated(changes, bytes, walker.valueBegin);
     }
-    if (!isClear) return undefined;
-    // Behind the checks, which are about the updates before this one.
-    for (const path of this.#paths) this.#noteSet(path);
-    return changes;
+    for (const path of paths) this.#noteSet(path);
+    return isClear ? changes : undefined;
   }
 
-  #noteUpdated(changes: Map<string, Change>, bytes: Uint8Array, at: number): boolean {
+  #noteUpdated(changes: Map<string, Change>, paths: string[], { bytes, begin }: DocumentAt): boolean {
     const walker = new ElementWalker();
-    walker.start(bytes, at);
+    walker.start(bytes, begin);
     while (walker.next()) {
       const path = textOf(bytes, walker.nameBegin, walker.nameEnd);
       const change = changeAt(changes, path);
       if (change === undefined || isNoted(change) || this.#mayRemove(path, 2)) return false;
       change.value = { type: walker.type, begin: walker.valueBegin, end: walker.valueEnd };
-      this.#paths.push(path);
+      paths.push(path);
     }
     return true;
   }

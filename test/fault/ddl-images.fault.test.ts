@@ -1,7 +1,9 @@
 /** Faults C5, C6 of docs/reliability.md: images of documents that are required and no longer there. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Db, MongoClient } from "mongodb";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Collection, type Db, MongoClient } from "mongodb";
 import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import { differencesOf } from "./support/fold.ts";
+import { waitFor } from "../support/wait.ts";
 import { CAUGHT_UP, trialOf } from "./support/trial.ts";
 
 let set: ReplicaSet;
@@ -79,4 +81,76 @@ test("C6 images that expired between runs end with 9 if required, and make no di
   } finally {
     await expire("off");
   }
+});
+
+describe("C6 an update without an image has its document all the same", () => {
+  const IMAGES = { changeStreamPreAndPostImages: { enabled: true } };
+  const keepImages = async (db: Db, enabled: boolean): Promise<unknown> =>
+    await db.command({ collMod: "a", changeStreamPreAndPostImages: { enabled } });
+  const update = async (collection: Collection<Numbered>): Promise<unknown> =>
+    await collection.updateMany({}, { $inc: { v: 1 } });
+
+  test.each<[string, object, (db: Db, a: Collection<Numbered>) => Promise<unknown>]>([
+    [
+      "images were switched off",
+      IMAGES,
+      async (db, a) => {
+        await update(a);
+        await keepImages(db, false);
+        return await update(a);
+      },
+    ],
+    [
+      "images were switched on",
+      {},
+      async (db, a) => {
+        await update(a);
+        await keepImages(db, true);
+        return await update(a);
+      },
+    ],
+    [
+      "a new collection keeps none, in a database where all others do",
+      IMAGES,
+      async (db, a) => {
+        const late = db.collection<Numbered>("late");
+        await late.insertMany([1, 2].map((_id) => ({ _id, v: 0 })));
+        await update(late);
+        return await update(a);
+      },
+    ],
+    [
+      "the collection was dropped, and made again without images",
+      IMAGES,
+      async (db, a) => {
+        await update(a);
+        await a.drop();
+        await a.insertMany([1, 2].map((_id) => ({ _id, v: 0 })));
+        await update(a);
+        return await update(db.collection("a"));
+      },
+    ],
+  ])("%s", async (_, options, change) => {
+    const db = newDatabase();
+    const a = await db.createCollection<Numbered>("a", options);
+    await a.insertMany([1, 2].map((_id) => ({ _id, v: 0 })));
+    await using trial = await trialOf(set.uri, ["capture", db.databaseName]);
+    await trial.expect(0, CAUGHT_UP);
+    await change(db, a);
+    const { stderr } = await trial.expect(0, CAUGHT_UP);
+    expect(await differencesOf(await trial.lines(), [db])).toEqual([]);
+    // And in a run that goes on over the change.
+    {
+      await using capture = trial.start();
+      const before = (await trial.lines()).length;
+      await update(a);
+      await trial.waitForLines(before + 2);
+      await change(db, a).catch(() => undefined); // the keys of the other collection are there
+      await update(a);
+      await waitFor(async () => (await differencesOf(await trial.lines(), [db])).length === 0, { what: "the updates" });
+      capture.kill("SIGTERM");
+      expect((await capture.done).code).toBe(0);
+    }
+    if (!stderr.includes("dropped")) expect(stderr).not.toContain("without a document");
+  });
 });

@@ -160,7 +160,7 @@ test("E12 a capture passes over them too, and the copy beside it is whole", asyn
   expect(await idsOf(trial)).toEqual([1, 2]);
 });
 
-test("E15 a collection that is dropped behind such a document ends the run that names it", async () => {
+test("E14 a collection that is dropped behind such a document ends the run that names it", async () => {
   const { set, client } = must(sets.get("6.0.5"), "the set");
   const collection = client.db("dropped").collection<Doc>("c");
   await collection.insertOne({ _id: 0 });

@@ -126,6 +126,7 @@ export function readBlock(block: string): Example[] {
 export function normalize(line: string, database = "shop"): string {
   return line
     .replaceAll(`"${database}"`, '"shop"')
+    .replaceAll(`"${database}.`, '"shop.')
     .replaceAll(/"(order|_data)":"[0-9A-Fa-f]+"/g, '"$1":"…"')
     .replaceAll(/"base64":"[^"]+"/g, '"base64":"…"') // lsid
     .replaceAll(/"(ts_ms|_ts_ms|ord|t|i|txnNumber)":\d+/g, '"$1":0')

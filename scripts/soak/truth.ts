@@ -3,7 +3,7 @@
  * cluster time. It has no I/O; follower.ts reads the oplog.
  */
 
-import { Binary, Timestamp } from "mongodb";
+import { Binary, type Timestamp } from "mongodb";
 
 import { clusterTimeOf } from "../../src/source/cluster-time.ts";
 import { textOf } from "./content.ts";

@@ -129,7 +129,7 @@ describe("lost", () => {
     const database = new Map([
       ["soak.a", new Map([...(DATABASE.get("soak.a") ?? []), ["n", JSON.stringify(contentOf("n", 9))]])],
     ]);
-    const truth = truthOf([...HISTORY.toSpliced(8, 0, insert(8, "b", "B", "n", 9))]);
+    const truth = truthOf(HISTORY.toSpliced(8, 0, insert(8, "b", "B", "n", 9)));
     expect(kindsOf(LINES, { database, truth })).toEqual(["lost"]);
   });
   test("a new copy though no history was lost", () =>

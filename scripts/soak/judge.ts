@@ -164,14 +164,13 @@ class Trial {
     if (!this.#isExplained(change)) this.#fault("stale", `${textOfLine(line)}: not exact, and nothing explains it`);
   }
 
-  /** A server that was started again, or whose collection was renamed, dropped or changed, has no older snapshots. */
+  /** A server that was started again, or whose collection was renamed or dropped, has no older snapshots. */
   #isExplained({ time, collection }: Change): boolean {
     const seconds = secondsOf(time);
     const isSoonAfter = (other: string): boolean =>
       secondsOf(other) >= seconds && secondsOf(other) <= seconds + EXPLAINED_SECONDS;
-    const near = collection.disturbed.filter((one) => one.time >= time && isSoonAfter(one.time));
-    const isRestarted = this.#case.restarts.some(isSoonAfter);
-    const cause = near.find(({ how }) => how !== "images")?.how ?? (isRestarted ? "restart" : near[0]?.how);
+    const near = collection.disturbed.find((one) => one.time >= time && isSoonAfter(one.time));
+    const cause = near?.how ?? (this.#case.restarts.some(isSoonAfter) ? "restart" : undefined);
     this.#inexact[cause ?? "unexplained"] = (this.#inexact[cause ?? "unexplained"] ?? 0) + 1;
     return cause !== undefined;
   }

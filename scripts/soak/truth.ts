@@ -36,7 +36,7 @@ export interface Change {
 export interface TrueCollection {
   /** The versions of each key, in the order of their times; v is undefined while there is no document. */
   readonly versions: Map<string, { readonly time: string; readonly v: number | undefined }[]>;
-  /** When it lost or got a name, or its options were changed. */
+  /** When it lost or got a name. */
   readonly disturbed: { readonly time: string; readonly how: string }[];
 }
 
@@ -79,9 +79,8 @@ export class Truth {
   }
 
   #command(db: string, o: Readonly<Record<string, unknown>>, uuid: string, time: string): void {
-    const { create, drop, renameCollection: from, to, collMod } = o;
+    const { create, drop, renameCollection: from, to } = o;
     if (typeof create === "string") this.#bind(`${db}.${create}`, this.#collection(uuid), time);
-    if (typeof collMod === "string") this.#collection(uuid).disturbed.push({ time, how: "images" });
     if (typeof drop === "string") {
       this.#collection(uuid).disturbed.push({ time, how: "drop" });
       this.#bind(`${db}.${drop}`, undefined, time);

@@ -11,7 +11,7 @@ import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 import { type Tap, tapAt } from "./tap.ts";
-import { element, elementsOf, insertRaw, rawDocument, startMockServer } from "./wire.ts";
+import { startMockServer } from "./wire.ts";
 
 let database: TestDatabase;
 let tap: Tap;
@@ -97,21 +97,13 @@ const PROVOCATIONS = {
     provoke: () => tap.run(["backfill", orders, "--out", dir.join("no", "such", "folder")]),
   },
   data: {
-    says: "duplicate field names",
+    says: "is above 16 MB",
     async provoke() {
-      // Such a key cannot be sent back to the server to go on behind it.
-      const double = rawDocument([elementsOf({ a: 1 }), elementsOf({ a: 2 })]);
-      const [member] = database.uri.match(/\d+(?=\/)/) ?? [];
-      await insertRaw(Number(member), database.name, "double", [rawDocument([element(0x03, "_id", double)])]);
-      const args = [
-        "backfill",
-        `${database.name}.double`,
-        "--out",
-        dir.join("double"),
-        "--state",
-        dir.join("double.state"),
-      ];
-      return await tap.run(args);
+      // A reply holds the key, and its token twice as long.
+      const args = ["tail", `${database.name}.large`, "--allow-missing", "--state", dir.join("large.state")];
+      await tap.expect(0, [...args, "--out", dir.join("large"), "--until", "caught-up"]);
+      await database.db.collection<{ _id: string }>("large").insertOne({ _id: "k".repeat(5 * 1024 * 1024) });
+      return await tap.run([...args, "--out", dir.join("large"), "--until", "caught-up"]);
     },
   },
   unsupported: {

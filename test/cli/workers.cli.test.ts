@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { MongoClient } from "mongodb";
 import { digestOf } from "../support/digest.ts";
 import { startProxy } from "../support/proxy.ts";
@@ -7,12 +8,20 @@ import { documents, insertEveryIdType } from "../support/documents.ts";
 import { failCommand } from "../support/fail-point.ts";
 import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { tempDir } from "../support/temp.ts";
+import { waitFor } from "../support/wait.ts";
 import { linesIn, type Tap, tapAt } from "./tap.ts";
 
 const COUNT = 30_000;
 /** The least that a chunk has: 64 KiB, so that there are many. */
 const SMALL_CHUNKS = ["--max-memory", "1MB"];
 const THREE = ["--workers", "3"];
+
+/** Resolves when the output, which has another name until it is complete, has lines. */
+async function firstLinesIn(out: string): Promise<void> {
+  const names = (): string[] => readdirSync(dirname(out)).filter((name) => name.startsWith(basename(out)));
+  const hasLines = (): boolean => names().some((name) => statSync(join(dirname(out), name)).size > 0);
+  await waitFor(hasLines, { what: "the first lines" });
+}
 
 let database: TestDatabase;
 let tap: Tap;
@@ -71,7 +80,7 @@ describe("--workers", () => {
     const out = dir.join("out");
     const args = ["backfill", database.name, "--out", out, "--state", dir.join("state"), ...THREE, ...SMALL_CHUNKS];
     await using program = tap.start([...args, "--rate-limit", "2MB"]);
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await firstLinesIn(out);
     program.kill("SIGTERM");
     expect((await program.done).code).toBe(12);
     await tap.expect(0, args);
@@ -85,6 +94,7 @@ describe("--workers", () => {
     const through = tapAt(`mongodb://127.0.0.1:${proxy.port}/?directConnection=true`);
     const args = ["backfill", database.name, "--out", dir.join("out"), ...THREE, ...SMALL_CHUNKS];
     await using program = through.start([...args, "--rate-limit", "3MB", "--retry-for", "30s"]);
+    await firstLinesIn(dir.join("out"));
     for (let cuts = 0; cuts < 3; cuts += 1) {
       await new Promise((resolve) => setTimeout(resolve, 700));
       proxy.resetAll();

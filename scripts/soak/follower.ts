@@ -3,7 +3,7 @@
  * majority has, so that all give the same answer.
  */
 
-import { MongoClient, Timestamp } from "mongodb";
+import { MongoClient, ObjectId, Timestamp } from "mongodb";
 
 import type { ReplicaSet } from "../mongod.ts";
 import { type OplogEntry, Truth } from "./truth.ts";

@@ -74,7 +74,7 @@ export class Follower implements AsyncDisposable {
   /** Resolves when the truth has everything that was written before. `client` writes a mark. */
   async upTo(client: MongoClient): Promise<void> {
     for (;;) {
-      const mark = crypto.randomUUID();
+      const mark = new ObjectId().toHexString();
       const marks = client.db(MARKS).collection<{ _id: string }>("marks");
       const isWritten = await marks.insertOne({ _id: mark }).then(
         () => true,

@@ -75,15 +75,18 @@ async function main(): Promise<number> {
   const writers = startWriters(client, client.db(DB), WRITTEN, randomFor);
   const taps = tapsOf(options, set.uri, folder, randomFor);
   const rest = { faults: {}, restarts: [], totals: {} };
+  let exitCode = 1;
   try {
     await pause(5_000); // something to copy
-    return await soak({ options, set, network, client, follower, writers, taps, randomFor, ...rest });
+    exitCode = await soak({ options, set, network, client, follower, writers, taps, randomFor, ...rest });
   } finally {
     for (const tap of taps) await tap.stop();
     await writers.stop();
     await client.close();
-    await rm(folder, { recursive: true, force: true });
+    if (exitCode === 0) await rm(folder, { recursive: true, force: true });
+    else log(`the outputs and states are in ${folder}`);
   }
+  return exitCode;
 }
 
 /** One of the whole database, into a file for each collection; one of two collections by name, into one file. */
@@ -175,7 +178,7 @@ async function injectFaults(run: SoakRun, end: number): Promise<void> {
 
 async function injectLoss({ set, follower, taps, faults }: SoakRun, random: Random): Promise<void> {
   const releases = taps.map((tap) => {
-    tap.losses += 1;
+    tap.losses.push(now());
     return tap.hold(random.next() < 0.5 ? "suspended" : "killed");
   });
   const isLost = await loseHistory(set, follower);

@@ -21,8 +21,8 @@ export interface Case {
   readonly isBound: (name: string) => boolean;
   /** The cluster time behind which the stream of the capture had begun for certain. */
   readonly pinnedAt: string;
-  /** How often its history was taken away. */
-  readonly losses: number;
+  /** When its history was taken away: the seconds of a cluster time. */
+  readonly losses: readonly string[];
   /** Cluster times (of their seconds) at which a server had started again: it has no older snapshots. */
   readonly restarts: readonly string[];
   /** What the database holds, by collection and key, as JSON. */
@@ -46,6 +46,9 @@ export interface Verdict {
 
 /** For so long (s) after a disturbance a line may say that its version could not be read: a capture may be behind it. */
 const EXPLAINED_SECONDS = 45;
+
+/** Behind every time. */
+const END = "g";
 
 export function judge(given: Case): Verdict {
   const trial = new Trial(given);
@@ -193,20 +196,39 @@ class Trial {
 
   /** What happened behind the beginning has a line, unless its history was lost. */
   findMissing(): void {
-    const { pinnedAt, losses } = this.#case;
-    const anew = [...this.#anew].toSorted(([a], [b]) => (a < b ? -1 : 1));
-    for (const [, line] of anew.slice(losses)) this.#fault("lost", `${textOfLine(line)}: no history was lost`);
-    const gaps = anew.map(([end]) => ({
-      begin: [...this.#times].reduce((a, b) => (b < end && b > a ? b : a), ""),
-      end,
-    }));
-    const isKnown = (time: string): boolean =>
-      time > pinnedAt && !gaps.some(({ begin, end }) => time > begin && time <= end);
-    for (const { changes, seen } of this.#expected.values())
-      for (const { time, name, key, op, v } of changes.slice(seen))
-        if (isKnown(time)) this.#fault("lost", `${op} of ${name} ${key} at ${time} (v ${v ?? "none"})`);
-    for (const { end, seen } of this.#ends.values())
-      if (seen === 0 && isKnown(end.time)) this.#fault("lost", `${end.name} ${end.reason} at ${end.time}`);
+    const times = [...this.#times].toSorted((a, b) => (a < b ? -1 : 1));
+    const losses = new Set(this.#case.losses);
+    const isLoss = (begin: string, end: string): boolean => {
+      const loss = [...losses].find((one) => one >= begin.slice(0, 8) && one <= end.slice(0, 8));
+      return loss !== undefined && losses.delete(loss);
+    };
+    const gaps: { begin: string; end: string }[] = [];
+    for (const [end, line] of [...this.#anew].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      const begin = times.findLast((time) => time < end) ?? "";
+      if (isLoss(begin, end)) gaps.push({ begin, end });
+      else this.#fault("lost", `${textOfLine(line)}: no history was lost`);
+    }
+    const missing = this.#missing().filter(({ time }) => !gaps.some((gap) => time > gap.begin && time <= gap.end));
+    // Where the output held nothing that a loss made void, no line speaks of it: no line is in this time at all.
+    const runs = Map.groupBy(missing, ({ time }) => times.findLast((one) => one < time) ?? "");
+    for (const [begin, run] of runs) {
+      if (isLoss(begin, times.find((one) => one > begin) ?? END)) continue;
+      for (const { text } of run) this.#fault("lost", text);
+    }
+  }
+
+  #missing(): { time: string; text: string }[] {
+    const { pinnedAt } = this.#case;
+    const events = [...this.#expected.values()].flatMap(({ changes, seen }) =>
+      changes.slice(seen).map(({ time, name, key, op, v }) => ({
+        time,
+        text: `${op} of ${name} ${key} at ${time} (v ${v ?? "none"})`,
+      })),
+    );
+    const ends = [...this.#ends.values()].flatMap(({ end: { time, name, reason }, seen }) =>
+      seen > 0 ? [] : [{ time, text: `${name} ${reason} at ${time}` }],
+    );
+    return [...events, ...ends].filter(({ time }) => time > pinnedAt);
   }
 
   compareFolds(): void {

@@ -43,8 +43,8 @@ export class Tap {
   readonly counts: TapCounts = { starts: 0, kills: 0, terms: 0, pauses: 0, ends: new Map() };
   readonly unexpected: string[] = [];
   readonly options: TapOptions;
-  /** How often its history was taken away. */
-  losses = 0;
+  /** When its history was taken away: the seconds of a cluster time. */
+  readonly losses: string[] = [];
   /** The cluster time behind which its stream had begun for certain. */
   pinnedAt = "";
   /** Chooses the faults of the program and the pauses between them. */
@@ -75,7 +75,7 @@ export class Tap {
   }
 
   #isExpected(end: string): boolean {
-    if (end === HISTORY_LOST) return this.losses > 0;
+    if (end === HISTORY_LOST) return this.losses.length > 0;
     return EXPECTED.includes(end) || this.options.expected.includes(end);
   }
 

@@ -92,7 +92,7 @@ function verdictOn(lines: readonly string[], changed: Partial<Case> = {}): Retur
     files: [readLines(text, "out")],
     isBound: (name) => name === "soak.a",
     pinnedAt: timeOf(3),
-    losses: 0,
+    losses: [],
     restarts: [],
     database: DATABASE,
     ...changed,
@@ -214,19 +214,40 @@ describe("garbled", () => {
 describe("history that was lost", () => {
   // The event at 5 and the delete at 6 came while the history was taken away; the stream begins again at 7.
   const again = [...LINES.slice(0, 3), end(7, "copied again"), row(7, "k", 4, { copy: 2 }), ...LINES.slice(5)];
+  const LOST = [timeOf(6).slice(0, 8)];
   test("explains what is missing before the new copy", () => {
-    expect(kindsOf(again, { losses: 1 })).toEqual([]);
+    expect(kindsOf(again, { losses: LOST })).toEqual([]);
     expect(kindsOf(again)).toEqual(["lost"]);
   });
+  test("explains nothing at another time", () => {
+    expect(kindsOf(again, { losses: [timeOf(3).slice(0, 8)] })).toContain("lost");
+  });
+  test("has no line of its own where nothing was void", () => {
+    // Behind the drop nothing is known; the collection is created anew and changed while nothing is read.
+    const history = [
+      ...HISTORY.slice(0, 3),
+      drop(4, "a", "A"),
+      create(5, "a", "C"),
+      insert(5, "a", "C", "k", 7),
+      update(6, "a", "C", "k", 8),
+      update(9, "a", "C", "k", 9),
+    ];
+    const lines = [...LINES.slice(0, 2), end(4, "dropped"), row(8, "k", 8), line(9, "u", "k", 9)];
+    const database = new Map([["soak.a", new Map([["k", JSON.stringify(contentOf("k", 9))]])]]);
+    const changed = { truth: truthOf(history), database };
+    expect(kindsOf(lines, { ...changed, losses: LOST })).toEqual([]);
+    expect(kindsOf(lines, changed)).toEqual(["lost"]);
+    expect(kindsOf(lines, { ...changed, losses: [timeOf(9).slice(0, 8)] })).toEqual(["lost"]);
+  });
   test("explains nothing that is missing behind it", () => {
-    expect(kindsOf(again.slice(0, -1), { losses: 1 })).toContain("lost");
+    expect(kindsOf(again.slice(0, -1), { losses: LOST })).toContain("lost");
   });
   test("explains the end of a collection that was dropped meanwhile", () => {
     const history = [...HISTORY.slice(0, 6), drop(7, "a", "A")];
     const lines = [...LINES.slice(0, 3), end(9, "dropped")];
-    const changed = { truth: truthOf(history), database: new Map(), losses: 1 };
+    const changed = { truth: truthOf(history), database: new Map(), losses: LOST };
     expect(kindsOf(lines, changed)).toEqual([]);
-    expect(kindsOf(lines, { ...changed, losses: 0 })).toEqual(["lost"]);
+    expect(kindsOf(lines, { ...changed, losses: [] })).toEqual(["lost"]);
   });
 });
 

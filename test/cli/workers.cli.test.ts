@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { MongoClient } from "mongodb";
 import { digestOf } from "../support/digest.ts";
 import { startProxy } from "../support/proxy.ts";
@@ -16,11 +15,9 @@ const COUNT = 30_000;
 const SMALL_CHUNKS = ["--max-memory", "1MB"];
 const THREE = ["--workers", "3"];
 
-/** Resolves when the output, which has another name until it is complete, has lines. */
-async function firstLinesIn(out: string): Promise<void> {
-  const names = (): string[] => readdirSync(dirname(out)).filter((name) => name.startsWith(basename(out)));
-  const hasLines = (): boolean => names().some((name) => statSync(join(dirname(out), name)).size > 0);
-  await waitFor(hasLines, { what: "the first lines" });
+/** Resolves when one of the files has contents. */
+async function contentsOf(...paths: readonly string[]): Promise<void> {
+  await waitFor(() => paths.some((path) => existsSync(path) && statSync(path).size > 0), { what: paths.join(" or ") });
 }
 
 let database: TestDatabase;
@@ -80,7 +77,7 @@ describe("--workers", () => {
     const out = dir.join("out");
     const args = ["backfill", database.name, "--out", out, "--state", dir.join("state"), ...THREE, ...SMALL_CHUNKS];
     await using program = tap.start([...args, "--rate-limit", "2MB"]);
-    await firstLinesIn(out);
+    await contentsOf(dir.join("state"));
     program.kill("SIGTERM");
     expect((await program.done).code).toBe(12);
     await tap.expect(0, args);
@@ -94,7 +91,7 @@ describe("--workers", () => {
     const through = tapAt(`mongodb://127.0.0.1:${proxy.port}/?directConnection=true`);
     const args = ["backfill", database.name, "--out", dir.join("out"), ...THREE, ...SMALL_CHUNKS];
     await using program = through.start([...args, "--rate-limit", "3MB", "--retry-for", "30s"]);
-    await firstLinesIn(dir.join("out"));
+    await contentsOf(dir.join("out"), dir.join("out.partial"));
     for (let cuts = 0; cuts < 3; cuts += 1) {
       await new Promise((resolve) => setTimeout(resolve, 700));
       proxy.resetAll();

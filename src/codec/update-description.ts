@@ -220,7 +220,8 @@ function isUnchanged(
   value: NonNullable<Change["value"]>,
 ): boolean {
   if (type !== value.type || valueEnd - valueBegin !== value.end - value.begin) return false;
-  return source.compare(values, value.begin, value.end, valueBegin, valueEnd) === 0;
+  // Not compare() with bounds: Deno 2.9 takes the length of the source for that of the target.
+  return Buffer.compare(source.subarray(valueBegin, valueEnd), values.subarray(value.begin, value.end)) === 0;
 }
 
 /** Appends `null` to an array up to before the index `name`. Returns that index, or -1 where `name` is none behind `index`. */

@@ -1,34 +1,17 @@
 /** Faults C13–C16 of docs/reliability.md: a collection is copied again, and what was written about it before is void. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
-import { type Db, MongoClient } from "mongodb";
-import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+
 import type { Checkpoint } from "../../src/state/checkpoint.ts";
 import { linesIn, tapAt } from "../cli/tap.ts";
 import { tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
 import { endsOf, expectTrue, insert, type Numbered, out, sorted, swap } from "./support/ends.ts";
 import { rollOplog, SMALL_OPLOG } from "./support/oplog.ts";
+import { ownReplicaSet } from "./support/own-set.ts";
 import { CAUGHT_UP, trialOf } from "./support/trial.ts";
 
-let set: ReplicaSet;
-let client: MongoClient;
-let databases = 0;
-
-beforeAll(async () => {
-  set = await startReplicaSet({ members: 1, ...SMALL_OPLOG });
-  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
-});
-
-afterAll(async () => {
-  await client.close();
-  await set.stop();
-});
-
-function newDatabase(): Db {
-  databases += 1;
-  return client.db(`ends${databases}`);
-}
+const { set, client, newDatabase } = await ownReplicaSet("ends", SMALL_OPLOG);
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 

@@ -1,33 +1,16 @@
 /** Faults C1–C4, C7, C8, C10 of docs/reliability.md: collections that are dropped, renamed, replaced and changed while they are watched. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Db, MongoClient } from "mongodb";
-import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import { describe, expect, test } from "bun:test";
+import type { Db } from "mongodb";
 import type { Line } from "../cli/tap.ts";
 import { orderFaultsOf } from "./support/oracle.ts";
+import { ownReplicaSet } from "./support/own-set.ts";
 import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
 
-let set: ReplicaSet;
-let client: MongoClient;
-let databases = 0;
-
-beforeAll(async () => {
-  set = await startReplicaSet({ members: 1 });
-  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
-});
-
-afterAll(async () => {
-  await client.close();
-  await set.stop();
-});
+const { set, client, newDatabase } = await ownReplicaSet("ddl");
 
 interface Numbered {
   readonly _id: number;
   readonly v?: number;
-}
-
-function newDatabase(): Db {
-  databases += 1;
-  return client.db(`ddl${databases}`);
 }
 
 async function insert(db: Db, collection: string, ...ids: number[]): Promise<void> {

@@ -1,31 +1,14 @@
 /** Faults C17 and C18 of docs/reliability.md: the ends of collections in the lines of a tail and of each envelope. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
-import { type Db, MongoClient } from "mongodb";
-import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+
 import { linesIn, tapAt } from "../cli/tap.ts";
 import { tempDir } from "../support/temp.ts";
 import { endsOf, insert, out, TEMPORARY } from "./support/ends.ts";
+import { ownReplicaSet } from "./support/own-set.ts";
 import { CAUGHT_UP, trialOf } from "./support/trial.ts";
 
-let set: ReplicaSet;
-let client: MongoClient;
-let databases = 0;
-
-beforeAll(async () => {
-  set = await startReplicaSet({ members: 1 });
-  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
-});
-
-afterAll(async () => {
-  await client.close();
-  await set.stop();
-});
-
-function newDatabase(): Db {
-  databases += 1;
-  return client.db(`ends${databases}`);
-}
+const { set, client, newDatabase } = await ownReplicaSet("ends");
 
 describe("C17 a tail", () => {
   test("says what ended, in lines and on standard error, and knows no temporary name", async () => {

@@ -1,30 +1,13 @@
 /** Faults C11 and C12 of docs/reliability.md: a collection ends, the output says so, and the run goes on. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Db, MongoClient } from "mongodb";
-import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import { describe, expect, test } from "bun:test";
+import type { Db } from "mongodb";
 import { waitFor } from "../support/wait.ts";
 import { endsOf, expectTrue, insert, out, sorted, swap, TEMPORARY } from "./support/ends.ts";
 import { differencesOf } from "./support/fold.ts";
+import { ownReplicaSet } from "./support/own-set.ts";
 import { CAUGHT_UP, trialOf } from "./support/trial.ts";
 
-let set: ReplicaSet;
-let client: MongoClient;
-let databases = 0;
-
-beforeAll(async () => {
-  set = await startReplicaSet({ members: 1 });
-  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
-});
-
-afterAll(async () => {
-  await client.close();
-  await set.stop();
-});
-
-function newDatabase(): Db {
-  databases += 1;
-  return client.db(`ends${databases}`);
-}
+const { set, client, newDatabase } = await ownReplicaSet("ends");
 
 describe("C11 in a database that is bound as a whole the output is what the database holds, and the run goes on, when a collection is", () => {
   const WAYS: readonly (readonly [what: string, change: (db: Db) => Promise<unknown>, ends: readonly string[]])[] = [

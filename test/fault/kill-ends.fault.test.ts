@@ -1,13 +1,13 @@
 /** Fault C19 of docs/reliability.md: kill -9 while collections of a database end and begin again. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Db, type Document, MongoClient, type Timestamp } from "mongodb";
+import { expect, test } from "bun:test";
+import type { Db, Document, Timestamp } from "mongodb";
 import type { Random } from "../../scripts/lib/random.ts";
-import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
 import { clusterTime } from "../../src/source/record.ts";
 import { type Line, tapAt } from "../cli/tap.ts";
 import { randomFor } from "../support/random.ts";
 import { killUntilDone } from "./kill.ts";
 import { endsOf, expectTrue, insert, type Numbered, out, sorted, TEMPORARY } from "./support/ends.ts";
+import { ownReplicaSet } from "./support/own-set.ts";
 import { CAUGHT_UP, trialOf } from "./support/trial.ts";
 
 const TIME_LIMIT_MS = 240_000;
@@ -16,18 +16,7 @@ const LONGEST_MS = 700;
 const NAMES = ["a", "b", "c"] as const;
 const KEYS = 60;
 
-let set: ReplicaSet;
-let client: MongoClient;
-
-beforeAll(async () => {
-  set = await startReplicaSet({ members: 1 });
-  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
-});
-
-afterAll(async () => {
-  await client.close();
-  await set.stop();
-});
+const { set, client } = await ownReplicaSet("kill");
 
 /** One change of a collection, or of all. */
 type Change = (db: Db, name: string, other: string, random: Random) => Promise<unknown>;

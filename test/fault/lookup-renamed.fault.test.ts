@@ -1,7 +1,7 @@
 /** A look-up that comes too late for a snapshot reads by name, and another collection may have the name by then. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { MongoClient } from "mongodb";
-import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import { expect, test } from "bun:test";
+
+import { ownReplicaSet } from "./support/own-set.ts";
 import { CAUGHT_UP, trialOf } from "./support/trial.ts";
 
 interface Versioned {
@@ -10,18 +10,7 @@ interface Versioned {
   readonly padding?: string;
 }
 
-let set: ReplicaSet;
-let client: MongoClient;
-
-beforeAll(async () => {
-  set = await startReplicaSet({ members: 1 });
-  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
-});
-
-afterAll(async () => {
-  await client.close();
-  await set.stop();
-});
+const { set, client } = await ownReplicaSet("renamed");
 
 test("an update shows no document of a collection that has taken the name since, however far behind the events that is", async () => {
   const db = client.db("renamed");

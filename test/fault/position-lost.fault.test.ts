@@ -1,26 +1,16 @@
 /** Faults B1–B3, B5, B6, B12 of docs/reliability.md: the oplog no longer reaches back to the position. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { type Collection, MongoClient } from "mongodb";
-import { type ReplicaSet, startReplicaSet } from "../../scripts/mongod.ts";
+import { startReplicaSet } from "../../scripts/mongod.ts";
 import { waitFor } from "../support/wait.ts";
 import { oldestOf, rollOplog, SMALL_OPLOG } from "./support/oplog.ts";
 import { faultsOf } from "./support/oracle.ts";
+import { ownReplicaSet } from "./support/own-set.ts";
 import { CAUGHT_UP, type Trial, trialOf } from "./support/trial.ts";
 import { nameToNamespace } from "../../src/source/bindings.ts";
 
-let set: ReplicaSet;
-let client: MongoClient;
+const { set, client } = await ownReplicaSet("lost", SMALL_OPLOG);
 let collections = 0;
-
-beforeAll(async () => {
-  set = await startReplicaSet({ members: 1, ...SMALL_OPLOG });
-  client = await MongoClient.connect(set.uri, { writeConcern: { w: "majority" } });
-});
-
-afterAll(async () => {
-  await client.close();
-  await set.stop();
-});
 
 interface Numbered {
   readonly _id: number;

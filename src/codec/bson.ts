@@ -85,6 +85,11 @@ function fixedLength(type: number): number {
   }
 }
 
+/** The bytes as a Buffer over the same memory; replies of the driver are Buffers already. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Whether `error` is about corrupt BSON. */
 export function isCorrupt(error: unknown): boolean {
   return error instanceof MongotapError && error.kind === "data";

@@ -8,7 +8,7 @@
  * https://www.mongodb.com/docs/manual/reference/change-events/update/
  */
 
-import { BSON, type DocumentAt, ElementWalker, isCorrupt, readInt32 } from "./bson.ts";
+import { BSON, bufferOf, type DocumentAt, ElementWalker, isCorrupt, readInt32 } from "./bson.ts";
 
 const encoder = new TextEncoder();
 const UPDATED_FIELDS = encoder.encode("updatedFields");
@@ -157,7 +157,7 @@ function changeAt(changes: Map<string, Change>, path: string): Change | undefine
 
 /** Latin-1 keeps all bytes apart, which is all that comparing names needs; a dot is the same byte in UTF-8. */
 function textOf(bytes: Uint8Array, begin: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1", begin, end);
+  return bufferOf(bytes).toString("latin1", begin, end);
 }
 
 /** Appends the changed document or array. Returns false where a change does not fit. */
@@ -168,7 +168,7 @@ function rewrite(
   values: Uint8Array,
   isArray: boolean,
 ): boolean {
-  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const source = bufferOf(bytes);
   const left = new Map(within);
   const start = output.open();
   const walker = new ElementWalker();
@@ -269,7 +269,7 @@ class Output {
 
   element(type: number, name: string, bytes: Uint8Array, { begin, end }: { begin: number; end: number }): void {
     this.head(type, name);
-    this.copy(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), begin, end);
+    this.copy(bufferOf(bytes), begin, end);
   }
 
   copy(from: Buffer, begin: number, end: number): void {

@@ -67,8 +67,7 @@ async function bucketsFor(
   signal: AbortSignal,
 ): ReturnType<typeof findBuckets> {
   if (known?.phase === "copying" && known.uuid === null) return { why: "its copy began so" };
-  const found = await findBuckets(client, info, server.version, signal);
-  return found;
+  return await findBuckets(client, info, server.version, signal);
 }
 
 function tell(

@@ -11,8 +11,8 @@ import { MongotapError } from "../errors.ts";
 import { keyOf } from "./bson-key.ts";
 import { type CollectionInfo, collectionUuid } from "./catalog.ts";
 import { readCursor } from "./cursor-reply.ts";
-import { cursorReplies } from "./cursor-replies.ts";
-import { BEGINNING, type BsonDocuments, type Chunk, nameOf, type Namespace, type RangeProgress } from "./record.ts";
+import { cursorReplies, timeOf } from "./cursor-replies.ts";
+import { type BsonDocuments, type Chunk, nameOf, type Namespace, type RangeProgress } from "./record.ts";
 import type { SnapshotSettings } from "./snapshot.ts";
 
 /** The buckets of a time series that can be read. */
@@ -162,8 +162,7 @@ async function* readUpTo(
     documents += reply.documents.count;
     const read = {
       documents: reply.documents,
-      at: reply.atClusterTime ?? reply.operationTime ?? BEGINNING,
-      exact: reply.atClusterTime !== undefined,
+      ...timeOf(reply),
     };
     if (reply.id !== 0n) yield { ...read, progress: { ...before, documents }, partial: true };
     else if (to === undefined) yield { ...read, progress: { ...before, documents, done: true } };

@@ -2,11 +2,10 @@
 
 import { Long, type MongoClient } from "mongodb";
 
-import { runCommand } from "../connect/run-command.ts";
 import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { sleep } from "../lib/async.ts";
-import { type CursorReply, readCursor } from "./cursor-reply.ts";
-import type { BsonDocuments, Namespace } from "./record.ts";
+import { type CursorReply, killCursor, readCursor } from "./cursor-reply.ts";
+import { BEGINNING, type BsonDocuments, type Chunk, type Namespace } from "./record.ts";
 
 export interface Query {
   readonly client: MongoClient;
@@ -44,11 +43,13 @@ export async function* cursorReplies(query: Query, signal: AbortSignal): AsyncGe
       open = reply.id;
     }
   } finally {
-    if (open !== 0n) {
-      const killed = runCommand(client, namespace.db, { killCursors: collection, cursors: [Long.fromBigInt(open)] });
-      killed.catch(() => undefined); // the server closes idle cursors itself
-    }
+    if (open !== 0n) killCursor(client, { db: namespace.db, collection }, open);
   }
+}
+
+/** At what time the documents of a reply are true. */
+export function timeOf({ atClusterTime, operationTime }: CursorReply): Pick<Chunk, "at" | "exact"> {
+  return { at: atClusterTime ?? operationTime ?? BEGINNING, exact: atClusterTime !== undefined };
 }
 
 async function firstReply(

@@ -1,6 +1,6 @@
 /** Runs commands that reply with a cursor, and parses the reply without decoding a document. */
 
-import type { MongoClient } from "mongodb";
+import { Long, type MongoClient } from "mongodb";
 
 import { BSON, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { copiesClusterTimeSignature } from "../connect/driver-patches.ts";
@@ -35,6 +35,12 @@ const AT_CLUSTER_TIME = encoder.encode("atClusterTime");
 
 export interface ReadOptions extends Pick<CommandOptions, "session" | "rawFields"> {
   readonly signal: AbortSignal;
+}
+
+/** Closes a cursor of the collection, without waiting for it or for its success: the server closes idle cursors itself. */
+export function killCursor(client: MongoClient, { db, collection }: Namespace, id: bigint): void {
+  const killed = runCommand(client, db, { killCursors: collection, cursors: [Long.fromBigInt(id)] });
+  killed.catch(() => undefined);
 }
 
 /**

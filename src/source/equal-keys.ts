@@ -1,6 +1,6 @@
 /** Which values are one key of an `_id` index, told by their bytes. */
 
-import { BSON, ElementWalker, readInt32 } from "../codec/bson.ts";
+import { BSON, bufferOf, ElementWalker, readInt32 } from "../codec/bson.ts";
 import type { RawValue } from "./raw-bson.ts";
 
 /**
@@ -62,11 +62,6 @@ function elementsText(type: number, bytes: Uint8Array, begin: number, end: numbe
 /** So that what follows cannot be taken for a part of it. */
 function withLength(text: string): string {
   return `${text.length}:${text}`;
-}
-
-/** Replies of the driver are Buffers already. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** `coefficient` × 10^`exponent` */

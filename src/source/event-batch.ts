@@ -84,6 +84,7 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
     ...eventTimeOf(last),
     filter,
   };
+  // `changed` stays that of all events of the batch: a name too many does no harm.
   const { head: _, ...whole } = batch;
   return {
     ...whole,
@@ -91,8 +92,6 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
     sortKeys: batch.sortKeys.slice(0, count),
     ...lookedUp(batch, 0, count),
     ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
-    // Of all events of the batch: a name too many does no harm.
-    ...(batch.changed === undefined ? {} : { changed: batch.changed }),
     position: { ...batch.position, stream },
   };
 }

@@ -3,7 +3,7 @@
  * known before and after each. Pure: lookup-stream.ts reads what is missing.
  */
 
-import { ElementWalker, isCorrupt } from "../codec/bson.ts";
+import { bufferOf, ElementWalker, isCorrupt } from "../codec/bson.ts";
 import type { ChangeEvent } from "../codec/change-event.ts";
 import { keyText } from "./equal-keys.ts";
 import type { RawValue } from "./raw-bson.ts";
@@ -174,10 +174,5 @@ const ID = new TextEncoder().encode("_id");
 const NO_SHARD_KEY: readonly ShardKeyField[] = [];
 
 function latin1(bytes: Uint8Array, begin: number, end: number): string {
-  return viewOf(bytes).toString("latin1", begin, end);
-}
-
-/** Replies of the driver are Buffers already. */
-function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return bufferOf(bytes).toString("latin1", begin, end);
 }

@@ -1,18 +1,17 @@
 /** Reads documents by their keys at cluster times: several commands in flight, each with one reply. */
 
-import { Long, type MongoClient } from "mongodb";
+import type { MongoClient } from "mongodb";
 
-import { runCommand } from "../connect/run-command.ts";
 import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { inParallel } from "../lib/async.ts";
 import { nameToNamespace } from "./bindings.ts";
 import { collectionUuid } from "./catalog.ts";
 import { timestampOf } from "./cluster-time.ts";
-import { type CursorReply, readCursor } from "./cursor-reply.ts";
+import { type CursorReply, killCursor, readCursor } from "./cursor-reply.ts";
 import { KeyMatcher } from "./key-matcher.ts";
 import type { Found, TimedRead, Wanted } from "./lookup-times.ts";
 import { isNumbered } from "./numbered-arrays.ts";
-import { arrayElement, document, documentElement, element, idFilterElement } from "./raw-bson.ts";
+import { documentElement, element, idFilterElement } from "./raw-bson.ts";
 import type { BsonDocuments, ClusterTime } from "./record.ts";
 
 export interface LookupReadSettings {
@@ -123,10 +122,7 @@ export class LookupReads {
     reply: CursorReply,
     readConcern: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    const { client } = this.#settings;
-    const { db, collection } = nameToNamespace(read.collection);
-    const killed = runCommand(client, db, { killCursors: collection, cursors: [Long.fromBigInt(reply.id)] });
-    killed.catch(() => undefined); // the server closes idle cursors itself
+    killCursor(this.#settings.client, nameToNamespace(read.collection), reply.id);
     this.#weigh(reply.documents);
     reply.documents.release();
     const [first] = read.wanted;
@@ -145,7 +141,7 @@ export class LookupReads {
     const fields = shardKey.map(({ path, value }) =>
       documentElement(Buffer.from(path, "latin1").toString(), element("$eq", value)),
     );
-    const filter = documentElement("filter", documentElement("_id", arrayElement("$in", [id])), ...fields);
+    const filter = idFilterElement([id], ...fields);
     const reply = await this.#find(read, { limit: 1, singleBatch: true, readConcern }, filter);
     this.#take(read, reply, readConcern);
   }
@@ -153,7 +149,7 @@ export class LookupReads {
   /** The filter refuses a key that looks like an operator; bounds of the index take every key. */
   async #readSingly(read: TimedRead, readConcern: Readonly<Record<string, unknown>>): Promise<void> {
     for (const one of read.wanted) {
-      const min = element("min", { type: 3, ...whole(document(element("_id", one.history.id))) });
+      const min = documentElement("min", element("_id", one.history.id));
       const reply = await this.#find(read, { hint: { _id: 1 }, sort: { _id: 1 }, limit: 1, readConcern }, min);
       this.#take({ ...read, wanted: [one] }, reply, readConcern);
     }
@@ -187,10 +183,6 @@ export class LookupReads {
   #weigh({ count, byteLength }: BsonDocuments): void {
     if (count > 0) this.#documentBytes = Math.ceil(byteLength / count);
   }
-}
-
-function whole(bytes: Uint8Array): { bytes: Uint8Array; begin: number; end: number } {
-  return { bytes, begin: 0, end: bytes.length };
 }
 
 /** For reads that only depend on a time. */

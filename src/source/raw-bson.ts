@@ -81,9 +81,9 @@ export function elementsOf(values: Readonly<Record<string, unknown>>): Uint8Arra
   return DriverBson.serialize(values).subarray(4, -1);
 }
 
-/** `{_id: {$in: [values]}}` as the element `filter` of a `find`. */
-export function idFilterElement(values: readonly RawValue[]): Uint8Array {
-  return documentElement("filter", documentElement("_id", arrayElement("$in", values)));
+/** `{_id: {$in: [values]}, …}` as the element `filter` of a `find`, with `others` behind the `_id`. */
+export function idFilterElement(values: readonly RawValue[], ...others: readonly Uint8Array[]): Uint8Array {
+  return documentElement("filter", documentElement("_id", arrayElement("$in", values)), ...others);
 }
 
 /** Larger values are copied with `set`, which needs a view of its own. */

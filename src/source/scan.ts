@@ -5,8 +5,8 @@
 
 import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError } from "../errors.ts";
-import { cursorReplies } from "./cursor-replies.ts";
-import { BEGINNING, type BsonDocuments, type Chunk, nameOf } from "./record.ts";
+import { cursorReplies, timeOf } from "./cursor-replies.ts";
+import { type BsonDocuments, type Chunk, nameOf } from "./record.ts";
 import { firstCount, nextCount, type SnapshotSettings } from "./snapshot.ts";
 
 export interface ScanSettings extends Pick<SnapshotSettings, "client" | "info" | "standalone" | "chunkBytes"> {
@@ -61,8 +61,7 @@ async function* scanOnce(
     const done = reply.id === 0n && documents < wanted;
     yield {
       documents: reply.documents,
-      at: reply.atClusterTime ?? reply.operationTime ?? BEGINNING,
-      exact: reply.atClusterTime !== undefined,
+      ...timeOf(reply),
       progress: { documents, done },
       ...(done ? {} : { partial: true }),
     };

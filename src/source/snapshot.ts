@@ -7,16 +7,15 @@
  * https://www.mongodb.com/docs/manual/reference/method/cursor.min/
  */
 
-import { Long, MaxKey, type MongoClient } from "mongodb";
+import { MaxKey, type MongoClient } from "mongodb";
 import { BSON } from "../codec/bson.ts";
-import { runCommand } from "../connect/run-command.ts";
 import { ServerCode, serverCodeOf } from "../connect/server-errors.ts";
 import { MongotapError, must } from "../errors.ts";
 import { sleep } from "../lib/async.ts";
 import { fromText, keyOf, MAX_KEY, sameKey } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { later, timestampOf } from "./cluster-time.ts";
-import { type CursorReply, readCursor } from "./cursor-reply.ts";
+import { type CursorReply, killCursor, readCursor } from "./cursor-reply.ts";
 import { withNumberedArrays } from "./numbered-arrays.ts";
 import { element, type RawCommand, rawValue } from "./raw-bson.ts";
 import {
@@ -218,7 +217,8 @@ async function find(settings: SnapshotSettings, query: Query, signal: AbortSigna
         continue;
       }
       checkNotOlder(settings, reply);
-      if (reply.id !== 0n) killCursor(settings, reply.id);
+      // The range has more documents than expected: the next chunk is a new `find`.
+      if (reply.id !== 0n) killCursor(client, info.namespace, reply.id);
       return { ...reply, hasNoMore: !singleBatch && reply.id === 0n };
     } catch (error) {
       signal.throwIfAborted();
@@ -230,13 +230,6 @@ async function find(settings: SnapshotSettings, query: Query, signal: AbortSigna
       await sleep(attempt * 50, signal);
     }
   }
-}
-
-/** Closes the cursor where the range has more documents than expected: the next chunk is a new `find`. */
-function killCursor({ client, info }: SnapshotSettings, id: bigint): void {
-  const { db, collection } = info.namespace;
-  const killed = runCommand(client, db, { killCursors: collection, cursors: [Long.fromBigInt(id)] });
-  killed.catch(() => undefined); // the server closes idle cursors itself
 }
 
 /** Snapshot reads where they are possible: not of capped collections, and not on standalone servers. */

@@ -14,7 +14,7 @@ import { BoundNames, streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { isoOf } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
-import { boundOnly, type EventScan, eventTimeOf, headOf, restOf, scanEvents } from "./event-batch.ts";
+import { boundOnly, type EventScan, eventTimeOf, splitEvents, scanEvents } from "./event-batch.ts";
 import { findTerminalEvents } from "./invalidation.ts";
 import type {
   Binding,
@@ -177,7 +177,7 @@ export class ChangeStream implements EventStream {
     const count = fatal?.count ?? sortKeys.length;
     // The server's own token is behind the whole reply: too far where only a part of it is taken.
     const isCut = count < joined.count || this.#splits.isOpen;
-    const taken = isCut && count > 0 ? this.#headOf(all, count) : all;
+    const taken = isCut && count > 0 ? this.split(all, count)[0] : all;
     const last = sortKeys.at(-1);
     const facts: ReplyFacts = {
       token: reply.postBatchResumeToken,
@@ -219,11 +219,7 @@ export class ChangeStream implements EventStream {
   }
 
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    return [this.#headOf(batch, count), restOf(batch, count)];
-  }
-
-  #headOf(batch: EventBatch, count: number): EventBatch {
-    return headOf(batch, count, this.#opening.filter);
+    return splitEvents(batch, count, this.#opening.filter);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -69,10 +69,14 @@ export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments
 }
 
 /**
- * The first `count` events (at least 1) with the position behind the last of them. `filter`: the bindings by which the
- * server filters.
+ * The first `count` events (at least 1), with the position behind the last of them, and the others: they replace `batch`.
+ * `filter`: the bindings by which the server filters.
  */
-export function headOf(batch: EventBatch, count: number, filter: readonly Binding[]): EventBatch {
+export function splitEvents(
+  batch: EventBatch,
+  count: number,
+  filter: readonly Binding[],
+): readonly [EventBatch, EventBatch] {
   const { bytes, offsets } = batch.documents;
   const event = new ChangeEvent();
   event.read(bytes, must(offsets[count - 1], "the last event of the head"));
@@ -85,23 +89,25 @@ export function headOf(batch: EventBatch, count: number, filter: readonly Bindin
     filter,
   };
   // `changed` stays that of all events of the batch: a name too many does no harm.
-  const { head: _, ...whole } = batch;
-  return {
+  const { head: _, ends = [], passedOver, ...whole } = batch;
+  const [first, others] = batch.documents.split(count);
+  const head: EventBatch = {
     ...whole,
-    documents: batch.documents.part(0, count),
+    ...(passedOver ? { passedOver } : {}),
+    documents: first,
     sortKeys: batch.sortKeys.slice(0, count),
     ...lookedUp(batch, 0, count),
-    ends: batch.ends?.filter((end) => end.sortKey <= last) ?? [],
+    ends: ends.filter((end) => end.sortKey <= last),
     position: { ...batch.position, stream },
   };
-}
-
-/** The events behind the first `count`. */
-export function restOf(batch: EventBatch, count: number): EventBatch {
-  const sortKeys = batch.sortKeys.slice(count);
-  const first = must(sortKeys[0], "an event behind the head");
-  const ends = batch.ends?.filter((end) => end.sortKey >= first) ?? [];
-  return { ...batch, documents: batch.documents.part(count), sortKeys, ...lookedUp(batch, count), ends };
+  const rest: EventBatch = {
+    ...whole,
+    documents: others,
+    sortKeys: batch.sortKeys.slice(count),
+    ...lookedUp(batch, count),
+    ends: ends.filter((end) => end.sortKey > last),
+  };
+  return [head, rest];
 }
 
 function lookedUp(

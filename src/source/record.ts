@@ -113,8 +113,8 @@ export interface BsonDocuments extends AnyDocuments {
   readonly offsets: readonly number[];
   /** Returns the documents at these offsets. The result replaces this object and takes over its memory. */
   only(offsets: readonly number[]): BsonDocuments;
-  /** Returns the documents from index `begin` to before `end`. Parts share the memory, so no part frees it. */
-  part(begin: number, end?: number): BsonDocuments;
+  /** Returns the first `count` documents and the others. They replace this object: both are to be released. */
+  split(count: number): readonly [BsonDocuments, BsonDocuments];
 }
 
 /** Lines that a worker has encoded. `lineBytes` throws a MongotapError `bug` after `release` (reply-memory.ts). */
@@ -152,7 +152,7 @@ export const NO_DOCUMENTS: BsonDocuments = {
   bytes: new Uint8Array(0),
   offsets: [],
   only: () => NO_DOCUMENTS,
-  part: () => NO_DOCUMENTS,
+  split: () => [NO_DOCUMENTS, NO_DOCUMENTS],
   release: () => undefined,
 };
 

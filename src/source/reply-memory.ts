@@ -10,32 +10,37 @@ import type { BsonDocuments, EncodedDocuments, EncodedLines } from "./record.ts"
 export class ReplyMemory {
   readonly #bytes: Uint8Array;
   readonly #isOwned: boolean;
-  readonly #whole: ReplyMemory | undefined;
+  /** How many have yet to release it: this one, and those that `split` has made. */
+  readonly #users: { count: number };
   #isReleased = false;
 
-  /** `isOwned`: nothing else refers to the memory, so `release` frees it. `whole`: the memory that these bytes are part of. */
-  constructor(bytes: Uint8Array, isOwned: boolean, whole?: ReplyMemory) {
+  /** `isOwned`: nothing else refers to the memory, so `release` frees it. */
+  constructor(bytes: Uint8Array, isOwned: boolean, users = { count: 1 }) {
     this.#bytes = bytes;
     this.#isOwned = isOwned;
-    this.#whole = whole;
+    this.#users = users;
   }
 
-  /** @throws MongotapError `bug` after `release`, of this memory or of the whole */
+  /** @throws MongotapError `bug` after `release` or `split` */
   get bytes(): Uint8Array {
     if (this.#isReleased) throw new MongotapError("bug", "reply memory was used after its release");
-    return this.#whole === undefined ? this.#bytes : this.#whole.bytes;
+    return this.#bytes;
   }
 
-  /** Returns the same memory for one of several users; releasing it does not free the memory. */
-  share(): ReplyMemory {
-    return new ReplyMemory(this.bytes, false, this.#whole ?? this);
+  /** Returns the same memory for two users, which replace this one: it is freed when both have released it. */
+  split(): readonly [ReplyMemory, ReplyMemory] {
+    const { bytes } = this;
+    this.#isReleased = true;
+    this.#users.count += 1;
+    return [new ReplyMemory(bytes, this.#isOwned, this.#users), new ReplyMemory(bytes, this.#isOwned, this.#users)];
   }
 
-  /** Frees the memory if it is owned. @throws MongotapError `bug` on the second call */
+  /** Frees the memory if it is owned and has no other user. @throws MongotapError `bug` on the second call */
   release(): void {
     if (this.#isReleased) throw new MongotapError("bug", "reply memory was released twice");
     this.#isReleased = true;
-    if (this.#isOwned) detach(this.#bytes);
+    this.#users.count -= 1;
+    if (this.#isOwned && this.#users.count === 0) detach(this.#bytes);
   }
 }
 
@@ -67,8 +72,10 @@ export class ReplyDocuments implements BsonDocuments {
     return new ReplyDocuments(this.#memory, offsets);
   }
 
-  part(begin: number, end?: number): BsonDocuments {
-    return new ReplyDocuments(this.#memory.share(), this.#offsets.slice(begin, end));
+  split(count: number): readonly [BsonDocuments, BsonDocuments] {
+    const [head, rest] = this.#memory.split();
+    const offsets = this.#offsets;
+    return [new ReplyDocuments(head, offsets.slice(0, count)), new ReplyDocuments(rest, offsets.slice(count))];
   }
 
   release(): void {
@@ -83,10 +90,13 @@ export class DocumentsWithReplies implements BsonDocuments {
   readonly byteLength: number;
   readonly #documents: BsonDocuments;
   readonly #replies: readonly BsonDocuments[];
+  /** How many have yet to release the replies: this one, and those that `split` has made. */
+  readonly #users: { count: number };
 
-  constructor(documents: BsonDocuments, replies: readonly BsonDocuments[]) {
+  constructor(documents: BsonDocuments, replies: readonly BsonDocuments[], users = { count: 1 }) {
     this.#documents = documents;
     this.#replies = replies;
+    this.#users = users;
     this.count = documents.count;
     this.byteLength = replies.reduce((sum, { byteLength }) => sum + byteLength, documents.byteLength);
   }
@@ -100,16 +110,22 @@ export class DocumentsWithReplies implements BsonDocuments {
   }
 
   only(offsets: readonly number[]): BsonDocuments {
-    return new DocumentsWithReplies(this.#documents.only(offsets), this.#replies);
+    return new DocumentsWithReplies(this.#documents.only(offsets), this.#replies, this.#users);
   }
 
-  part(begin: number, end?: number): BsonDocuments {
-    return this.#documents.part(begin, end);
+  split(count: number): readonly [BsonDocuments, BsonDocuments] {
+    const [head, rest] = this.#documents.split(count);
+    this.#users.count += 1;
+    return [
+      new DocumentsWithReplies(head, this.#replies, this.#users),
+      new DocumentsWithReplies(rest, this.#replies, this.#users),
+    ];
   }
 
   release(): void {
     this.#documents.release();
-    for (const reply of this.#replies) reply.release();
+    this.#users.count -= 1;
+    if (this.#users.count === 0) for (const reply of this.#replies) reply.release();
   }
 }
 

@@ -4,7 +4,7 @@ import { ChangeEvent } from "../../src/codec/change-event.ts";
 import { isBound, matchStages, parseBinding, streamTarget } from "../../src/source/bindings.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { findTerminalEvents } from "../../src/source/invalidation.ts";
-import { boundOnly, headOf, restOf, scanEvents } from "../../src/source/event-batch.ts";
+import { boundOnly, scanEvents, splitEvents } from "../../src/source/event-batch.ts";
 import { must } from "../../src/errors.ts";
 import {
   BEGINNING,
@@ -170,22 +170,25 @@ describe("scanEvents()", () => {
   });
 });
 
-describe("headOf() and restOf()", () => {
-  const documents = documentsOf([event(1, "insert"), event(2, "delete"), event(2, "insert"), event(3, "drop")]);
-  const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: BEGINNING, sequence: 0 });
-  const whole: EventBatch = {
-    kind: "events",
-    documents,
-    sortKeys,
-    ends: [{ name: "shop.c", reason: "dropped", sortKey: must(sortKeys[3], "a sort key"), ms: 100_000 }],
-    position: {
-      collections: {},
-      stream: { token: "end", resume: "resumeAfter", time: timeFrom("0000006400000003"), sequence: 1 },
-    },
+describe("splitEvents()", () => {
+  const batchOf = (documents: BsonDocuments): EventBatch => {
+    const { sortKeys } = scanEvents(new ChangeEvent(), documents, { time: BEGINNING, sequence: 0 });
+    return {
+      kind: "events",
+      documents,
+      sortKeys,
+      ends: [{ name: "shop.c", reason: "dropped", sortKey: must(sortKeys.at(-1), "a sort key"), ms: 100_000 }],
+      position: {
+        collections: {},
+        stream: { token: "end", resume: "resumeAfter", time: timeFrom("0000006400000003"), sequence: 1 },
+      },
+    };
   };
 
   test.each([1, 2, 3])("cut behind %p events, each part with its events, its ends and its place", (count) => {
-    const [head, rest] = [headOf(whole, count, [parseBinding("shop.c")]), restOf(whole, count)];
+    const whole = batchOf(documentsOf([event(1, "insert"), event(2, "delete"), event(2, "insert"), event(3, "drop")]));
+    const { sortKeys } = whole;
+    const [head, rest] = splitEvents(whole, count, [parseBinding("shop.c")]);
     expect([...head.sortKeys, ...rest.sortKeys]).toEqual([...sortKeys]);
     expect([head.documents.offsets.length, rest.documents.offsets.length]).toEqual([count, 4 - count]);
     expect([head.ends, rest.ends]).toEqual([[], whole.ends ?? []]);
@@ -200,15 +203,10 @@ describe("headOf() and restOf()", () => {
   });
 
   test("a part that ends with an invalidate is to be gone on with behind it", () => {
-    const invalid = documentsOf([event(1, "drop"), event(1, "invalidate"), event(2, "insert")]);
-    const batch: EventBatch = {
-      ...whole,
-      documents: invalid,
-      sortKeys: scanEvents(new ChangeEvent(), invalid, { time: BEGINNING, sequence: 0 }).sortKeys,
-      ends: [],
-    };
-    expect(headOf(batch, 1, []).position.stream?.resume).toBe("resumeAfter");
-    expect(headOf(batch, 2, []).position.stream?.resume).toBe("startAfter");
+    const invalid = (): EventBatch =>
+      batchOf(documentsOf([event(1, "drop"), event(1, "invalidate"), event(2, "insert")]));
+    const resumeOf = (count: number): unknown => splitEvents(invalid(), count, [])[0].position.stream?.resume;
+    expect([resumeOf(1), resumeOf(2)]).toEqual(["resumeAfter", "startAfter"]);
   });
 });
 

@@ -7,7 +7,7 @@ import { createLineEncoder } from "../../src/protocol/line-encoder.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { type Batch, BEGINNING, type BsonDocuments, type Documents, sortKey } from "../../src/source/record.ts";
-import { ReplyDocuments, ReplyMemory, WorkerDocuments } from "../../src/source/reply-memory.ts";
+import { DocumentsWithReplies, ReplyDocuments, ReplyMemory, WorkerDocuments } from "../../src/source/reply-memory.ts";
 import { replyOf } from "../support/reply.ts";
 
 /** Large enough that its memory is freed at once. */
@@ -68,24 +68,39 @@ describe("documents of a reply", () => {
     expect(thrownBy(() => documents.release())).toBe(TWICE);
   });
 
-  test("share their memory among parts: each is released by itself, and none frees it", () => {
+  test("are split into parts, each released by itself: the last one frees the memory", () => {
     const documents = ownedReply();
-    const [head, rest] = [documents.part(0, 1), documents.part(1)];
-    expect([head.count, rest.count, rest.offsets[0]]).toEqual([1, 2, documents.offsets[1] ?? -1]);
+    const { bytes, offsets } = documents;
+    const [head, rest] = documents.split(1);
+    expect([head.count, rest.count, rest.offsets[0]]).toEqual([1, 2, offsets[1] ?? -1]);
     head.release();
     expect(thrownBy(() => head.bytes)).toBe(USED);
     expect(thrownBy(() => head.release())).toBe(TWICE);
-    expect(rest.bytes.length).toBe(documents.byteLength);
-    rest.release();
-    expect(documents.bytes.length).toBe(documents.byteLength);
+    const [second, third] = rest.split(1);
+    third.release();
+    expect(second.bytes.length).toBe(documents.byteLength);
+    second.release();
+    expect(bytes.length).toBe(0);
   });
 
-  test("take their parts with them when they are released as a whole", () => {
+  test("are replaced by their parts", () => {
     const documents = ownedReply();
-    const part = documents.part(1);
-    documents.release();
-    expect(thrownBy(() => part.bytes)).toBe(USED);
-    expect(thrownBy(() => part.offsets)).toBe(USED);
+    const [head, rest] = documents.split(1);
+    for (const misuse of [() => documents.bytes, () => documents.split(1)]) expect(thrownBy(misuse)).toBe(USED);
+    expect(thrownBy(() => documents.release())).toBe(TWICE);
+    expect(head.bytes).toBe(rest.bytes);
+  });
+
+  test("free the replies that they carry with the last of their parts", () => {
+    const [documents, reply] = [ownedReply(), ownedReply()];
+    const { bytes } = reply;
+    const [head, rest] = new DocumentsWithReplies(documents, [reply]).split(1);
+    expect([head.count, rest.count, head.byteLength]).toEqual([1, 2, documents.byteLength + reply.byteLength]);
+    const [second, third] = rest.split(1);
+    for (const part of [third, head]) part.release();
+    expect(bytes.length).toBe(reply.byteLength);
+    second.release();
+    expect(bytes.length).toBe(0);
   });
 
   test("own the memory of the reply that they were found in", () => {

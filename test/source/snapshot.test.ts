@@ -1,36 +1,37 @@
 import { expect, test } from "bun:test";
 import { keyOf } from "../../src/source/bson-key.ts";
 import { headOfChunk } from "../../src/source/snapshot.ts";
-import { BEGINNING, type Chunk } from "../../src/source/record.ts";
+import { BEGINNING, type BsonDocuments, type Chunk, type Documents } from "../../src/source/record.ts";
 import { WorkerDocuments } from "../../src/source/reply-memory.ts";
 import { bsonOf, replyOf } from "../support/reply.ts";
 
-const DOCUMENTS = replyOf([{ _id: "a", n: 1 }, { n: 2, _id: "b" }, { _id: "c" }, { _id: "d" }]);
+function replyOfFour(): BsonDocuments {
+  return replyOf([{ _id: "a", n: 1 }, { n: 2, _id: "b" }, { _id: "c" }, { _id: "d" }]);
+}
 
 /** The last four documents of a range that had ten before. */
-const CHUNK: Chunk = {
-  documents: DOCUMENTS,
-  at: BEGINNING,
-  exact: true,
-  progress: { from: "from", to: "to", partition: 1, last: "d", documents: 14, done: true },
-};
+function chunkOf(documents: Documents): Chunk {
+  const progress = { from: "from", to: "to", partition: 1, last: "d", documents: 14, done: true };
+  return { documents, at: BEGINNING, exact: true, progress };
+}
 
 test.each([
   [1, 0, 11],
   [2, 1, 12],
   [3, 2, 13],
 ])("the head of %d documents ends with the key of the last, and its range is not done", (count, last, documents) => {
-  const head = headOfChunk(CHUNK, count, true);
-  expect(bsonOf(head).offsets).toEqual(DOCUMENTS.offsets.slice(0, count));
+  const { bytes, offsets } = replyOfFour();
+  const head = headOfChunk(chunkOf(replyOfFour()), count, true);
+  expect(bsonOf(head).offsets).toEqual(offsets.slice(0, count));
   expect(head.documents.count).toBe(count);
-  const key = keyOf(DOCUMENTS.bytes, DOCUMENTS.offsets[last] ?? -1);
+  const key = keyOf(bytes, offsets[last] ?? -1);
   expect(head.progress).toEqual({ from: "from", to: "to", partition: 1, last: key, documents, done: false });
-  expect([head.at, head.exact]).toEqual([CHUNK.at, CHUNK.exact]);
+  expect([head.at, head.exact]).toEqual([BEGINNING, true]);
 });
 
 test("the head of a chunk of a view has no key: its documents may have no _id", () => {
   const documents = replyOf([{ n: 1 }, { n: 2 }]);
-  const chunk: Chunk = { ...CHUNK, documents, progress: { documents: 2, done: true } };
+  const chunk: Chunk = { ...chunkOf(documents), progress: { documents: 2, done: true } };
   expect(headOfChunk(chunk, 1, false).progress).toEqual({ documents: 1, done: false });
 });
 
@@ -45,6 +46,5 @@ test("a chunk that a worker has encoded is not cut: its lines are not known one 
     hiddenFields: [],
     idTypes: [],
   };
-  const chunk: Chunk = { ...CHUNK, documents: new WorkerDocuments(lines) };
-  expect(() => headOfChunk(chunk, 1, true)).toThrow("cannot be cut");
+  expect(() => headOfChunk(chunkOf(new WorkerDocuments(lines)), 1, true)).toThrow("cannot be cut");
 });

@@ -4,7 +4,7 @@
  */
 
 import { MongotapError } from "../errors.ts";
-import { BSON, type DocumentAt, ElementWalker, readUint32 } from "./bson.ts";
+import { BSON, type DocumentAt, ElementWalker, readInt32, readUint32 } from "./bson.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -41,13 +41,13 @@ const FIELDS = [
 
 type Field = (typeof FIELDS)[number];
 
-type FieldName = readonly [Uint8Array, Field];
+interface NamedSlot {
+  readonly name: Uint8Array;
+  readonly slot: Slot;
+}
 
-/** The fields by the length of their names. */
-const FIELDS_BY_LENGTH: readonly (readonly FieldName[])[] = Array.from({ length: 32 }, (_, length) =>
-  FIELDS.filter((field) => field.length === length).map((field): FieldName => [encoder.encode(field), field]),
-);
-const NO_FIELDS: readonly FieldName[] = [];
+const NAMES: ReadonlyMap<Field, Uint8Array> = new Map(FIELDS.map((field) => [field, encoder.encode(field)]));
+const NO_SLOTS: readonly NamedSlot[] = [];
 /** Operations on a collection, a database or the stream, not on a document; they may end the stream. */
 export const TERMINAL_OPERATIONS: ReadonlySet<string> = new Set(["drop", "rename", "dropDatabase", "invalidate"]);
 const KNOWN_OPERATIONS = ["insert", "update", "replace", "delete", ...TERMINAL_OPERATIONS].map(
@@ -68,12 +68,19 @@ export class ChangeEvent {
   /** Negative if the event has no document. */
   documentBegin = -1;
   readonly slots: Readonly<Record<Field, Slot>>;
+  readonly #named: readonly NamedSlot[];
+  /** The slots by the length of their names. */
+  readonly #byLength: readonly (readonly NamedSlot[])[];
   readonly #walker = new ElementWalker();
   readonly #namespaces = new NamespaceCache();
   #namespace: string | undefined;
 
   constructor() {
     this.slots = Object.fromEntries(FIELDS.map((field) => [field, new Slot()])) as Record<Field, Slot>;
+    this.#named = Array.from(NAMES, ([field, name]) => ({ name, slot: this.slots[field] }));
+    this.#byLength = Array.from({ length: 32 }, (_, length) =>
+      this.#named.filter(({ name }) => name.length === length),
+    );
   }
 
   /** Throws MongotapError("data") if the event at `at` is malformed, or lacks its operation type or resume token. */
@@ -81,15 +88,16 @@ export class ChangeEvent {
     this.bytes = bytes;
     this.begin = at;
     this.#namespace = undefined;
-    for (let i = 0; i < FIELDS.length; i++) this.slots[FIELDS[i] as Field].type = 0;
+    const named = this.#named;
+    for (let i = 0; i < named.length; i++) (named[i] as NamedSlot).slot.type = 0;
     const walker = this.#walker;
     walker.start(bytes, at);
     while (walker.next()) {
-      const fields = FIELDS_BY_LENGTH[walker.nameEnd - walker.nameBegin] ?? NO_FIELDS;
-      for (let i = 0; i < fields.length; i++) {
-        const [name, field] = fields[i] as FieldName;
+      const candidates = this.#byLength[walker.nameEnd - walker.nameBegin] ?? NO_SLOTS;
+      for (let i = 0; i < candidates.length; i++) {
+        const { name, slot } = candidates[i] as NamedSlot;
         if (!walker.nameIs(name)) continue;
-        this.slots[field].set(walker);
+        slot.set(walker);
         break;
       }
     }
@@ -131,10 +139,8 @@ export class ChangeEvent {
   /** Milliseconds since 1970: `wallTime` (from MongoDB 6.0 on), else the seconds of the cluster time, else 0. */
   get wallTimeMs(): number {
     const { wallTime, clusterTime } = this.slots;
-    if (wallTime.type === BSON.date) {
-      const view = new DataView(this.bytes.buffer, this.bytes.byteOffset + wallTime.begin, 8);
-      return Number(view.getBigInt64(0, true));
-    }
+    if (wallTime.type === BSON.date)
+      return readInt32(this.bytes, wallTime.begin + 4) * 2 ** 32 + readUint32(this.bytes, wallTime.begin);
     return clusterTime.type === BSON.timestamp ? readUint32(this.bytes, clusterTime.begin + 4) * 1000 : 0;
   }
 }

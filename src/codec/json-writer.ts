@@ -32,11 +32,17 @@ const heapMemory: WriterMemory = {
 
 const encoder = new TextEncoder();
 
+/** More bytes are copied with `set`, which needs a view of them. */
+const COPIED_BY_BYTE = 128;
+
 export class JsonWriter {
   /** Replaced on growth: do not keep it across a call that may write. */
   bytes: Uint8Array;
   length = 0;
   #memory: WriterMemory = heapMemory;
+  /** The integer that was written last: neighbouring events tend to have the same time. */
+  #integer = 0;
+  #digits = "0";
 
   /** `capacity` in bytes. */
   constructor(capacity = 64 * 1024) {
@@ -78,6 +84,15 @@ export class JsonWriter {
     this.length = to;
   }
 
+  /** Appends the decimal digits of a whole number. */
+  writeInteger(value: number): void {
+    if (value !== this.#integer) {
+      this.#integer = value;
+      this.#digits = String(value);
+    }
+    this.writeAscii(this.#digits);
+  }
+
   /** Appends `text` as a JSON string; a lone surrogate becomes U+FFFD. */
   writeString(text: string): void {
     const utf8 = encoder.encode(text);
@@ -95,7 +110,8 @@ export class JsonWriter {
   /** Copies `bytes[begin..end)`. */
   writeBytes(bytes: Uint8Array, begin: number, end: number): void {
     this.reserve(end - begin);
-    this.bytes.set(bytes.subarray(begin, end), this.length);
+    if (end - begin > COPIED_BY_BYTE) this.bytes.set(bytes.subarray(begin, end), this.length);
+    else for (let i = begin, to = this.length; i < end; i++, to++) this.bytes[to] = bytes[i] as number;
     this.length += end - begin;
   }
 

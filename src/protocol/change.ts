@@ -5,18 +5,19 @@ import {
   type Envelope,
   type EnvelopeParts,
   Fragment,
+  headFragments,
   namespaceOf,
   operationOf,
   reasonText,
-  SourceFragments,
   sourceText,
   writeDocumentOrNull,
   writeKeyOf,
   writeNote,
+  writeTimes,
 } from "./envelope.ts";
 
 export function changeEnvelope({ transcoder }: EnvelopeParts): Envelope {
-  const sources = new SourceFragments();
+  const heads = headFragments((op, source) => `{"op":"${op}","source":{${source}},"key":`);
   return {
     rows({ namespace, order, seconds, copy }) {
       const head = new Fragment(`{"op":"c","source":{${sourceText(namespace)}},"key":`);
@@ -34,9 +35,7 @@ export function changeEnvelope({ transcoder }: EnvelopeParts): Envelope {
       const op = operationOf(event);
       if (op === undefined) return false;
       const { documentKey, updateDescription, fullDocumentBeforeChange: before } = event.slots;
-      writer.writeAscii(`{"op":"${op}","source":{`);
-      sources.of(event.namespace).write(writer);
-      writer.writeAscii('},"key":');
+      heads[op].of(event.namespace).write(writer);
       writeDocumentOrNull(writer, transcoder, event, documentKey);
       writer.writeAscii(',"document":');
       if (event.hasDocument) transcoder.writeDocument(writer, event.documentBytes, event.documentBegin);
@@ -50,7 +49,8 @@ export function changeEnvelope({ transcoder }: EnvelopeParts): Envelope {
         writer.writeAscii(',"before":');
         transcoder.writeDocument(writer, event.bytes, before.begin);
       }
-      writer.writeAscii(`,"ts_ms":${event.wallTimeMs},"order":"${order}"}`);
+      writeTimes(writer, event, order);
+      writer.writeAscii("}");
       return true;
     },
     writeEnd(writer, end) {

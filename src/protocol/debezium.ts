@@ -18,7 +18,7 @@ import {
   reasonText,
   type RowContext,
   type RowWriter,
-  SourceFragments,
+  NamespaceFragments,
   sourceText,
   writeNote,
 } from "./envelope.ts";
@@ -34,7 +34,7 @@ export function debeziumEnvelope(parts: EnvelopeParts): Envelope {
 class DebeziumEnvelope implements Envelope {
   readonly #parts: EnvelopeParts;
   readonly #connector: string;
-  readonly #sources = new SourceFragments();
+  readonly #sources = new NamespaceFragments((source) => source);
   readonly #walker = new ElementWalker();
   readonly #scratch = new JsonWriter(1024);
 

@@ -62,8 +62,11 @@ export interface EnvelopeParts {
   readonly version: string;
 }
 
-/** `c`, `u` or `d`, as in Debezium and Estuary; undefined for events that do not change one document. */
-export function operationOf(event: ChangeEvent): "c" | "u" | "d" | undefined {
+/** As in Debezium and Estuary. */
+export type Op = "c" | "u" | "d";
+
+/** Undefined for events that do not change one document. */
+export function operationOf(event: ChangeEvent): Op | undefined {
   switch (event.operation) {
     case "insert":
       return "c";
@@ -90,15 +93,21 @@ export class Fragment {
   }
 }
 
-/** The fragment `"db":"shop","collection":"orders"` of each namespace, cached up to MAX_FRAGMENTS. */
-export class SourceFragments {
+/** A fragment for each namespace, cached up to MAX_FRAGMENTS. */
+export class NamespaceFragments {
+  readonly #textOf: (source: string) => string;
   readonly #known = new Map<string, Fragment>();
+
+  /** `textOf` makes the text of a fragment from `"db":"shop","collection":"orders"`. */
+  constructor(textOf: (source: string) => string) {
+    this.#textOf = textOf;
+  }
 
   /** `name` is `db.collection`. */
   of(name: string): Fragment {
     let fragment = this.#known.get(name);
     if (!fragment) {
-      fragment = new Fragment(sourceText(namespaceOf(name)));
+      fragment = new Fragment(this.#textOf(sourceText(namespaceOf(name))));
       if (this.#known.size >= MAX_FRAGMENTS) this.#known.clear();
       this.#known.set(name, fragment);
     }
@@ -107,6 +116,21 @@ export class SourceFragments {
 }
 
 const MAX_FRAGMENTS = 10_000;
+
+/** Fragments for each operation and namespace. `textOf` makes their text; `source` as in NamespaceFragments. */
+export function headFragments(textOf: (op: Op, source: string) => string): Readonly<Record<Op, NamespaceFragments>> {
+  const of = (op: Op): NamespaceFragments => new NamespaceFragments((source) => textOf(op, source));
+  return { c: of("c"), u: of("u"), d: of("d") };
+}
+
+/** Appends `,"ts_ms":…,"order":"…"` of an event. */
+export function writeTimes(writer: JsonWriter, event: ChangeEvent, order: SortKey): void {
+  writer.writeAscii(',"ts_ms":');
+  writer.writeInteger(event.wallTimeMs);
+  writer.writeAscii(',"order":"');
+  writer.writeAscii(order);
+  writer.writeAscii('"');
+}
 
 /** `name` is `db.collection`. */
 export function namespaceOf(name: string): Namespace {

@@ -5,17 +5,18 @@ import {
   type Envelope,
   type EnvelopeParts,
   Fragment,
+  headFragments,
   namespaceOf,
   operationOf,
   reasonText,
-  SourceFragments,
   sourceText,
   writeBodyMembers,
   writeNote,
+  writeTimes,
 } from "./envelope.ts";
 
 export function metaEnvelope({ transcoder }: EnvelopeParts): Envelope {
-  const sources = new SourceFragments();
+  const heads = headFragments((op, source) => `"_meta":{"op":"${op}","source":{${source}}`);
   return {
     rows({ namespace, order, seconds, copy }) {
       const meta = `"_meta":{"op":"c","source":{${sourceText(namespace)}},"snapshot":true${copyText(copy)},"ts_ms":${seconds * 1000},"order":"${order}"}}`;
@@ -32,11 +33,9 @@ export function metaEnvelope({ transcoder }: EnvelopeParts): Envelope {
       const { fullDocumentBeforeChange: before } = event.slots;
       writer.writeByte(OPENING_BRACE);
       if (writeBodyMembers(writer, transcoder, event)) writer.writeAscii(",");
-      writer.writeAscii(`"_meta":{"op":"${op}","source":{`);
-      sources.of(event.namespace).write(writer);
-      writer.writeAscii("}");
+      heads[op].of(event.namespace).write(writer);
       writeNote(writer, note);
-      writer.writeAscii(`,"ts_ms":${event.wallTimeMs},"order":"${order}"`);
+      writeTimes(writer, event, order);
       if (before.isDocument) {
         writer.writeAscii(',"before":');
         transcoder.writeDocument(writer, event.bytes, before.begin);

@@ -1,18 +1,21 @@
 /** Batches of change events: their sort keys, and how a batch is split with a position between the halves. */
 
+import { readUint32 } from "../codec/bson.ts";
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
 import { isBound, nameToNamespace } from "./bindings.ts";
 import { lacksDocument } from "./key-history.ts";
-import { readClusterTime } from "./cluster-time.ts";
 import {
   type Binding,
   type BsonDocuments,
   type ClusterTime,
   type EventBatch,
+  incrementOf,
+  secondsOf,
   type SortKey,
   sortKey,
+  sortKeyOf,
   sortKeySequence,
   sortKeyTime,
   type StreamPosition,
@@ -41,11 +44,13 @@ export interface EventScan {
 }
 
 export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments, before: EventTime): EventScan {
-  let { time, sequence } = before;
+  let seconds = secondsOf(before.time);
+  let increment = incrementOf(before.time);
+  let { sequence } = before;
   const terminal: number[] = [];
   const namespaces = new Map<string, SortKey>();
   let namespace = "";
-  let key = sortKey(time, sequence);
+  let key = sortKey(before.time, sequence);
   let lacksDocuments = false;
   const sortKeys = offsets.map((offset, i) => {
     event.read(bytes, offset);
@@ -58,10 +63,16 @@ export function scanEvents(event: ChangeEvent, { bytes, offsets }: BsonDocuments
       namespace = name;
     }
     const { clusterTime } = event.slots;
-    const at = clusterTime.type === 0 ? time : readClusterTime(bytes, clusterTime.begin);
-    sequence = at === time ? sequence + 1 : 1;
-    time = at;
-    key = sortKey(time, sequence);
+    if (clusterTime.type !== 0) {
+      // A BSON timestamp: the increment in the low four bytes, the seconds in the high four.
+      const ownIncrement = readUint32(bytes, clusterTime.begin);
+      const ownSeconds = readUint32(bytes, clusterTime.begin + 4);
+      if (ownSeconds !== seconds || ownIncrement !== increment) sequence = 0;
+      seconds = ownSeconds;
+      increment = ownIncrement;
+    }
+    sequence += 1;
+    key = sortKeyOf(seconds, increment, sequence);
     return key;
   });
   if (namespace !== "") namespaces.set(namespace, key);

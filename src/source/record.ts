@@ -82,6 +82,25 @@ export function sortKeySequence(key: SortKey): number {
   return Number.parseInt(key.slice(16), 16);
 }
 
+/** As `sortKey(clusterTime(seconds, increment), sequence)`: a string at once, instead of one of several parts. */
+export function sortKeyOf(seconds: number, increment: number, sequence: number): SortKey {
+  writeHex32(seconds, 0);
+  writeHex32(increment, 8);
+  writeHex32(sequence, 16);
+  return keyDigits.toString("latin1") as SortKey;
+}
+
+const keyDigits = Buffer.alloc(24);
+
+function writeHex32(value: number, at: number): void {
+  let rest = value;
+  for (let i = at + 7; i >= at; i--) {
+    const digit = rest & 15;
+    keyDigits[i] = digit < 10 ? 0x30 + digit : 0x57 + digit;
+    rest >>>= 4;
+  }
+}
+
 function hex32(value: number): string {
   return (value >>> 0).toString(16).padStart(8, "0");
 }

@@ -34,6 +34,7 @@ import {
   rowsSortKey,
   sortKey,
   sortKeyIncrement,
+  sortKeyOf,
   sortKeySequence,
   sortKeyTime,
 } from "../../src/source/record.ts";
@@ -170,6 +171,15 @@ describe("sort keys", () => {
     ];
     expect(keys.toSorted()).toEqual(keys);
     expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  test("are the same whether made of a time or of its numbers", () => {
+    for (const [seconds, increment, sequence] of [
+      [0, 0, 0],
+      [1_700_000_000, 10, 1],
+      [4_294_967_295, 2_863_311_530, 4_000_000_000],
+    ] as const)
+      expect(sortKeyOf(seconds, increment, sequence)).toBe(sortKey(clusterTime(seconds, increment), sequence));
   });
 
   test("hold their time and their sequence", () => {

@@ -36,8 +36,8 @@ export interface Step {
   readonly time: ClusterTime;
   /** Their indexes in the batch. */
   readonly events: number[];
-  /** Those of updates that lack their document. */
-  readonly lacking: number[];
+  /** Those of updates that lack their document; the same array where all of them do. */
+  lacking: readonly number[];
   /** What the last of them left behind: a document that the event shows, one that it does not show, or none. */
   after: "shown" | "hidden" | "none";
 }
@@ -112,12 +112,11 @@ export class KeyHistories {
     }
     if (history === undefined) return;
     const last = history.steps.at(-1);
-    const isSameStep = last?.time === time;
-    const step: Step = isSameStep ? last : { time, events: [], lacking: [], after };
-    if (!isSameStep) history.steps.push(step);
-    step.events.push(index);
-    step.after = after;
-    if (after === "hidden") step.lacking.push(index);
+    if (last?.time === time) addToStep(last, index, after);
+    else {
+      const events = [index];
+      history.steps.push({ time, events, lacking: after === "hidden" ? events : NO_EVENTS, after });
+    }
   }
 
   #historyOf(event: ChangeEvent): KeyHistory | undefined {
@@ -153,6 +152,13 @@ export class KeyHistories {
   }
 }
 
+function addToStep(step: Step, index: number, after: Step["after"]): void {
+  if (after === "hidden") step.lacking = [...step.lacking, index];
+  else if (step.lacking === step.events) step.lacking = [...step.events];
+  step.events.push(index);
+  step.after = after;
+}
+
 function addHidden({ runs, known }: Hidden, history: KeyHistory): void {
   const { steps, endedAt } = history;
   for (let i = 0; i < steps.length; i += 1) {
@@ -166,11 +172,13 @@ function addHidden({ runs, known }: Hidden, history: KeyHistory): void {
     while (steps[i + 1]?.after === "hidden") i += 1;
     const base =
       before === undefined ? "before the batch" : before.after === "shown" ? before.events.at(-1) : undefined;
-    runs.push({ history, steps: steps.slice(begin, i + 1), base, until: steps[i + 1]?.time ?? endedAt });
+    const own = steps.length === 1 ? steps : steps.slice(begin, i + 1);
+    runs.push({ history, steps: own, base, until: steps[i + 1]?.time ?? endedAt });
   }
 }
 
 const ID = new TextEncoder().encode("_id");
+const NO_EVENTS: readonly number[] = [];
 const NO_SHARD_KEY: readonly ShardKeyField[] = [];
 
 function latin1(bytes: Uint8Array, begin: number, end: number): string {

@@ -10,7 +10,7 @@ import { timestampOf } from "./cluster-time.ts";
 import { type CursorReply, killCursor, readCursor } from "./cursor-reply.ts";
 import { KeyMatcher } from "./key-matcher.ts";
 import type { Found, TimedRead, Wanted } from "./lookup-times.ts";
-import { isNumbered } from "./numbered-arrays.ts";
+import { isSameInIndex } from "./index-bytes.ts";
 import { documentElement, element, idFilterElement } from "./raw-bson.ts";
 import type { BsonDocuments, ClusterTime } from "./record.ts";
 
@@ -85,7 +85,7 @@ export class LookupReads {
   #split(reads: readonly TimedRead[]): TimedRead[] {
     const most = Math.max(1, Math.min(MOST_KEYS, Math.floor(REPLY_BYTES / this.#documentBytes)));
     return reads.flatMap((all) => {
-      const alone = new Set(all.wanted.filter(({ history }) => !isNumbered(history.id)));
+      const alone = new Set(all.wanted.filter(({ history }) => !isSameInIndex(history.id)));
       const parts = Array.from(alone, (one): TimedRead => ({ ...all, wanted: [one] }));
       const read = alone.size === 0 ? all : { ...all, wanted: all.wanted.filter((one) => !alone.has(one)) };
       let begin = 0;

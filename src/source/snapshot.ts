@@ -16,7 +16,7 @@ import { fromText, keyOf, MAX_KEY, sameKey } from "./bson-key.ts";
 import type { CollectionInfo } from "./catalog.ts";
 import { later, timestampOf } from "./cluster-time.ts";
 import { type CursorReply, killCursor, readCursor } from "./cursor-reply.ts";
-import { withNumberedArrays } from "./numbered-arrays.ts";
+import { ID_OF_DOCUMENT, withNumberedArrays } from "./index-bytes.ts";
 import { element, type RawCommand, rawValue } from "./raw-bson.ts";
 import {
   BEGINNING,
@@ -119,7 +119,7 @@ async function findNext(
   const documents = withoutRepeated(reply.documents, at.last);
   if (documents.count > 0 || reply.hasNoMore || reply.documents.count === 0) return { ...reply, documents };
   // Only the repeated document: the end, or the next one did not fit into the same 16 MB reply. Its key does.
-  const keys = await find(settings, rangeQuery(at, 1, { projection: { _id: 1 } }), signal);
+  const keys = await find(settings, rangeQuery(at, 1, { projection: ID_OF_DOCUMENT }), signal);
   const { bytes, offsets } = withoutRepeated(keys.documents, at.last);
   const [next] = offsets;
   if (next === undefined) return { ...reply, documents };

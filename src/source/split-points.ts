@@ -1,10 +1,11 @@
-/** Finds the keys at which a range of `_id` can be split, by a walk over its index that reads no document. */
+/** Finds the keys at which a range of `_id` can be split, by a walk over its index that reads no document but those of the keys. */
 
 import type { MongoClient } from "mongodb";
 
 import { runCommand } from "../connect/run-command.ts";
 import { keyOf } from "./bson-key.ts";
 import { readCursor } from "./cursor-reply.ts";
+import { ID_OF_DOCUMENT } from "./index-bytes.ts";
 import { type ClusterTime, nameOf, type Namespace, type RangeProgress } from "./record.ts";
 import { boundsOf } from "./snapshot.ts";
 
@@ -31,7 +32,7 @@ export async function findSplitPoint(
   const find = {
     find: namespace.collection,
     ...command,
-    projection: { _id: 1 },
+    projection: ID_OF_DOCUMENT,
     skip: count,
     limit: 1,
     singleBatch: true,

@@ -5,7 +5,7 @@ import { BSON, ElementWalker, readInt32 } from "../../src/codec/bson.ts";
 import { runCommand } from "../../src/connect/run-command.ts";
 import { equalKeys } from "../../src/source/equal-keys.ts";
 import { arrayElement, rawValue } from "../../src/source/raw-bson.ts";
-import { withNumberedArrays } from "../../src/source/numbered-arrays.ts";
+import { withNumberedArrays } from "../../src/source/index-bytes.ts";
 import {
   anyDocument,
   double,

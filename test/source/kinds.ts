@@ -67,8 +67,8 @@ export function idsOf(chunk: Chunk): string[] {
 }
 
 /** The BSON elements `_id` of the collection in the order of the index, read by the driver's cursor. */
-export async function expectedIds({ collection }: Prepared): Promise<string[]> {
-  const raw = await collection.find({}, { raw: true, sort: { _id: 1 }, hint: { _id: 1 } }).toArray();
+export async function expectedIds({ collection }: Prepared, projection: Document = {}): Promise<string[]> {
+  const raw = await collection.find({}, { raw: true, sort: { _id: 1 }, hint: { _id: 1 }, projection }).toArray();
   return raw.map((document) => {
     const bytes = document as unknown as Uint8Array;
     const { begin, end } = must(findId(bytes, 0), "_id");

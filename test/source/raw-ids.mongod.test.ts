@@ -4,10 +4,11 @@ import type { DocumentAt } from "../../src/codec/bson.ts";
 import { must } from "../../src/errors.ts";
 import { findId } from "../../src/source/bson-key.ts";
 import { operationTimeOf } from "../../src/source/cluster-time.ts";
-import { keyText } from "../../src/source/equal-keys.ts";
+import { equalKeys, keyText } from "../../src/source/equal-keys.ts";
+import { isSameInIndex } from "../../src/source/index-bytes.ts";
 import { LookupReads, readsOf } from "../../src/source/lookup-reads.ts";
 import type { Wanted } from "../../src/source/lookup-times.ts";
-import { rawValue } from "../../src/source/raw-bson.ts";
+import { type RawValue, rawValue } from "../../src/source/raw-bson.ts";
 import type { RangeProgress } from "../../src/source/record.ts";
 import { readRange, type SnapshotSettings } from "../../src/source/snapshot.ts";
 import { documentsIn, splitEvenly } from "../../src/source/split-points.ts";
@@ -67,6 +68,25 @@ describe.each(KINDS)("a %s collection with _ids of any bytes", (_, options) => {
     expect(read.flat()).toEqual(await expectedIds(prepared));
   });
 });
+
+test("an index without the documents returns equal keys but for those that isSameInIndex() names", async () => {
+  const property = fc.asyncProperty(fc.array(anyId, { minLength: 20, maxLength: 60 }), async (ids) => {
+    const prepared = await prepare({});
+    await insertIds(prepared.database.client, prepared.database.name, "c", [...UNUSUAL, ...ids]);
+    const whole = (await expectedIds(prepared)).map(valueOf);
+    const covered = (await expectedIds(prepared, { _id: 1 })).map(valueOf);
+    const changed = whole.filter((id, i) => !equalKeys(id, must(covered[i], "the key in the index")));
+    expect(changed.filter(isSameInIndex)).toEqual([]);
+    expect(changed.length).toBeGreaterThanOrEqual(3);
+  });
+  await fc.assert(property, { numRuns: RUNS, endOnFailure: true });
+});
+
+/** `element`: an element `_id` in hex. */
+function valueOf(element: string): RawValue {
+  const bytes = Buffer.from(element, "hex");
+  return { type: must(bytes[0], "a type"), bytes, begin: "?_id\0".length, end: bytes.length };
+}
 
 test.each(KINDS.filter(([kind]) => kind !== "capped"))(
   "documents of a %s collection are looked up by _ids of any bytes, together",

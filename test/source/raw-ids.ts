@@ -35,6 +35,8 @@ export const changedByJavaScript: Readonly<Record<string, (n: number) => RawValu
   "a document with a regex of unsorted options": (n) =>
     document(field("a", BSON.int32, int32(n)), field("r", BSON.regex, utf8("^a\0mxi\0"))),
   "a DBPointer": (n) => ({ type: BSON.dbPointer, body: concat(prefixed(utf8("c")), new Uint8Array(8), int32(n)) }),
+  "a DBPointer with a NUL in its namespace": (n) =>
+    document(field("p", BSON.dbPointer, concat(prefixed(utf8("a\0b")), new Uint8Array(8), int32(n)))),
   "code with a scope of numbered names": (n) => {
     const inside = concat(prefixed(utf8("f()")), document(field("10", 16, int32(n)), field("9", 16, int32(n))).body);
     return { type: BSON.codeWithScope, body: concat(int32(inside.length + 4), inside) };

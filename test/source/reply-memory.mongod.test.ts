@@ -52,7 +52,7 @@ test("the cluster time that the driver sends outlives the replies that were rele
   expect(new Set(signatures)).toEqual(new Set([SIGNATURE_BYTES]));
 });
 
-test("the parts of a reply that was split share its memory, and none of them frees it", async () => {
+test("the parts of a reply that was split free it together", async () => {
   const { database, collection } = await prepare({});
   const bindings = [parseBinding(`${database.name}.${collection.collectionName}`)];
   await using stream = await ChangeStream.open(
@@ -64,8 +64,9 @@ test("the parts of a reply that was split share its memory, and none of them fre
   const batch = await stream.next(1_000);
   const { bytes, byteLength } = batch.documents;
   expect(byteLength).toBeGreaterThan(64 * 1024);
-  for (const part of stream.split(batch, 4)) part.documents.release();
+  const [head, rest] = stream.split(batch, 4);
+  head.documents.release();
   expect(bytes.length).toBe(byteLength);
-  batch.documents.release();
+  rest.documents.release();
   expect(bytes.length).toBe(0);
 });

@@ -36,7 +36,7 @@ export interface LookupSettings {
 }
 
 /** The target size of the documents of a batch, in bytes. */
-const BATCH_BYTES = 2 * 1024 * 1024;
+const BATCH_BYTES = 1.5 * 1024 * 1024;
 
 /** Completes the events of `stream`, and owns it. */
 export class LookupStream implements EventStream {

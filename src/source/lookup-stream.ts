@@ -114,7 +114,10 @@ export class LookupStream implements EventStream {
     const [head, rest] = count >= batch.documents.count ? [batch] : this.#stream.split(batch, count);
     this.#rest = rest;
     this.#before = must(head.position.stream, "the position of a stream").time;
-    return await this.#complete(head, before, histories.hidden());
+    // The events of one time stay together where a reply is split; but a reply may end within a transaction.
+    const last = sortKeyTime(must(head.sortKeys.at(-1), "the sort key of the last event"));
+    const unfinished = rest === undefined && this.#before <= last ? last : undefined;
+    return await this.#complete({ batch: head, before, unfinished }, histories.hidden());
   }
 
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
@@ -138,9 +141,9 @@ export class LookupStream implements EventStream {
     return offsets.length;
   }
 
-  async #complete(batch: EventBatch, before: ClusterTime, hidden: Hidden): Promise<EventBatch> {
+  async #complete(part: StreamPart, hidden: Hidden): Promise<EventBatch> {
     try {
-      const completion = new Completion(batch, before, this.#reads, this.#event);
+      const completion = new Completion(part, this.#reads, this.#event);
       completion.showKnown(hidden.known);
       await completion.find(hidden.runs);
       return completion.result();
@@ -157,10 +160,20 @@ export class LookupStream implements EventStream {
   }
 }
 
+/** A batch, and where the stream was read. */
+interface StreamPart {
+  readonly batch: EventBatch;
+  /** No event of the batch is before this time, and no event up to it is missing from the batches before. */
+  readonly before: ClusterTime;
+  /** The time of the last event, where the stream may have more events of it. */
+  readonly unfinished: ClusterTime | undefined;
+}
+
 /** Finds the hidden documents of one batch. */
 class Completion {
   readonly #batch: EventBatch;
   readonly #before: ClusterTime;
+  readonly #unfinished: ClusterTime | undefined;
   readonly #reads: LookupReads;
   readonly #event: ChangeEvent;
   readonly #times: readonly ClusterTime[];
@@ -170,9 +183,10 @@ class Completion {
   #single: Wanted[] = [];
   readonly #refused: Wanted[] = [];
 
-  constructor(batch: EventBatch, before: ClusterTime, reads: LookupReads, event: ChangeEvent) {
+  constructor({ batch, before, unfinished }: StreamPart, reads: LookupReads, event: ChangeEvent) {
     this.#batch = batch;
     this.#before = before;
+    this.#unfinished = unfinished;
     this.#reads = reads;
     this.#event = event;
     this.#times = [...new Set(batch.sortKeys.map(sortKeyTime))];
@@ -192,7 +206,7 @@ class Completion {
     const bases: Wanted[] = [];
     const long: { readonly run: HiddenRun; readonly last: Wanted; readonly base: Wanted | undefined }[] = [];
     for (const run of runs) {
-      const last = lastOf(run);
+      const last = this.#lastOf(run);
       lasts.push(last);
       if (run.steps.length === 1) continue;
       const { history, steps } = run;
@@ -213,6 +227,13 @@ class Completion {
     for (const one of second) this.#settle(one);
     await this.#readRefused();
     await this.#withholdForeign();
+  }
+
+  /** The last version of a run. At an unfinished time the stream may have another event of the same document. */
+  #lastOf({ history, steps, until }: HiddenRun): Wanted {
+    const step = must(steps.at(-1), "the last step");
+    const unfinished = this.#unfinished !== undefined && step.time < this.#unfinished ? this.#unfinished : undefined;
+    return wantedOf(history, step, until ?? unfinished);
   }
 
   /** The documents of the batch own what was read. */
@@ -330,10 +351,6 @@ class Completion {
   #note({ lacking }: Step, note: DocumentNote): void {
     for (const index of lacking) this.#notes[index] = note;
   }
-}
-
-function lastOf({ history: own, steps, until }: HiddenRun): Wanted {
-  return wantedOf(own, must(steps.at(-1), "the last step"), until);
 }
 
 function wantedOf(own: KeyHistory, step: Step, until: ClusterTime | undefined): Wanted {

@@ -95,6 +95,28 @@ describe("every update shows the version of its own event", () => {
     }
   });
 
+  test.each([1, 2, 3, 4, 5])(
+    "also where the server ends its replies within a transaction: every %p events",
+    async (most) => {
+      const database = await testDatabase();
+      const collection = await collectionOf(database);
+      await collection.insertMany([1, 2, 3].map((_id) => ({ _id, n: 0 })));
+      const from = await now(database, "c");
+      const increment = async (...ids: number[]): Promise<Shown[]> => {
+        const updates = ids.map((_id) => ({ updateOne: { filter: { _id }, update: { $inc: { n: 1 } } } }));
+        await database.client.withSession((session) =>
+          session.withTransaction(() => collection.bulkWrite(updates, { session })),
+        );
+        const documents = new Map((await collection.find().toArray()).map((one) => [one._id, one]));
+        return ids.map((id) => exactly("update", id, must(documents.get(id), "a document")));
+      };
+      const written: Shown[] = [];
+      for (const ids of [[1], [2], [3, 1, 2], [2], [1, 3, 2], [3], [3, 2]]) written.push(...(await increment(...ids)));
+      await using stream = await openLookups(database, ["c"], from, "default", most);
+      expect(await readShown(stream, written.length)).toEqual(written);
+    },
+  );
+
   test("of a hot key among others, thousands of them in one batch", async () => {
     const database = await testDatabase();
     const collection = await collectionOf(database);

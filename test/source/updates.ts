@@ -34,6 +34,7 @@ export async function openLookups(
   names: readonly string[],
   from: StreamStart = "now",
   fullDocument: FullDocument = "default",
+  mostEvents = Infinity,
 ): Promise<LookupStream> {
   const stream = await ChangeStream.open(
     {
@@ -43,7 +44,7 @@ export async function openLookups(
       beforeImages: false,
       splitLargeEvents: false,
       sharded: false,
-      batchSize: new AdaptiveBatchSize(),
+      batchSize: new AdaptiveBatchSize(mostEvents),
     },
     from,
     never,

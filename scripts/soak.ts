@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 
 import { BSON, type Db, MongoClient } from "mongodb";
 
+import { patchDriver } from "../src/connect/driver-patches.ts";
 import { Random, seedFrom } from "./lib/random.ts";
 import { type ReplicaSet, startReplicaSet } from "./mongod.ts";
 import { type CollectionFaults, injectCollectionFault } from "./soak/collection-faults.ts";
@@ -55,6 +56,8 @@ interface SoakRun {
 }
 
 async function main(): Promise<number> {
+  // A write to a connection that closes may otherwise never return (docs/decisions/209-driver-patches.md).
+  patchDriver();
   const options = readOptions();
   log(`${options.minutes} minutes, seed ${options.seed}, ${options.command.join(" ")}`);
   const folder = await mkdtemp(join(tmpdir(), "mongotap-soak-"));

@@ -8,7 +8,7 @@ import type { Follower } from "./follower.ts";
 /** Large enough that members that were away for seconds, and captures that were suspended, find their place again. */
 export const OPLOG_MB = 40;
 
-const DIRECT = { serverSelectionTimeoutMS: 20_000 } as const;
+const DIRECT = { serverSelectionTimeoutMS: 20_000, socketTimeoutMS: 30_000 } as const;
 const PADDING = new Binary(new Uint8Array(900_000).fill(7));
 const PATIENCE_MS = 120_000;
 

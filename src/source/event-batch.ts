@@ -100,11 +100,10 @@ export function splitEvents(
     filter,
   };
   // `changed` stays that of all events of the batch: a name too many does no harm.
-  const { head: _, ends = [], passedOver, ...whole } = batch;
+  const { head: _, ends = [], ...whole } = batch;
   const [first, others] = batch.documents.split(count);
   const head: EventBatch = {
     ...whole,
-    ...(passedOver ? { passedOver } : {}),
     documents: first,
     sortKeys: batch.sortKeys.slice(0, count),
     ...lookedUp(batch, 0, count),

@@ -36,7 +36,9 @@ export const BEGINNING = "0".repeat(16) as ClusterTime;
 
 /** Seconds and increment are unsigned 32-bit integers. */
 export function clusterTime(seconds: number, increment: number): ClusterTime {
-  return (hex32(seconds) + hex32(increment)) as ClusterTime;
+  writeHex32(seconds, 0);
+  writeHex32(increment, 8);
+  return digits.toString("latin1", 0, 16) as ClusterTime;
 }
 
 export function isClusterTime(text: string): text is ClusterTime {
@@ -61,7 +63,8 @@ export type SortKey = string & { readonly [sortKeyBrand]: true };
 
 /** The key of the event number `sequence`, counted from 1, among those of exactly `time`. */
 export function sortKey(time: ClusterTime, sequence: number): SortKey {
-  return (time + hex32(sequence)) as SortKey;
+  writeHex32(sequence, 16);
+  return (time + digits.toString("latin1", 16)) as SortKey;
 }
 
 /** The key of documents that are true at `time`: behind all events of that time. */
@@ -82,27 +85,25 @@ export function sortKeySequence(key: SortKey): number {
   return Number.parseInt(key.slice(16), 16);
 }
 
-/** As `sortKey(clusterTime(seconds, increment), sequence)`: a string at once, instead of one of several parts. */
+/** As `sortKey(clusterTime(seconds, increment), sequence)`, made at once. */
 export function sortKeyOf(seconds: number, increment: number, sequence: number): SortKey {
   writeHex32(seconds, 0);
   writeHex32(increment, 8);
   writeHex32(sequence, 16);
-  return keyDigits.toString("latin1") as SortKey;
+  return digits.toString("latin1") as SortKey;
 }
 
-const keyDigits = Buffer.alloc(24);
+/** Of a sort key. */
+const digits = Buffer.alloc(24);
 
+/** Writes an unsigned 32-bit integer as 8 lower-case digits. */
 function writeHex32(value: number, at: number): void {
   let rest = value;
   for (let i = at + 7; i >= at; i--) {
     const digit = rest & 15;
-    keyDigits[i] = digit < 10 ? 0x30 + digit : 0x57 + digit;
+    digits[i] = digit < 10 ? 0x30 + digit : 0x57 + digit;
     rest >>>= 4;
   }
-}
-
-function hex32(value: number): string {
-  return (value >>> 0).toString(16).padStart(8, "0");
 }
 
 /** The documents of one batch: BSON, or the lines that a worker has encoded. */

@@ -90,13 +90,10 @@ export class DocumentsWithReplies implements BsonDocuments {
   readonly byteLength: number;
   readonly #documents: BsonDocuments;
   readonly #replies: readonly BsonDocuments[];
-  /** How many have yet to release the replies: this one, and those that `split` has made. */
-  readonly #users: { count: number };
 
-  constructor(documents: BsonDocuments, replies: readonly BsonDocuments[], users = { count: 1 }) {
+  constructor(documents: BsonDocuments, replies: readonly BsonDocuments[]) {
     this.#documents = documents;
     this.#replies = replies;
-    this.#users = users;
     this.count = documents.count;
     this.byteLength = replies.reduce((sum, { byteLength }) => sum + byteLength, documents.byteLength);
   }
@@ -110,22 +107,27 @@ export class DocumentsWithReplies implements BsonDocuments {
   }
 
   only(offsets: readonly number[]): BsonDocuments {
-    return new DocumentsWithReplies(this.#documents.only(offsets), this.#replies, this.#users);
+    return new DocumentsWithReplies(this.#documents.only(offsets), this.#replies);
   }
 
   split(count: number): readonly [BsonDocuments, BsonDocuments] {
     const [head, rest] = this.#documents.split(count);
-    this.#users.count += 1;
+    const replies = this.#replies.map((reply) => reply.split(reply.count));
     return [
-      new DocumentsWithReplies(head, this.#replies, this.#users),
-      new DocumentsWithReplies(rest, this.#replies, this.#users),
+      new DocumentsWithReplies(
+        head,
+        replies.map(([own]) => own),
+      ),
+      new DocumentsWithReplies(
+        rest,
+        replies.map(([, own]) => own),
+      ),
     ];
   }
 
   release(): void {
     this.#documents.release();
-    this.#users.count -= 1;
-    if (this.#users.count === 0) for (const reply of this.#replies) reply.release();
+    for (const reply of this.#replies) reply.release();
   }
 }
 

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Tap, tapAt } from "../cli/tap.ts";
 import type { Checkpoint } from "../../src/state/checkpoint.ts";
 import { documents } from "../support/documents.ts";
@@ -76,13 +76,14 @@ describe.each(KINDS)("%s, read by %s", (collection, command) => {
   test.each(OUTPUTS)("D16 one broken connection costs nothing: %s", async (_, out, grows, options) => {
     await using calm = await tempDir();
     await using dir = await tempDir();
+    await using states = await tempDir();
     const argsFor = (folder: string, more: readonly string[]): string[] => [
       "backfill",
       `${name}.few`,
       `${name}.${collection}`,
       "--out",
       `${folder}/${out}`,
-      ...options.map((arg) => arg.replace("STATE", `${folder}.state`).replace("BAD", `${folder}/bad`)),
+      ...options.map((arg) => arg.replace("STATE", states.join(basename(folder))).replace("BAD", `${folder}/bad`)),
       ...more,
     ];
     const undisturbed = await tap.expect(0, argsFor(calm.path, []));

@@ -15,6 +15,8 @@ import { boundsOf } from "../../src/source/snapshot.ts";
 import { isSameInIndex, withNumberedArrays } from "../../src/source/index-bytes.ts";
 import { equalKeys } from "../../src/source/equal-keys.ts";
 import { rawValue } from "../../src/source/raw-bson.ts";
+import { Walker } from "../../src/codec/walk.ts";
+import { jsonOf } from "../codec/transcoders.ts";
 import {
   anyDocument,
   anyFields,
@@ -109,10 +111,18 @@ test("withNumberedArrays() changes the names in arrays and nothing else", () => 
     const other = withNumberedArrays(bytes);
     expect(equalKeys(rawValue(3, bytes), rawValue(3, other))).toBe(true);
     expect(withNumberedArrays(other)).toEqual(other);
-    expect(isSameInIndex(rawValue(3, bytes))).toBe(Buffer.from(other).equals(bytes));
+    expect(isSameInIndex(rawValue(3, bytes))).toBe(Buffer.from(other).equals(bytes) && !hasCutNamespace(bytes));
   });
-  fc.assert(equal);
+  const cut = oneField(12, concat(prefixed(utf8("a\0b")), new Uint8Array(12)));
+  fc.assert(equal, {
+    examples: [[cut], [oneField(4, oneField(16, int32(1), "0"))], [oneField(4, oneField(16, int32(1)))]],
+  });
 });
+
+/** Whether a DBPointer in the document has a NUL in its namespace, by its Extended JSON. */
+function hasCutNamespace(bytes: Uint8Array): boolean {
+  return /"\$dbPointer":\{"\$ref":"(?:[^"\\]|\\.)*?\\u0000/.test(jsonOf(new Walker({ format: "canonical" }), bytes));
+}
 
 test("MAX_KEY is the key of a document whose _id is MaxKey", () => {
   expect(key(new BSON.MaxKey())).toBe(MAX_KEY);

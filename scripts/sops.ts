@@ -37,7 +37,7 @@ export function findSops(): SopsTools | undefined {
     }
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split("\n").at(-1) ?? "") : String(error);
-    console.warn(`── sops cannot be built (${reason}): only the committed files are tested, no new ones`);
+    console.warn(`── sops cannot be built (${reason}): the tests with it will fail; it needs go`);
   }
   return builtSops();
 }

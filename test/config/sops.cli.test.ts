@@ -4,14 +4,17 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { builtSops } from "../../scripts/sops.ts";
+import { builtSops, type SopsTools } from "../../scripts/sops.ts";
 import { CANARY, run } from "../support/cli.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { encrypt, makeKey, SOPS_DOCUMENTS, type SopsDocument } from "./sops-documents.ts";
 
-const tools = builtSops();
-if (tools === undefined) {
-  console.warn("THE REAL SOPS IS MISSING (`bun scripts/sops.ts` builds it, with go): nothing of this file is tried");
+const tools = requireSops();
+
+function requireSops(): SopsTools {
+  const built = builtSops();
+  if (built === undefined) throw new Error("the real sops is missing: `bun scripts/sops.ts` builds it, with go");
+  return built;
 }
 
 /** Nobody listens there: whoever gets so far has read its config. The hint of a run that did not is another. */
@@ -22,7 +25,7 @@ let recipient = "";
 
 beforeAll(async () => {
   dir = await tempDir();
-  if (tools !== undefined) recipient = makeKey(tools, dir.join("keys.txt"));
+  recipient = makeKey(tools, dir.join("keys.txt"));
 });
 
 afterAll(async () => {
@@ -36,7 +39,6 @@ function document(name: string): SopsDocument {
 }
 
 async function encrypted(name: string, recipients: readonly string[] = [recipient]): Promise<string> {
-  if (tools === undefined) throw new Error("no sops");
   const path = dir.join(name);
   await writeFile(path, encrypt(tools, document(name), recipients));
   return path;
@@ -47,7 +49,7 @@ function tail(config: string, env: Readonly<Record<string, string>>): ReturnType
   return run(["tail", "--config", config], { env: { ...home, ...env } });
 }
 
-describe.skipIf(tools === undefined)("files of the real sops", () => {
+describe("files of the real sops", () => {
   test.each(["config.yaml", "config-suffix.yaml"])(
     "%s is opened with an age key, in one of three ways",
     async (name) => {
@@ -70,7 +72,6 @@ describe.skipIf(tools === undefined)("files of the real sops", () => {
   );
 
   test("a post-quantum key, and one of two recipients", async () => {
-    if (tools === undefined) return;
     const second = makeKey(tools, dir.join("pq.txt"), ["-pq"]);
     const config = await encrypted("config.yaml", [recipient, second]);
     expect((await tail(config, { SOPS_AGE_KEY_FILE: dir.join("pq.txt") })).stderr).toContain(READ);
@@ -78,7 +79,6 @@ describe.skipIf(tools === undefined)("files of the real sops", () => {
   });
 
   test("a changed value, a broken MAC, a wrong key and a missing key: each its own line", async () => {
-    if (tools === undefined) return;
     makeKey(tools, dir.join("other.txt"));
     const config = await encrypted("config-suffix.yaml");
     const text = await readFile(config, "utf8");
@@ -100,7 +100,6 @@ describe.skipIf(tools === undefined)("files of the real sops", () => {
   });
 
   test("key groups are opened by the program sops, where it is on PATH", async () => {
-    if (tools === undefined) return;
     const second = makeKey(tools, dir.join("second.txt"));
     const rules = `creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [${recipient}]\n      - age: [${second}]\n`;
     await writeFile(dir.join(".sops.yaml"), rules);
@@ -126,7 +125,6 @@ describe.skipIf(tools === undefined)("files of the real sops", () => {
   });
 
   test("an encrypted part of a catalog is handed to the program sops as well", async () => {
-    if (tools === undefined) return;
     const part = (await readFile(dir.join("groups.yaml"), "utf8")).replaceAll(/^(?=.)/gm, "          ");
     const inline = part.replace(/^ +namespaces:\n.*\n/m, "").replace(/^ +retryFor.*\n/m, "");
     const catalog = (config: string): string =>
@@ -140,7 +138,6 @@ describe.skipIf(tools === undefined)("files of the real sops", () => {
   });
 
   test("what is secret is printed nowhere, not even when the value is of no use", async () => {
-    if (tools === undefined) return;
     const text = `address: ${CANARY}://x\nuser: u\nlimit: ${CANARY}\nnamespaces: [${CANARY}/x]\n`;
     await writeFile(dir.join("canary.yaml"), encrypt(tools, { name: "canary.yaml", text, args: [] }, [recipient]));
     const { code, stderr } = await tail(dir.join("canary.yaml"), { SOPS_AGE_KEY_FILE: dir.join("keys.txt") });

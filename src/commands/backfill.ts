@@ -25,7 +25,7 @@ export const backfill: Command<BackfillSettings> = async (invocation) => {
     async sourceOf(run) {
       if (isDone(run)) return undefined;
       const ranges = await allRanges(run, invocation);
-      const wholeReadOf = await wholeReadsOf(run, invocation);
+      const wholeReadOf = await wholeReadsOf({ ...run, position: run.saved?.position }, invocation);
       const readables: RangeReadable[] = [];
       for (const info of run.collections) {
         const own = ranges.get(nameOf(info.namespace));

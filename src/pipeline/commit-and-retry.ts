@@ -20,6 +20,8 @@ export interface CommitState {
   /** This run has committed nothing so far. */
   readonly first: boolean;
   readonly msSinceCommit: number;
+  /** How long (ms) lines may wait; default: COMMIT_MS. */
+  readonly commitMs?: number | undefined;
 }
 
 const COMMIT_BYTES = 256 * 1024 * 1024;
@@ -28,9 +30,9 @@ const COMMIT_MS = 1_000;
 const IDLE_COMMIT_MS = 10_000;
 
 /** Bytes once a second, a position that moved without bytes every ten seconds, the first position at once. */
-export function shouldCommit({ bytes, moved, first, msSinceCommit }: CommitState): boolean {
+export function shouldCommit({ bytes, moved, first, msSinceCommit, commitMs = COMMIT_MS }: CommitState): boolean {
   if (!moved) return false;
   if (first) return true;
   if (bytes >= COMMIT_BYTES) return true;
-  return msSinceCommit >= (bytes > 0 ? COMMIT_MS : IDLE_COMMIT_MS);
+  return msSinceCommit >= (bytes > 0 ? commitMs : IDLE_COMMIT_MS);
 }

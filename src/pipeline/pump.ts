@@ -29,6 +29,8 @@ export interface PumpSettings {
   readonly sink: Sink;
   /** Saves position and marks; absent where the run keeps no state. */
   readonly save: ((position: Position, marks: readonly OutputMark[]) => Promise<void>) | undefined;
+  /** How long (ms) lines may wait for a commit; default: one second. */
+  readonly commitMs?: number;
   /** How long (ms) the source may fail without a reply in between. */
   readonly retryForMs: number;
   readonly signal: AbortSignal;
@@ -194,6 +196,7 @@ class Pump {
         moved: this.#moved,
         first: this.#commits === 0,
         msSinceCommit: this.#clock() - this.#lastCommit,
+        commitMs: this.#s.commitMs,
       })
     );
   }

@@ -4,6 +4,7 @@ import { ElementWalker } from "../codec/bson.ts";
 import type { ChangeEvent, Slot } from "../codec/change-event.ts";
 import type { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
+import { must } from "../errors.ts";
 import type { CollectionEnd, DocumentNote, Namespace, SortKey } from "../source/record.ts";
 
 /** What all copied documents of one batch have in common. */
@@ -174,15 +175,40 @@ export function writeBodyMembers(writer: JsonWriter, transcoder: Transcoder, eve
 
 /** Writes `{"_id":…}` of the document at `at`; `{}` if it has no `_id`, as in some views. */
 export function writeKeyOf(writer: JsonWriter, transcoder: Transcoder, bytes: Uint8Array, at: number): void {
+  writer.writeAscii("{");
+  writeIdMember(writer, transcoder, bytes, at);
+  writer.writeAscii("}");
+}
+
+/** Writes `"_id":…` of the document at `at`. Returns false, with nothing written, if it has no `_id`, as in some views. */
+export function writeIdMember(writer: JsonWriter, transcoder: Transcoder, bytes: Uint8Array, at: number): boolean {
   walker.start(bytes, at);
   while (walker.next()) {
     if (!walker.nameIs(ID_NAME)) continue;
-    writer.writeAscii('{"_id":');
+    writer.writeAscii('"_id":');
     transcoder.writeValue(writer, bytes, walker.type, walker.valueBegin, walker.valueEnd);
-    writer.writeAscii("}");
-    return;
+    return true;
   }
-  writer.writeAscii("{}");
+  return false;
+}
+
+/** ISO 8601 texts of times in ms since 1970; neighbouring lines tend to have the same time. */
+export class IsoTimes {
+  #ms = Number.NaN;
+  #text = "";
+
+  of(ms: number): string {
+    if (ms !== this.#ms) {
+      this.#ms = ms;
+      this.#text = new Date(ms).toISOString();
+    }
+    return this.#text;
+  }
+}
+
+/** The fragment of a stream of the platform. Throws MongotapError("bug") for a collection that is none of them. */
+export function fragmentOf(fragments: ReadonlyMap<string, Fragment>, name: string): Fragment {
+  return must(fragments.get(name), `the stream of ${name}`);
 }
 
 const encoder = new TextEncoder();

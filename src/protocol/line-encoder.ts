@@ -24,13 +24,13 @@ import {
 } from "../source/record.ts";
 import { type BadDocumentPolicy, badDocumentError, writeQuarantined } from "./bad-documents.ts";
 import { type Envelope, type EnvelopeCounts, type LineNote, operationOf } from "./envelope.ts";
-import { createEnvelope, type EnvelopeName, OWN_FIELDS } from "./envelopes.ts";
+import { createEnvelope, type EnvelopeName, ownFieldsOf, type PlatformMessages } from "./envelopes.ts";
 import { IdTypes } from "./id-types.ts";
 import { countingHidden } from "./own-fields.ts";
 import type { Encoded, Encoder, Notes, Omissions } from "./protocol.ts";
 
 export interface LineOptions {
-  readonly envelope: EnvelopeName;
+  readonly envelope: EnvelopeName | PlatformMessages;
   readonly transcoding: TranscoderOptions;
   readonly onBadDocument: BadDocumentPolicy;
   /** Of mongotap; some envelopes name it. */
@@ -65,7 +65,7 @@ class LineEncoder implements Encoder {
   constructor({ envelope, transcoding, onBadDocument, version }: LineOptions) {
     this.#policy = onBadDocument;
     this.#isPlain = transcoding.format === "plain";
-    this.#transcoder = countingHidden(createTranscoder(transcoding), OWN_FIELDS[envelope] ?? [], this.#hiddenFields);
+    this.#transcoder = countingHidden(createTranscoder(transcoding), ownFieldsOf(envelope), this.#hiddenFields);
     const quoted = createTranscoder({ ...transcoding, documents: "string" });
     this.#envelope = createEnvelope(envelope, { transcoder: this.#transcoder, quoted, counts: this.#counts, version });
   }

@@ -10,12 +10,10 @@ import { MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import type { OutputKey } from "../lib/output-key.ts";
 import { Stop } from "../lib/process.ts";
-import { countBatch, newStats, type Stats } from "../observe/stats.ts";
-import { pump, type PumpResult } from "../pipeline/pump.ts";
-import { take } from "../pipeline/limit.ts";
+import { newStats } from "../observe/stats.ts";
+import type { PumpResult } from "../pipeline/pump.ts";
 import type { ReadThrottle } from "../pipeline/throttle.ts";
 import type { EnvelopeName } from "../protocol/envelopes.ts";
-import type { Encoder } from "../protocol/protocol.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
 import { bindingText, includesBinding } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
@@ -24,13 +22,13 @@ import type { Sink } from "../sink/sink.ts";
 import { type Checkpoint, type Fingerprint, timeOfCheckpoint } from "../state/checkpoint.ts";
 import { type CheckpointStore, leftOut, loadMatching, openCheckpointStore, rebind } from "./checkpoint-store.ts";
 import { type ConnectionSettings, openConnection } from "./connection.ts";
-import { endText } from "./ends.ts";
 import type { Invocation } from "./invocation.ts";
 import { lockOutputs } from "./output-locks.ts";
-import { type Conclusion, conclusionOf, exitWith, logSummary, type RunEnd } from "./outcome.ts";
+import { type Conclusion, conclusionOf, exitWith, formOf, logSummary, type RunEnd } from "./outcome.ts";
 import { openOutput, type Target, targetOf, targetText } from "./output.ts";
 import { createReaderPool, type ReaderPool, type ReadSettings, throttleOf } from "./reader-pool.ts";
 import { selectBindings, type SelectionSettings } from "./selection.ts";
+import { transferLines } from "./transfer.ts";
 
 /** The settings that backfill, tail and capture have in common. */
 export type CommonSettings = ConnectionSettings &
@@ -94,8 +92,9 @@ async function copy(invocation: Invocation<CopySettings>, plan: RunPlan): Promis
   const uri = await connectionStringOf(settings);
   log.hide(uri.secrets);
   const target = targetOf(settings.out);
-  const lines = linesOf(invocation, settings.envelope ?? plan.defaultEnvelope);
-  const fingerprint = fingerprintOf(invocation, bindings, target, lines.envelope);
+  const envelope = settings.envelope ?? plan.defaultEnvelope;
+  const lines = linesOf(invocation, envelope);
+  const fingerprint = fingerprintOf(invocation, bindings, target, envelope);
 
   const lockOptions = { waitMs: settings.waitLock, signal: context.signal, pid: context.pid };
   await using _locks = await lockOutputs(target, { state: statePath, onBadDocument, shard }, lockOptions);
@@ -171,11 +170,12 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   const deadline = deadlineOf(settings.for);
   const signal = deadline ? AbortSignal.any([context.signal, deadline.signal]) : context.signal;
   const output = targetText(target);
-  const { envelope } = lines;
-  const summary = { stats, encoder, envelope, output, quarantine: quarantineOf(settings) };
+  const form = formOf(settings.envelope ?? plan.defaultEnvelope);
+  const summary = { stats, encoder, form, output, quarantine: quarantineOf(settings) };
   try {
-    const result = await pump({
-      source: take(source, settings.limit ?? Infinity),
+    const result = await transferLines({
+      source,
+      limit: settings.limit ?? Infinity,
       from: store?.position,
       encoder,
       sink,
@@ -187,12 +187,9 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
         }),
       retryForMs: settings.retryFor,
       signal,
-      onWritten: (batch, lines, bytes) => {
-        countBatch(stats, batch, lines, bytes);
-        if (batch.kind === "events") for (const end of batch.ends ?? []) log.warn(endText(end, invocation.command));
-      },
-      savepoint: () => savepointOf(stats, encoder),
-      onRetry: (error, waitMs) => log.warn(`${error.message}; trying again in ${waitMs} ms`),
+      stats,
+      log,
+      command: invocation.command,
     });
     const mustFinish = settings.until !== undefined || (plan.bounded && settings.state !== undefined);
     const conclusion = conclusionOf(endOf(result, signal), { bounded: plan.bounded, mustFinish, output });
@@ -207,16 +204,6 @@ async function transfer(run: Run, source: Source, sink: Sink): Promise<Conclusio
   } finally {
     deadline?.cancel();
   }
-}
-
-/** Returns a function that sets what the run has counted back to what it has counted now. */
-function savepointOf(stats: Stats, encoder: Pick<Encoder, "savepoint">): () => void {
-  const before = { ...stats };
-  const restore = encoder.savepoint();
-  return () => {
-    Object.assign(stats, before);
-    restore();
-  };
 }
 
 /** @throws the reason of `signal` if the run was stopped by something else than a Stop */

@@ -64,24 +64,46 @@ export function exitWith(log: Logger, problem: MongotapError | undefined): numbe
 export interface Summary {
   readonly stats: Stats;
   readonly encoder: Pick<Encoder, "omissions">;
-  readonly envelope: EnvelopeName;
+  readonly form: LineForm;
   /** The output, as messages name it. */
   readonly output: string;
   /** The file with the documents that cannot be carried; undefined if they are left out. */
   readonly quarantine: string | undefined;
 }
 
+/** The form of the lines, as messages name it, and what it can say. */
+export interface LineForm {
+  /** `--envelope meta`, or a protocol. */
+  readonly name: string;
+  /** It has a line for an update without its document. */
+  readonly hasKeysOnly: boolean;
+  /** It marks an update whose document may be newer. */
+  readonly hasMarks: boolean;
+  /** What to do about fields of a document that it replaces. */
+  readonly remedy: string;
+}
+
+export function formOf(envelope: EnvelopeName): LineForm {
+  const isBare = envelope === "none";
+  return {
+    name: `--envelope ${envelope}`,
+    hasKeysOnly: !isBare,
+    hasMarks: !isBare,
+    remedy: "; use --envelope change",
+  };
+}
+
 /** Logs what was copied, and what was left out. A failed run does so as well. */
-export function logSummary(log: Logger, { stats, encoder, envelope, output, quarantine }: Summary): void {
+export function logSummary(log: Logger, { stats, encoder, form, output, quarantine }: Summary): void {
   log.info(`${summaryOf(stats, performance.now())} → ${output === "-" ? "standard output" : output}`);
   const { deletes, ends, updates, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
     encoder.omissions();
-  if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: --envelope ${envelope} cannot show them`);
+  if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: ${form.name} cannot show them`);
   if (ends > 0) {
     const what = ends === 1 ? "the end of a collection" : `the ends of ${countOf(ends, "collection")}`;
-    log.warn(`${what} left out: --envelope ${envelope} cannot show that what came before is void`);
+    log.warn(`${what} left out: ${form.name} cannot show that what came before is void`);
   }
-  logUpdates(log, updates, envelope);
+  logUpdates(log, updates, form);
   for (const [kind, count] of unknownEvents)
     log.warn(`${countOf(count, "event")} of the unknown kind ${JSON.stringify(kind)} left out`);
   if (badDocuments > 0) {
@@ -92,7 +114,7 @@ export function logSummary(log: Logger, { stats, encoder, envelope, output, quar
     log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
   for (const [field, count] of hiddenFields) {
     log.warn(
-      `${countOf(count, "line")}: the document has a field ${field} of its own, which --envelope ${envelope} hides; use --envelope change`,
+      `${countOf(count, "line")}: the document has a field ${field} of its own, which ${form.name} hides${form.remedy}`,
     );
   }
   for (const [name, types] of idsAlike) {
@@ -110,14 +132,14 @@ const WITHOUT_DOCUMENT = {
 } as const;
 
 /** Updates that do not show the document as they left it. */
-function logUpdates(log: Logger, updates: Omissions["updates"], envelope: EnvelopeName): void {
-  const what = envelope === "none" ? "left out" : "written without a document";
+function logUpdates(log: Logger, updates: Omissions["updates"], form: LineForm): void {
+  const what = form.hasKeysOnly ? "written without a document" : "left out";
   for (const [note, why] of Object.entries(WITHOUT_DOCUMENT)) {
     const count = updates[note as keyof typeof WITHOUT_DOCUMENT];
     if (count > 0) log.warn(`${countOf(count, "update")} ${what}: ${why}`);
   }
   if (updates.mayBeNewer === 0) return;
-  const mark = envelope === "none" ? "" : " and are marked";
+  const mark = form.hasMarks ? " and are marked" : "";
   log.warn(
     `${countOf(updates.mayBeNewer, "update")} may show a newer document${mark}: the server could not read the version of the change any more`,
   );

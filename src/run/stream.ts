@@ -20,6 +20,7 @@ import {
   startAfterToken,
   type StreamStart,
 } from "../source/stream-command.ts";
+import { UnsentEvents } from "../source/unsent-events.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Run } from "./copy.ts";
 
@@ -28,11 +29,20 @@ export type ChangeSettings = Pick<Settings, "fullDocument" | "before" | "until" 
 /** How long the server may hold an empty reply: the heartbeat of an idle stream. */
 const AWAIT_MS = 1_000;
 
+export interface StreamOptions {
+  /** Where a new stream begins; default: now. */
+  readonly startAt?: StartAt;
+  /** The stream goes on when a collection ends that is bound by its name. */
+  readonly outlives?: boolean;
+  /** By `db.collection`, up to which position its changes have been sent, where that is behind where the stream begins. */
+  readonly sentUpTo?: ReadonlyMap<string, StreamPosition>;
+}
+
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
 export function streamSettings(
-  opened: Run,
+  opened: Pick<Run, "server" | "client" | "bindings" | "collections">,
   { settings, log }: Pick<Invocation<ChangeSettings>, "settings" | "log">,
-  startAt: StartAt = { kind: "now" },
+  { startAt = { kind: "now" }, outlives = false, sentUpTo = new Map() }: StreamOptions = {},
 ): TailSettings {
   const { server, client, bindings, collections } = opened;
   checkServer(server);
@@ -51,13 +61,15 @@ export function streamSettings(
     splitLargeEvents: canSplit(server),
     sharded: server.topology === "sharded",
     batchSize: new AdaptiveBatchSize(),
+    outlives,
     onPassedOver: settings.onBadDocument.policy === "fail" ? undefined : (reason) => log.warn(reason),
   };
   const start = startOf(client, startAt, log);
   const isCompleted = settings.fullDocument === "exact";
   return {
     async open(from, signal) {
-      const stream = await OversizeStream.open(shape, await start(from, signal), signal);
+      const all = await OversizeStream.open(shape, await start(from, signal), signal);
+      const stream = sentUpTo.size === 0 ? all : new UnsentEvents(all, sentUpTo);
       return isCompleted ? new LookupStream(stream, { client, signal }) : stream;
     },
     untilCaughtUp: settings.until !== undefined,

@@ -5,7 +5,7 @@ import type { Logger } from "../observe/log.ts";
 import type { RangeReadable } from "../pipeline/backfill.ts";
 import { type Buckets, bucketsOf, findBuckets, readBuckets } from "../source/buckets.ts";
 import { type CollectionInfo, collectionUuid } from "../source/catalog.ts";
-import { type CollectionState, nameOf, type NonEmpty, type RangeProgress } from "../source/record.ts";
+import { type CollectionState, nameOf, type NonEmpty, type Position, type RangeProgress } from "../source/record.ts";
 import { createScan } from "../source/scan.ts";
 import { headOfChunk } from "../source/snapshot.ts";
 import type { Invocation } from "./invocation.ts";
@@ -23,7 +23,10 @@ interface Consequences {
   readonly output: string;
 }
 
-type ReadRun = ReadingRun & Pick<Run, "saved" | "target">;
+interface ReadRun extends ReadingRun, Pick<Run, "target"> {
+  /** Where the run begins. */
+  readonly position: Position | undefined;
+}
 
 /**
  * Returns a function that makes a view or a time series readable. It says in one line where an interruption costs more than
@@ -42,7 +45,7 @@ export async function wholeReadsOf(
     output,
   };
   return async (info, ranges) => {
-    const known = run.saved?.position.collections[nameOf(info.namespace)];
+    const known = run.position?.collections[nameOf(info.namespace)];
     const how = info.type === "timeseries" ? await bucketsFor(run, info, known, context.signal) : { why: "" };
     if ("unpack" in how) return bucketReadable(run, info, how, ranges);
     if (!isCopied(known) && !isOfOthers(ranges)) tell(log, info, how.why, consequences);

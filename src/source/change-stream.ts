@@ -50,6 +50,8 @@ export interface StreamSettings extends StreamShape {
   readonly sharded: boolean;
   /** How many events a reply may hold; shared by streams that are opened one after the other. */
   readonly batchSize: Pick<AdaptiveBatchSize, keyof AdaptiveBatchSize>;
+  /** The stream goes on when a collection ends that is bound by its name. */
+  readonly outlives?: boolean;
 }
 
 /** What is fixed when a stream is opened. */
@@ -169,7 +171,7 @@ export class ChangeStream implements EventStream {
     const documents = this.#withoutInvalidate(joined);
     const scan = scanEvents(this.#event, documents, this.position);
     const { sortKeys, lacksDocuments } = scan;
-    const { ends, fatal } = findTerminalEvents(this.#event, documents, scan, settings.bindings);
+    const { ends, fatal } = findTerminalEvents(this.#event, documents, scan, settings.bindings, settings.outlives);
     this.#ended ??= fatal?.error;
     const position = { collections: {}, stream: this.position };
     const changed = this.#boundOf(scan.namespaces);

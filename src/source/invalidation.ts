@@ -21,13 +21,14 @@ export interface FatalInvalidation {
 
 /**
  * The terminal events of a batch, up to the first fatal one and the events that belong to it: a dropped database is one
- * drop for each collection, then dropDatabase.
+ * drop for each collection, then dropDatabase. `outlives`: a run goes on when a collection ends that it has bound by name.
  */
 export function findTerminalEvents(
   event: ChangeEvent,
   { bytes, offsets }: BsonDocuments,
   { sortKeys, terminal }: EventScan,
   bindings: readonly Binding[],
+  outlives = false,
 ): TerminalEvents {
   const ends: CollectionEnd[] = [];
   let reason: Reason | undefined;
@@ -39,7 +40,7 @@ export function findTerminalEvents(
     previous = i;
     event.read(bytes, must(offsets[i], "a terminal event"));
     ends.push(...endsOf(event, must(sortKeys[i], "its sort key"), bindings));
-    const found = reasonOf(event, bindings);
+    const found = reasonOf(event, outlives ? [] : bindings);
     if (found === undefined) continue;
     count = i + 1;
     if (event.operation === "invalidate") invalidated = true;

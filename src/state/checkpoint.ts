@@ -16,7 +16,7 @@ import { readTrustedFile } from "./trusted-file.ts";
 
 const FORMAT_VERSION = 2;
 
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const clusterTime = v.pipe(v.string(), v.guard(isClusterTime));
 const uuid = v.nullable(v.string());
 
@@ -35,7 +35,7 @@ const range = v.strictObject({
   documents: count,
 });
 
-const collectionState = v.variant("phase", [
+export const collectionState = v.variant("phase", [
   v.strictObject({ phase: v.literal("pinned"), uuid, copy: v.exactOptional(count) }),
   v.strictObject({
     phase: v.literal("copying"),
@@ -48,17 +48,17 @@ const collectionState = v.variant("phase", [
   v.strictObject({ phase: v.literal("unbound") }),
 ]);
 
+export const streamPosition = v.strictObject({
+  token: v.string(),
+  resume: v.picklist(["resumeAfter", "startAfter"]),
+  time: clusterTime,
+  sequence: count,
+  filter: v.exactOptional(v.array(binding)),
+});
+
 /** Of the type Position. */
 const position = v.strictObject({
-  stream: v.exactOptional(
-    v.strictObject({
-      token: v.string(),
-      resume: v.picklist(["resumeAfter", "startAfter"]),
-      time: clusterTime,
-      sequence: count,
-      filter: v.exactOptional(v.array(binding)),
-    }),
-  ),
+  stream: v.exactOptional(streamPosition),
   losses: v.exactOptional(count),
   copies: v.exactOptional(count),
   collections: v.record(v.string(), collectionState),
@@ -100,7 +100,7 @@ const fingerprint = v.strictObject({
 });
 
 /** Which cluster the positions belong to. */
-const source = v.strictObject({
+export const source = v.strictObject({
   /** The name of the replica set; elsewhere the kind of the cluster. */
   setName: v.string(),
   /** The replica set's own id, where it can be read. */
@@ -122,7 +122,7 @@ export interface Checkpoint extends DeepReadonly<v.InferOutput<typeof checkpoint
 export interface SourceIdentity extends DeepReadonly<v.InferOutput<typeof source>> {}
 export interface Fingerprint extends DeepReadonly<v.InferOutput<typeof fingerprint>> {}
 
-type DeepReadonly<T> = T extends string | number | boolean | null ? T : { readonly [K in keyof T]: DeepReadonly<T[K]> };
+export type DeepReadonly<T> = T extends string | number | boolean | null ? T : { readonly [K in keyof T]: DeepReadonly<T[K]> };
 
 export interface LoadOptions {
   /** The caller does not hold the lock of the state, so nothing is removed. */

@@ -1,0 +1,162 @@
+/**
+ * Copies for a platform: the changes of its streams with what is there, or what is there as a whole. Everything comes from the
+ * same source, encoder and pump as in a capture or a backfill; only the state goes to the platform.
+ */
+
+import type { Settings } from "../config/options.ts";
+import type { Connection } from "../connect/client.ts";
+import type { ConnectionString } from "../connect/connection-string.ts";
+import type { Stats } from "../observe/stats.ts";
+import { backfillSource } from "../pipeline/backfill.ts";
+import { captureSource } from "../pipeline/capture.ts";
+import type { PumpResult } from "../pipeline/pump.ts";
+import type { PlatformMessages } from "../protocol/envelopes.ts";
+import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
+import type { Encoder } from "../protocol/protocol.ts";
+import { cappedText, collectionsToCopy } from "../run/collections-to-copy.ts";
+import type { Invocation } from "../run/invocation.ts";
+import { createReaderPool, rangeReadableOf, type ReadSettings, throttleOf } from "../run/reader-pool.ts";
+import { type ChangeSettings, streamSettings } from "../run/stream.ts";
+import { transferLines } from "../run/transfer.ts";
+import { wholeReadsOf } from "../run/whole-reads.ts";
+import type { Sink } from "../sink/sink.ts";
+import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
+import { type Binding, nameOf, type Namespace, type Position, type Source } from "../source/record.ts";
+import type { Resumption } from "../state/stream-state.ts";
+
+export type CopySettings = ReadSettings &
+  ChangeSettings &
+  Pick<Settings, "format" | "arrays" | "documents" | "strict" | "onHistoryLost" | "retryFor" | "maxMemory">;
+
+/** What is open. */
+export interface PlatformRun {
+  readonly invocation: Invocation<CopySettings>;
+  readonly connection: Connection;
+  readonly target: ConnectionString;
+  readonly sink: Sink;
+  /** Aborts when the run must end. */
+  readonly signal: AbortSignal;
+  readonly stats: Stats;
+}
+
+/** What to copy. */
+export interface CopyOrder {
+  readonly namespaces: readonly Namespace[];
+  readonly messages: PlatformMessages;
+  readonly from: Resumption;
+  /** By how many ms a position is given to the platform at the latest when there are new lines. */
+  readonly commitMs: number;
+  /** Gives a position to the platform, behind all lines that it covers. */
+  readonly save: (position: Position) => Promise<void>;
+}
+
+export interface ChangesOrder extends CopyOrder {
+  /** What an earlier run has read: collections in it that have no state were dropped, and are not copied. */
+  readonly before: readonly Binding[];
+  /** Whether the run ends when everything has come that was there at its start. */
+  readonly untilCaughtUp: boolean;
+}
+
+/** The end of a copy, and what it left out. */
+export interface CopyResult extends PumpResult {
+  readonly encoder: Encoder;
+}
+
+/** Copies collections and their changes, merged by time. */
+export async function copyChanges(run: PlatformRun, order: ChangesOrder): Promise<CopyResult> {
+  const { connection, invocation } = run;
+  const { settings, log } = invocation;
+  const { client, server } = connection;
+  const bindings: readonly Binding[] = order.namespaces;
+  const collections = await resolveBindings(client, bindings, () => true);
+  return await withReaders(run, order, async (reading) => {
+    const bound = { client, bindings, collections, before: order.before };
+    const until = order.untilCaughtUp ? "caught-up" : undefined;
+    const { sentUpTo } = order.from;
+    return captureSource({
+      ...streamSettings(
+        { server, client, bindings, collections },
+        { settings: { ...settings, until }, log },
+        { outlives: true, sentUpTo },
+      ),
+      collections: async (position, isFirst) => {
+        const toCopy = await collectionsToCopy(bound, position, isFirst);
+        for (const info of toCopy.filter((c) => c.capped)) log.warn(cappedText(info));
+        return toCopy.map((info) => rangeReadableOf(reading, info));
+      },
+      throttle: reading.throttle,
+      onHistoryLost: settings.onHistoryLost,
+      onCopyAgain: (error) => log.warn(`${error.message}; copying again`),
+    });
+  });
+}
+
+/** Copies what is there, collection by collection. `collections` are those of the order that exist. */
+export async function copyWhole(
+  run: PlatformRun,
+  order: CopyOrder,
+  collections: readonly CollectionInfo[],
+): Promise<CopyResult> {
+  const { invocation } = run;
+  return await withReaders(run, order, async (reading) => {
+    const settings = { ...invocation.settings, state: undefined };
+    const wholeReadOf = await wholeReadsOf(
+      { ...reading, position: order.from.position, target: { kind: "stdout" } },
+      { ...invocation, settings },
+    );
+    const readables = [];
+    for (const info of collections) {
+      readables.push(info.type === "collection" ? rangeReadableOf(reading, info) : await wholeReadOf(info));
+    }
+    return backfillSource(readables);
+  });
+}
+
+type Reading = Parameters<typeof rangeReadableOf>[0];
+
+/** Opens the readers of a copy, and pumps from the source that `sourceOf` makes of them. */
+async function withReaders(
+  run: PlatformRun,
+  order: CopyOrder,
+  sourceOf: (reading: Reading) => Promise<Source>,
+): Promise<CopyResult> {
+  const { connection, invocation, target, sink, signal, stats } = run;
+  const { settings, log } = invocation;
+  const throttle = throttleOf(connection, settings, log);
+  const lines = linesOf(invocation, order.messages);
+  await using readers = createReaderPool({
+    connection,
+    target,
+    lines,
+    settings,
+    mostChunkBytes: throttle.chunkBytes,
+  });
+  const source = await sourceOf({ client: connection.client, server: connection.server, throttle, readers });
+  const encoder = createLineEncoder(lines);
+  const result = await transferLines({
+    source,
+    limit: Infinity,
+    from: order.from.position,
+    encoder,
+    sink,
+    save: (position) => order.save(position),
+    commitMs: order.commitMs,
+    retryForMs: settings.retryFor,
+    signal,
+    stats,
+    log,
+    command: "capture",
+  });
+  return { ...result, encoder };
+}
+
+function linesOf({ settings, context }: Invocation<CopySettings>, envelope: PlatformMessages): LineOptions {
+  const { format, arrays, documents, strict, onBadDocument } = settings;
+  return {
+    envelope,
+    transcoding: { format, documents, strict, ...(arrays === undefined ? {} : { arrays }) },
+    onBadDocument: onBadDocument.policy,
+    version: context.version,
+  };
+}
+

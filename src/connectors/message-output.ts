@@ -1,0 +1,85 @@
+/**
+ * The output of a platform's protocol: records from the pump, and between them messages that others write (states, logs),
+ * each whole. The platform reads standard output, so nothing that has been written can be taken back.
+ */
+
+import { EVERYTHING } from "../lib/output-key.ts";
+import type { OutputMark, Segment, Sink } from "../sink/sink.ts";
+
+const encoder = new TextEncoder();
+
+export class MessageOutput implements Sink {
+  readonly mayBlock: boolean;
+  readonly #sink: Sink;
+  /** The last write: the next one waits for it. It never rejects. */
+  #last: Promise<unknown> = Promise.resolve();
+  #failure: { readonly error: unknown } | undefined;
+  /** By `db.collection`, the records since `takeCount`. */
+  readonly #counts = new Map<string, number>();
+
+  /** Writes to `sink`, which it disposes. */
+  constructor(sink: Sink) {
+    this.#sink = sink;
+    this.mayBlock = sink.mayBlock;
+  }
+
+  /** Writes the records of a batch, and counts them. */
+  async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
+    await this.#queued(() => this.#sink.write(bytes, segments));
+    for (const { key, lines } of segments) {
+      if (key.kind === "collection") this.#counts.set(key.namespace, (this.#counts.get(key.namespace) ?? 0) + lines);
+    }
+  }
+
+  /** Writes messages. Call it without waiting where the order is all that matters: an error shows up in the next call. */
+  say(...messages: readonly unknown[]): Promise<void> {
+    const text = messages.map((message) => `${typeof message === "string" ? message : JSON.stringify(message)}\n`);
+    const bytes = encoder.encode(text.join(""));
+    const segment = { key: EVERYTHING, begin: 0, end: bytes.length, lines: messages.length };
+    const written = this.#queued(() => this.#sink.write(bytes, [segment]));
+    written.catch(() => undefined);
+    return written;
+  }
+
+  /** How many records of a collection (`db.collection`) have been written since the last call. */
+  takeCount(name: string): number {
+    const count = this.#counts.get(name) ?? 0;
+    this.#counts.delete(name);
+    return count;
+  }
+
+  /** Whether records of a collection have been written since `takeCount`. */
+  hasCount(name: string): boolean {
+    return this.#counts.has(name);
+  }
+
+  written(): Promise<void> {
+    return this.#queued(() => this.#sink.written());
+  }
+
+  flush(): Promise<readonly OutputMark[]> {
+    return this.#queued(() => this.#sink.flush());
+  }
+
+  async onStateSaved(): Promise<void> {}
+
+  finalize(): Promise<readonly OutputMark[]> {
+    return this.flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sink[Symbol.asyncDispose]();
+  }
+
+  /** Runs `work` behind the writes before. After an error every call throws it. */
+  #queued<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(async () => {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      return await work();
+    });
+    this.#last = next.catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+    return next;
+  }
+}

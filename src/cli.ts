@@ -3,7 +3,9 @@
  * that each command line loads only what it needs.
  */
 
-import { command, type CommandRow } from "./commands/command.ts";
+import { basename } from "node:path";
+
+import { command, type CommandRow, type PlatformRow } from "./commands/command.ts";
 import type { Settings } from "./config/options.ts";
 import { MongotapError } from "./errors.ts";
 import { didYouMean } from "./lib/did-you-mean.ts";
@@ -127,8 +129,33 @@ export const COMMANDS = {
   }),
 };
 
+/** The commands that speak the protocol of a platform. */
+export const PLATFORMS = {
+  airbyte: {
+    args: "spec|check|discover|read",
+    text: "a source of Airbyte's protocol; the same as a link to mongotap with the name source-mongotap",
+    flags: [
+      ["--config FILE", "the config of the source; `airbyte spec` prints its schema"],
+      ["--catalog FILE", "the configured catalog: the streams to read"],
+      ["--state FILE", "the states that an earlier read has sent"],
+    ],
+    examples: [
+      "mongotap airbyte discover --config config.json",
+      "mongotap airbyte read --config config.json --catalog catalog.json --state state.json",
+    ],
+    load: async () => (await import("./commands/airbyte.ts")).airbyte,
+  },
+} satisfies Record<string, PlatformRow>;
+
+/** The names of links to the program that choose a protocol: clients run one path, and append their own arguments. */
+const LINKS: Readonly<Record<string, string>> = { "source-mongotap": "airbyte" };
+
+export { END_BY_SIGNAL } from "./commands/command.ts";
+
 export interface CliInput {
   readonly argv: readonly string[];
+  /** The name or path with which the program was called. */
+  readonly calledAs: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly context: ProcessContext;
   readonly createLog: (settings: Pick<Settings, "logLevel" | "logFormat">) => Logger;
@@ -138,7 +165,9 @@ export interface CliInput {
  * Runs one command line and resolves to its exit code.
  * @throws MongotapError for a failure, with a message for the user
  */
-export async function runCli({ argv, env, context, createLog }: CliInput): Promise<number> {
+export async function runCli({ argv: typed, calledAs, env, context, createLog }: CliInput): Promise<number> {
+  const link = LINKS[basename(calledAs).replace(/\.exe$/, "")];
+  const argv = link === undefined ? typed : [link, ...typed];
   const name = argv.find((arg) => !arg.startsWith("-"));
   if (argv.includes("--version") || argv[0] === "-v") {
     const { print } = await import("./commands/print.ts");
@@ -149,22 +178,28 @@ export async function runCli({ argv, env, context, createLog }: CliInput): Promi
   if (wantsHelp || argv.length === 0) {
     const { printHelp } = await import("./help.ts");
     const topic = argv[0] === "help" ? argv[1] : name;
-    await printHelp(COMMANDS, topic === undefined ? undefined : commandName(topic), context.columns);
+    const known = topic === undefined || isPlatform(topic) ? topic : commandName(topic);
+    await printHelp(COMMANDS, PLATFORMS, known, context.columns);
     return wantsHelp ? 0 : 2;
   }
   if (name === undefined || argv[0] !== name) {
     throw new MongotapError("usage", `the command comes first, before ${argv[0] ?? ""}`);
   }
+  if (isPlatform(name)) {
+    createLog({ logLevel: "info", logFormat: "text" });
+    const runPlatform = await PLATFORMS[name].load();
+    return await runPlatform({ argv: argv.slice(1), env, context });
+  }
   const row: CommandRow = COMMANDS[commandName(name)];
   const { logSettings, resolveRun } = await import("./config/resolve.ts");
   const { readFlags } = await import("./flags.ts");
-  const typed = readFlags(name, row, argv.slice(1));
-  createLog(logSettings(typed.flags, env)); // so that problems with the rest are logged in the right form
+  const flags = readFlags(name, row, argv.slice(1));
+  createLog(logSettings(flags.flags, env)); // so that problems with the rest are logged in the right form
   const { settings, namespaces, targets, secrets, notes } = await resolveRun({
     command: name,
     options: row.options,
     env,
-    ...typed,
+    ...flags,
   });
   if (row.args.startsWith("<") && namespaces.length === 0) {
     throw new MongotapError("usage", `${name} needs to know what to read: db.collection, db.* or db`, {
@@ -187,12 +222,17 @@ export async function runCli({ argv, env, context, createLog }: CliInput): Promi
 /** @throws MongotapError `usage` for a command that does not exist */
 function commandName(typed: string): keyof typeof COMMANDS {
   if (isCommand(typed)) return typed;
-  const near = didYouMean(typed, Object.keys(COMMANDS));
+  const names = [...Object.keys(COMMANDS), ...Object.keys(PLATFORMS)];
+  const near = didYouMean(typed, names);
   throw new MongotapError("usage", `there is no command ${JSON.stringify(typed)}`, {
-    hint: near === undefined ? `Commands: ${Object.keys(COMMANDS).join(", ")}.` : `Did you mean ${near}?`,
+    hint: near === undefined ? `Commands: ${names.join(", ")}.` : `Did you mean ${near}?`,
   });
 }
 
 function isCommand(name: string): name is keyof typeof COMMANDS {
   return Object.hasOwn(COMMANDS, name);
+}
+
+function isPlatform(name: string): name is keyof typeof PLATFORMS {
+  return Object.hasOwn(PLATFORMS, name);
 }

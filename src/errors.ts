@@ -71,3 +71,8 @@ export function messageOf(error: unknown): string {
 export function asMongotapError(error: unknown): MongotapError {
   return error instanceof MongotapError ? error : new MongotapError("bug", messageOf(error), { cause: error });
 }
+
+/** The error that ended a run, without the errors of closing its resources. */
+export function firstErrorOf(thrown: unknown): unknown {
+  return thrown instanceof SuppressedError ? firstErrorOf(thrown.suppressed) : thrown;
+}

@@ -22,7 +22,9 @@ interface ReadFlags {
  * @throws MongotapError `usage`
  */
 export function readFlags(command: string, row: CommandRow, argv: readonly string[]): ReadFlags {
-  const known = row.options.map((name): OptionRow => OPTIONS[name]).filter((option) => option.flagless !== true);
+  const known = row.options
+    .map((name): OptionRow => OPTIONS[name])
+    .filter((option) => option.flagless !== true && option.configOnly !== true);
   const options = Object.fromEntries(
     known.map((o) => [o.flag, { type: o.value === undefined ? "boolean" : "string" } as const]),
   );

@@ -2,7 +2,7 @@
 
 import { cac } from "cac";
 
-import type { CommandRow } from "./commands/command.ts";
+import type { CommandRow, PlatformRow } from "./commands/command.ts";
 import type { OPTION_GROUPS } from "./config/options.ts";
 import type { OptionRow } from "./config/setting.ts";
 
@@ -13,6 +13,7 @@ const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
   state: "State",
   bounds: "Bounds",
   reporting: "Seeing",
+  platform: "Platform",
 };
 
 const NAMESPACES = `db.collection, db.* or db (every collection of it), split at the first dot`;
@@ -25,19 +26,30 @@ interface Section {
 /** Prints the help of one command, or the overview, to standard output. `columns` is the width to wrap at. */
 export async function printHelp(
   commands: Readonly<Record<string, CommandRow>>,
+  platforms: Readonly<Record<string, PlatformRow>>,
   topic: string | undefined,
   columns: number,
 ): Promise<void> {
-  const sections = topic === undefined ? overview(commands) : await page(topic, commands[topic], columns);
+  const platform = topic === undefined ? undefined : platforms[topic];
+  const sections =
+    topic === undefined
+      ? overview(commands, platforms)
+      : platform === undefined
+        ? await page(topic, commands[topic], columns)
+        : platformPage(topic, platform, columns);
   const cli = cac("mongotap");
-  for (const [name, row] of Object.entries(commands)) cli.command(`${name} ${row.args}`, row.text);
+  for (const [name, row] of Object.entries({ ...commands, ...platforms })) cli.command(`${name} ${row.args}`, row.text);
   cli.help(() => sections);
   const shown = topic === undefined ? cli.globalCommand : cli.commands.find((command) => command.name === topic);
   shown?.outputHelp();
 }
 
-function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
-  const rows = Object.entries(commands).map(([name, row]) => [`${name} ${row.args}`, row.text] as const);
+function overview(
+  commands: Readonly<Record<string, CommandRow>>,
+  platforms: Readonly<Record<string, PlatformRow>>,
+): Section[] {
+  const all = { ...commands, ...platforms };
+  const rows = Object.entries(all).map(([name, row]) => [`${name} ${row.args}`, row.text] as const);
   return [
     { body: "mongotap copies MongoDB collections, and their changes as they happen, into NDJSON." },
     { title: "Usage", body: "  mongotap <command> [namespace...] [options]" },
@@ -45,7 +57,7 @@ function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
     { title: "Namespace", body: `  ${NAMESPACES}` },
     {
       title: "Examples",
-      body: Object.values(commands)
+      body: Object.values(all)
         .map((row) => `  ${row.examples[0] ?? ""}`)
         .join("\n"),
     },
@@ -70,6 +82,15 @@ async function page(name: string, row: CommandRow | undefined, columns: number):
     if (options.length > 0) sections.push({ title, body: table(options.map(optionLine), columns) });
   }
   return [...sections, { title: "Examples", body: row.examples.map((example) => `  ${example}`).join("\n") }];
+}
+
+function platformPage(name: string, { args, text, flags, examples }: PlatformRow, columns: number): Section[] {
+  return [
+    { body: `mongotap ${name}: ${text}` },
+    { title: "Usage", body: `  mongotap ${name} ${args} [options]` },
+    { title: "Options", body: table(flags, columns) },
+    { title: "Examples", body: examples.map((example) => `  ${example}`).join("\n") },
+  ];
 }
 
 function lineOf(option: OptionRow, envName: string): readonly [string, string] {

@@ -6,8 +6,8 @@ import { constants } from "node:os";
 import type Tty from "node:tty";
 
 import packageJson from "../package.json" with { type: "json" };
-import { runCli } from "./cli.ts";
-import { asMongotapError } from "./errors.ts";
+import { END_BY_SIGNAL, runCli } from "./cli.ts";
+import { asMongotapError, firstErrorOf } from "./errors.ts";
 import { isNullDevice } from "./lib/fs.ts";
 import { Stop } from "./lib/process.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
@@ -93,10 +93,21 @@ function listen(name: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
   });
 }
 
+/** Ends the process by the signal that has stopped it. */
+function endBySignal(): void {
+  const { reason } = stop.signal;
+  if (!(reason instanceof Stop) || reason.reason.kind !== "signal") return;
+  const { name, number } = reason.reason;
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
+  process.exit(128 + number); // the signal is ignored, or comes later
+}
+
 async function main(): Promise<number> {
   try {
     return await runCli({
       argv: process.argv.slice(2),
+      calledAs: process.argv0,
       env: process.env,
       context: {
         version: packageJson.version,
@@ -119,16 +130,11 @@ async function main(): Promise<number> {
 }
 
 function exitCodeOf(thrown: unknown): number {
-  const error = firstOf(thrown);
+  const error = firstErrorOf(thrown);
   if (error instanceof Stop) return error.reason.kind === "signal" ? 128 + error.reason.number : 12;
   const known = asMongotapError(error);
   if (known.kind !== "pipe") log.fatal(known);
   return known.exitCode;
-}
-
-/** The error that ended a run, without the errors of closing its resources. */
-function firstOf(thrown: unknown): unknown {
-  return thrown instanceof SuppressedError ? firstOf(thrown.suppressed) : thrown;
 }
 
 hideStdout();
@@ -138,4 +144,5 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 const exitCode = await main();
 await stderr.drain();
+if (exitCode === END_BY_SIGNAL) endBySignal();
 process.exit(exitCode);

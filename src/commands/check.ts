@@ -26,7 +26,8 @@ export const check: Command<CheckSettings> = async (invocation) => {
   return failed?.kind === undefined ? 0 : POLICY[failed.kind].exit;
 };
 
-async function findAll(invocation: Invocation<CheckSettings>): Promise<readonly NamedFinding[]> {
+/** What a run with these settings would meet, part by part. */
+export async function findAll(invocation: Invocation<Omit<CheckSettings, "as">>): Promise<readonly NamedFinding[]> {
   const { settings, log, context } = invocation;
   const target = targetOf(settings.out);
   const local = await runAll(

@@ -1,7 +1,7 @@
 /** The type of a command, and of its row in the table of commands (cli.ts). */
 
 import type { OptionName, Settings, SettingsOf } from "../config/options.ts";
-import type { Invocation } from "../run/invocation.ts";
+import type { Invocation, ProcessContext } from "../run/invocation.ts";
 
 /**
  * A command that reads the settings `S`. Resolves to the exit code.
@@ -18,6 +18,30 @@ export interface CommandRow<Name extends OptionName = OptionName> {
   readonly examples: readonly string[];
   /** Imports the command, which may read the settings of these options only. */
   readonly load: () => Promise<Command<SettingsOf<Name>>>;
+}
+
+/** A call of a command that speaks the protocol of a platform. */
+export interface PlatformCall {
+  /** The arguments after the name of the command. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly context: ProcessContext;
+}
+
+/**
+ * A command that speaks the protocol of a platform: its arguments and its config are what the platform gives. Resolves to the
+ * exit code, or to END_BY_SIGNAL where a signal has stopped it. Reports failures in its protocol.
+ */
+export type PlatformCommand = (call: PlatformCall) => Promise<number>;
+
+/** Instead of an exit code: the process ends by the signal that has stopped it, so that it looks neither done nor failed. */
+export const END_BY_SIGNAL = -1;
+
+/** The row of a PlatformCommand. */
+export interface PlatformRow extends Pick<CommandRow, "args" | "text" | "examples"> {
+  /** Its flags, for the help. */
+  readonly flags: readonly (readonly [flag: string, text: string])[];
+  readonly load: () => Promise<PlatformCommand>;
 }
 
 /** Makes a row. The compiler refuses a command that reads the setting of an option that is not in `options`. */

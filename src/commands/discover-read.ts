@@ -2,12 +2,13 @@
 
 import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
+import type { ConnectionString } from "../connect/connection-string.ts";
 import { serverCodeOf } from "../connect/server-errors.ts";
-import { type CatalogEntry, type SampledStructure, streamObstacle } from "../discover/catalog.ts";
+import { type Catalog, type CatalogEntry, type SampledStructure, streamObstacle } from "../discover/catalog.ts";
 import type { KnownCatalog } from "../discover/as-json.ts";
 import { StructureBuilder } from "../discover/structure.ts";
 import { MongotapError } from "../errors.ts";
-import type { ConnectionSettings } from "../run/connection.ts";
+import { type ConnectionSettings, openConnection } from "../run/connection.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { selectBindings, type SelectionSettings } from "../run/selection.ts";
 import { bindingText, isBound, isServerName, parseBinding } from "../source/bindings.ts";
@@ -60,8 +61,22 @@ export function scopeFor(namespaces: readonly string[], exclude: readonly string
   return { namespaces, exclude, bindings, has };
 }
 
+/** The catalog of the scope, read from the server at `uri`. */
+export async function catalogOf(
+  invocation: Invocation<DiscoverSettings>,
+  scope: Scope,
+  uri: ConnectionString,
+): Promise<Catalog> {
+  const { context, log } = invocation;
+  await using connection = await openConnection(invocation, uri);
+  const entries = await readEntries(connection, scope, invocation);
+  if (entries.length === 0) log.warn("nothing found");
+  const { namespaces, exclude } = scope;
+  return { version: context.version, namespaces, exclude, at: new Date().toISOString(), entries };
+}
+
 /** Resolves to the collections of the scope, by name. A collection that cannot be read has no fields. */
-export async function readEntries(
+async function readEntries(
   connection: Connection,
   scope: Scope,
   invocation: Invocation<DiscoverSettings>,

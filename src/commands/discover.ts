@@ -11,11 +11,10 @@ import type { Catalog } from "../discover/catalog.ts";
 import { changesBetween, diffJson, diffTable } from "../discover/diff.ts";
 import { MongotapError } from "../errors.ts";
 import { countOf } from "../observe/stats.ts";
-import { openConnection } from "../run/connection.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { exitWith } from "../run/outcome.ts";
 import type { Command } from "./command.ts";
-import { type DiscoverSettings, readEntries, type Scope, scopeFor, scopeOf } from "./discover-read.ts";
+import { catalogOf, type DiscoverSettings, type Scope, scopeFor, scopeOf } from "./discover-read.ts";
 import { print } from "./print.ts";
 
 export const discover: Command<DiscoverSettings> = async (invocation) => {
@@ -29,19 +28,6 @@ export const discover: Command<DiscoverSettings> = async (invocation) => {
   await print(await textOf(catalog, invocation, uri));
   return 0;
 };
-
-async function catalogOf(
-  invocation: Invocation<DiscoverSettings>,
-  scope: Scope,
-  uri: ConnectionString,
-): Promise<Catalog> {
-  const { context, log } = invocation;
-  await using connection = await openConnection(invocation, uri);
-  const entries = await readEntries(connection, scope, invocation);
-  if (entries.length === 0) log.warn("nothing found");
-  const { namespaces, exclude } = scope;
-  return { version: context.version, namespaces, exclude, at: new Date().toISOString(), entries };
-}
 
 /** Loads the code of a form when the form is asked for. */
 async function textOf(

@@ -14,6 +14,7 @@ export const tail: Command<TailSettings> = (invocation) => {
     defaultEnvelope: "meta",
     finalizes: false,
     bounded: until !== undefined,
-    sourceOf: (run) => Promise.resolve({ source: tailSource(streamSettings(run, invocation, { startAt })), outputs: [] }),
+    sourceOf: (run) =>
+      Promise.resolve({ source: tailSource(streamSettings(run, invocation, { startAt })), outputs: [] }),
   });
 };

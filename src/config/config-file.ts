@@ -53,7 +53,19 @@ const SETTINGS: ReadonlyMap<string, OptionRow> = new Map(
  * @throws MongotapError `config` for a file that cannot be read, parsed or decrypted
  */
 export async function readConfig(path: string, capture: string | undefined, reader: ConfigReader): Promise<FileConfig> {
-  const root = await openDocument(path, `--config ${path}`, reader);
+  return await readRoot(await openDocument(path, `--config ${path}`, reader), capture, reader);
+}
+
+/**
+ * Reads the config that a platform gives to its connector, as JSON or YAML. `name` names it in messages.
+ * @throws MongotapError `config` as readConfig does
+ */
+export async function readPlatformConfig(text: string, name: string, reader: ConfigReader): Promise<FileConfig> {
+  const root = await decryptSops(parseTree(text, name), { env: reader.env, wholeFile: undefined });
+  return await readRoot(root, undefined, reader);
+}
+
+async function readRoot(root: TreeMap, capture: string | undefined, reader: ConfigReader): Promise<FileConfig> {
   const draft: Draft = {
     values: new Map(),
     endpoint: newEndpoint(),
@@ -98,7 +110,7 @@ async function readKey(key: string, node: TreeNode, draft: Draft, reader: Config
   else if (key === "config") draft.config = node;
   else if (key === "bindings") draft.bindings = node;
   else if (!FILE_KEYS.some((known) => known === key) && key !== "$schema") {
-    reader.problems.addUnknown(node.location, "not a setting", [...SETTINGS.keys(), ...ENDPOINT_KEYS, ...FILE_KEYS]);
+    reader.addUnknown(node.location, "not a setting", [...SETTINGS.keys(), ...ENDPOINT_KEYS, ...FILE_KEYS]);
   }
 }
 
@@ -124,7 +136,7 @@ async function readOne(
   reader: ConfigReader,
 ): Promise<RawSetting | undefined> {
   if (name === "uri") {
-    const hasReference = node.kind === "scalar" && node.text.startsWith("file:");
+    const hasReference = node.kind === "scalar" && reader.isReference(node.text);
     return hasReference ? reader.secret(node) : reader.server(node);
   }
   return row.secret === true ? reader.secret(node) : reader.setting(node);

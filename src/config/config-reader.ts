@@ -19,6 +19,8 @@ const REFERENCE = /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 export class ConfigReader {
   readonly env: Environment;
   readonly problems: ConfigProblems;
+  /** The config is of a platform, which has resolved its secrets: values are taken as they are, and unknown keys ignored. */
+  readonly isOfPlatform: boolean;
   /** Warnings about keys of the file that have no effect. */
   readonly notes: string[] = [];
   /** Texts that must never be printed. */
@@ -27,9 +29,10 @@ export class ConfigReader {
   /** By file, the location of the first secret in plain text. */
   readonly #plain = new Map<string, SourceLocation>();
 
-  constructor(env: Environment, problems: ConfigProblems) {
+  constructor(env: Environment, problems: ConfigProblems, isOfPlatform = false) {
     this.env = env;
     this.problems = problems;
+    this.isOfPlatform = isOfPlatform;
   }
 
   remember(path: string, file: FileContent): void {
@@ -55,7 +58,7 @@ export class ConfigReader {
     const scalar = this.#scalar(node);
     if (scalar === undefined) return undefined;
     const { location, encrypted } = scalar;
-    const isFile = !encrypted && scalar.text.startsWith("file:");
+    const isFile = !encrypted && this.isReference(scalar.text);
     const text = isFile ? await this.#readSecret(scalar) : this.#expand(scalar);
     if (text === undefined) return undefined;
     if (text.startsWith("ENC[AES256_GCM,")) {
@@ -65,6 +68,11 @@ export class ConfigReader {
     if (!encrypted && !isFile && scalar.text.replaceAll(REFERENCE, "") !== "") this.#addPlain(location);
     this.secrets.push(text);
     return { text, from: locationText(location), level: "file", secret: true };
+  }
+
+  /** Whether a secret is in a file, which `text` names. */
+  isReference(text: string): boolean {
+    return !this.isOfPlatform && text.startsWith("file:");
   }
 
   /** A connection string or address. A password in it is a secret in plain text. */
@@ -91,9 +99,13 @@ export class ConfigReader {
 
   /** Adds a problem for each key that is not in `known`. `what` such as "not a key of a binding". */
   checkKeys(map: TreeMap, known: readonly string[], what: string): void {
-    for (const [key, node] of map.entries) {
-      if (!known.includes(key)) this.problems.addUnknown(node.location, what, known);
-    }
+    for (const [key, node] of map.entries) if (!known.includes(key)) this.addUnknown(node.location, what, known);
+  }
+
+  /** Adds the problem of a key that is not in `known`; of a platform's config, a note. */
+  addUnknown(location: SourceLocation, what: string, known: Iterable<string>): void {
+    if (this.isOfPlatform) this.notes.push(`${location.path} is ${what}: it has no effect`);
+    else this.problems.addUnknown(location, what, known);
   }
 
   boolean(node: TreeNode): boolean {
@@ -148,7 +160,7 @@ export class ConfigReader {
   }
 
   #expand({ text, location, encrypted }: TreeScalar): string | undefined {
-    return encrypted ? text : this.expand(text, location, () => undefined);
+    return encrypted || this.isOfPlatform ? text : this.expand(text, location, () => undefined);
   }
 
   async #readSecret({ text, location }: TreeScalar): Promise<string | undefined> {

@@ -111,7 +111,7 @@ async function readKeys(
 ): Promise<void> {
   for (const [key, node] of map.entries) {
     if (Object.hasOwn(readers, key)) await readers[key]?.(node, endpoint, reader);
-    else reader.problems.addUnknown(node.location, unknown, Object.keys(readers));
+    else reader.addUnknown(node.location, unknown, Object.keys(readers));
   }
 }
 

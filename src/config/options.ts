@@ -7,6 +7,7 @@ import type * as v from "valibot";
 
 import { BOUNDS_OPTIONS } from "./options/bounds.ts";
 import { OUTPUT_OPTIONS } from "./options/output.ts";
+import { PLATFORM_OPTIONS } from "./options/platform.ts";
 import { REPORTING_OPTIONS } from "./options/reporting.ts";
 import { SELECTION_OPTIONS } from "./options/selection.ts";
 import { SOURCE_OPTIONS } from "./options/source.ts";
@@ -23,6 +24,7 @@ export const OPTION_GROUPS = {
   state: STATE_OPTIONS,
   bounds: BOUNDS_OPTIONS,
   reporting: REPORTING_OPTIONS,
+  platform: PLATFORM_OPTIONS,
 } as const;
 
 export const OPTIONS = {
@@ -32,6 +34,7 @@ export const OPTIONS = {
   ...STATE_OPTIONS,
   ...BOUNDS_OPTIONS,
   ...REPORTING_OPTIONS,
+  ...PLATFORM_OPTIONS,
 } as const satisfies Record<string, OptionRow>;
 
 export type OptionName = keyof typeof OPTIONS;

@@ -24,6 +24,15 @@ export interface RunInput {
   /** From the command line. */
   readonly namespaces: readonly string[];
   readonly env: Environment;
+  /** The config of a platform, instead of a file that --config names; its name is for messages. */
+  readonly platform?: PlatformConfig;
+}
+
+export interface PlatformConfig {
+  readonly text: string;
+  readonly name: string;
+  /** The defaults that differ from those of the table, as text. */
+  readonly defaults: Readonly<Partial<Record<OptionName, string>>>;
 }
 
 export interface ResolvedRun {
@@ -44,7 +53,7 @@ export interface ResolvedRun {
  */
 export async function resolveRun(input: RunInput): Promise<ResolvedRun> {
   const problems = new ConfigProblems();
-  const reader = new ConfigReader(input.env, problems);
+  const reader = new ConfigReader(input.env, problems, input.platform !== undefined);
   const file = await readFileConfig(input, reader);
   const values = resolveValues(input, file, problems);
   const server = chooseServer({
@@ -97,6 +106,10 @@ async function checkServer(server: ServerChoice, problems: ConfigProblems): Prom
 }
 
 async function readFileConfig(input: RunInput, reader: ConfigReader): Promise<FileConfig | undefined> {
+  if (input.platform !== undefined) {
+    const { readPlatformConfig } = await import("./config-file.ts");
+    return readPlatformConfig(input.platform.text, input.platform.name, reader);
+  }
   const [path] = givenFor("config", input, undefined);
   const [capture] = givenFor("capture", input, undefined);
   if (path !== undefined) {
@@ -121,13 +134,18 @@ function resolveValues(
     for (const setting of unused) parse(row, setting, problems); // The file must be valid as a whole.
     const level = found[0]?.level;
     const parsed = found.filter((setting) => setting.level === level).map((setting) => parse(row, setting, problems));
-    values[name] = row.repeatable === true ? Object.freeze(parsed) : found.length > 0 ? parsed[0] : fallbackOf(row);
+    values[name] =
+      row.repeatable === true
+        ? Object.freeze(parsed)
+        : found.length > 0
+          ? parsed[0]
+          : fallbackOf(row, input.platform?.defaults[name]);
   }
   return values;
 }
 
-function fallbackOf(row: OptionRow): unknown {
-  if (row.fallback !== undefined) return v.parse(row.schema, row.fallback);
+function fallbackOf(row: OptionRow, otherwise = row.fallback): unknown {
+  if (otherwise !== undefined) return v.parse(row.schema, otherwise);
   return row.value === undefined ? false : undefined;
 }
 
@@ -142,14 +160,16 @@ function parse(row: OptionRow, { text, from, level, secret }: RawSetting, proble
 /** All values given for an option, flags first; none if the command does not take it. An empty variable counts as unset. */
 function givenFor(
   name: OptionName,
-  { options, flags, env }: Pick<RunInput, "options" | "flags" | "env">,
+  { options, flags, env, platform }: Pick<RunInput, "options" | "flags" | "env" | "platform">,
   file: FileConfig | undefined,
 ): RawSetting[] {
   if (!options.includes(name)) return [];
   const row: OptionRow = OPTIONS[name];
   const typed = flags[row.flag];
   const flag = typed === undefined ? [] : Array.isArray(typed) ? typed : [typed];
-  const variable = env[envNameOf(row)] ?? "";
+  // A platform may set such variables for its own purposes: Meltano does, for a plugin of this name.
+  const hasVariable = row.configOnly !== true && platform === undefined;
+  const variable = hasVariable ? (env[envNameOf(row)] ?? "") : "";
   const texts = row.repeatable === true ? variable.split(",").map((text) => text.trim()) : [variable];
   return [
     ...flag.map((text): RawSetting => ({ text: String(text), from: `--${row.flag}`, level: "flag" })),

@@ -7,6 +7,8 @@ export interface OptionRow {
   readonly flag: string;
   /** The setting has a variable and a key but no flag, because other users can read command lines. */
   readonly flagless?: true;
+  /** The setting is a key only: it belongs to the config that a platform gives to its connector. */
+  readonly configOnly?: true;
   /** The flag may be repeated; the variable takes a list with commas, the config file a list. */
   readonly repeatable?: true;
   /** The value is a path, or has one after its `=`. In a config file it is relative to the folder of that file. */

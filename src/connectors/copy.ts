@@ -25,7 +25,7 @@ import { type Binding, nameOf, type Namespace, type Position, type Source } from
 import type { Resumption } from "../state/stream-state.ts";
 
 export type CopySettings = ReadSettings &
-  ChangeSettings &
+  Omit<ChangeSettings, "until"> &
   Pick<Settings, "format" | "arrays" | "documents" | "strict" | "onHistoryLost" | "retryFor" | "maxMemory">;
 
 /** What is open. */
@@ -159,4 +159,3 @@ function linesOf({ settings, context }: Invocation<CopySettings>, envelope: Plat
     version: context.version,
   };
 }
-

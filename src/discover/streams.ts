@@ -28,6 +28,9 @@ export function columnsOf({ info, sampled }: CatalogEntry, rules: ColumnRules): 
   return "_id" in columns || !hasKey(info) ? columns : { _id: { type: EVERY_SCALAR }, ...columns };
 }
 
+/** The keyword of a schema of a stream that names its collection: `db.collection`. Clients return schemas as they are. */
+export const NAMESPACE_KEY = "x-mongodb-namespace";
+
 /** Whether `_id` is unique; in views and time series it need not be. */
 export function hasKey({ type }: CatalogEntry["info"]): boolean {
   return type === "collection";

@@ -28,7 +28,8 @@ export const PLAIN: Paint = { red: String, yellow: String, dim: String };
 
 export interface LogSettings {
   readonly level: Level;
-  readonly format: "text" | "json";
+  /** A function makes a line, without its newline, of a level and a message. */
+  readonly format: "text" | "json" | ((level: Level, message: string) => string);
   readonly paint: Paint;
   /** Receives one line at a time, with its newline. */
   readonly write: (line: string) => void;
@@ -45,6 +46,10 @@ export function createLogger(settings: LogSettings): Logger {
 
   function say(level: Level, message: string, more: Readonly<Record<string, unknown>> = {}): void {
     if (LEVELS.indexOf(level) > LEVELS.indexOf(settings.level)) return;
+    if (typeof settings.format === "function") {
+      settings.write(`${settings.format(level, clean(message))}\n`);
+      return;
+    }
     if (settings.format === "json") {
       settings.write(`${JSON.stringify({ time: now().toISOString(), level, message: clean(message), ...more })}\n`);
       return;
@@ -67,6 +72,7 @@ export function createLogger(settings: LogSettings): Logger {
         return;
       }
       say("error", error.message);
+      if (typeof settings.format === "function") return;
       if (hint !== undefined) settings.write(`${paint.dim(`  ${hint}`)}\n`);
       if (settings.level === "debug" && error.stack !== undefined) settings.write(`${clean(stackOf(error))}\n`);
     },

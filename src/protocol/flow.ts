@@ -8,7 +8,15 @@ import { BSON, type DocumentAt, ElementWalker, readInt32 } from "../codec/bson.t
 import { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
 import { nameOf } from "../source/record.ts";
-import { type Envelope, type EnvelopeParts, Fragment, fragmentOf, namespaceOf, operationOf, sourceText } from "./envelope.ts";
+import {
+  type Envelope,
+  type EnvelopeParts,
+  Fragment,
+  fragmentOf,
+  namespaceOf,
+  operationOf,
+  sourceText,
+} from "./envelope.ts";
 
 export interface FlowDocuments {
   readonly kind: "flow";

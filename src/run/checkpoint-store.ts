@@ -12,8 +12,8 @@ import {
   type Fingerprint,
   loadCheckpoint,
   saveCheckpoint,
-  type SourceIdentity,
 } from "../state/checkpoint.ts";
+import { checkIdentity, identityOf } from "./source-identity.ts";
 
 export interface CheckpointStore {
   readonly position: Position | undefined;
@@ -116,7 +116,7 @@ export function openCheckpointStore(
   server: ServerInfo,
 ): CheckpointStore {
   const source = identityOf(server);
-  if (saved) checkIdentity(path, saved.source, source);
+  if (saved) checkIdentity(path, saved.source, source, "use another --state, or start over with --fresh");
   let seq = saved?.seq ?? 0;
   return {
     position: saved?.position,
@@ -126,22 +126,4 @@ export function openCheckpointStore(
       await saveCheckpoint(path, { formatVersion: 2, seq, source, fingerprint, position, outputs });
     },
   };
-}
-
-function identityOf({ setName, setId, topology }: ServerInfo): SourceIdentity {
-  return { setName: setName === "" ? topology : setName, ...(setId === undefined ? {} : { setId }) };
-}
-
-function checkIdentity(path: string, saved: SourceIdentity, now: SourceIdentity): void {
-  const same =
-    saved.setName === now.setName &&
-    (saved.setId === undefined || now.setId === undefined || saved.setId === now.setId);
-  if (same) return;
-  throw new MongotapError("state", `${path} belongs to another cluster: ${textOf(saved)}, not ${textOf(now)}`, {
-    hint: "Connect to the cluster that the state was made with, use another --state, or start over with --fresh.",
-  });
-}
-
-function textOf({ setName, setId }: SourceIdentity): string {
-  return setId === undefined ? setName : `${setName} (${setId})`;
 }

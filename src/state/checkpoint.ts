@@ -122,7 +122,9 @@ export interface Checkpoint extends DeepReadonly<v.InferOutput<typeof checkpoint
 export interface SourceIdentity extends DeepReadonly<v.InferOutput<typeof source>> {}
 export interface Fingerprint extends DeepReadonly<v.InferOutput<typeof fingerprint>> {}
 
-export type DeepReadonly<T> = T extends string | number | boolean | null ? T : { readonly [K in keyof T]: DeepReadonly<T[K]> };
+export type DeepReadonly<T> = T extends string | number | boolean | null
+  ? T
+  : { readonly [K in keyof T]: DeepReadonly<T[K]> };
 
 export interface LoadOptions {
   /** The caller does not hold the lock of the state, so nothing is removed. */

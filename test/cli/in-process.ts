@@ -14,6 +14,7 @@ export async function errorOf(
   const write = (): void => undefined;
   const refused = await runCli({
     argv,
+    calledAs: "mongotap",
     env: { MONGOTAP_URI: UNREACHABLE, ...env },
     context: {
       version: "0",

@@ -1,0 +1,146 @@
+/**
+ * `mongotap airbyte spec|check|discover|read`: a source of Airbyte's protocol.
+ * https://docs.airbyte.com/understanding-airbyte/airbyte-protocol#the-common-interface
+ */
+
+import { parseArgs } from "node:util";
+
+import type { OptionName } from "../config/options.ts";
+import { parseConfiguredCatalog } from "../connectors/airbyte/configured-catalog.ts";
+import { errorTrace, logMessage } from "../connectors/airbyte/messages.ts";
+import { readStreams } from "../connectors/airbyte/read.ts";
+import { parseStates } from "../connectors/airbyte/state.ts";
+import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
+import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
+import { MessageOutput } from "../connectors/message-output.ts";
+import { connectionSpecification } from "../connectors/spec.ts";
+import { airbyteStreams } from "../discover/as-airbyte.ts";
+import { asMongotapError, firstErrorOf, MongotapError } from "../errors.ts";
+import { Stop } from "../lib/process.ts";
+import { createLogger, PLAIN } from "../observe/log.ts";
+import { openStdoutSink } from "../sink/stdout.ts";
+import { findAll } from "./check.ts";
+import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
+import { catalogOf, scopeFor } from "./discover-read.ts";
+
+const DOCUMENTATION = "https://github.com/mongotap/mongotap/blob/main/docs/platforms.md";
+const OWN_SETTINGS = ["columns", "stateType", "newestOnly"] as const satisfies readonly OptionName[];
+/** Airbyte has no message that makes earlier records void, so a new copy needs the user's word. */
+const DEFAULTS = { onHistoryLost: "fail" } as const;
+
+interface Arguments {
+  readonly verb: string;
+  readonly config: string | undefined;
+  readonly catalog: string | undefined;
+  readonly state: string | undefined;
+}
+
+export const airbyte: PlatformCommand = async (call) => {
+  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }));
+  const log = createLogger({
+    level: "info",
+    format: (level, message) => JSON.stringify(logMessage(level, message)),
+    paint: PLAIN,
+    write: (line) => void output.say(line.trimEnd()),
+  });
+  try {
+    const args = argumentsOf(call.argv);
+    return await run(args, { ...call, command: "airbyte", log }, output);
+  } catch (thrown) {
+    return await fail(thrown, output);
+  } finally {
+    await output.written().catch(() => undefined);
+  }
+};
+
+async function run(args: Arguments, call: ConnectorCall, output: MessageOutput): Promise<number> {
+  switch (args.verb) {
+    case "spec":
+      await output.say({ type: "SPEC", spec: specification() });
+      return 0;
+    case "check":
+      await output.say({ type: "CONNECTION_STATUS", connectionStatus: await statusOf(args, call) });
+      return 0;
+    case "discover": {
+      await output.say({ type: "CATALOG", catalog: { streams: await streamsOf(await configured(args, call)) } });
+      return 0;
+    }
+    case "read":
+      return await read(args, call, output);
+    default:
+      throw new MongotapError("usage", `airbyte has no command ${JSON.stringify(args.verb)}`, {
+        hint: "It takes spec, check, discover or read.",
+      });
+  }
+}
+
+/** Unknown flags are ignored: platforms add some. */
+function argumentsOf(argv: readonly string[]): Arguments {
+  const options = { config: { type: "string" }, catalog: { type: "string" }, state: { type: "string" } } as const;
+  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false });
+  const fileOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+  const { config, catalog, state } = values;
+  return { verb: positionals[0] ?? "", config: fileOf(config), catalog: fileOf(catalog), state: fileOf(state) };
+}
+
+function specification(): unknown {
+  return {
+    documentationUrl: DOCUMENTATION,
+    protocol_version: "0.2.0",
+    supportsIncremental: true,
+    supported_destination_sync_modes: ["overwrite", "append", "append_dedup"],
+    connectionSpecification: connectionSpecification("airbyte_secret", OWN_SETTINGS, DEFAULTS),
+  };
+}
+
+async function configured({ verb, config }: Arguments, call: ConnectorCall): Promise<Configured> {
+  if (config === undefined) throw new MongotapError("usage", `airbyte ${verb} takes --config FILE`);
+  const what = `--config ${config}`;
+  return await configure(call, await readPlatformFile(config, what), what, DEFAULTS);
+}
+
+/** A config or a server that does not work is an answer, not an error. */
+async function statusOf(args: Arguments, call: ConnectorCall): Promise<{ status: string; message?: string }> {
+  try {
+    const { invocation } = await configured(args, call);
+    const settings = { ...invocation.settings, out: "-", state: undefined };
+    const findings = await findAll({ ...invocation, settings });
+    const failed = findings.find(({ verdict }) => verdict === "fail");
+    if (failed === undefined) return { status: "SUCCEEDED" };
+    const { name, detail, remedy } = failed;
+    return { status: "FAILED", message: `${name}: ${detail}${remedy === undefined ? "" : `. ${remedy}`}` };
+  } catch (error) {
+    if (!(error instanceof MongotapError) || error.kind === "bug") throw error;
+    return { status: "FAILED", message: `${error.message}${error.hint === "" ? "" : `. ${error.hint}`}` };
+  }
+}
+
+async function streamsOf({ invocation, target }: Configured): Promise<readonly unknown[]> {
+  const { settings, namespaces } = invocation;
+  const scope = scopeFor(namespaces, settings.exclude);
+  const discovery = { ...settings, as: "airbyte", diff: undefined, examples: "none" } as const;
+  return airbyteStreams(await catalogOf({ ...invocation, settings: discovery }, scope, target), settings.columns);
+}
+
+async function read(args: Arguments, call: ConnectorCall, output: MessageOutput): Promise<number> {
+  const { catalog, state } = args;
+  if (catalog === undefined) throw new MongotapError("usage", "airbyte read takes --catalog FILE");
+  const what = `--catalog ${catalog}`;
+  const isWhole = await readStreams({
+    configured: await configured(args, call),
+    catalog: parseConfiguredCatalog(await readJsonFile(catalog, what), what),
+    states: parseStates(state === undefined ? undefined : await readJsonFile(state, `--state ${state}`)),
+    output,
+  });
+  return isWhole ? 0 : END_BY_SIGNAL;
+}
+
+/** Tells the platform why, and resolves to the exit code. */
+async function fail(thrown: unknown, output: MessageOutput): Promise<number> {
+  const error = firstErrorOf(thrown);
+  if (error instanceof Stop) return END_BY_SIGNAL;
+  const known = asMongotapError(error);
+  if (known.kind === "pipe") return known.exitCode;
+  await output.say(errorTrace(known)).catch(() => undefined); // its reader is gone
+  return known.exitCode;
+}

@@ -1,0 +1,126 @@
+/**
+ * The JSON Schema of the config that a platform gives to its connector: the keys of our own config file that make sense there.
+ * Platforms make a form of it, and encrypt what is secret: https://docs.airbyte.com/connector-development/connector-specification-reference
+ * and https://github.com/estuary/connectors/blob/main/docs/config_schema_guidelines.md.
+ */
+
+import { type OptionName, OPTIONS } from "../config/options.ts";
+import type { OptionRow } from "../config/setting.ts";
+import { jsonTypeOf } from "../config/value-schemas.ts";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** The keyword that marks a secret. */
+export type SecretKeyword = "airbyte_secret" | "secret";
+
+/** The settings that a connector takes beside those of the server. */
+export const CONNECTOR_SETTINGS = [
+  "exclude",
+  "sample",
+  "sampleTime",
+  "format",
+  "arrays",
+  "documents",
+  "strict",
+  "onBadDocument",
+  "onHistoryLost",
+  "retryFor",
+  "fullDocument",
+  "before",
+  "workers",
+  "maxMemory",
+  "rateLimit",
+  "maxLag",
+  "compressors",
+  "logLevel",
+] as const satisfies readonly OptionName[];
+
+/** Lists are text with commas: forms have no lists of one value. */
+export function connectionSpecification(
+  secret: SecretKeyword,
+  own: readonly OptionName[],
+  defaults: Partial<Record<OptionName, string>>,
+): Schema {
+  const isSecret = { [secret]: true };
+  const text = (title: string, description: string, more: Schema = {}): Schema => ({
+    type: "string",
+    title,
+    description,
+    ...more,
+  });
+  const server = {
+    uri: text(
+      "Connection string",
+      "mongodb:// or mongodb+srv://, with everything that a driver takes; or leave it empty and fill in the address, user and password",
+      isSecret,
+    ),
+    address: text("Address", "Host and port of the server, with or without mongodb:// or mongodb+srv://"),
+    database: text("Databases", "The databases to read, with commas between them; empty: all that the user may read"),
+    user: text("User", "The user who logs in, as it is"),
+    password: text("Password", "The password of the user, as it is", isSecret),
+    networkTunnel: networkTunnel(secret),
+  };
+  const settings = [...own, ...CONNECTOR_SETTINGS].map((name) => [name, settingSchema(name, defaults[name])] as const);
+  const properties = Object.entries({ ...server, ...Object.fromEntries(settings) });
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "MongoDB",
+    type: "object",
+    properties: Object.fromEntries(properties.map(([name, schema], order) => [name, { ...schema, order }])),
+    required: [],
+  };
+}
+
+function networkTunnel(secret: SecretKeyword): Schema {
+  const multiline = secret === "secret" ? { multiline: true } : { multiline: true, airbyte_secret: true };
+  return {
+    type: "object",
+    title: "Network tunnel",
+    description: "Reach the server through an ssh server",
+    properties: {
+      sshForwarding: {
+        type: "object",
+        title: "SSH forwarding",
+        properties: {
+          sshEndpoint: {
+            type: "string",
+            title: "SSH endpoint",
+            description: "ssh://user@host[:port]",
+            pattern: "^ssh://[^@/]+@[^@/]+",
+          },
+          privateKey: {
+            type: "string",
+            title: "Private key",
+            description: "The private key of the user, in PEM or OpenSSH form",
+            [secret]: true,
+            ...multiline,
+          },
+        },
+        required: ["sshEndpoint", "privateKey"],
+      },
+    },
+  };
+}
+
+function settingSchema(name: OptionName, otherwise: string | undefined): Schema {
+  const row: OptionRow = OPTIONS[name];
+  const type = jsonTypeOf(row.schema);
+  const fallback = otherwise ?? row.fallback;
+  return {
+    ...type,
+    title: titleOf(name),
+    description: row.text,
+    ...(fallback === undefined ? {} : { default: typedDefault(type, fallback) }),
+    ...(row.value === undefined ? { default: false } : {}),
+  };
+}
+
+/** `maxLag` → `Max lag`. */
+function titleOf(name: string): string {
+  const words = name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
+
+function typedDefault({ type }: Schema, text: string): unknown {
+  return type === "integer" || type === "number" ? Number(text) : text;
+}

@@ -145,10 +145,26 @@ export const PLATFORMS = {
     ],
     load: async () => (await import("./commands/airbyte.ts")).airbyte,
   },
+  singer: {
+    args: "",
+    text: "a Singer tap, for Meltano; the same as a link to mongotap with the name tap-mongotap",
+    flags: [
+      ["--config FILE", "the config of the tap; `singer --about` prints its schema"],
+      ["--discover", "print the catalog"],
+      ["--catalog FILE", "the streams and fields to read; without it, all (also as --properties)"],
+      ["--state FILE", "the last state that an earlier run has sent"],
+      ["--about", "print capabilities and settings, as JSON or with --format=markdown"],
+    ],
+    examples: [
+      "mongotap singer --config config.json --discover > catalog.json",
+      "mongotap singer --config config.json --catalog catalog.json --state state.json",
+    ],
+    load: async () => (await import("./commands/singer.ts")).singer,
+  },
 } satisfies Record<string, PlatformRow>;
 
 /** The names of links to the program that choose a protocol: clients run one path, and append their own arguments. */
-const LINKS: Readonly<Record<string, string>> = { "source-mongotap": "airbyte" };
+const LINKS: Readonly<Record<string, string>> = { "source-mongotap": "airbyte", "tap-mongotap": "singer" };
 
 export { END_BY_SIGNAL } from "./commands/command.ts";
 
@@ -186,9 +202,9 @@ export async function runCli({ argv: typed, calledAs, env, context, createLog }:
     throw new MongotapError("usage", `the command comes first, before ${argv[0] ?? ""}`);
   }
   if (isPlatform(name)) {
-    createLog({ logLevel: "info", logFormat: "text" });
+    const log = createLog({ logLevel: "info", logFormat: "text" });
     const runPlatform = await PLATFORMS[name].load();
-    return await runPlatform({ argv: argv.slice(1), env, context });
+    return await runPlatform({ argv: argv.slice(1), env, context, log });
   }
   const row: CommandRow = COMMANDS[commandName(name)];
   const { logSettings, resolveRun } = await import("./config/resolve.ts");

@@ -1,6 +1,7 @@
 /** The type of a command, and of its row in the table of commands (cli.ts). */
 
 import type { OptionName, Settings, SettingsOf } from "../config/options.ts";
+import type { Logger } from "../observe/log.ts";
 import type { Invocation, ProcessContext } from "../run/invocation.ts";
 
 /**
@@ -26,6 +27,8 @@ export interface PlatformCall {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly context: ProcessContext;
+  /** On standard error. */
+  readonly log: Logger;
 }
 
 /**

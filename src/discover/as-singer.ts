@@ -3,9 +3,9 @@
  * https://github.com/singer-io/getting-started/blob/master/docs/DISCOVERY_MODE.md
  */
 
-import type { Namespace } from "../source/record.ts";
+import { nameOf, type Namespace } from "../source/record.ts";
 import type { Catalog, CatalogEntry } from "./catalog.ts";
-import { columnsOf, type ColumnRules, hasKey, streamNames } from "./streams.ts";
+import { columnsOf, type ColumnRules, hasKey, NAMESPACE_KEY, streamNames } from "./streams.ts";
 import type { Schema } from "./value-schema.ts";
 
 const SINGER_RULES: ColumnRules = { dateTime: { format: "date-time" } };
@@ -35,7 +35,7 @@ function streamOf(entry: CatalogEntry, id: string): unknown {
     tap_stream_id: id,
     stream: id,
     table_name: entry.info.namespace.collection,
-    schema: { type: "object", properties },
+    schema: { type: "object", properties, [NAMESPACE_KEY]: nameOf(entry.info.namespace) },
     key_properties: keyOf(entry),
     metadata: [streamMetadata(entry), ...propertyMetadata(properties, [])],
   };

@@ -4,10 +4,12 @@
  */
 
 import type { DocumentAt } from "../codec/bson.ts";
+import type { ChangeEvent } from "../codec/change-event.ts";
+import type { JsonWriter } from "../codec/json-writer.ts";
 import { type ExcludedFields, Projection } from "../codec/projection.ts";
 import { must } from "../errors.ts";
 import { incrementOf, nameOf, secondsOf, type SortKey, sortKeyTime } from "../source/record.ts";
-import { type Envelope, type EnvelopeParts, Fragment, IsoTimes, operationOf } from "./envelope.ts";
+import { type Envelope, type EnvelopeParts, Fragment, IsoTimes, operationOf, writeIdMember } from "./envelope.ts";
 
 export interface SingerRecords {
   readonly kind: "singer";
@@ -23,6 +25,8 @@ export interface SingerStream {
   readonly excluded: ExcludedFields;
   /** Its changes are read: its records have the column DELETED_AT. */
   readonly hasChanges: boolean;
+  /** `fields`: a property for each field of a document. `data`: `_id`, and the document in one property. */
+  readonly columns: "fields" | "data";
 }
 
 export const DELETED_AT = "_sdc_deleted_at";
@@ -31,14 +35,29 @@ export function singerEnvelope({ streams }: SingerRecords, { transcoder }: Envel
   const times = new IsoTimes();
   const parts = new Map([...streams].map(([name, stream]) => [name, new StreamParts(stream)]));
   const partsOf = (name: string): StreamParts => must(parts.get(name), `the stream of ${name}`);
+
+  function writeDocument(writer: JsonWriter, own: StreamParts, bytes: Uint8Array, at: number): boolean {
+    const document = own.project(bytes, at);
+    if (own.stream.columns === "fields") return transcoder.writeMembers(writer, document.bytes, document.begin);
+    if (writeIdMember(writer, transcoder, bytes, at)) writer.writeAscii(",");
+    writer.writeAscii('"data":');
+    transcoder.writeDocument(writer, document.bytes, document.begin);
+    return true;
+  }
+
+  function writeKey(writer: JsonWriter, own: StreamParts, { bytes, slots }: ChangeEvent): boolean {
+    const { begin } = slots.documentKey;
+    if (own.stream.columns === "fields") return transcoder.writeMembers(writer, bytes, begin);
+    return writeIdMember(writer, transcoder, bytes, begin);
+  }
+
   return {
     rows({ namespace, seconds }) {
       const own = partsOf(nameOf(namespace));
       const tail = own.tail(times.of(seconds * 1000), false);
       return (writer, bytes, at) => {
         own.head.write(writer);
-        const document = own.project(bytes, at);
-        if (transcoder.writeMembers(writer, document.bytes, document.begin)) writer.writeAscii(own.separator);
+        if (writeDocument(writer, own, bytes, at)) writer.writeAscii(own.separator);
         writer.writeAscii(tail);
       };
     },
@@ -48,11 +67,11 @@ export function singerEnvelope({ streams }: SingerRecords, { transcoder }: Envel
       // A row without its document would overwrite that of the target with nulls; a deletion follows.
       if (op === undefined || (!isDeletion && !event.hasDocument)) return false;
       const own = partsOf(event.namespace);
-      const document = isDeletion
-        ? { bytes: event.bytes, begin: event.slots.documentKey.begin }
-        : own.project(event.documentBytes, event.documentBegin);
       own.head.write(writer);
-      if (transcoder.writeMembers(writer, document.bytes, document.begin)) writer.writeAscii(own.separator);
+      const isWritten = isDeletion
+        ? writeKey(writer, own, event)
+        : writeDocument(writer, own, event.documentBytes, event.documentBegin);
+      if (isWritten) writer.writeAscii(own.separator);
       writer.writeAscii(own.tail(times.of(event.wallTimeMs), isDeletion));
       return true;
     },
@@ -74,6 +93,11 @@ export function activateVersion({ stream, version }: Pick<SingerStream, "stream"
 export function versionAt(key: SortKey): number {
   const time = sortKeyTime(key);
   return secondsOf(time) * 2 ** 20 + Math.min(incrementOf(time), 2 ** 20 - 1);
+}
+
+/** A version for a copy that begins now. */
+export function versionOfNow(): number {
+  return Math.floor(Date.now() / 1000) * 2 ** 20;
 }
 
 /** The parts of the messages of one stream. */

@@ -10,11 +10,10 @@ import { MongotapError } from "../../errors.ts";
 import type { StreamDescriptor } from "../../protocol/airbyte.ts";
 import { nameToNamespace } from "../../source/bindings.ts";
 import { nameOf, type Namespace } from "../../source/record.ts";
+import type { Wanted } from "../wanted-streams.ts";
 
-export interface ConfiguredStream {
+export interface ConfiguredStream extends Wanted {
   readonly descriptor: StreamDescriptor;
-  readonly namespace: Namespace;
-  readonly isIncremental: boolean;
   /** The platform's number of the copy, and of the run: attempts of one run have the same. */
   readonly generation: number | undefined;
   readonly sync: number | undefined;
@@ -53,7 +52,7 @@ export function parseConfiguredCatalog(value: unknown, what: string): readonly C
     return {
       descriptor: { name, ...(namespace === undefined || namespace === null ? {} : { namespace }) },
       namespace: namespaceOf(typeof named === "string" ? named : name, what),
-      isIncremental: sync_mode === "incremental",
+      wantsChanges: sync_mode === "incremental",
       generation: generation_id ?? undefined,
       sync: sync_id ?? undefined,
     };

@@ -4,21 +4,21 @@
  */
 
 import type { Connection } from "../../connect/client.ts";
-import { streamObstacle } from "../../discover/catalog.ts";
 import { newStats } from "../../observe/stats.ts";
 import { isComplete } from "../../pipeline/position.ts";
 import type { AirbyteRecords } from "../../protocol/airbyte.ts";
 import { openConnection } from "../../run/connection.ts";
 import { type LineForm, logSummary } from "../../run/outcome.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
-import { type CollectionInfo, measure, resolveBindings } from "../../source/catalog.ts";
-import { nameOf, type Position } from "../../source/record.ts";
+import { measure } from "../../source/catalog.ts";
+import type { Position } from "../../source/record.ts";
 import { dataOf } from "../../source/unsent-events.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
 import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
 import { copyChanges, type CopyResult, copyWhole, type PlatformRun } from "../copy.ts";
 import type { MessageOutput } from "../message-output.ts";
 import type { Configured } from "../connector-config.ts";
+import { findWanted, type Found } from "../wanted-streams.ts";
 import type { ConfiguredStream } from "./configured-catalog.ts";
 import { estimateTrace, statusTrace } from "./messages.ts";
 import { globalMessage, keyOf, streamMessage } from "./state.ts";
@@ -44,11 +44,7 @@ export interface ReadOrder {
 }
 
 /** A stream of this read. */
-interface Reading extends ConfiguredStream {
-  /** `db.collection` */
-  readonly name: string;
-  /** Undefined where the collection does not exist. */
-  readonly info: CollectionInfo | undefined;
+interface Reading extends ConfiguredStream, Found {
   readonly state: StreamState | undefined;
 }
 
@@ -63,14 +59,11 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   await estimate(all, connection, output);
   const { signal } = invocation.context;
   const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
-  const { topology } = connection.server;
-  const isCaptured = ({ isIncremental, info }: Reading): boolean =>
-    isIncremental && (info === undefined || streamObstacle(info, topology) === null);
   const results: CopyResult[] = [];
   const incomplete = new Set(all.map(({ descriptor }) => descriptor));
   const steps = [
-    { readings: all.filter(isCaptured), read: readChanges },
-    { readings: all.filter((reading) => !isCaptured(reading)), read: readWhole },
+    { readings: all.filter(({ hasChanges }) => hasChanges), read: readChanges },
+    { readings: all.filter(({ hasChanges }) => !hasChanges), read: readWhole },
   ];
   try {
     for (const { readings, read } of steps) {
@@ -95,25 +88,16 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
 /** @throws MongotapError `state` for a state of another cluster */
 async function readingsOf(
   { catalog, states, configured }: ReadOrder,
-  { client }: Connection,
+  connection: Connection,
   source: SourceIdentity,
 ): Promise<Reading[]> {
-  const found = await resolveBindings(
-    client,
-    catalog.map(({ namespace }) => namespace),
-    () => true,
-  );
-  const infos = new Map(found.map((info) => [nameOf(info.namespace), info]));
-  return catalog.map((stream) => {
-    const name = nameOf(stream.namespace);
+  const found = await findWanted(connection, catalog, configured.invocation.log);
+  return found.map((stream) => {
+    const { name } = stream.descriptor;
     const state = states.get(keyOf(stream.descriptor));
-    if (state !== undefined) {
-      const what = `the state of the stream ${stream.descriptor.name}`;
-      checkIdentity(what, state.source, source, "or reset the stream");
-    }
-    const info = infos.get(name);
-    if (info === undefined) configured.invocation.log.warn(`${name} does not exist: there is nothing to read`);
-    return { ...stream, name, info, state };
+    if (state !== undefined)
+      checkIdentity(`the state of the stream ${name}`, state.source, source, "or reset the stream");
+    return { ...stream, state };
   });
 }
 
@@ -190,9 +174,9 @@ type Resumed = Reading & { readonly state: StreamState };
  * attempt. Clients that always ask for increments have no generations: their complete copies are repeated.
  */
 function canGoOn(reading: Reading): reading is Resumed {
-  const { state, generation, sync, isIncremental } = reading;
+  const { state, generation, sync, wantsChanges } = reading;
   if (state?.collection?.phase !== "copying" || state.stream !== undefined) return false;
-  if (isIncremental) return false;
+  if (wantsChanges) return false;
   if (generation === undefined || state.generation !== generation) return false;
   return !isComplete(state.collection) || (sync !== undefined && state.sync === sync);
 }

@@ -1,0 +1,143 @@
+/**
+ * `mongotap singer`: a Singer tap, for Meltano and other runners.
+ * https://github.com/singer-io/getting-started/blob/master/docs/SPEC.md
+ */
+
+import { parseArgs } from "node:util";
+
+import type { OptionName } from "../config/options.ts";
+import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
+import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
+import { MessageOutput } from "../connectors/message-output.ts";
+import { parseCatalog } from "../connectors/singer/catalog.ts";
+import { parseBookmarks } from "../connectors/singer/state.ts";
+import { syncStreams } from "../connectors/singer/sync.ts";
+import { connectionSpecification } from "../connectors/spec.ts";
+import { asSinger } from "../discover/as-singer.ts";
+import { MongotapError } from "../errors.ts";
+import { openStdoutSink } from "../sink/stdout.ts";
+import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
+import { catalogOf, scopeFor } from "./discover-read.ts";
+import { print } from "./print.ts";
+
+const OWN_SETTINGS = ["columns", "activateVersion"] as const satisfies readonly OptionName[];
+
+export const singer: PlatformCommand = async ({ argv, ...rest }) => {
+  const call: ConnectorCall = { ...rest, command: "singer" };
+  const args = argumentsOf(argv);
+  if (args.about) {
+    await print(aboutText(call.context.version, args.format));
+    return 0;
+  }
+  const configured = await configuredBy(args.config, call);
+  if (args.discover) {
+    await print(await discoveredText(configured));
+    return 0;
+  }
+  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }));
+  const isWhole = await syncStreams({
+    configured,
+    catalog: await wantedStreams(args.catalog, configured),
+    bookmarks: parseBookmarks(
+      args.state === undefined ? undefined : await readJsonFile(args.state, `--state ${args.state}`),
+    ),
+    output,
+  });
+  await output.written();
+  return isWhole ? 0 : END_BY_SIGNAL;
+};
+
+interface Arguments {
+  readonly config: string | undefined;
+  readonly catalog: string | undefined;
+  readonly state: string | undefined;
+  readonly discover: boolean;
+  readonly about: boolean;
+  readonly format: string | undefined;
+}
+
+/** `--properties` is the older name of `--catalog`. Unknown flags are ignored: runners add some. */
+function argumentsOf(argv: readonly string[]): Arguments {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      config: { type: "string", short: "c" },
+      catalog: { type: "string" },
+      properties: { type: "string", short: "p" },
+      state: { type: "string", short: "s" },
+      discover: { type: "boolean", short: "d" },
+      about: { type: "boolean" },
+      format: { type: "string" },
+    },
+    allowPositionals: true,
+    strict: false,
+  });
+  const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+  return {
+    config: textOf(values.config),
+    catalog: textOf(values.catalog) ?? textOf(values.properties),
+    state: textOf(values.state),
+    discover: values.discover === true,
+    about: values.about === true,
+    format: textOf(values.format),
+  };
+}
+
+async function configuredBy(path: string | undefined, call: ConnectorCall): Promise<Configured> {
+  if (path === undefined) {
+    throw new MongotapError("usage", "singer takes --config FILE", {
+      hint: "`mongotap singer --about` says what is in it.",
+    });
+  }
+  const what = `--config ${path}`;
+  return await configure(call, await readPlatformFile(path, what), what, {});
+}
+
+/** Without a catalog, all streams with all their fields. */
+async function wantedStreams(
+  path: string | undefined,
+  configured: Configured,
+): Promise<ReturnType<typeof parseCatalog>> {
+  if (path !== undefined) return parseCatalog(await readJsonFile(path, `--catalog ${path}`), `--catalog ${path}`);
+  return parseCatalog(JSON.parse(await discoveredText(configured)), "the catalog");
+}
+
+async function discoveredText({ invocation, target }: Configured): Promise<string> {
+  const { settings, namespaces } = invocation;
+  const discovery = { ...settings, as: "singer", diff: undefined, examples: "none" } as const;
+  return asSinger(
+    await catalogOf({ ...invocation, settings: discovery }, scopeFor(namespaces, settings.exclude), target),
+  );
+}
+
+const CAPABILITIES = ["about", "catalog", "discover", "log-based", "properties", "state"];
+
+function aboutText(version: string, format: string | undefined): string {
+  const settings = connectionSpecification("secret", OWN_SETTINGS, {});
+  const description = "Reads MongoDB collections, and their changes from change streams.";
+  const about = { name: "tap-mongotap", description, version, capabilities: CAPABILITIES, settings };
+  if (format !== "markdown") return `${JSON.stringify(about, undefined, 2)}\n`;
+  const properties = Object.entries(
+    settings["properties"] as Readonly<Record<string, { readonly description?: string }>>,
+  );
+  const rows = properties.map(
+    ([name, property]) => `| \`${name}\` | ${(property.description ?? "").replaceAll("|", "\\|")} |`,
+  );
+  const list = CAPABILITIES.map((capability) => `* \`${capability}\``);
+  return [
+    "# `tap-mongotap`",
+    "",
+    description,
+    "",
+    "## Capabilities",
+    "",
+    ...list,
+    "",
+    "## Settings",
+    "",
+    "| setting | description |",
+    "|---|---|",
+    ...rows,
+    "",
+  ].join("\n");
+}

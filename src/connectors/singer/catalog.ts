@@ -1,0 +1,143 @@
+/**
+ * The catalog of a Singer tap as it comes back: which streams and which of their fields are selected.
+ * https://github.com/singer-io/getting-started/blob/master/docs/DISCOVERY_MODE.md
+ */
+
+import * as v from "valibot";
+
+import type { ExcludedFields } from "../../codec/projection.ts";
+import { NAMESPACE_KEY } from "../../discover/streams.ts";
+import { MongotapError } from "../../errors.ts";
+import { nameToNamespace } from "../../source/bindings.ts";
+import { nameOf } from "../../source/record.ts";
+import type { Wanted } from "../wanted-streams.ts";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+export interface TapStream extends Wanted {
+  readonly id: string;
+  readonly stream: string;
+  /** Without the fields that are not selected. */
+  readonly schema: Schema;
+  readonly excluded: ExcludedFields;
+  readonly keys: readonly string[];
+}
+
+const optional = <T extends v.GenericSchema>(schema: T): v.OptionalSchema<v.NullableSchema<T, undefined>, undefined> =>
+  v.optional(v.nullable(schema));
+
+const anyObject = v.record(v.string(), v.unknown());
+
+const catalogSchema = v.object({
+  streams: v.array(
+    v.object({
+      tap_stream_id: v.string(),
+      stream: optional(v.string()),
+      schema: optional(anyObject),
+      table_name: optional(v.string()),
+      key_properties: optional(v.array(v.string())),
+      selected: optional(v.boolean()),
+      replication_method: optional(v.string()),
+      metadata: optional(v.array(v.object({ breadcrumb: v.array(v.string()), metadata: anyObject }))),
+    }),
+  ),
+});
+
+type CatalogStream = v.InferOutput<typeof catalogSchema>["streams"][number];
+/** By the names of the fields that lead to it; empty for the stream itself. */
+type MetadataTree = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+
+/** Returns the selected streams. @throws MongotapError `config`; `what` names the file in messages */
+export function parseCatalog(value: unknown, what: string): readonly TapStream[] {
+  const result = v.safeParse(catalogSchema, value);
+  if (!result.success) {
+    const [issue] = result.issues;
+    throw new MongotapError("config", `${what}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`, {
+      hint: "It takes what `mongotap singer --discover` prints.",
+    });
+  }
+  const streams = result.output.streams.map((stream) => ({ stream, metadata: metadataOf(stream) }));
+  return streams.filter(isSelected).map(({ stream, metadata }) => streamOf(stream, metadata, what));
+}
+
+function metadataOf({ metadata }: CatalogStream): MetadataTree {
+  return new Map((metadata ?? []).map((entry) => [pathText(entry.breadcrumb), entry.metadata]));
+}
+
+/** `properties` before each name are left out: `["properties", "a", "properties", "b"]` → `["a","b"]`. */
+function pathText(breadcrumb: readonly string[]): string {
+  return JSON.stringify(breadcrumb.filter((_, i) => i % 2 === 1));
+}
+
+function isSelected({
+  stream,
+  metadata,
+}: {
+  readonly stream: CatalogStream;
+  readonly metadata: MetadataTree;
+}): boolean {
+  const own = metadata.get("[]") ?? {};
+  const selected = own["selected"] ?? stream.selected ?? own["selected-by-default"];
+  return selected !== false && selected !== undefined;
+}
+
+function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): TapStream {
+  const id = stream.tap_stream_id;
+  const own = metadata.get("[]") ?? {};
+  const method = own["replication-method"] ?? own["forced-replication-method"] ?? stream.replication_method;
+  if (method !== undefined && method !== null && method !== "LOG_BASED" && method !== "FULL_TABLE") {
+    throw new MongotapError(
+      "config",
+      `${what}: the stream ${id} has the replication method ${JSON.stringify(method)}`,
+      {
+        hint: "It takes LOG_BASED (changes) or FULL_TABLE.",
+      },
+    );
+  }
+  const { schema, excluded } = selectedOf(stream.schema ?? {}, metadata, []);
+  return {
+    id,
+    stream: stream.stream ?? id,
+    namespace: nameToNamespace(namespaceText(stream, own, what)),
+    wantsChanges: method !== "FULL_TABLE",
+    schema,
+    excluded,
+    keys: stream.key_properties ?? (own["table-key-properties"] as readonly string[] | undefined) ?? [],
+  };
+}
+
+function namespaceText(stream: CatalogStream, own: Readonly<Record<string, unknown>>, what: string): string {
+  const named = stream.schema?.[NAMESPACE_KEY];
+  if (typeof named === "string") return named;
+  const db = own["database-name"];
+  const collection = stream.table_name;
+  if (typeof db === "string" && typeof collection === "string") return nameOf({ db, collection });
+  throw new MongotapError("config", `${what} does not say which collection the stream ${stream.tap_stream_id} is of`, {
+    hint: "Discover the streams again: they have a database-name and a table_name.",
+  });
+}
+
+/** The schema without what is not selected, and what that is. A field without metadata is selected. */
+function selectedOf(
+  schema: Schema,
+  metadata: MetadataTree,
+  path: readonly string[],
+): { schema: Schema; excluded: ExcludedFields } {
+  const properties = schema["properties"];
+  if (typeof properties !== "object" || properties === null) return { schema, excluded: new Map() };
+  const excluded = new Map<string, ExcludedFields | "whole">();
+  const kept: Record<string, unknown> = {};
+  for (const [name, property] of Object.entries(properties)) {
+    const inner = [...path, name];
+    const { selected, inclusion } = metadata.get(JSON.stringify(inner)) ?? {};
+    const isLeftOut = inclusion !== "automatic" && (selected === false || inclusion === "unsupported");
+    if (isLeftOut) {
+      excluded.set(name, "whole");
+      continue;
+    }
+    const inside = selectedOf(property as Schema, metadata, inner);
+    kept[name] = inside.schema;
+    if (inside.excluded.size > 0) excluded.set(name, inside.excluded);
+  }
+  return { schema: { ...schema, properties: kept }, excluded };
+}

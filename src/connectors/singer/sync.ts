@@ -1,0 +1,212 @@
+/**
+ * A run of the tap: SCHEMA of each stream, then streams with changes until they are caught up, the others as a whole; each STATE
+ * behind the records that it covers, and one at the end.
+ */
+
+import { newStats } from "../../observe/stats.ts";
+import { isComplete } from "../../pipeline/position.ts";
+import {
+  activateVersion,
+  DELETED_AT,
+  type SingerRecords,
+  type SingerStream,
+  versionOfNow,
+} from "../../protocol/singer.ts";
+import { openConnection } from "../../run/connection.ts";
+import { type LineForm, logSummary } from "../../run/outcome.ts";
+import { checkIdentity, identityOf } from "../../run/source-identity.ts";
+import type { Position } from "../../source/record.ts";
+import { dataOf } from "../../source/unsent-events.ts";
+import type { SourceIdentity } from "../../state/checkpoint.ts";
+import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
+import { copyChanges, type CopyResult, copyWhole, type PlatformRun } from "../copy.ts";
+import type { Configured } from "../connector-config.ts";
+import type { MessageOutput } from "../message-output.ts";
+import { findWanted, type Found } from "../wanted-streams.ts";
+import type { TapStream } from "./catalog.ts";
+import { type Bookmarks, stateMessage, stateOf } from "./state.ts";
+
+/** How long (ms) records may wait for a STATE. */
+const COMMIT_MS = 5_000;
+
+const FORM: LineForm = {
+  name: "Singer's protocol",
+  hasKeysOnly: false,
+  hasMarks: false,
+  remedy: "; use columns: data",
+};
+
+export interface SyncOrder {
+  readonly configured: Configured;
+  readonly catalog: readonly TapStream[];
+  readonly bookmarks: Bookmarks;
+  readonly output: MessageOutput;
+}
+
+interface Reading extends TapStream, Found {
+  readonly state: StreamState | undefined;
+  readonly records: SingerStream;
+  /** The target has rows of an earlier copy, which a new one replaces. */
+  readonly replaces: boolean;
+}
+
+/** Resolves to whether everything has been read; false where the run was stopped. */
+export async function syncStreams(order: SyncOrder): Promise<boolean> {
+  const { configured, output } = order;
+  const { invocation, target } = configured;
+  await using connection = await openConnection(invocation, target);
+  const source = identityOf(connection.server);
+  const readings = (await findWanted(connection, order.catalog, invocation.log)).map((stream) =>
+    readingOf(order, stream, source),
+  );
+  for (const reading of readings) await output.say(schemaMessage(reading));
+  const { signal } = invocation.context;
+  const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
+  const bookmarks = new BookmarkWriter(output, order.bookmarks, source);
+  const steps = [
+    { own: readings.filter(({ hasChanges }) => hasChanges), read: readChanges },
+    { own: readings.filter(({ hasChanges }) => !hasChanges), read: readWhole },
+  ];
+  const results: CopyResult[] = [];
+  try {
+    for (const { own, read } of steps) {
+      if (own.length > 0) results.push(await read(run, own, bookmarks));
+      if (results.some(({ outcome }) => outcome !== "finished")) break;
+    }
+  } finally {
+    for (const { encoder } of results)
+      logSummary(invocation.log, { stats: run.stats, encoder, form: FORM, output: "-", quarantine: undefined });
+  }
+  if (results.every(({ outcome }) => outcome !== "cut")) await bookmarks.write();
+  return results.every(({ outcome }) => outcome === "finished");
+}
+
+/** @throws MongotapError `state` for a state of another cluster */
+function readingOf({ configured, bookmarks }: SyncOrder, stream: TapStream & Found, source: SourceIdentity): Reading {
+  const { settings } = configured.invocation;
+  const state = stateOf(bookmarks, stream.id);
+  if (state !== undefined) {
+    checkIdentity(`the state of the stream ${stream.id}`, state.source, source, "or run with a full refresh");
+  }
+  const goesOn = canGoOn(stream, state);
+  const before = state?.version ?? 0;
+  const version = goesOn && before > 0 ? before : Math.max(versionOfNow(), before + 1);
+  const { stream: name, excluded, hasChanges } = stream;
+  return {
+    ...stream,
+    state: goesOn ? state : undefined,
+    records: { stream: name, version, excluded, hasChanges, columns: settings.columns },
+    replaces: state !== undefined || settings.activateVersion === "always",
+  };
+}
+
+/** Whether a copy goes on where the state is; else it begins again. A complete copy of what has no changes is repeated. */
+function canGoOn({ hasChanges }: Found, state: StreamState | undefined): boolean {
+  if (state === undefined) return false;
+  if (hasChanges) return state.stream !== undefined;
+  return state.stream === undefined && state.collection?.phase === "copying" && !isComplete(state.collection);
+}
+
+function schemaMessage({ stream, schema, keys, hasChanges, records }: Reading): unknown {
+  const { properties = {}, ...rest } = schema as { properties?: Readonly<Record<string, unknown>> };
+  const { _id } = properties;
+  const columns =
+    records.columns === "fields"
+      ? properties
+      : { ...(_id === undefined ? {} : { _id }), data: { type: ["null", "object"] } };
+  const deletedAt = hasChanges ? { [DELETED_AT]: { type: ["null", "string"], format: "date-time" } } : {};
+  return {
+    type: "SCHEMA",
+    stream,
+    schema: { ...rest, type: "object", properties: { ...columns, ...deletedAt } },
+    key_properties: keys,
+  };
+}
+
+function recordsOf(readings: readonly Reading[]): SingerRecords {
+  return { kind: "singer", streams: new Map(readings.map(({ name, records }) => [name, records])) };
+}
+
+function resumptionFor(readings: readonly Reading[]): ReturnType<typeof resumptionOf> {
+  const states = new Map(readings.flatMap(({ name, state }) => (state === undefined ? [] : [[name, state]])));
+  return resumptionOf(states, dataOf);
+}
+
+async function readChanges(
+  run: PlatformRun,
+  readings: readonly Reading[],
+  bookmarks: BookmarkWriter,
+): Promise<CopyResult> {
+  const from = resumptionFor(readings);
+  for (const { state, replaces, records } of readings) {
+    if (state === undefined && replaces) await bookmarks.output.say(activateVersion(records));
+  }
+  const save = (position: Position): Promise<void> => {
+    const { stream } = position;
+    for (const reading of readings) {
+      // A stream that is ahead of the others keeps its state until they have come as far.
+      const ahead = from.sentUpTo.get(reading.name);
+      const isBehind = ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead);
+      if (!isBehind) bookmarks.set(position, reading);
+    }
+    return bookmarks.write();
+  };
+  const result = await copyChanges(run, {
+    namespaces: readings.map(({ namespace }) => namespace),
+    messages: recordsOf(readings),
+    from,
+    before: readings.filter(({ state }) => state !== undefined).map(({ namespace }) => namespace),
+    untilCaughtUp: true,
+    commitMs: COMMIT_MS,
+    save,
+  });
+  return result;
+}
+
+async function readWhole(
+  run: PlatformRun,
+  readings: readonly Reading[],
+  bookmarks: BookmarkWriter,
+): Promise<CopyResult> {
+  const save = (position: Position): Promise<void> => {
+    for (const reading of readings) bookmarks.set(position, reading);
+    return bookmarks.write();
+  };
+  const result = await copyWhole(
+    run,
+    {
+      namespaces: readings.map(({ namespace }) => namespace),
+      messages: recordsOf(readings),
+      from: resumptionFor(readings),
+      commitMs: COMMIT_MS,
+      save,
+    },
+    readings.flatMap(({ info }) => info ?? []),
+  );
+  if (result.outcome !== "finished") return result;
+  for (const { replaces, records } of readings) {
+    if (replaces) await bookmarks.output.say(activateVersion(records));
+  }
+  return result;
+}
+
+/** Keeps the bookmarks of all streams, also of those that are not read, and writes them as one STATE. */
+class BookmarkWriter {
+  readonly output: MessageOutput;
+  readonly #bookmarks: Map<string, unknown>;
+  readonly #source: SourceIdentity;
+
+  constructor(output: MessageOutput, bookmarks: Bookmarks, source: SourceIdentity) {
+    this.output = output;
+    this.#bookmarks = new Map(bookmarks);
+    this.#source = source;
+  }
+
+  set(position: Position, { name, id, records: { version } }: Reading): void {
+    this.#bookmarks.set(id, streamStateOf(position, name, { source: this.#source, version }));
+  }
+
+  write(): Promise<void> {
+    return this.output.say(stateMessage(this.#bookmarks));
+  }
+}

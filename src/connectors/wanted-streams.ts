@@ -1,0 +1,43 @@
+/** The streams that a platform wants, and the collections behind them. */
+
+import type { Connection } from "../connect/client.ts";
+import { streamObstacle } from "../discover/catalog.ts";
+import type { Logger } from "../observe/log.ts";
+import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
+import { nameOf, type Namespace } from "../source/record.ts";
+
+export interface Wanted {
+  readonly namespace: Namespace;
+  /** Its changes are to be read, where it has any. */
+  readonly wantsChanges: boolean;
+}
+
+export interface Found {
+  /** `db.collection` */
+  readonly name: string;
+  /** Undefined where the collection does not exist. */
+  readonly info: CollectionInfo | undefined;
+  /** Its changes are read; else it is copied as a whole. */
+  readonly hasChanges: boolean;
+}
+
+/** Finds the collections of the streams, and warns of those that do not exist. */
+export async function findWanted<W extends Wanted>(
+  { client, server }: Connection,
+  wanted: readonly W[],
+  log: Logger,
+): Promise<(W & Found)[]> {
+  const found = await resolveBindings(
+    client,
+    wanted.map(({ namespace }) => namespace),
+    () => true,
+  );
+  const infos = new Map(found.map((info) => [nameOf(info.namespace), info]));
+  return wanted.map((stream) => {
+    const name = nameOf(stream.namespace);
+    const info = infos.get(name);
+    if (info === undefined) log.warn(`${name} does not exist: there is nothing to read`);
+    const isCapturable = info === undefined || streamObstacle(info, server.topology) === null;
+    return { ...stream, name, info, hasChanges: stream.wantsChanges && isCapturable };
+  });
+}

@@ -161,6 +161,13 @@ export const PLATFORMS = {
     ],
     load: async () => (await import("./commands/singer.ts")).singer,
   },
+  flow: {
+    args: "",
+    text: "a capture connector of Estuary's Flow: requests as JSON on standard input, responses on standard output",
+    flags: [],
+    examples: [`echo '{"spec":{"config":{}}}' | mongotap flow`],
+    load: async () => (await import("./commands/flow.ts")).flow,
+  },
 } satisfies Record<string, PlatformRow>;
 
 /** The names of links to the program that choose a protocol: clients run one path, and append their own arguments. */
@@ -202,7 +209,7 @@ export async function runCli({ argv: typed, calledAs, env, context, createLog }:
     throw new MongotapError("usage", `the command comes first, before ${argv[0] ?? ""}`);
   }
   if (isPlatform(name)) {
-    const log = createLog({ logLevel: "info", logFormat: "text" });
+    const log = createLog(platformLog(name, env));
     const runPlatform = await PLATFORMS[name].load();
     return await runPlatform({ argv: argv.slice(1), env, context, log });
   }
@@ -251,4 +258,12 @@ function isCommand(name: string): name is keyof typeof COMMANDS {
 
 function isPlatform(name: string): name is keyof typeof PLATFORMS {
   return Object.hasOwn(PLATFORMS, name);
+}
+
+/** Flow says by these variables how it wants to be logged to, and takes a text that begins with a space for a signal. */
+function platformLog(name: string, env: CliInput["env"]): Pick<Settings, "logLevel" | "logFormat"> {
+  const isJson = name === "flow" && env["LOG_FORMAT"] !== "text";
+  const level = env["LOG_LEVEL"] ?? "";
+  const logLevel = level === "debug" || level === "warn" || level === "error" ? level : "info";
+  return { logLevel: name === "flow" ? logLevel : "info", logFormat: isJson ? "json" : "text" };
 }

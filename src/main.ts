@@ -95,7 +95,7 @@ function listen(name: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
 
 /** Ends the process by the signal that has stopped it. */
 function endBySignal(): void {
-  const { reason } = stop.signal;
+  const reason: unknown = stop.signal.reason;
   if (!(reason instanceof Stop) || reason.reason.kind !== "signal") return;
   const { name, number } = reason.reason;
   process.removeAllListeners(name);
@@ -117,6 +117,7 @@ async function main(): Promise<number> {
           return tty === undefined ? 100 : new tty.WriteStream(1).columns;
         },
         signal: stop.signal,
+        stdin: () => process.stdin,
       },
       createLog(settings) {
         replaceStderr();

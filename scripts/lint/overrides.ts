@@ -39,7 +39,7 @@ function allowedFrom({ files, imports, types = [], node }: Layer, folder: string
   return [...own, ...imports, ...types].map((entry) => {
     if (!isPath(entry)) return `!${entry}`;
     const path = posix.relative(`/src/${folder}`, posix.join("/src", entry));
-    return `!${path.startsWith("../") ? path : `./${path}`}${entry.endsWith("/") ? "/**" : ""}`;
+    return `!${path.startsWith("..") ? path : `./${path}`}${entry.endsWith("/") ? "/**" : ""}`;
   });
 }
 

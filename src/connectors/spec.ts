@@ -71,6 +71,18 @@ export function connectionSpecification(
   };
 }
 
+/** What a binding of Flow names. */
+export const RESOURCE_SCHEMA: Schema = {
+  $schema: "http://json-schema.org/draft-07/schema#",
+  title: "MongoDB collection",
+  type: "object",
+  properties: {
+    database: { type: "string", title: "Database", description: "The name of the database", order: 0 },
+    collection: { type: "string", title: "Collection", description: "The name of the collection", order: 1 },
+  },
+  required: ["database", "collection"],
+};
+
 function networkTunnel(secret: SecretKeyword): Schema {
   const multiline = secret === "secret" ? { multiline: true } : { multiline: true, airbyte_secret: true };
   return {

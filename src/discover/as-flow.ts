@@ -7,7 +7,7 @@
 
 import { stringify } from "yaml";
 
-import { nameOf } from "../source/record.ts";
+import { nameOf, type Namespace } from "../source/record.ts";
 import type { Catalog, CatalogEntry } from "./catalog.ts";
 import { streamNames } from "./streams.ts";
 import { type Schema, SchemaMaker } from "./value-schema.ts";
@@ -142,6 +142,17 @@ const DOCUMENT_SCHEMA: Schema = {
   // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema, in an object that is never awaited
   then: { reduce: { strategy: "merge", delete: true } },
 };
+
+/** A collection as a capture connector of Flow discovers it. */
+export function flowBinding({ db, collection }: Namespace): unknown {
+  return {
+    recommendedName: `${flowName(db)}/${flowName(collection)}`,
+    resourceConfig: { database: db, collection },
+    documentSchema: { ...DOCUMENT_SCHEMA, "x-infer-schema": true },
+    key: ["/_id"],
+    resourcePath: [db, collection],
+  };
+}
 
 /** Requires only the key: a deletion has no other field. */
 function readSchema(root: Parameters<SchemaMaker["objectSchema"]>[0]): Schema {

@@ -16,7 +16,20 @@ export function ownUid(): number | undefined {
 
 export type StopReason =
   | { readonly kind: "signal"; readonly name: string; readonly number: number }
-  | { readonly kind: "deadline" };
+  | { readonly kind: "deadline" }
+  /** Who runs the process wants no more of it: standard input has ended. */
+  | { readonly kind: "input" };
+
+function textOf(reason: StopReason): string {
+  switch (reason.kind) {
+    case "signal":
+      return `stopped by ${reason.name}`;
+    case "deadline":
+      return "the time is over";
+    case "input":
+      return "standard input has ended";
+  }
+}
 
 /** The reason of an abort signal that ends the run in good order. */
 export class Stop extends Error {
@@ -24,7 +37,7 @@ export class Stop extends Error {
   readonly reason: StopReason;
 
   constructor(reason: StopReason) {
-    super(reason.kind === "signal" ? `stopped by ${reason.name}` : "the time is over");
+    super(textOf(reason));
     this.reason = reason;
   }
 }

@@ -10,6 +10,8 @@ export interface ProcessContext {
   readonly columns: number;
   /** Aborts with a Stop as its reason when the run must finish its batch, save and end. */
   readonly signal: AbortSignal;
+  /** Opens standard input. */
+  readonly stdin: () => AsyncIterable<Uint8Array>;
 }
 
 /** One call of a command that reads the settings `S`. */

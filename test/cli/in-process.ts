@@ -21,9 +21,12 @@ export async function errorOf(
       pid: process.pid,
       columns: 100,
       signal: new AbortController().signal,
+      stdin: () => emptyInput(),
     },
     createLog: ({ logLevel, logFormat }) => createLogger({ level: logLevel, format: logFormat, paint: PLAIN, write }),
   }).catch((error: unknown) => error);
   if (!(refused instanceof MongotapError)) throw new Error(`${argv.join(" ")} was not refused: ${String(refused)}`);
   return refused;
 }
+
+async function* emptyInput(): AsyncGenerator<Uint8Array> {}

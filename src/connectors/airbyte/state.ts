@@ -27,7 +27,7 @@ export function parseStates(value: unknown): ReadonlyMap<string, StreamState> {
       found === undefined || found === null || (typeof found === "object" && Object.keys(found).length === 0);
     if (isEmpty) return; // the stream was reset
     const key = keyOf({ name, ...(namespace === undefined || namespace === null ? {} : { namespace }) });
-    states.set(key, parseStreamState({ ...(found as object), ...shared }, name));
+    states.set(key, parseStreamState({ ...found, ...shared }, name));
   };
   for (const message of messagesOf(value)) {
     const stream = v.safeParse(streamState, message["stream"]);
@@ -45,7 +45,8 @@ function messagesOf(value: unknown): readonly Record<string, unknown>[] {
   return all.flatMap((one) => {
     if (typeof one !== "object" || one === null) return [];
     const body = one as Record<string, unknown>;
-    return [typeof body["state"] === "object" && body["state"] !== null ? (body["state"] as typeof body) : body];
+    const { state } = body;
+    return [typeof state === "object" && state !== null ? { ...state } : body];
   });
 }
 

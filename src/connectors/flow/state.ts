@@ -1,0 +1,84 @@
+/**
+ * The state that Flow keeps for a capture: one position of the change stream for all bindings, and how far each has been copied.
+ * Checkpoints send what has changed, as a merge patch (RFC 7396).
+ */
+
+import type { CollectionState, Position } from "../../source/record.ts";
+import type { SourceIdentity } from "../../state/checkpoint.ts";
+import { parseStreamState, type Resumption, type StreamState } from "../../state/stream-state.ts";
+import { nameOf } from "../../source/record.ts";
+import type { FlowBinding } from "./requests.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The key of Flow's state that holds the bindings, by their state keys; Estuary's connectors have the same. */
+const BINDINGS = "bindingStateV1";
+
+export interface FlowState {
+  readonly from: Resumption;
+  /** Undefined for a new capture. */
+  readonly source: SourceIdentity | undefined;
+  /** The bindings that an earlier session has read. */
+  readonly known: readonly FlowBinding[];
+}
+
+/** @throws MongotapError `state` for a state that mongotap has not made */
+export function parseFlowState(state: Json, bindings: readonly FlowBinding[]): FlowState {
+  const { [BINDINGS]: found, ...shared } = state;
+  if (Object.keys(state).length === 0)
+    return { from: { position: undefined, sentUpTo: new Map() }, source: undefined, known: [] };
+  const { source, stream, copies, losses } = parseStreamState(shared, "capture");
+  const entries = (found ?? {}) as Readonly<Record<string, { readonly collection?: unknown } | undefined>>;
+  const collections: Record<string, CollectionState> = {};
+  const known = bindings.filter(({ stateKey }) => entries[stateKey] !== undefined);
+  for (const { stateKey, namespace } of known) {
+    const whole = { ...shared, ...entries[stateKey] };
+    const { collection }: StreamState = parseStreamState(whole, nameOf(namespace));
+    if (collection !== undefined) collections[nameOf(namespace)] = collection;
+  }
+  const position: Position = {
+    collections,
+    ...(stream === undefined ? {} : { stream }),
+    ...(copies === undefined ? {} : { copies }),
+    ...(losses === undefined ? {} : { losses }),
+  };
+  // Without a binding from before, the position is of nothing that is read now.
+  return { from: { position: known.length === 0 ? undefined : position, sentUpTo: new Map() }, source, known };
+}
+
+/** The whole state at a position. */
+export function flowStateAt(position: Position, bindings: readonly FlowBinding[], source: SourceIdentity): Json {
+  const { stream, copies, losses, collections } = position;
+  const entries = bindings.map(({ stateKey, namespace }) => {
+    const collection = collections[nameOf(namespace)];
+    return [stateKey, collection === undefined ? {} : { collection }] as const;
+  });
+  return {
+    formatVersion: 1,
+    source,
+    ...(stream === undefined ? {} : { stream }),
+    ...(copies === undefined ? {} : { copies }),
+    ...(losses === undefined ? {} : { losses }),
+    [BINDINGS]: Object.fromEntries(entries),
+  };
+}
+
+/** The merge patch that makes `after` of `before`; undefined where nothing has changed. */
+export function mergePatch(before: Json, after: Json): Json | undefined {
+  const patch: Record<string, unknown> = {};
+  for (const name of Object.keys(before)) if (!(name in after)) patch[name] = null;
+  for (const [name, value] of Object.entries(after)) {
+    const old = before[name];
+    const inner = isObject(old) && isObject(value) ? mergePatch(old, value) : changed(old, value);
+    if (inner !== undefined) patch[name] = inner;
+  }
+  return Object.keys(patch).length === 0 ? undefined : patch;
+}
+
+function changed(before: unknown, after: unknown): unknown {
+  return JSON.stringify(before) === JSON.stringify(after) ? undefined : after;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -6,7 +6,7 @@
 import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
-import type { Stats } from "../observe/stats.ts";
+import { type Stats, summaryOf } from "../observe/stats.ts";
 import { backfillSource } from "../pipeline/backfill.ts";
 import { captureSource } from "../pipeline/capture.ts";
 import type { PumpResult } from "../pipeline/pump.ts";
@@ -15,6 +15,7 @@ import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts
 import type { Encoder } from "../protocol/protocol.ts";
 import { cappedText, collectionsToCopy } from "../run/collections-to-copy.ts";
 import type { Invocation } from "../run/invocation.ts";
+import { type LineForm, logOmissions } from "../run/outcome.ts";
 import { createReaderPool, rangeReadableOf, type ReadSettings, throttleOf } from "../run/reader-pool.ts";
 import { type ChangeSettings, streamSettings } from "../run/stream.ts";
 import { transferLines } from "../run/transfer.ts";
@@ -148,6 +149,24 @@ async function withReaders(
     command: "capture",
   });
   return { ...result, encoder };
+}
+
+/** Logs what a run has copied and left out. `protocol` is its name in messages, `hasColumns` whether it has that setting. */
+export function logCopies(
+  { invocation: { log }, stats }: PlatformRun,
+  results: readonly CopyResult[],
+  protocol: string,
+  hasColumns: boolean,
+): void {
+  log.info(`${summaryOf(stats, performance.now())} sent`);
+  const form: LineForm = {
+    name: `the protocol of ${protocol}`,
+    hasKeysOnly: false,
+    hasMarks: false,
+    remedy: hasColumns ? "; use columns: data" : "",
+    setting: (name, value) => `${name}: ${value}`,
+  };
+  for (const { encoder } of results) logOmissions(log, { encoder, form, quarantine: undefined });
 }
 
 function linesOf({ settings, context }: Invocation<CopySettings>, envelope: PlatformMessages): LineOptions {

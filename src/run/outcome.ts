@@ -81,6 +81,8 @@ export interface LineForm {
   readonly hasMarks: boolean;
   /** What to do about fields of a document that it replaces. */
   readonly remedy: string;
+  /** A setting as users give it. */
+  readonly setting: (name: string, value: string) => string;
 }
 
 export function formOf(envelope: EnvelopeName): LineForm {
@@ -90,12 +92,22 @@ export function formOf(envelope: EnvelopeName): LineForm {
     hasKeysOnly: !isBare,
     hasMarks: !isBare,
     remedy: "; use --envelope change",
+    setting: (name, value) => `--${name} ${value}`,
   };
 }
 
 /** Logs what was copied, and what was left out. A failed run does so as well. */
-export function logSummary(log: Logger, { stats, encoder, form, output, quarantine }: Summary): void {
+export function logSummary(log: Logger, summary: Summary): void {
+  const { stats, output } = summary;
   log.info(`${summaryOf(stats, performance.now())} → ${output === "-" ? "standard output" : output}`);
+  logOmissions(log, summary);
+}
+
+/** Logs what was left out. */
+export function logOmissions(
+  log: Logger,
+  { encoder, form, quarantine }: Pick<Summary, "encoder" | "form" | "quarantine">,
+): void {
   const { deletes, ends, updates, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
     encoder.omissions();
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: ${form.name} cannot show them`);
@@ -120,7 +132,7 @@ export function logSummary(log: Logger, { stats, encoder, form, output, quaranti
   for (const [name, types] of idsAlike) {
     const counts = types.map(([type, count]) => `${count.toLocaleString("en-US")} ${type}`).join(", ");
     log.warn(
-      `${name}: the _ids have several types (${counts}), and --format plain may write two of them alike: use --format relaxed`,
+      `${name}: the _ids have several types (${counts}), and ${form.setting("format", "plain")} may write two of them alike: use ${form.setting("format", "relaxed")}`,
     );
   }
 }

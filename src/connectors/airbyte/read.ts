@@ -8,14 +8,13 @@ import { newStats } from "../../observe/stats.ts";
 import { isComplete } from "../../pipeline/position.ts";
 import type { AirbyteRecords } from "../../protocol/airbyte.ts";
 import { openConnection } from "../../run/connection.ts";
-import { type LineForm, logSummary } from "../../run/outcome.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import { measure } from "../../source/catalog.ts";
 import type { Position } from "../../source/record.ts";
 import { dataOf } from "../../source/unsent-events.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
 import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
-import { copyChanges, type CopyResult, copyWhole, type PlatformRun } from "../copy.ts";
+import { copyChanges, type CopyResult, copyWhole, logCopies, type PlatformRun } from "../copy.ts";
 import type { MessageOutput } from "../message-output.ts";
 import type { Configured } from "../connector-config.ts";
 import { findWanted, type Found } from "../wanted-streams.ts";
@@ -27,13 +26,6 @@ import { globalMessage, keyOf, streamMessage } from "./state.ts";
 const COMMIT_MS = 5_000;
 /** How often (ms) streams without records have a state as well: a position that is too old is lost. */
 const ALL_STATES_MS = 60_000;
-
-const FORM: LineForm = {
-  name: "Airbyte's protocol",
-  hasKeysOnly: false,
-  hasMarks: false,
-  remedy: "; use columns: data",
-};
 
 export interface ReadOrder {
   readonly configured: Configured;
@@ -78,9 +70,7 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
     }
   } finally {
     for (const descriptor of incomplete) void output.say(statusTrace(descriptor, "INCOMPLETE")).catch(() => undefined);
-    for (const { encoder } of results) {
-      logSummary(invocation.log, { stats: run.stats, encoder, form: FORM, output: "-", quarantine: undefined });
-    }
+    logCopies(run, results, "Airbyte", true);
   }
   return results.every(({ outcome }) => outcome === "finished");
 }
@@ -193,6 +183,8 @@ class StateWriter {
   readonly #isGlobal: boolean;
   /** By `db.collection`, the phase in the last state. */
   readonly #phases = new Map<string, string | undefined>();
+  /** By `db.collection`, the last state as text. */
+  readonly #last = new Map<string, string>();
   /** When all streams had a state, by a clock that only goes forward. */
   #allAt = performance.now();
 
@@ -216,7 +208,7 @@ class StateWriter {
       const phase = position.collections[name]?.phase;
       const isDue = isForAll || this.#output.hasCount(name) || this.#phases.get(name) !== phase;
       const state = isDue ? this.#stateOf(position, reading) : undefined;
-      if (state === undefined) return [];
+      if (state === undefined || !this.#isNew(name, state)) return [];
       this.#phases.set(name, phase);
       return [{ name, stream: descriptor, state }];
     });
@@ -225,6 +217,14 @@ class StateWriter {
       ? [this.#globalOf(position, states)]
       : states.map((each) => streamMessage(each, this.#output.takeCount(each.name)));
     await this.#output.say(...messages);
+  }
+
+  /** Whether the state is another one than the last, or follows records. One state holds all streams where it is global. */
+  #isNew(name: string, state: StreamState): boolean {
+    const text = JSON.stringify(state);
+    const isNew = this.#isGlobal || text !== this.#last.get(name) || this.#output.hasCount(name);
+    this.#last.set(name, text);
+    return isNew;
   }
 
   #globalOf(position: Position, states: Parameters<typeof globalMessage>[0]): string {

@@ -3,17 +3,14 @@
 import { MongotapError } from "../../errors.ts";
 import { newStats } from "../../observe/stats.ts";
 import { openConnection } from "../../run/connection.ts";
-import { type LineForm, logSummary } from "../../run/outcome.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import { nameOf, type Position } from "../../source/record.ts";
-import { copyChanges } from "../copy.ts";
+import { copyChanges, logCopies, type PlatformRun } from "../copy.ts";
 import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
 import { findWanted } from "../wanted-streams.ts";
 import type { FlowBinding } from "./requests.ts";
 import { flowStateAt, mergePatch, parseFlowState } from "./state.ts";
-
-const FORM: LineForm = { name: "Flow's protocol", hasKeysOnly: false, hasMarks: false, remedy: "" };
 
 export interface SessionOrder {
   readonly configured: Configured;
@@ -73,18 +70,16 @@ export async function capture(order: SessionOrder): Promise<void> {
     await output.say({ checkpoint: { state: { updated, mergePatch: true } } });
   };
   const stats = newStats(performance.now());
-  const { encoder } = await copyChanges(
-    { invocation, connection, target, sink: output, signal, stats },
-    {
-      namespaces: bindings.map(({ namespace }) => namespace),
-      messages: { kind: "flow", bindings: new Map(bindings.map(({ namespace }, i) => [nameOf(namespace), i])) },
-      from,
-      before: known.map(({ namespace }) => namespace),
-      untilCaughtUp: false,
-      commitMs: 0,
-      save,
-    },
-  );
-  logSummary(invocation.log, { stats, encoder, form: FORM, output: "-", quarantine: undefined });
+  const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats };
+  const result = await copyChanges(run, {
+    namespaces: bindings.map(({ namespace }) => namespace),
+    messages: { kind: "flow", bindings: new Map(bindings.map(({ namespace }, i) => [nameOf(namespace), i])) },
+    from,
+    before: known.map(({ namespace }) => namespace),
+    untilCaughtUp: false,
+    commitMs: 0,
+    save,
+  });
+  logCopies(run, [result], "Flow", false);
   invocation.log.info(checkpoints.text);
 }

@@ -32,7 +32,8 @@ export function parseFlowState(state: Json, bindings: readonly FlowBinding[]): F
   const collections: Record<string, CollectionState> = {};
   const known = bindings.filter(({ stateKey }) => entries[stateKey] !== undefined);
   for (const { stateKey, namespace } of known) {
-    const whole = { ...shared, ...entries[stateKey] };
+    const entry = entries[stateKey]?.collection;
+    const whole = entry === undefined ? shared : { ...shared, collection: withUuid(entry) };
     const { collection }: StreamState = parseStreamState(whole, nameOf(namespace));
     if (collection !== undefined) collections[nameOf(namespace)] = collection;
   }
@@ -44,6 +45,13 @@ export function parseFlowState(state: Json, bindings: readonly FlowBinding[]): F
   };
   // Without a binding from before, the position is of nothing that is read now.
   return { from: { position: known.length === 0 ? undefined : position, sentUpTo: new Map() }, source, known };
+}
+
+/** A merge patch cannot say null: a collection without a UUID has none in the state of Flow. */
+function withUuid(collection: unknown): unknown {
+  const { phase } = (collection ?? {}) as { readonly phase?: unknown };
+  const hasUuid = phase === "pinned" || phase === "copying";
+  return hasUuid ? { uuid: null, ...(collection as object) } : collection;
 }
 
 /** The whole state at a position. */
@@ -63,11 +71,13 @@ export function flowStateAt(position: Position, bindings: readonly FlowBinding[]
   };
 }
 
-/** The merge patch that makes `after` of `before`; undefined where nothing has changed. */
+/** The merge patch that makes `after` of `before`; undefined where nothing has changed. A null is as if it were absent. */
 export function mergePatch(before: Json, after: Json): Json | undefined {
   const patch: Record<string, unknown> = {};
-  for (const name of Object.keys(before)) if (!(name in after)) patch[name] = null;
+  const isThere = (of: Json, name: string): boolean => (of[name] ?? null) !== null;
+  for (const name of Object.keys(before)) if (isThere(before, name) && !isThere(after, name)) patch[name] = null;
   for (const [name, value] of Object.entries(after)) {
+    if (!isThere(after, name)) continue;
     const old = before[name];
     const inner = isObject(old) && isObject(value) ? mergePatch(old, value) : changed(old, value);
     if (inner !== undefined) patch[name] = inner;

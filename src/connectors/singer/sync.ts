@@ -13,13 +13,12 @@ import {
   versionOfNow,
 } from "../../protocol/singer.ts";
 import { openConnection } from "../../run/connection.ts";
-import { type LineForm, logSummary } from "../../run/outcome.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import type { Position } from "../../source/record.ts";
 import { dataOf } from "../../source/unsent-events.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
 import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
-import { copyChanges, type CopyResult, copyWhole, type PlatformRun } from "../copy.ts";
+import { copyChanges, type CopyResult, copyWhole, logCopies, type PlatformRun } from "../copy.ts";
 import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
 import { findWanted, type Found } from "../wanted-streams.ts";
@@ -28,13 +27,6 @@ import { type Bookmarks, stateMessage, stateOf } from "./state.ts";
 
 /** How long (ms) records may wait for a STATE. */
 const COMMIT_MS = 5_000;
-
-const FORM: LineForm = {
-  name: "Singer's protocol",
-  hasKeysOnly: false,
-  hasMarks: false,
-  remedy: "; use columns: data",
-};
 
 export interface SyncOrder {
   readonly configured: Configured;
@@ -74,8 +66,7 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
       if (results.some(({ outcome }) => outcome !== "finished")) break;
     }
   } finally {
-    for (const { encoder } of results)
-      logSummary(invocation.log, { stats: run.stats, encoder, form: FORM, output: "-", quarantine: undefined });
+    logCopies(run, results, "Singer", true);
   }
   if (results.every(({ outcome }) => outcome !== "cut")) await bookmarks.write();
   return results.every(({ outcome }) => outcome === "finished");

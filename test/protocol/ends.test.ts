@@ -1,68 +1,22 @@
 /** The lines of collections that end, and of copies that replace others, in every envelope. */
 import { describe, expect, test } from "bun:test";
-import { BSON, type Document, Long, Timestamp } from "mongodb";
-import { ChangeEvent } from "../../src/codec/change-event.ts";
+import type { Document } from "mongodb";
 import { type EnvelopeName, ENVELOPES } from "../../src/protocol/envelopes.ts";
 import { createLineEncoder } from "../../src/protocol/line-encoder.ts";
 import type { Encoder } from "../../src/protocol/protocol.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
-import { parseCursorReply } from "../../src/source/cursor-reply.ts";
-import { scanEvents } from "../../src/source/event-batch.ts";
-import { findTerminalEvents } from "../../src/source/invalidation.ts";
 import {
   BEGINNING,
-  type BsonDocuments,
   clusterTime,
   type CollectionEnd,
   type EventBatch,
   NO_DOCUMENTS,
   sortKey,
 } from "../../src/source/record.ts";
-
-const WHOLE = [parseBinding("shop")];
-
-function documentsOf(list: readonly Document[]): BsonDocuments {
-  const cursor = BSON.serialize({ firstBatch: list, id: Long.ZERO, ns: "shop.c" });
-  return parseCursorReply({ cursor, operationTime: new Timestamp({ t: 1, i: 2 }) }).documents;
-}
-
-function event(n: number, operationType: string, coll: string, more: Document = {}): Document {
-  const ns = { db: "shop", coll };
-  return { _id: { _data: `token ${n}` }, operationType, clusterTime: new Timestamp({ t: 100, i: n }), ns, ...more };
-}
-
-function insert(n: number, coll: string): Document {
-  return event(n, "insert", coll, { documentKey: { _id: n }, fullDocument: { _id: n } });
-}
-
-function rename(n: number, from: string, to: string): Document {
-  return event(n, "rename", from, { to: { db: "shop", coll: to } });
-}
-
-function batchOf(list: readonly Document[], bindings = WHOLE): EventBatch {
-  const documents = documentsOf(list);
-  const scan = scanEvents(new ChangeEvent(), documents, { time: BEGINNING, sequence: 0 });
-  const { ends } = findTerminalEvents(new ChangeEvent(), documents, scan, bindings);
-  return { kind: "events", documents, sortKeys: scan.sortKeys, ends, position: { collections: {} } };
-}
+import { batchOf, documentsOf, event, insert, linesOf, rename } from "./batches.ts";
 
 function encoderOf(envelope: EnvelopeName): Encoder {
   return createLineEncoder({ envelope, transcoding: { format: "relaxed" }, onBadDocument: "fail", version: "9" });
-}
-
-/** Each line with the namespace of the output that it is for. */
-function linesOf(encoder: Encoder, batch: EventBatch): [string, string][] {
-  const { bytes, segments, lines } = encoder.encode(batch);
-  const all = segments.flatMap(({ key, begin, end }) => {
-    const text = new TextDecoder().decode(bytes.subarray(begin, end));
-    const name = "namespace" in key ? key.namespace : key.kind;
-    return text
-      .trimEnd()
-      .split("\n")
-      .map((line): [string, string] => [name, line]);
-  });
-  expect(all).toHaveLength(lines);
-  return all;
 }
 
 const AGAIN: CollectionEnd = {

@@ -1,0 +1,70 @@
+/**
+ * Python packages for tests: a virtual environment in .cache for each set of pinned packages, made once.
+ *   bun scripts/python.ts NAME     makes the environment NAME, and prints its folder
+ */
+
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The clients of platforms, each with what it was tried with. */
+export const ENVIRONMENTS = {
+  airbyte: ["airbyte==0.71.3"],
+  meltano: ["meltano==4.4.1"],
+  "target-jsonl": ["target-jsonl==0.1.4"],
+  "singer-sdk": ["singer-sdk[testing]==0.54.9"],
+  "singer-tools": ["singer-tools==0.4.1"],
+  flow: ["estuary-cdk==0.3.0.dev31"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type EnvironmentName = keyof typeof ENVIRONMENTS;
+
+const CACHE = process.env["MONGOTAP_CACHE"] ?? join(import.meta.dirname, "../.cache");
+/** Written when all packages are installed: an environment without it was interrupted. */
+const COMPLETE = "mongotap-complete";
+
+/** The folder of the programs of an environment; undefined where it has not been made. */
+export function builtPython(name: EnvironmentName): string | undefined {
+  const folder = folderOf(name);
+  return existsSync(join(folder, COMPLETE)) ? join(folder, "bin") : undefined;
+}
+
+/**
+ * The folder of the programs of an environment, which it makes if it is missing (this takes a minute or more). Prints a warning
+ * and returns undefined where that fails: without Python, or where the package index cannot be reached.
+ */
+export function findPython(name: EnvironmentName): string | undefined {
+  const built = builtPython(name);
+  if (built !== undefined) return built;
+  const folder = folderOf(name);
+  const packages = ENVIRONMENTS[name];
+  try {
+    console.log(`── installing ${packages.join(" ")}`);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    execFileSync("python3", ["-m", "venv", folder], { stdio: "pipe" });
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages];
+    execFileSync(join(folder, "bin/python"), pip, { stdio: "pipe" });
+    writeFileSync(join(folder, COMPLETE), packages.join("\n"));
+  } catch (error) {
+    const said = error instanceof Error && "stderr" in error ? String(error.stderr) : String(error);
+    console.warn(
+      `── NOT INSTALLED: ${packages.join(" ")} (${said.trim().split("\n").at(-1) ?? ""}): its tests are skipped`,
+    );
+  }
+  return builtPython(name);
+}
+
+function folderOf(name: EnvironmentName): string {
+  const hash = createHash("sha256").update(ENVIRONMENTS[name].join("\n")).digest("hex").slice(0, 8);
+  return join(CACHE, "python", `${name}-${hash}`);
+}
+
+if (import.meta.main) {
+  const name = process.argv[2] ?? "";
+  if (!(name in ENVIRONMENTS)) throw new Error(`takes one of ${Object.keys(ENVIRONMENTS).join(", ")}`);
+  const folder = findPython(name as EnvironmentName);
+  if (folder === undefined) process.exitCode = 1;
+  else console.log(folder);
+}

@@ -6,9 +6,10 @@
 import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
-import { type Stats, summaryOf } from "../observe/stats.ts";
-import { backfillSource } from "../pipeline/backfill.ts";
+import { countOf, type Stats, summaryOf } from "../observe/stats.ts";
+import { backfillSource, type RangeReadable } from "../pipeline/backfill.ts";
 import { captureSource } from "../pipeline/capture.ts";
+import { newestSource } from "../pipeline/newest.ts";
 import type { PumpResult } from "../pipeline/pump.ts";
 import type { PlatformMessages } from "../protocol/envelopes.ts";
 import { createLineEncoder, type LineOptions } from "../protocol/line-encoder.ts";
@@ -22,7 +23,17 @@ import { transferLines } from "../run/transfer.ts";
 import { wholeReadsOf } from "../run/whole-reads.ts";
 import type { Sink } from "../sink/sink.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
-import type { Binding, Namespace, Position, Source } from "../source/record.ts";
+import { KEYS_ONLY, NewestChanges, NewestEvents } from "../source/newest-events.ts";
+import type {
+  Binding,
+  ClusterTime,
+  EventStream,
+  Namespace,
+  Position,
+  Source,
+  StreamPosition,
+} from "../source/record.ts";
+import { dataOf } from "../source/unsent-events.ts";
 import type { Resumption } from "../state/stream-state.ts";
 
 export type CopySettings = ReadSettings &
@@ -92,11 +103,63 @@ export async function copyChanges(run: PlatformRun, order: ChangesOrder): Promis
   });
 }
 
-/** Copies what is there, collection by collection. `collections` are those of the order that exist. */
+/** After this number of changed documents the first of two passes ends: each takes about 150 bytes. */
+const MOST_CHANGED = 500_000;
+
+/** Copies the changes of collections that have been copied, of each document the newest. */
+export async function copyNewest(run: PlatformRun, order: ChangesOrder): Promise<CopyResult> {
+  const { connection, invocation } = run;
+  const { settings, log } = invocation;
+  const { client, server } = connection;
+  const bindings: readonly Binding[] = order.namespaces;
+  const collections = await resolveBindings(client, bindings, () => true);
+  const opened = { server, client, bindings, collections };
+  const common = { outlives: true, sentUpTo: order.from.sentUpTo };
+  const until = "caught-up";
+  return await withReaders(run, order, () => {
+    const keysOnly = { ...settings, until, fullDocument: "none", before: "none" } as const;
+    const first = streamSettings(opened, { settings: keysOnly, log }, { ...common, stages: KEYS_ONLY });
+    const source = newestSource({
+      changes: new NewestChanges(),
+      mostDocuments: MOST_CHANGED,
+      openFirst: first.open,
+      openSecond(from, signal, changes) {
+        const filter = (stream: EventStream): EventStream => new NewestEvents(stream, changes);
+        const all = { settings: { ...settings, until }, log } as const;
+        return streamSettings(opened, all, { ...common, filter }).open(from, signal);
+      },
+      isBehind: (one, other) => dataOf(one) > dataOf(other),
+      onCut: () =>
+        log.info(`more than ${countOf(MOST_CHANGED, "document")} have changed: the next read goes on from here`),
+    });
+    return Promise.resolve(source);
+  });
+}
+
+/** Where a change stream of collections begins now, and the time that a copy beside it must not be older than. */
+export async function pinStream(
+  { connection, invocation, signal }: PlatformRun,
+  namespaces: readonly Namespace[],
+): Promise<{ position: StreamPosition; startsAfter: ClusterTime }> {
+  const { client, server } = connection;
+  const { settings, log } = invocation;
+  const collections = await resolveBindings(client, namespaces, () => true);
+  const opened = { server, client, bindings: namespaces, collections };
+  const { open } = streamSettings(opened, { settings: { ...settings, until: undefined }, log }, { outlives: true });
+  await using stream = await open(undefined, signal);
+  const { position, startsAfter } = stream;
+  return { position, startsAfter };
+}
+
+/**
+ * Copies what is there, collection by collection. `collections` are those of the order that exist; no document is older than
+ * `notBefore`.
+ */
 export async function copyWhole(
   run: PlatformRun,
   order: CopyOrder,
   collections: readonly CollectionInfo[],
+  notBefore?: ClusterTime,
 ): Promise<CopyResult> {
   const { invocation } = run;
   return await withReaders(run, order, async (reading) => {
@@ -105,12 +168,18 @@ export async function copyWhole(
       { ...reading, position: order.from.position, target: { kind: "stdout" } },
       { ...invocation, settings },
     );
-    const readables = [];
+    const readables: RangeReadable[] = [];
     for (const info of collections) {
       readables.push(info.type === "collection" ? rangeReadableOf(reading, info) : await wholeReadOf(info));
     }
-    return backfillSource(readables);
+    return backfillSource(
+      readables.map((readable) => (notBefore === undefined ? readable : readAt(readable, notBefore))),
+    );
   });
+}
+
+function readAt(readable: RangeReadable, notBefore: ClusterTime): RangeReadable {
+  return { ...readable, read: (progress, signal, wanted) => readable.read(progress, signal, wanted, notBefore) };
 }
 
 type Reading = Parameters<typeof rangeReadableOf>[0];

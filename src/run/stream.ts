@@ -10,7 +10,7 @@ import { AdaptiveBatchSize } from "../source/adaptive-batch.ts";
 import { type OversizeSettings, OversizeStream } from "../source/oversize-stream.ts";
 import { isoOf } from "../source/cluster-time.ts";
 import { LookupStream } from "../source/lookup-stream.ts";
-import { nameOf, type StreamPosition } from "../source/record.ts";
+import { type EventStream, nameOf, type StreamPosition } from "../source/record.ts";
 import { readServerClock, startTimeOf, timeBefore } from "../source/replication.ts";
 import {
   canSplit,
@@ -36,13 +36,17 @@ export interface StreamOptions {
   readonly outlives?: boolean;
   /** By `db.collection`, up to which position its changes have been sent, where that is behind where the stream begins. */
   readonly sentUpTo?: ReadonlyMap<string, StreamPosition>;
+  /** Returns a stream that owns this one and leaves some of its events out. */
+  readonly filter?: (stream: EventStream) => EventStream;
+  /** Stages behind those that select the events. */
+  readonly stages?: readonly Record<string, unknown>[];
 }
 
 /** @throws MongotapError `unsupported` when the server or one of the collections has no change stream */
 export function streamSettings(
   opened: Pick<Run, "server" | "client" | "bindings" | "collections">,
   { settings, log }: Pick<Invocation<ChangeSettings>, "settings" | "log">,
-  { startAt = { kind: "now" }, outlives = false, sentUpTo = new Map() }: StreamOptions = {},
+  { startAt = { kind: "now" }, outlives = false, sentUpTo = new Map(), filter = (s) => s, stages }: StreamOptions = {},
 ): TailSettings {
   const { server, client, bindings, collections } = opened;
   checkServer(server);
@@ -62,6 +66,7 @@ export function streamSettings(
     sharded: server.topology === "sharded",
     batchSize: new AdaptiveBatchSize(),
     outlives,
+    ...(stages === undefined ? {} : { stages }),
     onPassedOver: settings.onBadDocument.policy === "fail" ? undefined : (reason) => log.warn(reason),
   };
   const start = startOf(client, startAt, log);
@@ -69,7 +74,7 @@ export function streamSettings(
   return {
     async open(from, signal) {
       const all = await OversizeStream.open(shape, await start(from, signal), signal);
-      const stream = sentUpTo.size === 0 ? all : new UnsentEvents(all, sentUpTo);
+      const stream = filter(sentUpTo.size === 0 ? all : new UnsentEvents(all, sentUpTo));
       return isCompleted ? new LookupStream(stream, { client, signal }) : stream;
     },
     untilCaughtUp: settings.until !== undefined,

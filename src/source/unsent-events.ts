@@ -77,7 +77,7 @@ export class UnsentEvents implements EventStream {
 }
 
 /** `batch` with the events at these indexes only. */
-function withOnly(batch: EventBatch, kept: readonly number[]): EventBatch {
+export function withOnly(batch: EventBatch, kept: readonly number[]): EventBatch {
   const { documents, sortKeys, ends = [] } = batch;
   const keptKeys = kept.map((i) => must(sortKeys[i], "the sort key of an event"));
   const known = new Set(keptKeys);

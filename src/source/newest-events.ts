@@ -1,0 +1,115 @@
+/**
+ * A change stream with the newest change of each document only. A first pass over the stream, without documents, finds which
+ * one that is: for readers that take several records of one key in any order.
+ */
+
+import { ElementWalker } from "../codec/bson.ts";
+import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
+import { must } from "../errors.ts";
+import { keyText } from "./equal-keys.ts";
+import type { ClusterTime, EventBatch, EventStream, SortKey, StreamPosition } from "./record.ts";
+import { withOnly } from "./unsent-events.ts";
+
+const ID_NAME = new TextEncoder().encode("_id");
+
+/** The stages of the first pass: it needs keys only. */
+export const KEYS_ONLY = [{ $project: { operationType: 1, clusterTime: 1, ns: 1, to: 1, documentKey: 1 } }] as const;
+
+/** What the first pass has found. */
+export class NewestChanges {
+  /** By `db.collection` and key, the last change. */
+  readonly #last = new Map<string, Map<string, SortKey>>();
+  readonly #event = new ChangeEvent();
+  readonly #walker = new ElementWalker();
+  #end: SortKey | undefined;
+  #size = 0;
+
+  /** How many documents have changed. */
+  get size(): number {
+    return this.#size;
+  }
+
+  add({ documents: { bytes, offsets }, sortKeys }: EventBatch): void {
+    const event = this.#event;
+    for (const [i, offset] of offsets.entries()) {
+      event.read(bytes, offset);
+      const sortKey = must(sortKeys[i], "the sort key of an event");
+      this.#end = sortKey;
+      const key = this.#keyOf(event);
+      if (key === undefined) continue;
+      let keys = this.#last.get(event.namespace);
+      if (keys === undefined) this.#last.set(event.namespace, (keys = new Map<string, SortKey>()));
+      if (!keys.has(key)) this.#size += 1;
+      keys.set(key, sortKey);
+    }
+  }
+
+  /** Whether the event is the newest of its document, or no change of a document; false for what comes behind the first pass. */
+  isNewest(event: ChangeEvent, sortKey: SortKey): boolean {
+    if (this.#end === undefined || sortKey > this.#end) return false;
+    const key = this.#keyOf(event);
+    return key === undefined || this.#last.get(event.namespace)?.get(key) === sortKey;
+  }
+
+  /** Undefined for an event that is not of a document. */
+  #keyOf({ operation, bytes, slots: { documentKey } }: ChangeEvent): string | undefined {
+    if (TERMINAL_OPERATIONS.has(operation) || !documentKey.isDocument) return undefined;
+    const walker = this.#walker;
+    walker.start(bytes, documentKey.begin);
+    while (walker.next()) {
+      if (walker.nameIs(ID_NAME))
+        return keyText({ type: walker.type, bytes, begin: walker.valueBegin, end: walker.valueEnd });
+    }
+    return undefined;
+  }
+}
+
+/** The events of `stream`, which it owns, that are the newest of their documents. */
+export class NewestEvents implements EventStream {
+  readonly #stream: EventStream;
+  readonly #changes: NewestChanges;
+  readonly #event = new ChangeEvent();
+
+  constructor(stream: EventStream, changes: NewestChanges) {
+    this.#stream = stream;
+    this.#changes = changes;
+  }
+
+  get position(): StreamPosition {
+    return this.#stream.position;
+  }
+
+  get startsAfter(): ClusterTime {
+    return this.#stream.startsAfter;
+  }
+
+  get serverTime(): ClusterTime {
+    return this.#stream.serverTime;
+  }
+
+  get hasEnded(): boolean {
+    return this.#stream.hasEnded;
+  }
+
+  hasPassed(time: ClusterTime): boolean {
+    return this.#stream.hasPassed(time);
+  }
+
+  async next(awaitMs: number): Promise<EventBatch> {
+    const batch = await this.#stream.next(awaitMs);
+    const { bytes, offsets } = batch.documents;
+    const kept = [...offsets.entries()].flatMap(([i, offset]) => {
+      this.#event.read(bytes, offset);
+      return this.#changes.isNewest(this.#event, must(batch.sortKeys[i], "the sort key of an event")) ? [i] : [];
+    });
+    return kept.length === offsets.length ? batch : withOnly(batch, kept);
+  }
+
+  split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
+    return this.#stream.split(batch, count);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stream[Symbol.asyncDispose]();
+  }
+}

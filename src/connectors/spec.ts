@@ -59,6 +59,10 @@ export function connectionSpecification(
     user: text("User", "The user who logs in, as it is"),
     password: text("Password", "The password of the user, as it is", isSecret),
     networkTunnel: networkTunnel(secret),
+    sshHostKey: text(
+      "SSH host key",
+      "The fingerprint of the ssh server's host key, as ssh-keygen -l prints it (SHA256:…); a connector has no known_hosts file",
+    ),
   };
   const settings = [...own, ...CONNECTOR_SETTINGS].map((name) => [name, settingSchema(name, defaults[name])] as const);
   const properties = Object.entries({ ...server, ...Object.fromEntries(settings) });

@@ -5,8 +5,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { blockIn, GENERATED, refresh, ROOT } from "../scripts/docs/blocks.ts";
 import { readBlock } from "../scripts/docs/examples.ts";
-import { COMMANDS } from "../src/cli.ts";
-import type { CommandRow } from "../src/commands/command.ts";
+import { COMMANDS, PLATFORMS } from "../src/cli.ts";
+import type { CommandRow, PlatformRow } from "../src/commands/command.ts";
 import { envNameOf, OPTIONS } from "../src/config/options.ts";
 import type { OptionRow } from "../src/config/setting.ts";
 import { POLICY } from "../src/errors.ts";
@@ -42,7 +42,7 @@ test("README names every command, flag, variable and exit code", () => {
     Object.values(COMMANDS).some(({ options }) => options.some((option) => option === name)),
   );
   const names = [
-    ...Object.keys(COMMANDS).map((name) => `\n| \`${name}`),
+    ...Object.keys({ ...COMMANDS, ...PLATFORMS }).map((name) => `\n| \`${name}`),
     ...rows.filter(([, row]) => row.flagless !== true).map(([, row]) => `\n| \`--${row.flag}`),
     ...rows.map(([, row]) => `| \`${envNameOf(row)}\` |`),
     ...Object.values(POLICY).map(({ exit }) => `\n| ${exit} |`),
@@ -63,6 +63,7 @@ test("every command line in the documentation has a command and flags that exist
 });
 
 const ROWS: Readonly<Record<string, CommandRow>> = COMMANDS;
+const PLATFORM_ROWS: Readonly<Record<string, PlatformRow>> = PLATFORMS;
 
 /** Whether a line stands in a block of shell commands. */
 function inShellBlock(text: string, line: string): boolean {
@@ -72,9 +73,13 @@ function inShellBlock(text: string, line: string): boolean {
 function isKnown(line: string): boolean {
   const [command = "", ...words] = line.split(/ [|>#] ?/, 1)[0]?.split(" ") ?? [];
   const row = ROWS[command];
-  if (!row) return false;
+  const platform = PLATFORM_ROWS[command];
+  if (!row && !platform) return false;
   const flags = words.filter((word) => word.startsWith("--")).map((word) => word.slice(2).split("=", 1)[0]);
-  return flags.every((flag) => row.options.some((name) => OPTIONS[name].flag === flag));
+  const known = row
+    ? row.options.map((name): string => OPTIONS[name].flag)
+    : (platform?.flags ?? []).map(([flag]) => flag.slice(2).split(/[ =]/, 1)[0]);
+  return flags.every((flag) => known.includes(flag));
 }
 
 test("every flag in the prose of README exists", () => {

@@ -1,6 +1,6 @@
 /** The tables of the README, made from the tables of the program. */
 
-import { COMMANDS } from "../../src/cli.ts";
+import { COMMANDS, PLATFORMS } from "../../src/cli.ts";
 import { envNameOf, OPTIONS } from "../../src/config/options.ts";
 import type { OptionRow } from "../../src/config/setting.ts";
 import { type Kind, POLICY } from "../../src/errors.ts";
@@ -42,7 +42,10 @@ const OTHER_CODES: readonly (readonly [code: number | string, meaning: string, r
 ];
 
 export function commandTable(): string {
-  const rows = Object.entries(COMMANDS).map(([name, { args, text }]) => [code(`${name} ${args}`.trim()), text]);
+  const rows = Object.entries({ ...COMMANDS, ...PLATFORMS }).map(([name, { args, text }]) => [
+    code(`${name} ${args}`.trim()),
+    text,
+  ]);
   return markdown(["command", "what it does"], rows);
 }
 

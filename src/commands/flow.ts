@@ -7,7 +7,7 @@ import type { OptionName } from "../config/options.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import {
   acknowledgedBy,
-  bindingsOf,
+  readBindings,
   captureOf,
   configOf,
   type FlowBinding,
@@ -70,7 +70,7 @@ const ANSWERS: Readonly<Record<Exclude<RequestKind, "open">, Answer>> = {
   }),
   discover: async ({ body }, call) => ({ discovered: { bindings: await discovered(await configuredBy(body, call)) } }),
   validate: async ({ body }, call) => {
-    const bindings = bindingsOf(body);
+    const bindings = readBindings(body);
     await checkBindings(await configuredBy(body, call), bindings);
     const paths = bindings.map(({ namespace: { db, collection } }) => ({ resourcePath: [db, collection] }));
     return { validated: { bindings: paths } };
@@ -122,7 +122,7 @@ async function openCapture(
   lines: AsyncGenerator<string>,
 ): Promise<void> {
   const spec = captureOf(body);
-  const bindings = bindingsOf(spec);
+  const bindings = readBindings(spec);
   const configured = await configuredBy(spec, call);
   await output.say({ opened: { explicitAcknowledgements: true } });
   const checkpoints = new Checkpoints();

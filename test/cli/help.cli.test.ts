@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import packageJson from "../../package.json" with { type: "json" };
-import { COMMANDS } from "../../src/cli.ts";
+import { COMMANDS, PLATFORMS } from "../../src/cli.ts";
 import type { CommandRow } from "../../src/commands/command.ts";
 import { envNameOf, OPTIONS } from "../../src/config/options.ts";
 import { run } from "../support/cli.ts";
@@ -18,7 +18,7 @@ test("--version prints name and version", async () => {
 test("--help names every command with what it does and how to begin", async () => {
   const { code, stdout, stderr } = await run(["--help"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  for (const [name, { text, examples }] of Object.entries(COMMANDS)) {
+  for (const [name, { text, examples }] of Object.entries({ ...COMMANDS, ...PLATFORMS })) {
     expect(stdout).toMatch(new RegExp(`^  ${name} .*${text.slice(0, 20)}`, "m"));
     expect(stdout).toContain(examples[0] ?? "");
   }

@@ -3,6 +3,7 @@
 import { Ajv, type ErrorObject } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { NAMESPACE_KEY } from "../../src/discover/streams.ts";
 
 /** The errors of a value; empty if it is valid. */
 export type Check = (value: unknown) => readonly ErrorObject[];
@@ -15,8 +16,9 @@ export function checkFor(schema: object): Check {
   const is2020 = "$schema" in schema && String(schema.$schema).includes("2020-12");
   const ajv = is2020 ? new Ajv2020(OPTIONS) : new Ajv(OPTIONS);
   addFormats.default(ajv);
-  // A keyword of Airbyte.
+  // A keyword of Airbyte, and one of ours.
   ajv.addKeyword("airbyte_type");
+  ajv.addKeyword(NAMESPACE_KEY);
   const validate = ajv.compile(schema);
   return (value) => (validate(value) ? [] : (validate.errors ?? []));
 }

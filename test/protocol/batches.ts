@@ -16,7 +16,7 @@ import {
   type RowBatch,
 } from "../../src/source/record.ts";
 
-export const WHOLE = [parseBinding("shop")];
+const WHOLE = [parseBinding("shop")];
 
 export function documentsOf(list: readonly Document[]): BsonDocuments {
   const cursor = BSON.serialize({ firstBatch: list, id: Long.ZERO, ns: "shop.c" });

@@ -58,7 +58,7 @@ export function stateOf(body: Json): Json {
 }
 
 /** @throws MongotapError `config` with all bindings that are wrong */
-export function bindingsOf(body: Json): FlowBinding[] {
+export function readBindings(body: Json): FlowBinding[] {
   const bindings = member(body, "bindings");
   const problems: string[] = [];
   const found = (Array.isArray(bindings) ? bindings : []).map((binding: unknown, i): FlowBinding => {

@@ -119,9 +119,9 @@ async function statusOf(args: Arguments, call: ConnectorCall): Promise<{ status:
 
 /** What has happened and what to do, for a user of Airbyte, without secrets. */
 function textOf(message: string, remedy: string | undefined, log: Logger): string {
-  const text = remedy === undefined || remedy === "" ? message : `${message}. ${remedy}`;
-  const lines = text.split("\n").map((line) => log.shown(inWordsOfAirbyte(line)));
-  return lines.join("\n");
+  const parts = [message, remedy ?? ""].filter((part) => part !== "").map(inWordsOfAirbyte);
+  const lines = parts.join(". ").split("\n");
+  return lines.map((line) => log.shown(line)).join("\n");
 }
 
 async function streamsOf({ invocation, target }: Configured): Promise<readonly unknown[]> {

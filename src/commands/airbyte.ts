@@ -98,7 +98,7 @@ function specification(): unknown {
 async function configured({ verb, config }: Arguments, call: ConnectorCall): Promise<Configured> {
   if (config === undefined) throw new MongotapError("usage", `airbyte ${verb} takes --config FILE`);
   const what = `--config ${config}`;
-  const { invocation, target } = await configure(call, await readPlatformFile(config, what), what, DEFAULTS);
+  const { invocation, target } = await configure(call, await readPlatformFile(config, what), "config", DEFAULTS);
   return { invocation: { ...invocation, log: call.log.at(invocation.settings.logLevel) }, target };
 }
 

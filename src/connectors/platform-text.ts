@@ -8,13 +8,16 @@ import * as v from "valibot";
 import { OPTIONS } from "../config/options.ts";
 import type { OptionRow } from "../config/setting.ts";
 
-/** By its flag: the key of a setting, and what its values are. */
+/** The flags that platforms use themselves. */
+const THEIRS: ReadonlySet<string> = new Set(["config", "state"]);
+/** By its flag: the key of a setting, and what its values are; undefined for a switch. */
 const KEYS = new Map<string, { readonly key: string; readonly schema: OptionRow["schema"] | undefined }>(
-  Object.entries(OPTIONS).map(([key, { flag, schema, ...row }]: [string, OptionRow]) => [
-    flag,
-    // With the dashes of a switch there is no value behind it.
-    { key: key === "ssh" ? "networkTunnel" : key, schema: row.value === undefined ? undefined : schema },
-  ]),
+  Object.entries(OPTIONS)
+    .filter(([key]) => !THEIRS.has(key))
+    .map(([key, { flag, schema, ...row }]: [string, OptionRow]) => [
+      flag,
+      { key: key === "ssh" ? "networkTunnel" : key, schema: row.value === undefined ? undefined : schema },
+    ]),
 );
 
 /** What a connector cannot do, and what would be said twice. */

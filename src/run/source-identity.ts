@@ -10,8 +10,7 @@ export function identityOf({ setName, setId, topology }: ServerInfo): SourceIden
 
 export function isSameCluster(saved: SourceIdentity, now: SourceIdentity): boolean {
   return (
-    saved.setName === now.setName &&
-    (saved.setId === undefined || now.setId === undefined || saved.setId === now.setId)
+    saved.setName === now.setName && (saved.setId === undefined || now.setId === undefined || saved.setId === now.setId)
   );
 }
 

@@ -108,8 +108,7 @@ describe("a read that is stopped", () => {
       const before = all.slice(0, index + 1);
       const after = await source.readAll(configured(streams), { state: keptStates(before) });
       const destination = new Destination().load(before).load(after);
-      for (const stream of [a, b])
-        expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+      for (const stream of [a, b]) expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
       expectNothingTwice([...coveredBy(before), ...after]);
     }
   });
@@ -177,7 +176,8 @@ describe("streams with different positions", () => {
     expect(recordsOf(second, added).filter(isCopied)).toHaveLength(7);
     expect(recordsOf(second, old)).toHaveLength(1);
     const destination = new Destination().load(first).load(second);
-    for (const stream of [old, added]) expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+    for (const stream of [old, added])
+      expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
   });
 });
 
@@ -186,7 +186,9 @@ describe("one state for all streams", () => {
     const { source, fill, collection } = await prepare({ stateType: "global" });
     const streams = [await fill("a", 5), await fill("b", 6), await fill("whole", 7)];
     const [a = "", b = "", whole = ""] = streams;
-    const catalog = { streams: [...configured([a, b]).streams, ...configured([whole], { sync_mode: "full_refresh" }).streams] };
+    const catalog = {
+      streams: [...configured([a, b]).streams, ...configured([whole], { sync_mode: "full_refresh" }).streams],
+    };
     const first = await source.readAll(catalog);
     const states = statesOf(first);
     expect(states.every(({ type, stream }) => type === "GLOBAL" && stream === undefined)).toBe(true);
@@ -201,7 +203,12 @@ describe("one state for all streams", () => {
 
 describe("a full refresh", () => {
   const refresh = (streams: readonly string[], generation: number, sync: number): unknown =>
-    configured(streams, { sync_mode: "full_refresh", generation_id: generation, minimum_generation_id: 0, sync_id: sync });
+    configured(streams, {
+      sync_mode: "full_refresh",
+      generation_id: generation,
+      minimum_generation_id: 0,
+      sync_id: sync,
+    });
 
   test("that was cut goes on within its generation, and begins anew in the next", async () => {
     const { database, source: slow, streamOf } = await prepare({ rateLimit: "500KB", maxMemory: "1MB" });

@@ -98,7 +98,8 @@ describe("check", () => {
     await using source = await Source.with(config);
     const { code, messages } = await source.check();
     expect(code).toBe(0);
-    const { status = "", message = "" } = messages.find(({ type }) => type === "CONNECTION_STATUS")?.connectionStatus ?? {};
+    const { status = "", message = "" } =
+      messages.find(({ type }) => type === "CONNECTION_STATUS")?.connectionStatus ?? {};
     expect(message).not.toMatch(FLAG); // a flag of the command line is no help here
     return [status, message];
   }
@@ -158,7 +159,11 @@ describe("discover", () => {
     await db.createCollection("view", { viewOn: "orders", pipeline: [] });
     await using source = await Source.with({ uri, database: name });
     const streams = await source.discover();
-    expect(streams.map((stream) => stream.name).toSorted()).toEqual([`${name}.empty`, `${name}.orders`, `${name}.view`]);
+    expect(streams.map((stream) => stream.name).toSorted()).toEqual([
+      `${name}.empty`,
+      `${name}.orders`,
+      `${name}.view`,
+    ]);
     const [, orders, view] = streams.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     expect(orders).toMatchObject({
       supported_sync_modes: ["full_refresh", "incremental"],
@@ -172,9 +177,13 @@ describe("discover", () => {
     expect(view).toMatchObject({ supported_sync_modes: ["full_refresh"], is_resumable: false });
     await using inOneColumn = await Source.with({ uri, database: name, columns: "data" });
     const [, dataOrders] = (await inOneColumn.discover()).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    expect(Object.keys(dataOrders?.json_schema.properties ?? {}).toSorted()).toEqual(
-      ["_ab_cdc_cursor", "_ab_cdc_deleted_at", "_ab_cdc_updated_at", "_id", "data"],
-    );
+    expect(Object.keys(dataOrders?.json_schema.properties ?? {}).toSorted()).toEqual([
+      "_ab_cdc_cursor",
+      "_ab_cdc_deleted_at",
+      "_ab_cdc_updated_at",
+      "_id",
+      "data",
+    ]);
   });
 });
 

@@ -199,8 +199,7 @@ export function statesOf(messages: readonly Message[]): readonly StateMessage[] 
 /** The states that a platform keeps after these messages, and gives to the next read: the last of each stream. */
 export function keptStates(messages: readonly Message[], before: readonly StateMessage[] = []): StateMessage[] {
   const kept = new Map<string, StateMessage>();
-  for (const state of [...before, ...statesOf(messages)])
-    kept.set(state.stream?.stream_descriptor.name ?? "", state);
+  for (const state of [...before, ...statesOf(messages)]) kept.set(state.stream?.stream_descriptor.name ?? "", state);
   return [...kept.values()];
 }
 
@@ -249,6 +248,10 @@ export class Destination {
 /** What the collection holds, in the form of `Destination.rows`; for documents of numbers and texts only. */
 export async function foundRows(client: MongoClient, name: string): Promise<readonly string[]> {
   const dot = name.indexOf(".");
-  const found: Document[] = await client.db(name.slice(0, dot)).collection(name.slice(dot + 1)).find().toArray();
+  const found: Document[] = await client
+    .db(name.slice(0, dot))
+    .collection(name.slice(dot + 1))
+    .find()
+    .toArray();
   return found.map((document) => JSON.stringify(document)).toSorted();
 }

@@ -21,6 +21,7 @@ const TITLES: Readonly<Record<string, string>> = {
   backfill: "Backfill of one collection",
   shapes: "Backfill of other documents",
   capture: "Capture of an idle collection",
+  airbyte: "Read for Airbyte",
   tail: "Tail from a start time",
   updates: "Tail of updates without images",
   latency: "Latency",
@@ -37,6 +38,8 @@ document exactly once, a sample of them compared field by field with what was in
 run let a virtual machine give freed memory back to its host, so that nobody writes into what another has paid for.`,
   capture: `Both write the same lines into a file and keep a state. Capture opens the change stream first and ends when it has
 caught up.`,
+  airbyte: `All read the collection through the same source and discard what they write. A record of Airbyte repeats the name of
+its stream, the time of its emission and three columns about its change.`,
   tail: `The server makes the events in one thread, which is the limit here. mongotap writes the documents with \`_meta\`, the
 driver whole events; Debezium is timed from its first event on, without its start. One collection is read here; several of
 one database share a stream that the server has to filter ([what that costs](decisions/009-one-change-stream-per-run.md)).`,

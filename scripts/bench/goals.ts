@@ -1,7 +1,18 @@
 /** The goals as numbers, and what was measured. */
 
 import { ALMOST_NONE } from "./growth.ts";
-import { BACKFILL, BY_ID, CAPTURE, DEBEZIUM, DUMP, EXPORT, MONGOTAP, STREAM, STREAM_WITH_LOOKUP } from "./names.ts";
+import {
+  AIRBYTE,
+  BACKFILL,
+  BY_ID,
+  CAPTURE,
+  DEBEZIUM,
+  DUMP,
+  EXPORT,
+  MONGOTAP,
+  STREAM,
+  STREAM_WITH_LOOKUP,
+} from "./names.ts";
 import { raceOf, secondsOf, timesOf } from "./ratio.ts";
 import type { Latency, Memory, Race, Results } from "./results.ts";
 import { median, summarize } from "./statistics.ts";
@@ -29,6 +40,8 @@ export function goalsOf(results: Results): Goal[] {
     times("backfill of wide documents, against mongoexport", raceOf(results, "wide"), EXPORT, 10),
     times("backfill of long texts, against mongoexport", raceOf(results, "text"), EXPORT, 2.5),
     times("capture of an idle collection, against backfill", raceOf(results, "capture"), BACKFILL, 0.9, CAPTURE),
+    times("airbyte read of an idle collection, against capture", raceOf(results, "airbyte"), CAPTURE, 0.6, AIRBYTE),
+    ...rateGoals(raceOf(results, "airbyte")),
     times("tail from a start time, against the bare drain", raceOf(results, "tail"), STREAM, 0.9),
     times("tail from a start time, against Debezium", raceOf(results, "tail"), DEBEZIUM, 4),
     ...updateGoals(results),
@@ -49,6 +62,13 @@ function times(figure: string, race: Race | undefined, other: string, least: num
     (value) => `${value.toFixed(2)} ×`,
     (value) => value >= least,
   );
+}
+
+function rateGoals(race: Race | undefined): Goal[] {
+  const seconds = secondsOf(race, AIRBYTE);
+  const rate = race === undefined || seconds === undefined ? undefined : race.documents / seconds;
+  const text = (value: number): string => `${Math.round(value).toLocaleString("en-US")}/s`;
+  return [judge("records of the same", "≥ 40,000/s", rate, text, (value) => value >= 40_000)];
 }
 
 function atMost(figure: string, most: number, unit: string, value: number | undefined): Goal {

@@ -12,4 +12,6 @@ export const DEBEZIUM = "Debezium embedded, once started";
 export const STREAM = "bare drain of the change stream";
 export const STREAM_WITH_LOOKUP = "the same, with updateLookup";
 export const CAPTURE = "mongotap capture";
+export const AIRBYTE = "mongotap airbyte read";
+export const AIRBYTE_DATA = "the same, with columns: data";
 export const BACKFILL = "mongotap backfill";

@@ -1,5 +1,6 @@
 /** The subjects of the benchmark, by the names that `--only` takes. */
 
+import { measureAirbyte } from "./airbyte.ts";
 import { measureBackfill, measureShapes } from "./backfill.ts";
 import { measureCapture } from "./capture.ts";
 import { measureGrowth } from "./growth.ts";
@@ -15,6 +16,7 @@ export const SECTIONS: Readonly<Record<string, (context: BenchContext) => Promis
   backfill: measureBackfill,
   shapes: measureShapes,
   capture: measureCapture,
+  airbyte: measureAirbyte,
   tail: measureTail,
   updates: measureUpdates,
   latency: measureLatency,

@@ -13,11 +13,12 @@ import { parseStates } from "../connectors/airbyte/state.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
+import { platformText } from "../connectors/platform-text.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
 import { airbyteStreams } from "../discover/as-airbyte.ts";
 import { asMongotapError, firstErrorOf, MongotapError } from "../errors.ts";
 import { Stop } from "../lib/process.ts";
-import { createLogger, PLAIN } from "../observe/log.ts";
+import { createLogger, type Logger, PLAIN } from "../observe/log.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import { findAll } from "./check.ts";
 import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
@@ -27,6 +28,7 @@ const DOCUMENTATION = "https://github.com/mongotap/mongotap/blob/main/docs/platf
 const OWN_SETTINGS = ["columns", "stateType", "newestOnly"] as const satisfies readonly OptionName[];
 /** Airbyte has no message that makes earlier records void, so a new copy needs the user's word. */
 const DEFAULTS = { onHistoryLost: "fail" } as const;
+const inWordsOfAirbyte = platformText("refresh or clear the stream in Airbyte, so that it is copied again");
 
 interface Arguments {
   readonly verb: string;
@@ -36,10 +38,10 @@ interface Arguments {
 }
 
 export const airbyte: PlatformCommand = async (call) => {
-  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }));
+  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }), call.context.signal);
   const log = createLogger({
     level: "info",
-    format: (level, message) => JSON.stringify(logMessage(level, message)),
+    format: (level, message) => JSON.stringify(logMessage(level, inWordsOfAirbyte(message))),
     paint: PLAIN,
     write: (line) => void output.say(line.trimEnd()),
   });
@@ -47,7 +49,7 @@ export const airbyte: PlatformCommand = async (call) => {
     const args = argumentsOf(call.argv);
     return await run(args, { ...call, command: "airbyte", log }, output);
   } catch (thrown) {
-    return await fail(thrown, output);
+    return await fail(thrown, output, log);
   } finally {
     await output.written().catch(() => undefined);
   }
@@ -96,7 +98,8 @@ function specification(): unknown {
 async function configured({ verb, config }: Arguments, call: ConnectorCall): Promise<Configured> {
   if (config === undefined) throw new MongotapError("usage", `airbyte ${verb} takes --config FILE`);
   const what = `--config ${config}`;
-  return await configure(call, await readPlatformFile(config, what), what, DEFAULTS);
+  const { invocation, target } = await configure(call, await readPlatformFile(config, what), "config", DEFAULTS);
+  return { invocation: { ...invocation, log: call.log.at(invocation.settings.logLevel) }, target };
 }
 
 /** A config or a server that does not work is an answer, not an error. */
@@ -107,12 +110,18 @@ async function statusOf(args: Arguments, call: ConnectorCall): Promise<{ status:
     const findings = await findAll({ ...invocation, settings });
     const failed = findings.find(({ verdict }) => verdict === "fail");
     if (failed === undefined) return { status: "SUCCEEDED" };
-    const { name, detail, remedy } = failed;
-    return { status: "FAILED", message: `${name}: ${detail}${remedy === undefined ? "" : `. ${remedy}`}` };
+    return { status: "FAILED", message: textOf(`${failed.name}: ${failed.detail}`, failed.remedy, call.log) };
   } catch (error) {
     if (!(error instanceof MongotapError) || error.kind === "bug") throw error;
-    return { status: "FAILED", message: `${error.message}${error.hint === "" ? "" : `. ${error.hint}`}` };
+    return { status: "FAILED", message: textOf(error.message, error.hint, call.log) };
   }
+}
+
+/** What has happened and what to do, for a user of Airbyte, without secrets. */
+function textOf(message: string, remedy: string | undefined, log: Logger): string {
+  const parts = [message, remedy ?? ""].filter((part) => part !== "").map(inWordsOfAirbyte);
+  const lines = parts.join(". ").split("\n");
+  return lines.map((line) => log.shown(line)).join("\n");
 }
 
 async function streamsOf({ invocation, target }: Configured): Promise<readonly unknown[]> {
@@ -136,11 +145,12 @@ async function read(args: Arguments, call: ConnectorCall, output: MessageOutput)
 }
 
 /** Tells the platform why, and resolves to the exit code. */
-async function fail(thrown: unknown, output: MessageOutput): Promise<number> {
+async function fail(thrown: unknown, output: MessageOutput, log: Logger): Promise<number> {
   const error = firstErrorOf(thrown);
   if (error instanceof Stop) return END_BY_SIGNAL;
   const known = asMongotapError(error);
   if (known.kind === "pipe") return known.exitCode;
-  await output.say(errorTrace(known)).catch(() => undefined); // its reader is gone
+  const message = textOf(known.message, known.hint, log);
+  await output.say(errorTrace(known, message)).catch(() => undefined); // its reader is gone
   return known.exitCode;
 }

@@ -3,10 +3,14 @@
  * each whole. The platform reads standard output, so nothing that has been written can be taken back.
  */
 
+import { settledWithin } from "../lib/async.ts";
 import { EVERYTHING } from "../lib/output-key.ts";
 import type { OutputMark, Segment, Sink } from "../sink/sink.ts";
 
 const encoder = new TextEncoder();
+
+/** How long a reader that has stopped reading may delay a stop. */
+const DRAIN_MS = 500;
 
 export class MessageOutput implements Sink {
   readonly mayBlock: boolean;
@@ -16,15 +20,25 @@ export class MessageOutput implements Sink {
   #failure: { readonly error: unknown } | undefined;
   /** By `db.collection`, the records since `takeCount`. */
   readonly #counts = new Map<string, number>();
+  /** By `db.collection`, what comes before its first record. */
+  readonly #announcements = new Map<string, () => unknown>();
+  readonly #signal: AbortSignal;
 
-  /** Writes to `sink`, which it disposes. */
-  constructor(sink: Sink) {
+  /** Writes to `sink`, which it disposes. When `signal` aborts, nothing waits for the reader any longer than DRAIN_MS. */
+  constructor(sink: Sink, signal: AbortSignal = new AbortController().signal) {
     this.#sink = sink;
+    this.#signal = signal;
     this.mayBlock = sink.mayBlock;
+  }
+
+  /** Sets the messages to write before the first record of each collection (`db.collection`). */
+  announce(messages: Iterable<readonly [name: string, message: () => unknown]>): void {
+    for (const [name, message] of messages) this.#announcements.set(name, message);
   }
 
   /** Writes the records of a batch, and counts them. */
   async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
+    if (this.#announcements.size > 0) this.#sayAnnounced(segments);
     await this.#queued(() => this.#sink.write(bytes, segments));
     for (const { key, lines } of segments) {
       if (key.kind === "collection") this.#counts.set(key.namespace, (this.#counts.get(key.namespace) ?? 0) + lines);
@@ -71,11 +85,20 @@ export class MessageOutput implements Sink {
     await this.#sink[Symbol.asyncDispose]();
   }
 
+  #sayAnnounced(segments: readonly Segment[]): void {
+    for (const { key } of segments) {
+      if (key.kind !== "collection") continue;
+      const message = this.#announcements.get(key.namespace);
+      if (message !== undefined) void this.say(message());
+      this.#announcements.delete(key.namespace);
+    }
+  }
+
   /** Runs `work` behind the writes before. After an error every call throws it. */
   #queued<T>(work: () => Promise<T>): Promise<T> {
     const next = this.#last.then(async () => {
       if (this.#failure !== undefined) throw this.#failure.error;
-      return await work();
+      return await settledWithin(work(), this.#signal, DRAIN_MS);
     });
     this.#last = next.catch((error: unknown) => {
       this.#failure ??= { error };

@@ -15,6 +15,10 @@ export interface Logger {
   fatal(error: MongotapError): void;
   /** Replaces these texts by `***` in all later messages. */
   hide(secrets: readonly string[]): void;
+  /** Returns `text` as messages show it: without secrets and control characters. */
+  shown(text: string): string;
+  /** Returns the same log with another level. */
+  at(level: Level): Logger;
 }
 
 /** The colors of levels on a terminal; picocolors has this shape. */
@@ -38,7 +42,11 @@ export interface LogSettings {
 
 /** Returns a logger that never throws, if `settings.write` does not. */
 export function createLogger(settings: LogSettings): Logger {
-  const hidden: string[] = [];
+  return loggerOf(settings, []);
+}
+
+/** `hidden` is shared by the logs of one process. */
+function loggerOf(settings: LogSettings, hidden: string[]): Logger {
   const { paint } = settings;
   const now = settings.now ?? (() => new Date());
   const clean = (text: string): string =>
@@ -80,6 +88,8 @@ export function createLogger(settings: LogSettings): Logger {
       for (const secret of secrets) if (secret.length > 0 && !hidden.includes(secret)) hidden.push(secret);
       hidden.sort((a, b) => b.length - a.length);
     },
+    shown: clean,
+    at: (level) => loggerOf({ ...settings, level }, hidden),
   };
 }
 

@@ -8,15 +8,18 @@ export function identityOf({ setName, setId, topology }: ServerInfo): SourceIden
   return { setName: setName === "" ? topology : setName, ...(setId === undefined ? {} : { setId }) };
 }
 
+export function isSameCluster(saved: SourceIdentity, now: SourceIdentity): boolean {
+  return (
+    saved.setName === now.setName && (saved.setId === undefined || now.setId === undefined || saved.setId === now.setId)
+  );
+}
+
 /**
  * `what` names the state in messages, `otherwise` is what to do if the cluster is the right one.
  * @throws MongotapError `state` when the state belongs to another cluster
  */
 export function checkIdentity(what: string, saved: SourceIdentity, now: SourceIdentity, otherwise: string): void {
-  const same =
-    saved.setName === now.setName &&
-    (saved.setId === undefined || now.setId === undefined || saved.setId === now.setId);
-  if (same) return;
+  if (isSameCluster(saved, now)) return;
   throw new MongotapError("state", `${what} belongs to another cluster: ${textOf(saved)}, not ${textOf(now)}`, {
     hint: `Connect to the cluster that the state was made with, ${otherwise}.`,
   });

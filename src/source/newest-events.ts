@@ -102,7 +102,11 @@ export class NewestEvents implements EventStream {
       this.#event.read(bytes, offset);
       return this.#changes.isNewest(this.#event, must(batch.sortKeys[i], "the sort key of an event")) ? [i] : [];
     });
-    return kept.length === offsets.length ? batch : withOnly(batch, kept);
+    if (kept.length === offsets.length) return batch;
+    const keptKeys = new Set(kept.map((i) => batch.sortKeys[i]));
+    const ends = (batch.ends ?? []).filter(({ sortKey }) => keptKeys.has(sortKey));
+    // Also a collection of which every event here is left out has changed.
+    return { ...withOnly(batch, kept, ends), ...(batch.changed === undefined ? {} : { changed: batch.changed }) };
   }
 
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {

@@ -6,7 +6,7 @@
 import { ChangeEvent } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { fromText } from "./bson-key.ts";
-import type { BsonDocuments, ClusterTime, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import type { ClusterTime, CollectionEnd, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { tokenData } from "./resume-token.ts";
 
 /** `_data` of the token of a position: hex that sorts as the server sorts tokens. */
@@ -48,10 +48,7 @@ export class UnsentEvents implements EventStream {
 
   async next(awaitMs: number): Promise<EventBatch> {
     const batch = await this.#stream.next(awaitMs);
-    if (this.#sentUpTo.size === 0) return batch;
-    const kept = this.#unsent(batch.documents);
-    if (kept.length === batch.documents.count) return batch;
-    return withOnly(batch, kept);
+    return this.#sentUpTo.size === 0 ? batch : this.#unsent(batch);
   }
 
   split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
@@ -62,29 +59,43 @@ export class UnsentEvents implements EventStream {
     await this.#stream[Symbol.asyncDispose]();
   }
 
-  /** The indexes of the events that have not been sent. A collection behind its own position needs no look any more. */
-  #unsent({ bytes, offsets }: BsonDocuments): number[] {
+  #unsent(batch: EventBatch): EventBatch {
+    const { documents, sortKeys, ends = [] } = batch;
     const event = this.#event;
-    return [...offsets.entries()].flatMap(([i, offset]) => {
-      event.read(bytes, offset);
-      const sent = this.#sentUpTo.get(event.namespace);
-      if (sent === undefined) return [i];
-      if (tokenData(bytes, event.slots._id.begin) <= sent) return [];
-      this.#sentUpTo.delete(event.namespace);
-      return [i];
-    });
+    const kept: number[] = [];
+    const keptEnds: CollectionEnd[] = [];
+    for (const [i, offset] of documents.offsets.entries()) {
+      event.read(documents.bytes, offset);
+      // A rename concerns two collections, and either may be ahead of the other.
+      const ofEvent = ends.filter(({ sortKey }) => sortKey === sortKeys[i]);
+      const unsent = ofEvent.filter(({ name }) => !this.#isSent(name));
+      keptEnds.push(...unsent);
+      if (ofEvent.length === 0 ? !this.#isSent(event.namespace) : unsent.length > 0) kept.push(i);
+    }
+    if (kept.length === documents.count && keptEnds.length === ends.length) return batch;
+    return withOnly(batch, kept, keptEnds);
+  }
+
+  /** Whether the event at hand has been sent for a collection. One behind its own position needs no look any more. */
+  #isSent(name: string): boolean {
+    const sent = this.#sentUpTo.get(name);
+    if (sent === undefined) return false;
+    if (tokenData(this.#event.bytes, this.#event.slots._id.begin) <= sent) return true;
+    this.#sentUpTo.delete(name);
+    return false;
   }
 }
 
-/** `batch` with the events at these indexes only. */
-export function withOnly(batch: EventBatch, kept: readonly number[]): EventBatch {
-  const { documents, sortKeys, ends = [] } = batch;
-  const keptKeys = kept.map((i) => must(sortKeys[i], "the sort key of an event"));
-  const known = new Set(keptKeys);
+/** `batch` with the events at these indexes, and with these ends. */
+export function withOnly(batch: EventBatch, kept: readonly number[], ends: readonly CollectionEnd[]): EventBatch {
+  const { documents, changed } = batch;
+  const sortKeys = kept.map((i) => must(batch.sortKeys[i], "the sort key of an event"));
+  const known = new Set(sortKeys);
   return {
     ...batch,
     documents: documents.only(kept.map((i) => must(documents.offsets[i], "an event"))),
-    sortKeys: keptKeys,
-    ends: ends.filter(({ sortKey }) => known.has(sortKey)),
+    sortKeys,
+    ends,
+    ...(changed === undefined ? {} : { changed: new Map([...changed].filter(([, last]) => known.has(last))) }),
   };
 }

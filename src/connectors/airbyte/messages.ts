@@ -35,13 +35,15 @@ export function estimateTrace(
   return trace({ type: "ESTIMATE", estimate });
 }
 
-export function errorTrace(error: MongotapError): Message {
-  const { kind, message, hint } = error;
-  const internal = `${kind}, exit code ${error.exitCode}`;
-  const text = hint === "" ? message : `${message}. ${hint}`;
+/** `message` says what has happened and what to do. */
+export function errorTrace({ kind, exitCode }: MongotapError, message: string): Message {
   return trace({
     type: "ERROR",
-    error: { message: text, internal_message: internal, failure_type: FAILURES[kind] ?? "system_error" },
+    error: {
+      message,
+      internal_message: `${kind}, exit code ${exitCode}`,
+      failure_type: FAILURES[kind] ?? "system_error",
+    },
   });
 }
 

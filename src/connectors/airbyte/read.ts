@@ -8,36 +8,43 @@ import { newStats } from "../../observe/stats.ts";
 import { isComplete } from "../../pipeline/position.ts";
 import type { AirbyteRecords } from "../../protocol/airbyte.ts";
 import { openConnection } from "../../run/connection.ts";
-import { checkIdentity, identityOf } from "../../run/source-identity.ts";
+import { checkIdentity, identityOf, isSameCluster } from "../../run/source-identity.ts";
 import { measure } from "../../source/catalog.ts";
 import type { Position } from "../../source/record.ts";
 import { dataOf } from "../../source/unsent-events.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
-import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
+import { parseStreamState, resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
 import { copyChanges, type CopyResult, copyWhole, logCopies, type PlatformRun } from "../copy.ts";
 import type { MessageOutput } from "../message-output.ts";
 import type { Configured } from "../connector-config.ts";
 import { findWanted, type Found } from "../wanted-streams.ts";
 import type { ConfiguredStream } from "./configured-catalog.ts";
 import { estimateTrace, statusTrace } from "./messages.ts";
-import { globalMessage, keyOf, streamMessage } from "./state.ts";
+import { keyOf, type StateOf } from "./state.ts";
+import { type Saved, StateWriter } from "./state-writer.ts";
 
 /** How long (ms) records may wait for a state. */
 const COMMIT_MS = 5_000;
-/** How often (ms) streams without records have a state as well: a position that is too old is lost. */
-const ALL_STATES_MS = 60_000;
 
 export interface ReadOrder {
   readonly configured: Configured;
   readonly catalog: readonly ConfiguredStream[];
   /** By the key of the stream (state.ts). */
-  readonly states: ReadonlyMap<string, StreamState>;
+  readonly states: ReadonlyMap<string, StateOf>;
   readonly output: MessageOutput;
 }
 
 /** A stream of this read. */
 interface Reading extends ConfiguredStream, Found {
   readonly state: StreamState | undefined;
+}
+
+/** What the steps of a read share. */
+interface Read {
+  readonly run: PlatformRun;
+  readonly columns: AirbyteRecords["columns"];
+  readonly source: SourceIdentity;
+  readonly writer: StateWriter;
 }
 
 /** Resolves to whether everything has been read; false where the run was stopped. */
@@ -48,9 +55,12 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   const source = identityOf(connection.server);
   const all = await readingsOf(order, connection, source);
   for (const { descriptor } of all) await output.say(statusTrace(descriptor, "STARTED"));
+  output.announce(all.map(({ name, descriptor }) => [name, () => statusTrace(descriptor, "RUNNING")]));
   await estimate(all, connection, output);
-  const { signal } = invocation.context;
+  const { settings, context } = invocation;
+  const { signal } = context;
   const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
+  const writer = writerOf(order, all);
   const results: CopyResult[] = [];
   const incomplete = new Set(all.map(({ descriptor }) => descriptor));
   const steps = [
@@ -60,7 +70,7 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   try {
     for (const { readings, read } of steps) {
       if (readings.length === 0) continue;
-      const result = await read(run, order, readings, source);
+      const result = await read({ run, columns: settings.columns, source, writer }, readings);
       results.push(result);
       if (result.outcome !== "finished") break;
       for (const { descriptor } of readings) {
@@ -75,7 +85,10 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   return results.every(({ outcome }) => outcome === "finished");
 }
 
-/** @throws MongotapError `state` for a state of another cluster */
+/**
+ * The streams, each with its state. A copy begins anew where the state is of another cluster.
+ * @throws MongotapError `state` for a state of another cluster, where it has a position among changes, and for a foreign one
+ */
 async function readingsOf(
   { catalog, states, configured }: ReadOrder,
   connection: Connection,
@@ -84,77 +97,86 @@ async function readingsOf(
   const found = await findWanted(connection, catalog, configured.invocation.log);
   return found.map((stream) => {
     const { name } = stream.descriptor;
-    const state = states.get(keyOf(stream.descriptor));
-    if (state !== undefined)
-      checkIdentity(`the state of the stream ${name}`, state.source, source, "or reset the stream");
+    const found = states.get(keyOf(stream.descriptor));
+    if (found === undefined) return { ...stream, state: undefined };
+    const state = parseStreamState(found.state, name);
+    if (!stream.hasChanges && !isSameCluster(state.source, source)) return { ...stream, state: undefined };
+    checkIdentity(`the state of the stream ${name}`, state.source, source, "or start over with --fresh");
     return { ...stream, state };
   });
+}
+
+/** A state of all streams keeps those of streams that are not read. */
+function writerOf({ configured, output, states }: ReadOrder, all: readonly Reading[]): StateWriter {
+  const read = new Set(all.map(({ descriptor }) => keyOf(descriptor)));
+  const others = [...states].filter(([key]) => !read.has(key)).map(([, state]) => state);
+  const writer = new StateWriter(output, configured.invocation.settings.stateType === "global", others);
+  for (const reading of all) if (reading.state !== undefined) writer.begin(reading, reading.state);
+  return writer;
 }
 
 /** Says how much a stream is going to send, where it is copied. */
 async function estimate(all: readonly Reading[], { client }: Connection, output: MessageOutput): Promise<void> {
   for (const { info, state, descriptor } of all) {
-    if (info === undefined || state?.collection?.phase === "live") continue;
+    if (info === undefined || info.type === "view" || state?.collection?.phase === "live") continue;
     await output.say(estimateTrace(descriptor, await measure(client, info)));
   }
 }
 
-function recordsOf(order: ReadOrder, readings: readonly Reading[]): AirbyteRecords {
-  const { columns } = order.configured.invocation.settings;
+function recordsOf(columns: AirbyteRecords["columns"], readings: readonly Reading[]): AirbyteRecords {
   return { kind: "airbyte", columns, streams: new Map(readings.map(({ name, descriptor }) => [name, descriptor])) };
 }
 
-async function readChanges(
-  run: PlatformRun,
-  order: ReadOrder,
-  readings: readonly Reading[],
-  source: SourceIdentity,
-): Promise<CopyResult> {
+async function readChanges({ run, columns, source, writer }: Read, readings: readonly Reading[]): Promise<CopyResult> {
   const states = new Map(readings.flatMap(({ name, state }) => (state?.stream === undefined ? [] : [[name, state]])));
   const from = resumptionOf(states, dataOf);
-  const writer = new StateWriter(order, readings, (position, { name, generation, sync }) => {
-    // A stream that is ahead of the others keeps its state until they have come as far.
+  const stateOf = (position: Position, { name, state, generation, sync }: Reading): StreamState => {
     const ahead = from.sentUpTo.get(name);
     const { stream } = position;
-    if (ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead)) return undefined;
+    // It keeps its state until the others have come as far.
+    const isAhead = ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead);
+    if (isAhead && state !== undefined) return state;
     return streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
-  });
+  };
   const result = await copyChanges(run, {
     namespaces: readings.map(({ namespace }) => namespace),
-    messages: recordsOf(order, readings),
+    messages: recordsOf(columns, readings),
     from,
     before: readings.filter(({ name }) => states.has(name)).map(({ namespace }) => namespace),
     untilCaughtUp: true,
     commitMs: COMMIT_MS,
-    save: (position) => writer.save(position, false),
+    save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
   });
-  if (result.position !== undefined && result.outcome !== "cut") await writer.save(result.position, true);
+  await saveLast(writer, result, { streams: readings, stateOf });
   return result;
 }
 
-async function readWhole(
-  run: PlatformRun,
-  order: ReadOrder,
-  readings: readonly Reading[],
-  source: SourceIdentity,
-): Promise<CopyResult> {
+async function readWhole({ run, columns, source, writer }: Read, readings: readonly Reading[]): Promise<CopyResult> {
   const states = new Map(readings.flatMap((reading) => (canGoOn(reading) ? [[reading.name, reading.state]] : [])));
-  const writer = new StateWriter(order, readings, (position, { name, generation, sync }) =>
-    streamStateOf(position, name, { source, ...numbersOf(generation, sync) }),
-  );
+  const stateOf = (position: Position, { name, generation, sync }: Reading): StreamState =>
+    streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
   const result = await copyWhole(
     run,
     {
       namespaces: readings.map(({ namespace }) => namespace),
-      messages: recordsOf(order, readings),
+      messages: recordsOf(columns, readings),
       from: resumptionOf(states, dataOf),
       commitMs: COMMIT_MS,
-      save: (position) => writer.save(position, false),
+      save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
     },
     readings.flatMap(({ info }) => info ?? []),
   );
-  if (result.position !== undefined && result.outcome !== "cut") await writer.save(result.position, true);
+  await saveLast(writer, result, { streams: readings, stateOf });
   return result;
+}
+
+/** Writes the states of all streams at the end of a copy, unless the reader takes no more. */
+async function saveLast(
+  writer: StateWriter,
+  { position, outcome }: CopyResult,
+  saved: Omit<Saved<Reading>, "isLast">,
+): Promise<void> {
+  if (position !== undefined && outcome !== "cut") await writer.save(position, { ...saved, isLast: true });
 }
 
 type Resumed = Reading & { readonly state: StreamState };
@@ -173,63 +195,4 @@ function canGoOn(reading: Reading): reading is Resumed {
 
 function numbersOf(generation: number | undefined, sync: number | undefined): Pick<StreamState, "generation" | "sync"> {
   return { ...(generation === undefined ? {} : { generation }), ...(sync === undefined ? {} : { sync }) };
-}
-
-/** Writes the states of the streams of one copy, each behind its records. */
-class StateWriter {
-  readonly #output: MessageOutput;
-  readonly #readings: readonly Reading[];
-  readonly #stateOf: (position: Position, reading: Reading) => StreamState | undefined;
-  readonly #isGlobal: boolean;
-  /** By `db.collection`, the phase in the last state. */
-  readonly #phases = new Map<string, string | undefined>();
-  /** By `db.collection`, the last state as text. */
-  readonly #last = new Map<string, string>();
-  /** When all streams had a state, by a clock that only goes forward. */
-  #allAt = performance.now();
-
-  constructor(
-    { output, configured }: ReadOrder,
-    readings: readonly Reading[],
-    stateOf: (position: Position, reading: Reading) => StreamState | undefined,
-  ) {
-    this.#output = output;
-    this.#readings = readings;
-    this.#stateOf = stateOf;
-    this.#isGlobal = configured.invocation.settings.stateType === "global";
-  }
-
-  /** Writes the states at `position` of the streams that have moved; `isLast`: of all. */
-  async save(position: Position, isLast: boolean): Promise<void> {
-    const isForAll = isLast || this.#isGlobal || performance.now() - this.#allAt >= ALL_STATES_MS;
-    if (isForAll) this.#allAt = performance.now();
-    const states = this.#readings.flatMap((reading) => {
-      const { name, descriptor } = reading;
-      const phase = position.collections[name]?.phase;
-      const isDue = isForAll || this.#output.hasCount(name) || this.#phases.get(name) !== phase;
-      const state = isDue ? this.#stateOf(position, reading) : undefined;
-      if (state === undefined || !this.#isNew(name, state)) return [];
-      this.#phases.set(name, phase);
-      return [{ name, stream: descriptor, state }];
-    });
-    if (states.length === 0) return;
-    const messages = this.#isGlobal
-      ? [this.#globalOf(position, states)]
-      : states.map((each) => streamMessage(each, this.#output.takeCount(each.name)));
-    await this.#output.say(...messages);
-  }
-
-  /** Whether the state is another one than the last, or follows records. One state holds all streams where it is global. */
-  #isNew(name: string, state: StreamState): boolean {
-    const text = JSON.stringify(state);
-    const isNew = this.#isGlobal || text !== this.#last.get(name) || this.#output.hasCount(name);
-    this.#last.set(name, text);
-    return isNew;
-  }
-
-  #globalOf(position: Position, states: Parameters<typeof globalMessage>[0]): string {
-    const records = this.#readings.reduce((sum, { name }) => sum + this.#output.takeCount(name), 0);
-    const shared = position.stream === undefined ? {} : { stream: position.stream };
-    return globalMessage(states, shared, records);
-  }
 }

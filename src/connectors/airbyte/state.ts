@@ -5,8 +5,10 @@
 
 import * as v from "valibot";
 
+import { MongotapError } from "../../errors.ts";
 import type { StreamDescriptor } from "../../protocol/airbyte.ts";
-import { parseStreamState, type StreamState } from "../../state/stream-state.ts";
+import type { StreamPosition } from "../../source/record.ts";
+import type { StreamState } from "../../state/stream-state.ts";
 import type { Message } from "./messages.ts";
 
 const descriptor = v.object({ name: v.string(), namespace: v.optional(v.nullable(v.string())) });
@@ -16,27 +18,52 @@ const globalState = v.object({
   stream_states: v.array(streamState),
 });
 
-/** Returns the states by `keyOf` of their streams. @throws MongotapError `state` for one that mongotap has not made */
-export function parseStates(value: unknown): ReadonlyMap<string, StreamState> {
-  const states = new Map<string, StreamState>();
-  const add = (
-    { stream_descriptor: { name, namespace }, stream_state: found }: v.InferOutput<typeof streamState>,
-    shared?: object | null,
-  ): void => {
-    const isEmpty =
-      found === undefined || found === null || (typeof found === "object" && Object.keys(found).length === 0);
-    if (isEmpty) return; // the stream was reset
-    const key = keyOf({ name, ...(namespace === undefined || namespace === null ? {} : { namespace }) });
-    states.set(key, parseStreamState({ ...found, ...shared }, name));
+/** The state of a stream; as the platform has it, where it has not been parsed. */
+export interface StateOf<State = unknown> {
+  readonly stream: StreamDescriptor;
+  readonly state: State;
+}
+
+/** In place of the position of a stream, where that is the one of all. */
+const SHARED = "shared";
+
+/**
+ * Returns the states by `keyOf` of their streams. Those that are empty are left out: such a stream was reset.
+ * @throws MongotapError `state` for one of a connector that has one state without streams
+ */
+export function parseStates(value: unknown): ReadonlyMap<string, StateOf> {
+  const states = new Map<string, StateOf>();
+  const add = ({ stream_descriptor: descriptor, stream_state: state }: v.InferOutput<typeof streamState>): void => {
+    if (isEmpty(state)) return;
+    const { name, namespace } = descriptor;
+    const stream = { name, ...(namespace === undefined || namespace === null ? {} : { namespace }) };
+    states.set(keyOf(stream), { stream, state });
   };
   for (const message of messagesOf(value)) {
-    const stream = v.safeParse(streamState, message["stream"]);
-    if (stream.success) add(stream.output);
-    const all = v.safeParse(globalState, message["global"] ?? message["global_"]);
-    if (!all.success) continue;
-    for (const one of all.output.stream_states) add(one, all.output.shared_state);
+    const { data, stream, global, global_ } = message;
+    const one = v.safeParse(streamState, stream);
+    if (one.success) add(one.output);
+    const all = v.safeParse(globalState, global ?? global_);
+    if (all.success) for (const each of all.output.stream_states) add(withShared(each, all.output.shared_state));
+    if (!one.success && !all.success && !isEmpty(data)) {
+      throw new MongotapError("state", "the state is not one of mongotap: it is of the type LEGACY", {
+        hint: "Reset the connection in the platform, so that its streams are copied again.",
+      });
+    }
   }
   return states;
+}
+
+function isEmpty(state: unknown): boolean {
+  return state === undefined || state === null || (typeof state === "object" && Object.keys(state).length === 0);
+}
+
+function withShared(
+  { stream_state: state, ...rest }: v.InferOutput<typeof streamState>,
+  shared: object | null | undefined,
+): v.InferOutput<typeof streamState> {
+  const hasShared = typeof state === "object" && state !== null && "stream" in state && state.stream === SHARED;
+  return { ...rest, stream_state: hasShared ? { ...state, ...shared } : state };
 }
 
 /** The bodies of state messages: of a list, of one, with or without the message around them. */
@@ -54,24 +81,21 @@ export function keyOf({ name, namespace = "" }: StreamDescriptor): string {
   return JSON.stringify([namespace, name]);
 }
 
-export interface StateOf {
-  readonly stream: StreamDescriptor;
-  readonly state: StreamState;
-}
-
-/** The state of one stream; `records` is how many it has sent since its last state. */
+/** `records` is how many the stream has sent since its last state. */
 export function streamMessage({ stream, state }: StateOf, records: number): string {
   const body = { type: "STREAM", stream: { stream_descriptor: stream, stream_state: state } };
   return stateMessage(body, records);
 }
 
-/** One state for all streams. The position of the change stream is theirs together. */
-export function globalMessage(all: readonly StateOf[], shared: object, records: number): string {
-  const states = all.map(({ stream, state: { stream: _, ...state } }) => ({
-    stream_descriptor: stream,
-    stream_state: state,
-  }));
-  return stateMessage({ type: "GLOBAL", global: { shared_state: shared, stream_states: states } }, records);
+/** One state for all streams. `shared` is the position of those that are where the change stream is. */
+export function globalMessage(all: readonly StateOf[], shared: StreamPosition | undefined, records: number): string {
+  const states = all.map(({ stream, state }) => {
+    const own = state as Partial<StreamState>;
+    const isShared = own.stream !== undefined && own.stream.token === shared?.token;
+    return { stream_descriptor: stream, stream_state: isShared ? { ...own, stream: SHARED } : own };
+  });
+  const sharedState = shared === undefined ? {} : { stream: shared };
+  return stateMessage({ type: "GLOBAL", global: { shared_state: sharedState, stream_states: states } }, records);
 }
 
 /** The protocol wants the count with a decimal point, so that no reader takes it for an int32. */

@@ -10,7 +10,8 @@ import { join } from "node:path";
 
 /** The clients of platforms, each with what it was tried with. */
 export const ENVIRONMENTS = {
-  airbyte: ["airbyte==0.71.3"],
+  // pytest, boltons and requests-mock: for the conformance tests in airbyte-cdk.
+  airbyte: ["airbyte==0.71.3", "airbyte-cdk==7.39.1", "pytest==9.2.0"],
   meltano: ["meltano==4.4.1"],
   "target-jsonl": ["target-jsonl==0.1.4"],
   "singer-sdk": ["singer-sdk[testing]==0.54.9"],

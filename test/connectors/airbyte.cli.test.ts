@@ -2,20 +2,20 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import Ajv from "ajv";
+import { Ajv } from "ajv";
 import { startReplicaSet, startStandalone } from "../../scripts/mongod.ts";
-import { ServerCode } from "../../src/connect/server-errors.ts";
 import { isIdle, openPipe } from "../cli/pipe.ts";
 import { CANARY, run } from "../support/cli.ts";
 import { commandUnderTest } from "../support/command.ts";
 import { documents } from "../support/documents.ts";
-import { failCommand } from "../support/fail-point.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { waitFor } from "../support/wait.ts";
 import {
   configured,
   Destination,
   errorOf,
+  filled,
+  FLAG,
   foundRows,
   isCopied,
   keptStates,
@@ -77,7 +77,6 @@ describe("spec", () => {
 describe("what cannot be run", () => {
   test.each([
     [["frobnicate"], 'airbyte has no command "frobnicate". It takes spec, check, discover or read.'],
-    [[], 'airbyte has no command "". It takes spec, check, discover or read.'],
     [["discover"], "airbyte discover takes --config FILE"],
     [["read", "--config", "/nowhere.json"], "airbyte read takes --catalog FILE"],
     [["read", "--config", "/nowhere.json", "--catalog", "/nowhere.json"], "--config /nowhere.json cannot be read"],
@@ -89,9 +88,6 @@ describe("what cannot be run", () => {
     expect(type).toBe("config_error");
   });
 });
-
-/** A flag of the command line; `mongod` has its own. */
-const FLAG = /--(?!replSet)[a-z]/;
 
 describe("check", () => {
   async function statusOf(config: Readonly<Record<string, unknown>>): Promise<[status: string, message: string]> {
@@ -116,8 +112,6 @@ describe("check", () => {
       [{ uri: "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200" }, /^reachability: cannot connect to mongodb:/],
       [{}, /^config names no server. It takes uri, or address/],
       [{ uri, columns: "some" }, /^config:1: columns takes one of fields, data/],
-      [{ uri, workers: "many" }, /workers takes a whole number/],
-      [{ uri: "nonsense" }, /uri/],
       [{ uri, onBadDocument: "quarantine=x" }, /onBadDocument takes fail or skip here/],
     ];
     for (const [config, says] of cases) {
@@ -145,7 +139,7 @@ describe("check", () => {
     expect(status).toBe("FAILED");
     for (const config of [{ ...login, password: CANARY, logLevel: "debug" }, { uri: `${set.uri}&ssl=${CANARY}` }]) {
       await using source = await Source.with(config);
-      for (const args of [["discover"], ["read", "--catalog", source.config], ["check"]])
+      for (const args of [["discover"], ["read", "--catalog", source.config]])
         await source.run([...args, "--config", source.config]);
     }
   });
@@ -199,17 +193,8 @@ describe("read", () => {
     ...more,
   });
 
-  /** Fills collections with documents of numbers, and returns their streams. */
-  async function filled(collections: readonly string[], count = 10): Promise<string[]> {
-    for (const collection of collections) {
-      const numbers = Array.from({ length: count }, (_, i) => ({ _id: i, n: i }));
-      await database.db.collection<{ _id: number; n: number }>(collection).insertMany(numbers);
-    }
-    return collections.map((collection) => `${database.name}.${collection}`);
-  }
-
   test("copies streams without a state, then sends inserts, updates and deletes: the rows are those of a find", async () => {
-    const streams = await filled(["first_a", "first_b"]);
+    const streams = await filled(database, ["first_a", "first_b"]);
     const [a = "", b = ""] = streams;
     await using source = await Source.with(config());
     const first = await source.readAll(configured(await source.discover()), { state: [] });
@@ -239,7 +224,7 @@ describe("read", () => {
   });
 
   test("counts its records in its states, tells how many come, and logs in its levels", async () => {
-    const streams = await filled(["counts_a", "counts_b"], 25);
+    const streams = await filled(database, ["counts_a", "counts_b"], 25);
     await using source = await Source.with(config({ logLevel: "debug" }));
     const messages = await source.readAll(configured(streams));
     for (const stream of streams) {
@@ -254,109 +239,11 @@ describe("read", () => {
   });
 
   test("writes the count of a state with a decimal point, and the time of a record as a whole number", async () => {
-    const [stream = ""] = await filled(["decimal"]);
+    const [stream = ""] = await filled(database, ["decimal"]);
     await using source = await Source.with(config());
     const { stdout } = await run(["airbyte", ...(await source.readArgs(configured([stream])))]);
     expect(stdout).toMatch(/"sourceStats":\{"recordCount":10\.0\}/);
     for (const [, text = ""] of stdout.matchAll(/"emitted_at":([^,}]+)/g)) expect(text).toMatch(/^\d{13}$/);
-  });
-
-  test("takes states with nulls and doubled keys, of streams not read, of streams reset, and keys of the future", async () => {
-    const [a = "", b = ""] = await filled(["lenient_a", "lenient_b"]);
-    await using source = await Source.with(config());
-    const kept = keptStates(await source.readAll(configured([a, b])));
-    await database.db.collection("lenient_a").insertOne({ n: 1 });
-    const [ofA, ofB] = kept.map(({ stream }) => stream);
-    const withNulls = (stream: unknown): string =>
-      `{"type":"STREAM","global_":null,"stream":${JSON.stringify(stream)},"global_":null,"data":null,"sourceStats":null,"destinationStats":null,"global_":null,"later":[1]}`;
-    const namespace = { ...ofA, stream_descriptor: { ...ofA?.stream_descriptor, namespace: null } };
-    const texts = [
-      `[${withNulls(namespace)},${withNulls({ stream_descriptor: { name: "elsewhere.x" }, stream_state: { a: 1 } })}]`,
-      `[${withNulls(ofB)},${withNulls(ofA)}]`,
-    ];
-    for (const state of texts) {
-      const messages = await source.readAll(configured([a], { include_files: false, destination_object_name: null }), {
-        state,
-      });
-      expect(recordsOf(messages)).toHaveLength(1);
-    }
-    for (const state of ["[]", "", "{}", `[${withNulls({ ...ofA, stream_state: null })}]`]) {
-      expect(recordsOf(await source.readAll(configured([a]), { state }))).toHaveLength(11);
-    }
-  });
-
-  test("refuses what is no state of its own: config_error and 3", async () => {
-    const [a = ""] = await filled(["foreign"]);
-    await using source = await Source.with(config());
-    const foreign = [
-      [{ type: "STREAM", stream: { stream_descriptor: { name: a }, stream_state: { lsn: 17 } } }],
-      [{ type: "LEGACY", data: { cursor: 17 } }],
-      { data: { cursor: 17 } },
-    ];
-    for (const state of foreign) {
-      const { code, messages } = await source.read(configured([a]), { state });
-      expect(errorOf(messages)).toMatchObject({ failure_type: "config_error" });
-      expect(errorOf(messages).message).toContain("is not one of mongotap");
-      expect(code).toBe(3);
-    }
-  });
-
-  test("of a view and a time series is a copy every time, and a collection goes on beside them", async () => {
-    const { db, name, client } = database;
-    const [orders = ""] = await filled(["whole_orders"]);
-    await db.createCollection("whole_view", { viewOn: "whole_orders", pipeline: [{ $match: { n: { $lt: 4 } } }] });
-    await db.createCollection("whole_series", { timeseries: { timeField: "at" } });
-    await db.collection("whole_series").insertMany([1, 2, 3].map((n) => ({ at: new Date(n * 1_000), n })));
-    const [view, series] = [`${name}.whole_view`, `${name}.whole_series`];
-    await using source = await Source.with(config());
-    const catalog = configured([orders, view, series]); // a client may ask for increments of what has none
-    const first = await source.readAll(catalog);
-    const second = await source.readAll(catalog, { state: keptStates(first) });
-    for (const messages of [first, second]) {
-      expect(new Destination().load(messages).rows(view)).toEqual(await foundRows(client, view));
-      expect(recordsOf(messages, series)).toHaveLength(3);
-      for (const stream of [orders, view, series]) expect(statusesOf(messages, stream).at(-1)).toBe("COMPLETE");
-    }
-    expect(recordsOf(second, orders)).toEqual([]);
-  });
-
-  test("of a collection that is dropped and made again has what is there afterwards; the end is logged", async () => {
-    const [stream = ""] = await filled(["again"]);
-    await using source = await Source.with(config());
-    const first = await source.readAll(configured([stream]));
-    await database.db.dropCollection("again");
-    await filled(["again"], 3);
-    const second = await source.readAll(configured([stream]), { state: keptStates(first) });
-    expect(recordsOf(second).map(({ data }) => data._id)).toEqual([0, 1, 2]);
-    const warnings = second.flatMap(({ log }) => (log?.level === "WARN" ? [log.message] : []));
-    expect(warnings.join("\n")).toContain(`${stream} was dropped`);
-    expect(warnings.join("\n")).toContain("cannot show that what came before is void");
-  });
-
-  test("of a stream that does not exist warns, and reads it when it does", async () => {
-    const stream = `${database.name}.later`;
-    await using source = await Source.with(config());
-    const first = await source.readAll(configured([stream]));
-    expect(first.some(({ log }) => log?.message === `${stream} does not exist: there is nothing to read`)).toBe(true);
-    expect(statusesOf(first, stream)).toEqual(["STARTED", "COMPLETE"]);
-    await filled(["later"]);
-    const second = await source.readAll(configured([stream]), { state: keptStates(first) });
-    expect(recordsOf(second)).toHaveLength(10);
-  });
-
-  test("whose history is lost is a config_error with 6, and its hint is one for a platform", async () => {
-    const [stream = ""] = await filled(["lost"]);
-    await using source = await Source.with(config());
-    const kept = keptStates(await source.readAll(configured([stream])));
-    const lost = { failCommands: ["aggregate"], errorCode: ServerCode.ChangeStreamHistoryLost, appName: "mongotap" };
-    await using _lost = await failCommand(database.client, lost);
-    const { code, messages } = await source.read(configured([stream]), { state: kept });
-    const error = errorOf(messages);
-    expect(error.failure_type).toBe("config_error");
-    expect(error.message).toContain("Refresh or clear the stream in Airbyte");
-    expect(error.message).not.toMatch(FLAG);
-    expect(statusesOf(messages, stream)).toEqual(["STARTED", "INCOMPLETE"]);
-    expect(code).toBe(6);
   });
 });
 

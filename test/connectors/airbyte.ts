@@ -1,9 +1,10 @@
 /** `mongotap airbyte` as its platform sees it: files in, messages out, and a destination that loads them. */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import type { Document, MongoClient } from "mongodb";
 import { textLinesOf } from "../cli/tap.ts";
 import { type CliOptions, type CliResult, run, type RunningCli, start, type StartOptions } from "../support/cli.ts";
+import type { TestDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
 export interface Stream {
@@ -95,14 +96,13 @@ export interface Done extends Omit<CliResult, "stdout"> {
 
 /** The connector with one config. */
 export class Source implements AsyncDisposable {
+  readonly config: string;
   readonly #dir: TempDir;
   #files = 0;
 
-  private constructor(
-    dir: TempDir,
-    readonly config: string,
-  ) {
+  private constructor(dir: TempDir, config: string) {
     this.#dir = dir;
+    this.config = config;
   }
 
   static async with(config: Readonly<Record<string, unknown>>): Promise<Source> {
@@ -147,10 +147,6 @@ export class Source implements AsyncDisposable {
   async readArgs(catalog: unknown, state?: unknown): Promise<string[]> {
     const files = ["--config", this.config, "--catalog", await this.#file(catalog)];
     return ["read", ...files, ...(state === undefined ? [] : ["--state", await this.#file(state)])];
-  }
-
-  async configText(): Promise<string> {
-    return await readFile(this.config, "utf8");
   }
 
   /** Platforms write such files with any ending. */
@@ -254,4 +250,20 @@ export async function foundRows(client: MongoClient, name: string): Promise<read
     .find()
     .toArray();
   return found.map((document) => JSON.stringify(document)).toSorted();
+}
+
+/** A flag of the command line, which users of a platform do not have; `mongod` has its own. */
+export const FLAG = /--(?!replSet)[a-z]/;
+
+/** Fills collections with documents of numbers, and returns their streams. */
+export async function filled(
+  { db, name }: Pick<TestDatabase, "db" | "name">,
+  collections: readonly string[],
+  count = 10,
+): Promise<string[]> {
+  for (const collection of collections) {
+    const numbers = Array.from({ length: count }, (_, i) => ({ _id: i, n: i }));
+    await db.collection<{ _id: number; n: number }>(collection).insertMany(numbers);
+  }
+  return collections.map((collection) => `${name}.${collection}`);
 }

@@ -27,12 +27,13 @@ class PyAirbyte implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
   readonly #release: () => void;
+  readonly dir: TempDir;
+  readonly executable: string;
   output = "";
 
-  private constructor(
-    readonly dir: TempDir,
-    readonly executable: string,
-  ) {
+  private constructor(dir: TempDir, executable: string) {
+    this.dir = dir;
+    this.executable = executable;
     const { HOME: _, ...inherited } = process.env;
     const env = {
       ...inherited,
@@ -133,7 +134,7 @@ function orderOf(i: number): Order {
 
 /** A document as a row of the tables of PyAirbyte. */
 function rowOf({ _id, n, big, text, at, lines, late }: Order): Row {
-  const own = (value: unknown): string | null => (value === undefined ? null : String(value));
+  const own = (value: { toString(): string } | undefined): string | null => value?.toString() ?? null;
   return {
     _id: String(_id),
     n: own(n),
@@ -192,7 +193,7 @@ test("columns: a first read, increments with a new field, and a read that is kil
   expect(await client.read()).toEqual({ records: 3_002 });
   await expectRows();
 
-  await orders.replaceOne({ _id: 5 }, { n: 55 } as Order);
+  await orders.replaceOne({ _id: 5 }, { n: 55 });
   expect(await client.read()).toEqual({ records: 1 });
   await expectRows();
   expect((await client.rows(table)).deleted.map((row) => row["_id"])).toEqual(["2", "3", "4"]);
@@ -202,11 +203,11 @@ test("columns: a first read, increments with a new field, and a read that is kil
 
 test("one column: fields that PyAirbyte cannot have as columns are loaded as they are", async () => {
   const { db, name, uri } = await testDatabase();
-  const odd = db.collection<{ _id: number }>("odd");
+  const odd = db.collection<{ _id: number; [field: string]: unknown }>("odd");
   await odd.insertMany([
     { _id: 1, "": 1, Foo: 1, foo: 2, "a.b": { $id: [1, "x"] }, 日本: Long.fromString(BIG), tiny: 1e-12, mixed: 1 },
     { _id: 2, _ID: 3, a_b: 1, mixed: "text", nothing: null },
-  ] as { _id: number }[]);
+  ]);
   await using client = await PyAirbyte.with({ uri, database: name, columns: "data" });
   expect(await client.read()).toEqual({ records: 2 });
   await odd.updateOne({ _id: 2 }, { $set: { mixed: [1] } });

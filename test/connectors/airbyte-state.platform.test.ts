@@ -27,9 +27,9 @@ interface Numbered {
 interface Prepared {
   readonly database: TestDatabase;
   readonly source: Source;
-  streamOf(collection: string): string;
-  collection(name: string): Collection<Numbered>;
-  fill(name: string, count: number, text?: string): Promise<string>;
+  readonly streamOf: (collection: string) => string;
+  readonly collection: (name: string) => Collection<Numbered>;
+  readonly fill: (name: string, count: number, text?: string) => Promise<string>;
 }
 
 async function prepare(more: Readonly<Record<string, unknown>> = {}): Promise<Prepared> {

@@ -6,12 +6,18 @@
 import { ChangeEvent } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { fromText } from "./bson-key.ts";
+import { tickBefore } from "./cluster-time.ts";
 import type { ClusterTime, CollectionEnd, EventBatch, EventStream, StreamPosition } from "./record.ts";
-import { tokenData } from "./resume-token.ts";
+import { isHighWater, tokenData } from "./resume-token.ts";
 
 /** `_data` of the token of a position: hex that sorts as the server sorts tokens. */
 export function dataOf({ token }: StreamPosition): string {
   return tokenData(fromText(token));
+}
+
+/** Events up to this time may be missing from a stream that begins at the position: what is copied beside it must not be older. */
+export function startsAfterOf(position: StreamPosition): ClusterTime {
+  return isHighWater(dataOf(position)) ? tickBefore(position.time) : position.time;
 }
 
 export class UnsentEvents implements EventStream {

@@ -5,26 +5,20 @@
 
 import type { Connection } from "../../connect/client.ts";
 import { newStats } from "../../observe/stats.ts";
-import { isComplete } from "../../pipeline/position.ts";
-import type { AirbyteRecords } from "../../protocol/airbyte.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf, isSameCluster } from "../../run/source-identity.ts";
 import { measure } from "../../source/catalog.ts";
-import type { Position } from "../../source/record.ts";
-import { dataOf } from "../../source/unsent-events.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
-import { parseStreamState, resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
-import { copyChanges, type CopyResult, copyWhole, logCopies, type PlatformRun } from "../copy.ts";
+import { parseStreamState } from "../../state/stream-state.ts";
+import { type CopyResult, logCopies, type PlatformRun } from "../copy.ts";
 import type { MessageOutput } from "../message-output.ts";
 import type { Configured } from "../connector-config.ts";
-import { findWanted, type Found } from "../wanted-streams.ts";
+import { findWanted } from "../wanted-streams.ts";
 import type { ConfiguredStream } from "./configured-catalog.ts";
 import { estimateTrace, statusTrace } from "./messages.ts";
 import { keyOf, type StateOf } from "./state.ts";
-import { type Saved, StateWriter } from "./state-writer.ts";
-
-/** How long (ms) records may wait for a state. */
-const COMMIT_MS = 5_000;
+import { StateWriter } from "./state-writer.ts";
+import { isCopied, readChanges, type Reading, readNewest, readPinned, readWhole, type Step } from "./steps.ts";
 
 export interface ReadOrder {
   readonly configured: Configured;
@@ -32,19 +26,6 @@ export interface ReadOrder {
   /** By the key of the stream (state.ts). */
   readonly states: ReadonlyMap<string, StateOf>;
   readonly output: MessageOutput;
-}
-
-/** A stream of this read. */
-interface Reading extends ConfiguredStream, Found {
-  readonly state: StreamState | undefined;
-}
-
-/** What the steps of a read share. */
-interface Read {
-  readonly run: PlatformRun;
-  readonly columns: AirbyteRecords["columns"];
-  readonly source: SourceIdentity;
-  readonly writer: StateWriter;
 }
 
 /** Resolves to whether everything has been read; false where the run was stopped. */
@@ -63,10 +44,7 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   const writer = writerOf(order, all);
   const results: CopyResult[] = [];
   const incomplete = new Set(all.map(({ descriptor }) => descriptor));
-  const steps = [
-    { readings: all.filter(({ hasChanges }) => hasChanges), read: readChanges },
-    { readings: all.filter(({ hasChanges }) => !hasChanges), read: readWhole },
-  ];
+  const steps = stepsOf(all, settings.newestOnly);
   try {
     for (const { readings, read } of steps) {
       if (readings.length === 0) continue;
@@ -83,6 +61,22 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
     logCopies(run, results, "Airbyte", true);
   }
   return results.every(({ outcome }) => outcome === "finished");
+}
+
+interface StepOf {
+  readonly readings: readonly Reading[];
+  readonly read: Step;
+}
+
+function stepsOf(all: readonly Reading[], newestOnly: boolean): readonly StepOf[] {
+  const changing = all.filter(({ hasChanges }) => hasChanges);
+  const whole = { readings: all.filter(({ hasChanges }) => !hasChanges), read: readWhole };
+  if (!newestOnly) return [{ readings: changing, read: readChanges }, whole];
+  return [
+    { readings: changing.filter(isCopied), read: readNewest },
+    { readings: changing.filter((reading) => !isCopied(reading)), read: readPinned },
+    whole,
+  ];
 }
 
 /**
@@ -121,78 +115,4 @@ async function estimate(all: readonly Reading[], { client }: Connection, output:
     if (info === undefined || info.type === "view" || state?.collection?.phase === "live") continue;
     await output.say(estimateTrace(descriptor, await measure(client, info)));
   }
-}
-
-function recordsOf(columns: AirbyteRecords["columns"], readings: readonly Reading[]): AirbyteRecords {
-  return { kind: "airbyte", columns, streams: new Map(readings.map(({ name, descriptor }) => [name, descriptor])) };
-}
-
-async function readChanges({ run, columns, source, writer }: Read, readings: readonly Reading[]): Promise<CopyResult> {
-  const states = new Map(readings.flatMap(({ name, state }) => (state?.stream === undefined ? [] : [[name, state]])));
-  const from = resumptionOf(states, dataOf);
-  const stateOf = (position: Position, { name, state, generation, sync }: Reading): StreamState => {
-    const ahead = from.sentUpTo.get(name);
-    const { stream } = position;
-    // It keeps its state until the others have come as far.
-    const isAhead = ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead);
-    if (isAhead && state !== undefined) return state;
-    return streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
-  };
-  const result = await copyChanges(run, {
-    namespaces: readings.map(({ namespace }) => namespace),
-    messages: recordsOf(columns, readings),
-    from,
-    before: readings.filter(({ name }) => states.has(name)).map(({ namespace }) => namespace),
-    untilCaughtUp: true,
-    commitMs: COMMIT_MS,
-    save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
-  });
-  await saveLast(writer, result, { streams: readings, stateOf });
-  return result;
-}
-
-async function readWhole({ run, columns, source, writer }: Read, readings: readonly Reading[]): Promise<CopyResult> {
-  const states = new Map(readings.flatMap((reading) => (canGoOn(reading) ? [[reading.name, reading.state]] : [])));
-  const stateOf = (position: Position, { name, generation, sync }: Reading): StreamState =>
-    streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
-  const result = await copyWhole(
-    run,
-    {
-      namespaces: readings.map(({ namespace }) => namespace),
-      messages: recordsOf(columns, readings),
-      from: resumptionOf(states, dataOf),
-      commitMs: COMMIT_MS,
-      save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
-    },
-    readings.flatMap(({ info }) => info ?? []),
-  );
-  await saveLast(writer, result, { streams: readings, stateOf });
-  return result;
-}
-
-/** Writes the states of all streams at the end of a copy, unless the reader takes no more. */
-async function saveLast(
-  writer: StateWriter,
-  { position, outcome }: CopyResult,
-  saved: Omit<Saved<Reading>, "isLast">,
-): Promise<void> {
-  if (position !== undefined && outcome !== "cut") await writer.save(position, { ...saved, isLast: true });
-}
-
-type Resumed = Reading & { readonly state: StreamState };
-
-/**
- * A copy goes on within one generation, and a complete one is not repeated within one run, of which this may be a later
- * attempt. Clients that always ask for increments have no generations: their complete copies are repeated.
- */
-function canGoOn(reading: Reading): reading is Resumed {
-  const { state, generation, sync, wantsChanges } = reading;
-  if (state?.collection?.phase !== "copying" || state.stream !== undefined) return false;
-  if (wantsChanges) return false;
-  if (generation === undefined || state.generation !== generation) return false;
-  return !isComplete(state.collection) || (sync !== undefined && state.sync === sync);
-}
-
-function numbersOf(generation: number | undefined, sync: number | undefined): Pick<StreamState, "generation" | "sync"> {
-  return { ...(generation === undefined ? {} : { generation }), ...(sync === undefined ? {} : { sync }) };
 }

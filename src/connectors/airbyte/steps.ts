@@ -1,0 +1,220 @@
+/**
+ * The steps of a read: streams with changes are captured until they are caught up, or, with `newestOnly`, copied without changes
+ * and then read with the newest change of each document; the others are copied as a whole.
+ */
+
+import { MongotapError, must } from "../../errors.ts";
+import { isComplete, liveAfter } from "../../pipeline/position.ts";
+import type { AirbyteRecords } from "../../protocol/airbyte.ts";
+import { later } from "../../source/cluster-time.ts";
+import {
+  BEGINNING,
+  type ClusterTime,
+  type CollectionState,
+  type Position,
+  type StreamPosition,
+} from "../../source/record.ts";
+import { dataOf, startsAfterOf } from "../../source/unsent-events.ts";
+import type { SourceIdentity } from "../../state/checkpoint.ts";
+import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
+import {
+  type ChangesOrder,
+  copyChanges,
+  copyNewest,
+  type CopyResult,
+  copyWhole,
+  pinStream,
+  type PlatformRun,
+} from "../copy.ts";
+import type { Found } from "../wanted-streams.ts";
+import type { ConfiguredStream } from "./configured-catalog.ts";
+import type { Saved, StateWriter } from "./state-writer.ts";
+
+/** How long (ms) records may wait for a state. */
+const COMMIT_MS = 5_000;
+
+/** A stream of this read. */
+export interface Reading extends ConfiguredStream, Found {
+  readonly state: StreamState | undefined;
+}
+
+/** What the steps of a read share. */
+export interface Read {
+  readonly run: PlatformRun;
+  readonly columns: AirbyteRecords["columns"];
+  readonly source: SourceIdentity;
+  readonly writer: StateWriter;
+}
+
+function recordsOf(columns: AirbyteRecords["columns"], readings: readonly Reading[]): AirbyteRecords {
+  return { kind: "airbyte", columns, streams: new Map(readings.map(({ name, descriptor }) => [name, descriptor])) };
+}
+
+/** A step of a read: resolves when its streams have been read, or the run was stopped. */
+export type Step = (read: Read, readings: readonly Reading[]) => Promise<CopyResult>;
+
+/** Every change. */
+export const readChanges: Step = (read, readings) => readStream(read, readings, copyChanges);
+
+/** Of each document the newest change, where a copy has been completed before; a new copy where history is lost and the user allows it. */
+export const readNewest: Step = async (read, readings) => {
+  const { onHistoryLost } = read.run.invocation.settings;
+  try {
+    return await readStream(read, readings, copyNewest);
+  } catch (error) {
+    if (!(error instanceof MongotapError) || error.kind !== "history-lost" || onHistoryLost === "fail") throw error;
+    const anew = readings.map((reading) => ({ ...reading, state: undefined }));
+    if (onHistoryLost === "now") {
+      read.run.invocation.log.warn(`${error.message}; copying again`);
+      return await readPinned(read, anew);
+    }
+    // Without a position: the next read copies again.
+    const stateOf = (_: Position, { name }: Reading): StreamState =>
+      streamStateOf({ collections: {} }, name, { source: read.source });
+    await read.writer.save({ collections: {} }, { streams: anew, stateOf, isLast: true });
+    throw error;
+  }
+};
+
+async function readStream(
+  { run, columns, source, writer }: Read,
+  readings: readonly Reading[],
+  copy: (run: PlatformRun, order: ChangesOrder) => Promise<CopyResult>,
+): Promise<CopyResult> {
+  const states = new Map(readings.flatMap(({ name, state }) => (state?.stream === undefined ? [] : [[name, state]])));
+  const from = resumptionOf(states, dataOf);
+  const stateOf = (position: Position, { name, state, generation, sync }: Reading): StreamState => {
+    const ahead = from.sentUpTo.get(name);
+    const { stream } = position;
+    // It keeps its state until the others have come as far.
+    const isAhead = ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead);
+    if (isAhead && state !== undefined) return state;
+    return streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
+  };
+  const result = await copy(run, {
+    namespaces: readings.map(({ namespace }) => namespace),
+    messages: recordsOf(columns, readings),
+    from,
+    before: readings.filter(({ name }) => states.has(name)).map(({ namespace }) => namespace),
+    untilCaughtUp: true,
+    commitMs: COMMIT_MS,
+    save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
+  });
+  await saveLast(writer, result, { streams: readings, stateOf });
+  return result;
+}
+
+/** What is there. */
+export const readWhole: Step = async ({ run, columns, source, writer }, readings) => {
+  const states = new Map(readings.flatMap((reading) => (canGoOn(reading) ? [[reading.name, reading.state]] : [])));
+  const stateOf = (position: Position, { name, generation, sync }: Reading): StreamState =>
+    streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
+  const result = await copyWhole(
+    run,
+    {
+      namespaces: readings.map(({ namespace }) => namespace),
+      messages: recordsOf(columns, readings),
+      from: resumptionOf(states, dataOf),
+      commitMs: COMMIT_MS,
+      save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
+    },
+    readings.flatMap(({ info }) => info ?? []),
+  );
+  await saveLast(writer, result, { streams: readings, stateOf });
+  return result;
+};
+
+/** Whether the copy of a stream has been completed, so that only its changes are read from now on. */
+export function isCopied({ state }: Reading): boolean {
+  if (state?.stream === undefined) return false;
+  return state.collection === undefined || state.collection.phase === "live";
+}
+
+/**
+ * What is there, without the changes of the meantime: the next read takes them from where the copy began, and each document has
+ * one record here and one there.
+ */
+export const readPinned: Step = async ({ run, columns, source, writer }, readings) => {
+  const begun = new Map(readings.flatMap((reading) => (isBegun(reading) ? [[reading.name, reading.state]] : [])));
+  const fresh = readings.filter(({ name }) => !begun.has(name));
+  const pinned =
+    fresh.length === 0
+      ? undefined
+      : await pinStream(
+          run,
+          fresh.map(({ namespace }) => namespace),
+        );
+  const pinOf = (name: string): StreamPosition =>
+    must(begun.get(name)?.stream ?? pinned?.position, "where the copy began");
+  const stateOf = ({ collections }: Position, { name, info, generation, sync }: Reading): StreamState => {
+    const numbers = { source, ...numbersOf(generation, sync) };
+    const position = { collections: withPhase(collections, name, info?.uuid ?? null), stream: pinOf(name) };
+    return streamStateOf(position, name, numbers);
+  };
+  await writer.save({ collections: {} }, { streams: readings, stateOf, isLast: false });
+  const oldest = [...begun.values()].map(({ stream }) => (stream === undefined ? BEGINNING : startsAfterOf(stream)));
+  const notBefore = oldest.reduce<ClusterTime>(later, pinned?.startsAfter ?? BEGINNING);
+  const { position } = resumptionOf(begun, dataOf);
+  const result = await copyWhole(
+    run,
+    {
+      namespaces: readings.map(({ namespace }) => namespace),
+      messages: recordsOf(columns, readings),
+      from: { position: position && { collections: position.collections }, sentUpTo: new Map() },
+      commitMs: COMMIT_MS,
+      save: (at) => writer.save(at, { streams: readings, stateOf, isLast: false }),
+    },
+    readings.flatMap(({ info }) => info ?? []),
+    notBefore,
+  );
+  await saveLast(writer, result, { streams: readings, stateOf });
+  return result;
+};
+
+type Begun = Reading & { readonly state: StreamState };
+
+/** Whether a copy goes on: of the collection that is there now. */
+function isBegun(reading: Reading): reading is Begun {
+  const { state, info } = reading;
+  const collection = state?.collection;
+  if (state?.stream === undefined || info === undefined) return false;
+  return (collection?.phase === "pinned" || collection?.phase === "copying") && collection.uuid === info.uuid;
+}
+
+/** A collection that the copy has not come to is pinned, and one that has been read to its end is live. */
+function withPhase(
+  collections: Position["collections"],
+  name: string,
+  uuid: string | null,
+): Record<string, CollectionState> {
+  const state = collections[name];
+  if (state === undefined) return { [name]: { phase: "pinned", uuid } };
+  return { [name]: state.phase === "copying" && isComplete(state) ? liveAfter(state) : state };
+}
+
+/** Writes the states of all streams at the end of a copy, unless the reader takes no more. */
+async function saveLast(
+  writer: StateWriter,
+  { position, outcome }: CopyResult,
+  saved: Omit<Saved<Reading>, "isLast">,
+): Promise<void> {
+  if (position !== undefined && outcome !== "cut") await writer.save(position, { ...saved, isLast: true });
+}
+
+type Resumed = Reading & { readonly state: StreamState };
+
+/**
+ * A copy goes on within one generation, and a complete one is not repeated within one run, of which this may be a later
+ * attempt. Clients that always ask for increments have no generations: their complete copies are repeated.
+ */
+function canGoOn(reading: Reading): reading is Resumed {
+  const { state, generation, sync, wantsChanges } = reading;
+  if (state?.collection?.phase !== "copying" || state.stream !== undefined) return false;
+  if (wantsChanges) return false;
+  if (generation === undefined || state.generation !== generation) return false;
+  return !isComplete(state.collection) || (sync !== undefined && state.sync === sync);
+}
+
+function numbersOf(generation: number | undefined, sync: number | undefined): Pick<StreamState, "generation" | "sync"> {
+  return { ...(generation === undefined ? {} : { generation }), ...(sync === undefined ? {} : { sync }) };
+}

@@ -19,8 +19,8 @@ export interface Stateful {
 export interface Saved<S extends Stateful> {
   readonly streams: readonly S[];
   readonly stateOf: (position: Position, stream: S) => StreamState;
-  /** Nothing follows: all streams have a state. */
-  readonly isLast: boolean;
+  /** All streams have a state, not only those that have moved: at the beginning of a copy, and at the end. */
+  readonly isForAll: boolean;
 }
 
 export class StateWriter {
@@ -49,8 +49,8 @@ export class StateWriter {
   }
 
   /** Writes the states at `position` of the streams that have moved. */
-  async save<S extends Stateful>(position: Position, { streams, stateOf, isLast }: Saved<S>): Promise<void> {
-    const isForAll = isLast || this.#isGlobal || performance.now() - this.#allAt >= ALL_STATES_MS;
+  async save<S extends Stateful>(position: Position, { streams, stateOf, isForAll: isAsked }: Saved<S>): Promise<void> {
+    const isForAll = isAsked || this.#isGlobal || performance.now() - this.#allAt >= ALL_STATES_MS;
     if (isForAll) this.#allAt = performance.now();
     const due = streams.flatMap((stream) => {
       const { name, descriptor } = stream;

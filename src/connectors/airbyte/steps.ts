@@ -71,7 +71,7 @@ export const readNewest: Step = async (read, readings) => {
     // Without a position: the next read copies again.
     const stateOf = (_: Position, { name }: Reading): StreamState =>
       streamStateOf({ collections: {} }, name, { source: read.source });
-    await read.writer.save({ collections: {} }, { streams: anew, stateOf, isLast: true });
+    await read.writer.save({ collections: {} }, { streams: anew, stateOf, isForAll: true });
     throw error;
   }
 };
@@ -98,7 +98,7 @@ async function readStream(
     before: readings.filter(({ name }) => states.has(name)).map(({ namespace }) => namespace),
     untilCaughtUp: true,
     commitMs: COMMIT_MS,
-    save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
+    save: (position) => writer.save(position, { streams: readings, stateOf, isForAll: false }),
   });
   await saveLast(writer, result, { streams: readings, stateOf });
   return result;
@@ -116,7 +116,7 @@ export const readWhole: Step = async ({ run, columns, source, writer }, readings
       messages: recordsOf(columns, readings),
       from: resumptionOf(states, dataOf),
       commitMs: COMMIT_MS,
-      save: (position) => writer.save(position, { streams: readings, stateOf, isLast: false }),
+      save: (position) => writer.save(position, { streams: readings, stateOf, isForAll: false }),
     },
     readings.flatMap(({ info }) => info ?? []),
   );
@@ -151,7 +151,7 @@ export const readPinned: Step = async ({ run, columns, source, writer }, reading
     const position = { collections: withPhase(collections, name, info?.uuid ?? null), stream: pinOf(name) };
     return streamStateOf(position, name, numbers);
   };
-  await writer.save({ collections: {} }, { streams: readings, stateOf, isLast: false });
+  await writer.save({ collections: {} }, { streams: readings, stateOf, isForAll: true });
   const oldest = [...begun.values()].map(({ stream }) => (stream === undefined ? BEGINNING : startsAfterOf(stream)));
   const notBefore = oldest.reduce<ClusterTime>(later, pinned?.startsAfter ?? BEGINNING);
   const { position } = resumptionOf(begun, dataOf);
@@ -162,7 +162,7 @@ export const readPinned: Step = async ({ run, columns, source, writer }, reading
       messages: recordsOf(columns, readings),
       from: { position: position && { collections: position.collections }, sentUpTo: new Map() },
       commitMs: COMMIT_MS,
-      save: (at) => writer.save(at, { streams: readings, stateOf, isLast: false }),
+      save: (at) => writer.save(at, { streams: readings, stateOf, isForAll: false }),
     },
     readings.flatMap(({ info }) => info ?? []),
     notBefore,
@@ -196,9 +196,9 @@ function withPhase(
 async function saveLast(
   writer: StateWriter,
   { position, outcome }: CopyResult,
-  saved: Omit<Saved<Reading>, "isLast">,
+  saved: Omit<Saved<Reading>, "isForAll">,
 ): Promise<void> {
-  if (position !== undefined && outcome !== "cut") await writer.save(position, { ...saved, isLast: true });
+  if (position !== undefined && outcome !== "cut") await writer.save(position, { ...saved, isForAll: true });
 }
 
 type Resumed = Reading & { readonly state: StreamState };

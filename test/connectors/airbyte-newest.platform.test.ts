@@ -1,0 +1,109 @@
+/** `newestOnly`: of each document one record in each read, for clients that load several of one key in any order. */
+
+import { beforeAll, expect, test } from "bun:test";
+import { randomFor } from "../support/random.ts";
+import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import {
+  configured,
+  Destination,
+  filled,
+  foundRows,
+  keptStates,
+  type Message,
+  recordsOf,
+  Source,
+  wholeMessagesOf,
+} from "./airbyte.ts";
+
+let database: TestDatabase;
+let source: Source;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  source = await Source.with({ uri: database.uri, database: database.name, newestOnly: true });
+});
+
+function expectOneOfEach(messages: readonly Message[]): void {
+  const keys = recordsOf(messages).map(({ stream, data }) => `${stream} ${JSON.stringify(data._id)}`);
+  expect(keys.length).toBe(new Set(keys).size);
+}
+
+test("each read has one record of a document, and all reads together what is there", async () => {
+  const random = randomFor("airbyte newest");
+  const [a = "", b = ""] = await filled(database, ["newest_a", "newest_b"], 50);
+  const destination = new Destination();
+  let states: unknown = [];
+  for (let round = 0; round < 5; round += 1) {
+    const messages = await source.readAll(configured([a, b]), { state: states });
+    expectOneOfEach(messages);
+    destination.load(messages);
+    states = keptStates(messages);
+    for (const name of ["newest_a", "newest_b"]) {
+      const collection = database.db.collection<{ _id: number; n?: number }>(name);
+      for (let i = 0; i < 120; i += 1) {
+        const _id = random.whole(70);
+        if (random.whole(4) === 0) await collection.deleteOne({ _id });
+        else await collection.updateOne({ _id }, { $set: { n: random.whole(1_000) } }, { upsert: true });
+      }
+    }
+  }
+  const last = await source.readAll(configured([a, b]), { state: states });
+  expectOneOfEach(last);
+  destination.load(last);
+  for (const stream of [a, b]) expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+});
+
+test("changes during the first copy come with the next read, once", async () => {
+  const [stream = ""] = await filled(database, ["newest_busy"], 2_000);
+  const collection = database.db.collection<{ _id: number; n?: number }>("newest_busy");
+  const stop = new AbortController();
+  const writing = (async () => {
+    for (let n = 0; !stop.signal.aborted; n += 1) await collection.updateOne({ _id: n % 7 }, { $set: { n } });
+  })();
+  const first = await source.readAll(configured([stream]), { state: [] });
+  stop.abort();
+  await writing;
+  expectOneOfEach(first);
+  expect(recordsOf(first)).toHaveLength(2_000);
+  const second = await source.readAll(configured([stream]), { state: keptStates(first) });
+  expectOneOfEach(second);
+  const rows = new Destination().load(first).load(second).rows(stream);
+  expect(rows).toEqual(await foundRows(database.client, stream));
+});
+
+test("a stream that is new, and one that was left out of a read, go on beside the others", async () => {
+  const [a = "", b = ""] = await filled(database, ["newest_old", "newest_new"], 5);
+  const destination = new Destination();
+  const first = await source.readAll(configured([a]), { state: [] });
+  await database.db.collection<{ _id: number }>("newest_old").deleteOne({ _id: 1 });
+  const second = await source.readAll(configured([a, b]), { state: keptStates(first) });
+  await database.db.collection<{ _id: number }>("newest_new").deleteOne({ _id: 2 });
+  const third = await source.readAll(configured([b]), { state: keptStates(second, keptStates(first)) });
+  await database.db.collection<{ _id: number }>("newest_old").insertOne({ _id: 1 });
+  const kept = keptStates(third, keptStates(second, keptStates(first)));
+  const fourth = await source.readAll(configured([a, b]), { state: kept });
+  for (const messages of [first, second, third, fourth]) {
+    expectOneOfEach(messages);
+    destination.load(messages);
+  }
+  expect(recordsOf(third).map(({ data }) => data._id)).toEqual([2]);
+  expect(recordsOf(fourth).map(({ data }) => data._id)).toEqual([1]);
+  for (const stream of [a, b]) expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+});
+
+test("a copy that is interrupted goes on where its last state is", async () => {
+  const [stream = ""] = await filled(database, ["newest_cut"], 3_000);
+  await using running = await source.startRead(configured([stream]), []);
+  await running.waitForLine((line) => line.includes('"RECORD"'));
+  running.kill("SIGKILL");
+  const first = wholeMessagesOf((await running.done).stdout);
+  await database.db.collection<{ _id: number }>("newest_cut").deleteOne({ _id: 0 });
+  const second = await source.readAll(configured([stream]), { state: keptStates(first) });
+  const third = await source.readAll(configured([stream]), { state: keptStates(second, keptStates(first)) });
+  const destination = new Destination();
+  for (const messages of [first, second, third]) {
+    expectOneOfEach(messages);
+    destination.load(messages);
+  }
+  expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+});

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SEED_VARIABLE, seedFrom } from "./lib/random.ts";
-import { findMongod } from "./mongod/find.ts";
+import { findMongod } from "./mongod.ts";
 import { findSops } from "./sops.ts";
 import { NOTHING, brokenFiles, countTests, flakyFiles, plus } from "./test/junit.ts";
 import type { Counts, Outcome } from "./test/junit.ts";

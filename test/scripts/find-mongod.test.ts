@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Fetcher } from "../../scripts/mongod/fetch.ts";
-import { findMongod } from "../../scripts/mongod/find.ts";
+import type { Fetcher } from "../../npm/mongod/fetch.ts";
+import { findMongod } from "../../npm/mongod/find.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { tempDir } from "../support/temp.ts";
 

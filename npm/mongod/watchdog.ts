@@ -59,6 +59,7 @@ function startWatchdog(): Watchdog {
 }
 
 function guard(name: string, content: string): Release {
+  if (process.platform === "win32") return () => undefined; // no shell there
   watchdog ??= startWatchdog();
   const file = join(watchdog.folder, name);
   writeFileSync(file, content);

@@ -60,10 +60,19 @@ function execute(args: readonly string[], { cwd, env, limitMinutes }: Execution)
 
 const BUILD: Execution = { cwd: ROOT, env: {}, limitMinutes: 5 };
 
+/** The binary is of this run. */
+let isBuilt = false;
+
+async function build(script: string): Promise<true> {
+  if ((await execute([script], BUILD)) !== 0) throw new Error(`${script} failed`);
+  return true;
+}
+
 /** Builds and fetches what the tests need, so that none of them spends its time on that. */
 async function prepare({ needs, files }: TestRun): Promise<void> {
   if (files.some((file) => file.includes("/sops."))) findSops(); // the first time this compiles for minutes
-  if (needs.binary === true && (await execute(["scripts/build.ts"], BUILD)) !== 0) throw new Error("the build failed");
+  if (needs.binary === true) isBuilt ||= await build("scripts/build.ts");
+  if (needs.packages === true) await build("scripts/npm.ts");
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
 }
 

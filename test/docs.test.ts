@@ -17,6 +17,7 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const DOCUMENTS = [
   "README.md",
   "CONTRIBUTING.md",
+  "npm/README.md",
   "wasm/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
@@ -79,7 +80,7 @@ function isKnown(line: string): boolean {
 
 test("every flag in the prose of README exists", () => {
   const known = new Set(Object.values<OptionRow>(OPTIONS).map(({ flag }) => `--${flag}`));
-  const others = new Set(["--write", "--help", "--version"]);
+  const others = new Set(["--write", "--help", "--version", "--test"]);
   const flags = found(/(?<![\w-])(--[a-z][a-z-]+)/g, ["README.md"]).map(([, flag]) => flag);
   expect(flags.filter((flag) => !known.has(flag) && !others.has(flag))).toEqual([]);
 });

@@ -102,7 +102,7 @@ test("every npm script that the documentation names exists", () => {
 });
 
 test("every decision that the code names exists", () => {
-  const files = ["src", "scripts", "test", "wasm"].flatMap((folder) =>
+  const files = ["src", "scripts", "test", "wasm", "npm"].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => `${folder}/${name.replaceAll("\\", "/")}`),

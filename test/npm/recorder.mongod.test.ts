@@ -25,7 +25,7 @@ function shown(changes: readonly Change[]): string[] {
 }
 
 afterEach(() => {
-  delete process.env["MONGOTAP_ENVELOPE"];
+  delete process.env["MONGOTAP_LIMIT"];
 });
 
 test("changes() returns what was changed since recordChanges() and nothing of before, in commit order", async () => {
@@ -81,15 +81,15 @@ test("next() waits for changes that come later, and leaves those behind them to 
   expect(shown(await recorder.changes())).toEqual(["c orders 4"]);
 });
 
-test("next() rejects after timeoutMs with what came, which the next call returns", async () => {
+test("next() rejects after timeoutMs with what came, which the next calls return", async () => {
   const database = await testDatabase();
   await using recorder = await record(database, database.name, { timeoutMs: 1_500 });
-  await database.db.collection<{ _id: number }>("orders").insertOne({ _id: 1 });
-  const error = await rejectionOf(recorder.next(2));
-  expect(error.message).toBe(
-    `waited 1500 ms for 2 changes (${database.name}); came: c ${database.name}.orders {"_id":1}`,
-  );
-  expect(shown(await recorder.changes())).toEqual(["c orders 1"]);
+  await database.db.collection<{ _id: number }>("orders").insertMany([{ _id: 1 }, { _id: 2 }]);
+  const error = await rejectionOf(recorder.next(3));
+  const came = [1, 2].map((number) => `c ${database.name}.orders {"_id":${number}}`);
+  expect(error.message).toBe(`waited 1500 ms for 3 changes (${database.name}); came: ${came.join(", ")}`);
+  expect(shown(await recorder.next())).toEqual(["c orders 1"]);
+  expect(shown(await recorder.changes())).toEqual(["c orders 2"]);
 });
 
 test("calls that overlap return each change to one of them, in the order of the calls", async () => {
@@ -119,7 +119,7 @@ test.each(["database", "collection"])(
 );
 
 test("exclude leaves collections out, format chooses the values, and variables of the user do not count", async () => {
-  process.env["MONGOTAP_ENVELOPE"] = "none";
+  process.env["MONGOTAP_LIMIT"] = "1";
   const database = await testDatabase();
   const options = { exclude: [`${database.name}.sessions`], format: "canonical", fullDocument: "none" } as const;
   await using recorder = await record(database, database.name, options);

@@ -133,7 +133,7 @@ class Recorder implements ChangeRecorder {
       while (this.#unread.length < count) {
         const missing = count - this.#unread.length;
         const end = await this.#run(["--limit", String(missing)], Math.max(1, deadline - performance.now()));
-        if (end.timedOut) throw new Error(this.#timeoutText(`${count} changes`));
+        if (end.timedOut) throw new Error(this.#timeoutText(count === 1 ? "a change" : `${count} changes`));
       }
       return this.#unread.splice(0, count);
     });

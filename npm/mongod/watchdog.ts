@@ -50,6 +50,8 @@ function startWatchdog(): Watchdog {
     // Its own session: Ctrl-C at the terminal must not end it before it has cleaned up.
     detached: true,
     cwd: "/",
+    // It needs cat, rm and sleep, also where a test has changed the PATH: without them it would clean up at once.
+    env: { PATH: `/usr/bin:/bin:${process.env["PATH"] ?? ""}` },
     stdio: ["ignore", "ignore", "ignore", "pipe"],
   });
   shell.unref();

@@ -1,8 +1,8 @@
 /** The npm packages, installed into a project as a user would: the command, and the recipe of the README. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findMongod } from "../../scripts/mongod.ts";
 import { testDatabase } from "../support/replica-set.ts";
@@ -11,6 +11,8 @@ import { waitFor } from "../support/wait.ts";
 import { installFromArchives, ROOT } from "./project.ts";
 
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+
+const NODE = execFileSync("node", ["--print", "process.execPath"], { encoding: "utf8" }).trim();
 
 let project: TempDir;
 let env: NodeJS.ProcessEnv;
@@ -106,6 +108,27 @@ test("Ctrl-C, which reaches the script and the binary, ends a tail in good order
   } finally {
     if (child.exitCode === null) process.kill(-Number(child.pid), "SIGKILL");
   }
+});
+
+/** What startReplicaSet() says where there is no mongod on the machine. */
+function failureWithoutServer(): string {
+  const code = `import { startReplicaSet } from "mongotap/testing"; await startReplicaSet().catch((e) => console.log(e.message));`;
+  const others = { MONGOTAP_MONGOD: "", PATH: project.join("empty"), MONGOTAP_CACHE: project.join("cache") };
+  const { stdout } = spawnSync(NODE, ["--input-type=module", "--eval", code], {
+    cwd: project.path,
+    env: { ...env, ...others, MONGOMS_DOWNLOAD_MIRROR: "http://127.0.0.1:1", MONGOMS_USE_HTTP: "1" },
+    encoding: "utf8",
+  });
+  return stdout;
+}
+
+test("without a mongod startReplicaSet() downloads one by mongodb-memory-server-core, or says that it is missing", () => {
+  expect(failureWithoutServer()).toMatch(
+    /^No mongod found; set MONGOTAP_MONGOD to one\. .*: it is not installed: npm install --save-dev mongodb-memory-server-core\n$/,
+  );
+  const name = "mongodb-memory-server-core";
+  symlinkSync(join(ROOT, "node_modules", name), project.join("node_modules", name));
+  expect(failureWithoutServer()).toMatch(/mongodb-memory-server-core \(8\.\d+\.\d+\): .*ECONNREFUSED/);
 });
 
 const WAITING = `

@@ -47,6 +47,16 @@ test("findMongod() takes MONGOTAP_MONGOD before PATH, PATH before the cache, the
   expect(await find({})).toBe(cached);
 });
 
+test("findMongod() keeps what it fetches in the cache of the user, unless another folder is named", async () => {
+  await using dir = await tempDir();
+  const fetchers = [fakeFetcher("fake", "9.0.0")];
+  const environment = { XDG_CACHE_HOME: dir.join("user") };
+  const own = await findMongod({ environment, fetchers });
+  expect(own.path).toBe(dir.join("user/mongotap/mongod/9.0.0/bin/mongod"));
+  const other = await findMongod({ environment, fetchers, cache: dir.join("other") });
+  expect(other.path).toBe(dir.join("other/mongod/9.0.0/bin/mongod"));
+});
+
 test("findMongod() fetches by the next way when one fails, and finds it in the cache the next time", async () => {
   await using dir = await tempDir();
   const log: string[] = [];

@@ -15,15 +15,18 @@ export interface Place {
 }
 
 /** Throws with what went wrong. */
-type Check = (place: Place) => void;
+export type Check = (place: Place) => void;
 
 /** Versions that run on Node.js 20. */
 const VITEST = ["vitest@4.1.12", "vite@8.3.8"];
 
 /** Runs a program in the folder of the check. Returns both streams; throws unless it ends with `code`. */
-function run({ folder, env }: Place, command: readonly string[], code = 0): string {
+function run(place: Place, command: readonly string[], code = 0): string {
+  const { folder } = place;
   mkdirSync(folder, { recursive: true });
   const [program = "", ...args] = command;
+  // bunx keeps what it has installed in the cache: another check must not find it there.
+  const env = { ...place.env, BUN_INSTALL_CACHE_DIR: `${folder}-bun-cache` };
   const { status, stdout, stderr, error } = spawnSync(program, args, { cwd: folder, env, encoding: "utf8" });
   const output = `${stdout}${stderr}`;
   if (status !== code) throw new Error(`${command.join(" ")} ended with ${error?.message ?? status}:\n${output}`);

@@ -29,7 +29,7 @@ export function installTools(folder: string): string {
 
 export interface Registry extends AsyncDisposable {
   readonly url: string;
-  /** The variables with which npm, pnpm and Bun use this registry and caches of their own, all below `folder`. */
+  /** The variables with which npm, pnpm and Bun use this registry, npm and pnpm also with caches of their own below `folder`. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -39,10 +39,11 @@ export async function startRegistry(bin: string, folder: string): Promise<Regist
   const host = `127.0.0.1:${port}`;
   const upstream = execFileSync("npm", ["config", "get", "registry"], { encoding: "utf8" }).trim();
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "config.json"), JSON.stringify(configuration(folder, upstream)));
+  // JSON is YAML.
+  writeFileSync(join(folder, "config.yaml"), JSON.stringify(configuration(folder, upstream)));
   // npm wants a token to publish; the registry lets everyone do so.
   writeFileSync(join(folder, "npmrc"), `registry=http://${host}/\n//${host}/:_authToken=none\n`);
-  const child = spawn(join(bin, "verdaccio"), ["--config", join(folder, "config.json"), "--listen", host], {
+  const child = spawn(join(bin, "verdaccio"), ["--config", join(folder, "config.yaml"), "--listen", host], {
     cwd: folder,
     stdio: ["ignore", "ignore", "inherit"],
   });
@@ -64,7 +65,6 @@ export async function startRegistry(bin: string, folder: string): Promise<Regist
     npm_config_cache: join(folder, "npm-cache"),
     npm_config_update_notifier: "false",
     BUN_CONFIG_REGISTRY: `http://${host}/`,
-    BUN_INSTALL_CACHE_DIR: join(folder, "bun-cache"),
     XDG_DATA_HOME: join(folder, "pnpm-store"),
     XDG_CACHE_HOME: join(folder, "cache"),
   };

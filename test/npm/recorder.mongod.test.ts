@@ -52,7 +52,7 @@ test("changes() returns each change once, and an empty array where there is no n
   const orders = database.db.collection<{ _id: number }>("orders");
   await using recorder = await record(database, `${database.name}.orders`);
   expect(await recorder.changes()).toEqual([]);
-  for (let number = 0; number < 5; number += 1) {
+  for (let number = 0; number < 3; number += 1) {
     await orders.insertOne({ _id: number }, { writeConcern: { w: 1 } });
     expect(shown(await recorder.changes())).toEqual([`c orders ${number}`]);
   }
@@ -62,7 +62,7 @@ test("changes() returns each change once, and an empty array where there is no n
 test("no change is missed that is made as soon as recordChanges() has resolved", async () => {
   const database = await testDatabase();
   const orders = database.db.collection<{ _id: number }>("orders");
-  for (let number = 0; number < 5; number += 1) {
+  for (let number = 0; number < 3; number += 1) {
     await orders.insertOne({ _id: -number - 1 }, { writeConcern: { w: 1 } });
     await using recorder = await record(database, database.name);
     await orders.insertOne({ _id: number }, { writeConcern: { w: 1 } });

@@ -15,7 +15,7 @@ import { examine, type Verdict } from "./demo/proof.ts";
 import { startWriter, type Writer } from "./demo/writer.ts";
 import { Random, SEED_VARIABLE, seedFrom } from "./lib/random.ts";
 import { startReplicaSet } from "./mongod.ts";
-import { guardFolder } from "./mongod/watchdog.ts";
+import { guardFolder } from "../npm/mongod/watchdog.ts";
 
 const NAMESPACE = "shop.orders";
 const KILLS_IN_BACKFILL = 3;

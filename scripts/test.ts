@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SEED_VARIABLE, seedFrom } from "./lib/random.ts";
-import { findMongod } from "./mongod/find.ts";
+import { findMongod } from "./mongod.ts";
 import { environmentsIn, findPython } from "./python.ts";
 import { findSops } from "./sops.ts";
 import { NOTHING, brokenFiles, countTests, flakyFiles, plus } from "./test/junit.ts";
@@ -64,6 +64,11 @@ const BUILD: Execution = { cwd: ROOT, env: {}, limitMinutes: 5 };
 /** The binary is of this run. */
 let isBuilt = false;
 
+async function build(script: string): Promise<true> {
+  if ((await execute([script], BUILD)) !== 0) throw new Error(`${script} failed`);
+  return true;
+}
+
 /**
  * Builds and fetches what the tests need, so that none of them spends its time on that. Resolves to the files that can run: a
  * package that cannot be installed leaves out the tests with it.
@@ -72,10 +77,8 @@ async function prepare({ needs, files }: TestRun, root: string): Promise<readonl
   if (files.some((file) => file.includes("/sops."))) findSops(); // the first time this compiles for minutes
   const runnable = files.filter((file) => arePackagesThere(readFileSync(join(root, file), "utf8")));
   if (runnable.length === 0) return [];
-  if (needs.binary === true && !isBuilt) {
-    if ((await execute(["scripts/build.ts"], BUILD)) !== 0) throw new Error("the build failed");
-    isBuilt = true;
-  }
+  if (needs.binary === true) isBuilt ||= await build("scripts/build.ts");
+  if (needs.packages === true) await build("scripts/npm.ts");
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
   return runnable;
 }

@@ -9,7 +9,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { END_BY_SIGNAL, runCli } from "./cli.ts";
 import { asMongotapError, firstErrorOf } from "./errors.ts";
 import { isNullDevice } from "./lib/fs.ts";
-import { Stop } from "./lib/process.ts";
+import { isSameRequest, type ReceivedSignal, Stop } from "./lib/process.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
 import { openStderr } from "./observe/stderr.ts";
 
@@ -84,11 +84,16 @@ function ignoredSignals(): bigint {
   }
 }
 
+let firstSignal: ReceivedSignal | undefined;
+
 /** First signal: finish the batch, save, end. Second signal: end at once; nothing committed is lost. */
 function listen(name: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
   process.on(name, () => {
     const number = constants.signals[name];
-    if (stop.signal.aborted) process.exit(128 + number);
+    const received: ReceivedSignal = { name, at: performance.now() };
+    if (firstSignal !== undefined && isSameRequest(firstSignal, received)) return;
+    if (firstSignal !== undefined) process.exit(128 + number);
+    firstSignal = received;
     stop.abort(new Stop({ kind: "signal", name, number }));
   });
 }

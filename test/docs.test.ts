@@ -17,6 +17,7 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const DOCUMENTS = [
   "README.md",
   "CONTRIBUTING.md",
+  "npm/README.md",
   "wasm/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
@@ -84,7 +85,7 @@ function isKnown(line: string): boolean {
 
 test("every flag in the prose of README exists", () => {
   const known = new Set(Object.values<OptionRow>(OPTIONS).map(({ flag }) => `--${flag}`));
-  const others = new Set(["--write", "--help", "--version"]);
+  const others = new Set(["--write", "--help", "--version", "--test"]);
   const flags = found(/(?<![\w-])(--[a-z][a-z-]+)/g, ["README.md"]).map(([, flag]) => flag);
   expect(flags.filter((flag) => !known.has(flag) && !others.has(flag))).toEqual([]);
 });
@@ -106,7 +107,7 @@ test("every npm script that the documentation names exists", () => {
 });
 
 test("every decision that the code names exists", () => {
-  const files = ["src", "scripts", "test", "wasm"].flatMap((folder) =>
+  const files = ["src", "scripts", "test", "wasm", "npm"].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => `${folder}/${name.replaceAll("\\", "/")}`),

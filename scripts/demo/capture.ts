@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { documentsCopied } from "../../src/pipeline/position.ts";
 import type { CollectionState } from "../../src/source/record.ts";
 import type { Checkpoint } from "../../src/state/checkpoint.ts";
-import { guardProcess } from "../mongod/watchdog.ts";
+import { guardProcess } from "../../npm/mongod/watchdog.ts";
 
 /** Longer than any step takes. */
 const TIMEOUT_MS = 180_000;

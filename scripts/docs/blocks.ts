@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { interfaceTable } from "./interfaces.ts";
 import { commandTable, exitCodeTable, optionTable } from "./tables.ts";
 
 export const ROOT = join(import.meta.dirname, "../..");
@@ -12,7 +13,11 @@ export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => st
     commands: commandTable,
     options: optionTable,
     "exit codes": exitCodeTable,
-    recipe: () => fenced("ts", readFileSync(join(ROOT, "test/recipe.mongod.test.ts"), "utf8")),
+    recipe: () => fenced("js", readFileSync(join(ROOT, "test/npm/recipe.js"), "utf8")),
+  },
+  "docs/testing.md": {
+    "options of startReplicaSet": () => interfaceTable(ROOT, "npm/testing.ts", "ReplicaSetOptions"),
+    "options of recordChanges": () => interfaceTable(ROOT, "npm/recorder.ts", "RecordOptions"),
   },
 };
 

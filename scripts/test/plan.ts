@@ -2,7 +2,7 @@
 
 import { readdirSync } from "node:fs";
 
-type TestKind = "unit" | "mongod" | "fault" | "cli" | "platform";
+type TestKind = "unit" | "mongod" | "fault" | "cli" | "platform" | "npm";
 
 /** One process of `bun test`. */
 export interface TestRun {
@@ -11,8 +11,8 @@ export interface TestRun {
   readonly env: Readonly<Record<string, string>>;
   /** After this the process is killed: a loop that never yields is out of reach of a test's own time limit. */
   readonly limitMinutes: number;
-  /** What it needs: the built program, a mongod (`any`, or of this version). */
-  readonly needs: { readonly binary?: true; readonly mongod?: string };
+  /** What it needs: the built program, the npm packages, a mongod (`any`, or of this version). */
+  readonly needs: { readonly binary?: true; readonly packages?: true; readonly mongod?: string };
 }
 
 /** The servers that the product is tested with. */
@@ -28,7 +28,7 @@ const PROGRAMS = [
 /** The kind of a test file, by its suffix; undefined for other files. */
 function kindOf(path: string): TestKind | undefined {
   if (!path.endsWith(".test.ts")) return undefined;
-  const kind = /\.(mongod|fault|cli|platform)\.test\.ts$/.exec(path)?.[1];
+  const kind = /\.(mongod|fault|cli|platform|npm)\.test\.ts$/.exec(path)?.[1];
   return kind === undefined ? "unit" : (kind as TestKind);
 }
 
@@ -73,6 +73,13 @@ export function planAll(files: readonly string[], program: string | undefined): 
       env: { MONGOTAP: program ?? "dist/mongotap" },
       limitMinutes: 20,
       needs: program === undefined ? { binary: true, mongod: "any" } : { mongod: "any" },
+    },
+    {
+      name: "npm packages",
+      files: of("npm"),
+      env: {},
+      limitMinutes: 10,
+      needs: { binary: true, packages: true, mongod: "any" },
     },
     { name: "fault", files: of("fault"), env: {}, limitMinutes: 30, needs: { mongod: "any" } },
   ];

@@ -42,6 +42,23 @@ export class Stop extends Error {
   }
 }
 
+export interface ReceivedSignal {
+  readonly name: string;
+  /** When it came, in ms. */
+  readonly at: number;
+}
+
+/** One request may arrive as several signals within this time (ms). */
+const ONE_REQUEST_MS = 300;
+
+/**
+ * Whether `next` belongs to the request of `first`: Ctrl-C reaches every process of the terminal, systemd signals every
+ * process of a unit, and parents such as npx forward the signal as well.
+ */
+export function isSameRequest(first: ReceivedSignal, next: ReceivedSignal): boolean {
+  return next.name === first.name && next.at - first.at < ONE_REQUEST_MS;
+}
+
 /** Calls `onEnd` with the reason when the thread fails or ends; possibly twice. */
 export function whenGone(worker: Worker, onEnd: (reason: string) => void): void {
   worker.on("error", (error: unknown) => onEnd(messageOf(error)));

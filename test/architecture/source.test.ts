@@ -116,12 +116,12 @@ test("no test is left out", () => {
 /** Files whose random values decide nothing in a test, and why they are not seeded. */
 const UNSEEDED = new Set([
   "scripts/lib/random.ts", // picks the seed
-  "scripts/mongod/ports.ts", // processes that start together must not try the same ports
-  "scripts/mongod/servers.ts", // a secret
+  "npm/mongod/ports.ts", // processes that start together must not try the same ports
+  "npm/mongod/servers.ts", // a secret
   "test/support/replica-set.ts", // names of databases on a server that two runs may share
 ]);
 
 test("every random choice of tests and scripts comes from the seed of the run", () => {
-  const files = [...TESTS, ...filesBelow("scripts")].filter((path) => !UNSEEDED.has(path));
+  const files = [...TESTS, ...filesBelow("scripts"), ...filesBelow("npm")].filter((path) => !UNSEEDED.has(path));
   expect(placesOf(/\bMath\.random\b|\brandom(Int|Bytes|UUID|Fill)|\bgetRandomValues\b/, files, codeOf)).toEqual([]);
 });

@@ -156,7 +156,7 @@ function found(
 }
 
 const SOURCE = filesBelow("src");
-const ALL = [...SOURCE, ...filesBelow("test"), ...filesBelow("scripts")];
+const ALL = [...SOURCE, ...filesBelow("test"), ...filesBelow("scripts"), ...filesBelow("npm")];
 
 test("no renamed identifier is left in src/, test/ or scripts/", () => {
   const names = new RegExp(`(?<![\\w$])(?:${Object.keys(RENAMED).join("|")})(?![\\w$])`, "g");

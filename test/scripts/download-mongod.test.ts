@@ -5,9 +5,8 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { type RequestListener, createServer } from "node:http";
 import { promisify } from "node:util";
-import { mongodFromDownload } from "../../scripts/mongod/download.ts";
-import { FETCHERS } from "../../scripts/mongod/fetch.ts";
-import { findMongod } from "../../scripts/mongod/find.ts";
+import { DOWNLOAD, mongodFromDownload } from "../../npm/mongod/download.ts";
+import { findMongod } from "../../npm/mongod/find.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -90,6 +89,6 @@ test("findMongod() keeps a complete download", async () => {
   });
   const environment = { MONGOTAP_CACHE: dir.join("cache") };
   const expected = { path: dir.join(`cache/mongod/${VERSION}/bin/mongod`), env: {}, version: VERSION };
-  expect(await findMongod({ environment, fetchers: FETCHERS.slice(0, 1) })).toEqual(expected);
+  expect(await findMongod({ environment, fetchers: [DOWNLOAD] })).toEqual(expected);
   expect(await readdir(dir.join("cache/mongod"))).toEqual([VERSION]);
 });

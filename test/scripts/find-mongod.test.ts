@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Fetcher } from "../../scripts/mongod/fetch.ts";
-import { findMongod } from "../../scripts/mongod/find.ts";
+import type { Fetcher } from "../../npm/mongod/fetch.ts";
+import { findMongod } from "../../npm/mongod/find.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -45,6 +45,16 @@ test("findMongod() takes MONGOTAP_MONGOD before PATH, PATH before the cache, the
   expect(await find({ MONGOTAP_MONGOD: named, PATH })).toBe(named);
   expect(await find({ PATH })).toBe(onPath);
   expect(await find({})).toBe(cached);
+});
+
+test("findMongod() keeps what it fetches in the cache of the user, unless another folder is named", async () => {
+  await using dir = await tempDir();
+  const fetchers = [fakeFetcher("fake", "9.0.0")];
+  const environment = { XDG_CACHE_HOME: dir.join("user") };
+  const own = await findMongod({ environment, fetchers });
+  expect(own.path).toBe(dir.join("user/mongotap/mongod/9.0.0/bin/mongod"));
+  const other = await findMongod({ environment, fetchers, cache: dir.join("other") });
+  expect(other.path).toBe(dir.join("other/mongod/9.0.0/bin/mongod"));
 });
 
 test("findMongod() fetches by the next way when one fails, and finds it in the cache the next time", async () => {

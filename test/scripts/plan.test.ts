@@ -7,6 +7,7 @@ const FILES = [
   "test/c.fault.test.ts",
   "test/d.cli.test.ts",
   "test/e.platform.test.ts",
+  "test/e.npm.test.ts",
 ];
 
 test("planAll() runs the black-box suite in each of the three ways, and every other file once", () => {
@@ -18,6 +19,7 @@ test("planAll() runs the black-box suite in each of the three ways, and every ot
     ["test/d.cli.test.ts", "deno run -A src/main.ts", { mongod: "any" }],
     ["test/d.cli.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
     ["test/e.platform.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
+    ["test/e.npm.test.ts", undefined, { binary: true, packages: true, mongod: "any" }],
     ["test/c.fault.test.ts", undefined, { mongod: "any" }],
   ]);
 });

@@ -1,6 +1,6 @@
 /** Runs the program under test as a black box. A test fails if its output contains the secret. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { guardProcess } from "../../scripts/mongod/watchdog.ts";
+import { guardProcess } from "../../npm/mongod/watchdog.ts";
 import { commandUnderTest } from "./command.ts";
 import { Output } from "./output.ts";
 

@@ -2,7 +2,7 @@
 import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { guardFolder } from "../../scripts/mongod/watchdog.ts";
+import { guardFolder } from "../../npm/mongod/watchdog.ts";
 
 export interface TempDir extends AsyncDisposable {
   readonly path: string;

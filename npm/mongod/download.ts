@@ -2,11 +2,17 @@
 import { spawn } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { mkdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Fetcher } from "./fetch.ts";
 import { guardProcess } from "./watchdog.ts";
 
-/** The default version of `mongodb-memory-server-core` 11.3. */
-export const DOWNLOAD_DEFAULT_VERSION = "8.2.6";
+export const DOWNLOAD: Fetcher = {
+  name: "mongodb-memory-server-core",
+  /** The default version of `mongodb-memory-server-core` 11.3. */
+  defaultVersion: "8.2.6",
+  fetch: (version, ready, downloads) => mongodFromDownload(version, ready, downloads),
+};
 
 const TIMEOUTS = {
   /** A blocked network often drops packets without an answer: no first byte in this time means "blocked". */
@@ -22,7 +28,8 @@ export async function mongodFromDownload(
   scratch: string,
   { firstByteMs, stallMs } = TIMEOUTS,
 ): Promise<void> {
-  const script = join(import.meta.dirname, "download-child.ts");
+  // A .js file in the npm package, where all files are in one folder.
+  const script = fileURLToPath(new URL(`./download-child${extname(import.meta.url)}`, import.meta.url));
   const child = spawn(process.execPath, [script, version, scratch], {
     stdio: ["ignore", "pipe", "pipe"],
     cwd: scratch,

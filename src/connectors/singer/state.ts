@@ -1,14 +1,26 @@
 /** The state of a Singer tap: a bookmark for each stream. The platform keeps the last one that its target prints. */
 
+import { MongotapError } from "../../errors.ts";
 import { parseStreamState, type StreamState } from "../../state/stream-state.ts";
 
 /** By the id of the stream. */
 export type Bookmarks = ReadonlyMap<string, unknown>;
 
+/**
+ * Takes the value of a STATE, or the message itself. Empty ones have no bookmarks.
+ * @throws MongotapError `state` for anything else: to copy everything again without saying so would be wrong
+ */
 export function parseBookmarks(value: unknown): Bookmarks {
-  const bookmarks =
-    typeof value === "object" && value !== null ? (value as { bookmarks?: unknown }).bookmarks : undefined;
-  if (typeof bookmarks !== "object" || bookmarks === null) return new Map();
+  if (value === undefined || value === null) return new Map();
+  const { type, value: inner, bookmarks, currently_syncing: _, ...others } = value as Readonly<Record<string, unknown>>;
+  if (type === "STATE") return parseBookmarks(inner);
+  const isAbsent = bookmarks === undefined || bookmarks === null;
+  if (isAbsent && type === undefined && inner === undefined && Object.keys(others).length === 0) return new Map();
+  if (isAbsent || typeof bookmarks !== "object" || Array.isArray(bookmarks)) {
+    throw new MongotapError("state", "the state has no bookmarks", {
+      hint: "Give the last state that a run has sent, or run with a full refresh.",
+    });
+  }
   return new Map(Object.entries(bookmarks).filter(([, bookmark]) => !isEmpty(bookmark)));
 }
 

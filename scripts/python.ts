@@ -25,9 +25,21 @@ const CACHE = process.env["MONGOTAP_CACHE"] ?? join(import.meta.dirname, "../.ca
 const COMPLETE = "mongotap-complete";
 
 /** The folder of the programs of an environment; undefined where it has not been made. */
-export function builtPython(name: EnvironmentName): string | undefined {
+function builtPython(name: EnvironmentName): string | undefined {
   const folder = folderOf(name);
   return existsSync(join(folder, COMPLETE)) ? join(folder, "bin") : undefined;
+}
+
+/** The environments that the source of a test asks for, each by a call of `requirePython`. */
+export function environmentsIn(source: string): readonly EnvironmentName[] {
+  return Object.keys(ENVIRONMENTS).filter((name) => source.includes(`requirePython("${name}")`)) as EnvironmentName[];
+}
+
+/** The folder of the programs of an environment. Throws where it has not been made: scripts/test.ts makes it. */
+export function requirePython(name: EnvironmentName): string {
+  const built = builtPython(name);
+  if (built === undefined) throw new Error(`${name} is missing: \`bun scripts/python.ts ${name}\` installs it`);
+  return built;
 }
 
 /**
@@ -50,7 +62,7 @@ export function findPython(name: EnvironmentName): string | undefined {
   } catch (error) {
     const said = error instanceof Error && "stderr" in error ? String(error.stderr) : String(error);
     console.warn(
-      `── NOT INSTALLED: ${packages.join(" ")} (${said.trim().split("\n").at(-1) ?? ""}): its tests are skipped`,
+      `── NOT INSTALLED: ${packages.join(" ")} (${said.trim().split("\n").at(-1) ?? ""}): its tests are SKIPPED`,
     );
   }
   return builtPython(name);

@@ -183,7 +183,8 @@ async function main(): Promise<number> {
   }
   if (runs.length === 0) console.log(`no test file matches ${positionals.join(" ")}`);
   console.log(`\n${results.join("\n")}`);
-  if (total.skipped > 0) console.log(`── SKIPPED: ${total.skipped}. They prove nothing in this run; the lines above say why`);
+  if (total.skipped > 0)
+    console.log(`── SKIPPED: ${total.skipped}. They prove nothing in this run; the lines above say why`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }

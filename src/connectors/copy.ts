@@ -29,7 +29,14 @@ import { transferLines } from "../run/transfer.ts";
 import { wholeReadsOf } from "../run/whole-reads.ts";
 import type { Sink } from "../sink/sink.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
-import { type Binding, type CollectionState, nameOf, type Namespace, type Position, type Source } from "../source/record.ts";
+import {
+  type Binding,
+  type CollectionState,
+  nameOf,
+  type Namespace,
+  type Position,
+  type Source,
+} from "../source/record.ts";
 import type { Resumption } from "../state/stream-state.ts";
 
 export type CopySettings = ReadSettings &

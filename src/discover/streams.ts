@@ -95,6 +95,7 @@ function clientTableName(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z0-9]/g, "_");
 }
 
-function digestOf(name: string): string {
+/** Six digits that tell `name` (`db.collection`) from others; the same in every run. */
+export function digestOf(name: string): string {
   return createHash("sha256").update(name).digest("hex").slice(0, 6);
 }

@@ -82,9 +82,8 @@ export function resumptionOf(
 export function streamStateOf(
   position: Position,
   name: string,
-  more: Pick<StreamState, "source"> & Partial<
-    Pick<StreamState, "generation" | "sync" | "version" | "activate" | "namespace">
-  >,
+  more: Pick<StreamState, "source"> &
+    Partial<Pick<StreamState, "generation" | "sync" | "version" | "activate" | "namespace">>,
 ): StreamState {
   const { [name]: collection } = position.collections;
   const { stream, copies, losses } = position;

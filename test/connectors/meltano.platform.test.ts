@@ -6,6 +6,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Collection, type Document, ObjectId } from "mongodb";
 import { requirePython } from "../../scripts/python.ts";
+import { must } from "../../src/errors.ts";
 import { textLinesOf } from "../cli/tap.ts";
 import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -24,7 +25,7 @@ beforeAll(async () => {
   dir = await tempDir();
   database = await testDatabase();
   orders = database.db.collection("orders");
-  id = `${database.name}-orders`;
+  id = `${database.name}_orders`;
   await orders.insertMany([...documents("typical", 200)]);
   await database.db.collection("users").insertOne({ name: "not selected" });
   await writeFile(dir.join("meltano.yml"), await projectOf());
@@ -110,7 +111,10 @@ function fold(lines: readonly Document[]): void {
 
 /** What is in the collection, as JSON has it. */
 async function inCollection(): Promise<Map<string, Document>> {
-  const found = await orders.find({}, { projection: { secret: 0, "in.drop": 0 } }).sort({ _id: 1 }).toArray();
+  const found = await orders
+    .find({}, { projection: { secret: 0, "in.drop": 0 } })
+    .sort({ _id: 1 })
+    .toArray();
   return new Map(found.map((document) => [String(document["_id"]), JSON.parse(plain(document)) as Document]));
 }
 
@@ -139,17 +143,17 @@ test("meltano run: three runs with state load what a find finds, and a full refr
   fold(first);
   expect(sorted(rows)).toEqual(sorted(await inCollection()));
 
-  const [one, two, three] = await orders.find().limit(3).toArray();
+  const [one, two, three] = (await orders.find().limit(3).toArray()).map(({ _id }) => _id);
   await orders.insertMany([...documents("typical", 20, 1_000)]);
-  await orders.updateOne({ _id: one?._id }, { $set: { sequence: 17 } });
-  await orders.deleteOne({ _id: two?._id });
+  await orders.updateOne({ _id: must(one, "a document") }, { $set: { sequence: 17 } });
+  await orders.deleteOne({ _id: must(two, "a document") });
   run("run", "mongotap", "target-jsonl");
   const second = await loaded();
   expect(second).toHaveLength(22);
   fold(second);
   expect(sorted(rows)).toEqual(sorted(await inCollection()));
 
-  await orders.deleteOne({ _id: three?._id });
+  await orders.deleteOne({ _id: must(three, "a document") });
   run("run", "mongotap", "target-jsonl");
   const third = await loaded();
   expect(third).toHaveLength(1);

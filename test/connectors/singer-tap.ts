@@ -2,7 +2,7 @@
 
 import { chmod, rm, writeFile } from "node:fs/promises";
 import { type CliResult, run, type RunningCli, start, type StartOptions } from "../support/cli.ts";
-import { type TempDir } from "../support/temp.ts";
+import type { TempDir } from "../support/temp.ts";
 import { checkFor } from "../discover/validator.ts";
 import { textLinesOf } from "../cli/tap.ts";
 
@@ -131,7 +131,10 @@ interface Versioned {
  */
 export class Target {
   readonly #tables = new Map<string, Map<string, Versioned>>();
-  readonly #checks = new Map<string, { readonly check: ReturnType<typeof checkFor>; readonly keys: readonly string[] }>();
+  readonly #checks = new Map<
+    string,
+    { readonly check: ReturnType<typeof checkFor>; readonly keys: readonly string[] }
+  >();
 
   load(messages: readonly Message[]): this {
     for (const message of messages) this.#take(message);
@@ -157,7 +160,7 @@ export class Target {
     const { type, stream } = message;
     switch (type) {
       case "SCHEMA":
-        this.#checks.set(stream, { check: checkFor(withoutOwnKeywords(message.schema)), keys: message.key_properties });
+        this.#checks.set(stream, { check: checkFor(message.schema), keys: message.key_properties });
         if (!this.#tables.has(stream)) this.#tables.set(stream, new Map());
         break;
       case "RECORD":
@@ -191,10 +194,6 @@ export class Target {
 
 function keyText(value: unknown): string {
   return typeof value === "number" ? String(value).padStart(20, "0") : JSON.stringify(value);
-}
-
-function withoutOwnKeywords(schema: Schema): object {
-  return Object.fromEntries(Object.entries(schema).filter(([name]) => !name.startsWith("x-")));
 }
 
 /** The catalog with more metadata of one stream: for itself, and for its fields by their path (`in/drop`). */

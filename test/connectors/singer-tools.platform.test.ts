@@ -47,7 +47,11 @@ function messagesOf(...args: readonly string[]): string {
 
 test("singer-check-tap finds the messages of a first and of a second run valid", async () => {
   const check = (input: string): string => {
-    const { status, stdout, stderr } = spawnSync(join(tools, "singer-check-tap"), { input, encoding: "utf8", cwd: dir.path });
+    const { status, stdout, stderr } = spawnSync(join(tools, "singer-check-tap"), {
+      input,
+      encoding: "utf8",
+      cwd: dir.path,
+    });
     if (status !== 0) throw new Error(`${stdout}${stderr}`);
     return stdout;
   };
@@ -65,7 +69,18 @@ test("singer-check-tap finds the messages of a first and of a second run valid",
 test("the standard tests of the Singer SDK pass on the program", async () => {
   await database.db.collection("orders").insertMany([...documents("typical", 300)]);
   const tests = join(import.meta.dirname, "singer_sdk_tests.py");
-  const args = ["-m", "pytest", "-p", "no:cacheprovider", "-q", "-W", "error::UserWarning", "--rootdir", dir.path, tests];
+  const args = [
+    "-m",
+    "pytest",
+    "-p",
+    "no:cacheprovider",
+    "-q",
+    "-W",
+    "error::UserWarning",
+    "--rootdir",
+    dir.path,
+    tests,
+  ];
   const env = { ...process.env, TAP_PROGRAM: program, TAP_CONFIG: config, PYTHONDONTWRITEBYTECODE: "1" };
   const { status, stdout, stderr } = spawnSync(join(sdk, "python"), args, { env, encoding: "utf8", cwd: dir.path });
   if (status !== 0) throw new Error(`${stdout}${stderr}`);

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { symlink } from "node:fs/promises";
-import { Decimal128, Double, Long } from "mongodb";
+import { Decimal128, type Document, Double, Long } from "mongodb";
 import { must } from "../../src/errors.ts";
 import { isIdle, openPipe } from "../cli/pipe.ts";
 import { textLinesOf } from "../cli/tap.ts";
@@ -13,11 +13,19 @@ import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
-import { type Catalog, recordsOf, SingerTap, type State, syncedOf, Target, typesOf, withMetadata } from "./singer-tap.ts";
+import {
+  type Catalog,
+  recordsOf,
+  SingerTap,
+  type State,
+  syncedOf,
+  Target,
+  typesOf,
+  withMetadata,
+} from "./singer-tap.ts";
 
-interface Doc {
-  readonly _id: unknown;
-  readonly [field: string]: unknown;
+interface Doc extends Document {
+  readonly _id: number | string;
 }
 
 let dir: TempDir;
@@ -68,13 +76,24 @@ describe("--discover", () => {
       MONGOTAP_LOG_LEVEL: "nonsense",
       MELTANO_PROJECT_ROOT: "/",
     };
-    const args = ["--catalog", dir.join("missing.json"), "--state", dir.join("missing.json"), "--unknown", "x", "--y=1"];
+    const args = [
+      "--catalog",
+      dir.join("missing.json"),
+      "--state",
+      dir.join("missing.json"),
+      "--unknown",
+      "x",
+      "--y=1",
+    ];
     const { streams } = await tap.discover(args, { env });
     const [orders, recent] = streams;
-    expect(streams.map(({ tap_stream_id: id }) => id)).toEqual([`${name}-orders`, `${name}-recent`]);
+    expect(streams.map(({ tap_stream_id: id }) => id)).toEqual([`${name}_orders`, `${name}_recent`]);
     expect([orders?.["key_properties"], recent?.["key_properties"]]).toEqual([["_id"], []]);
     const metadata = new Map(orders?.metadata.map(({ breadcrumb, metadata: each }) => [breadcrumb.join("/"), each]));
-    expect(metadata.get("")).toMatchObject({ "forced-replication-method": "LOG_BASED", "table-key-properties": ["_id"] });
+    expect(metadata.get("")).toMatchObject({
+      "forced-replication-method": "LOG_BASED",
+      "table-key-properties": ["_id"],
+    });
     expect(metadata.get("properties/_id")).toEqual({ inclusion: "automatic" });
     const fields = ["properties/a.b", "properties/in", "properties/in/properties/x", "properties/in/properties/y-z"];
     for (const field of fields) {
@@ -101,7 +120,7 @@ describe("a run", () => {
     const orders = db.collection<Doc>("orders");
     await orders.insertMany([1, 2, 3].map((_id) => ({ _id, n: _id })));
     await db.collection<Doc>("users").insertMany([{ _id: "a" }, { _id: "b" }]);
-    const [id, users] = [`${name}-orders`, `${name}-users`];
+    const [id, users] = [`${name}_orders`, `${name}_users`];
 
     const first = await tap.sync();
     expect(typesOf(first.messages).slice(0, 2)).toEqual(["SCHEMA", "SCHEMA"]);
@@ -141,24 +160,32 @@ describe("a run", () => {
     await collection.insertOne({ _id: 2 });
     const all = [...first.messages, ...second.messages];
     const [earliest] = states;
-    const copied = states.find(({ value }) => phaseOf(value, `${name}-c`) === "live");
-    expect(phaseOf(must(earliest, "a STATE").value, `${name}-c`)).toBe("pinned");
+    const copied = states.find(({ value }) => phaseOf(value, `${name}_c`) === "live");
+    expect(phaseOf(must(earliest, "a STATE").value, `${name}_c`)).toBe("pinned");
     for (const state of [earliest, copied, states.at(-1)]) {
       const before = all.slice(0, all.indexOf(must(state, "a STATE")) + 1);
       const rest = await tap.sync({ state });
       const ids = [...recordsOf(before), ...recordsOf(rest.messages)].map(({ _id }) => _id);
       // Before the copy its changes come first, and then the copy has them too.
       expect(ids).toEqual(state === earliest ? [1, 2, 0, 1, 2] : [0, 1, 2]);
-      expect(new Target().load([...before, ...rest.messages]).rows(`${name}-c`)).toHaveLength(3);
+      expect(new Target().load([...before, ...rest.messages]).rows(`${name}_c`)).toHaveLength(3);
     }
   });
 
   test("reads the selected streams and fields alone, and keeps the bookmarks of the others", async () => {
     const { db, name, tap } = await newTap();
-    const document = { _id: 1, n: 1, "a.b": "odd", "a-b": "odd", "": "odd", secret: { x: 1 }, in: { keep: 1, drop: 2 } };
+    const document = {
+      _id: 1,
+      n: 1,
+      "a.b": "odd",
+      "a-b": "odd",
+      "": "odd",
+      secret: { x: 1 },
+      in: { keep: 1, drop: 2 },
+    };
     await db.collection<Doc>("orders").insertOne(document);
     await db.collection<Doc>("users").insertOne({ _id: 1 });
-    const [id, users] = [`${name}-orders`, `${name}-users`];
+    const [id, users] = [`${name}_orders`, `${name}_users`];
     const catalog = await tap.discover();
     const whole = await tap.sync({ catalog });
     expect(recordsOf(whole.messages, id)).toEqual([{ ...document, _sdc_deleted_at: null }]);
@@ -185,15 +212,15 @@ describe("a run", () => {
   test("ends with 2 and one line for a replication method or a state that it cannot use", async () => {
     const { db, name, tap } = await newTap();
     await db.collection<Doc>("c").insertOne({ _id: 1 });
-    const catalog = withMetadata(await tap.discover(), `${name}-c`, { "replication-method": "INCREMENTAL" });
+    const catalog = withMetadata(await tap.discover(), `${name}_c`, { "replication-method": "INCREMENTAL" });
     const incremental = await tap.sync({ catalog }, 2);
     expect(incremental.stdout).toBe("");
     expect(textLinesOf(incremental.stderr)).toEqual([
-      expect.stringContaining(`the stream ${name}-c has the replication method "INCREMENTAL"`) as string,
+      expect.stringContaining(`the stream ${name}_c has the replication method "INCREMENTAL"`) as string,
       expect.stringContaining("It takes LOG_BASED (changes) or FULL_TABLE.") as string,
     ]);
-    const foreign = await tap.sync({ state: { bookmarks: { [`${name}-c`]: { oplog_ts_time: 1 } } } }, 3);
-    expect(foreign.stderr).toContain(`the state of the stream ${name}-c is not one of mongotap`);
+    const foreign = await tap.sync({ state: { bookmarks: { [`${name}_c`]: { oplog_ts_time: 1 } } } }, 3);
+    expect(foreign.stderr).toContain(`the state of the stream ${name}_c is not one of mongotap`);
   });
 });
 
@@ -218,21 +245,28 @@ describe("versions", () => {
     expect([old]).toEqual(versionOf(first.messages));
     expect(second.messages.find(({ type }) => type === "ACTIVATE_VERSION")?.version).toBe(later ?? 0);
     expect(later).toBeGreaterThan(old ?? 0);
-    expect(target.load(second.messages).rows(`${name}-c`)).toEqual([{ _id: 4 }]);
+    expect(target.load(second.messages).rows(`${name}_c`)).toEqual([{ _id: 4 }]);
 
     // Targets may have applied the message before records that they had buffered: once more, then no longer.
     await collection.insertOne({ _id: 5 });
     const third = await tap.sync({ state: second.state });
-    expect(typesOf(third.messages).filter((type) => type !== "STATE")).toEqual(["SCHEMA", "ACTIVATE_VERSION", "RECORD"]);
+    expect(typesOf(third.messages).filter((type) => type !== "STATE")).toEqual([
+      "SCHEMA",
+      "ACTIVATE_VERSION",
+      "RECORD",
+    ]);
     expect(third.messages.find(({ type }) => type === "ACTIVATE_VERSION")?.version).toBe(later ?? 0);
     expect(versionOf(third.messages)).toEqual([later]);
     target.load(third.messages);
 
     await db.collection<Doc>("source").insertMany([{ _id: 6 }, { _id: 7 }]);
-    await db.collection("source").aggregate([{ $out: "c" }]).toArray();
-    const fourth = await tap.sync({ state: third.state, catalog: await onlyStream(tap, `${name}-c`) });
+    await db
+      .collection("source")
+      .aggregate([{ $out: "c" }])
+      .toArray();
+    const fourth = await tap.sync({ state: third.state, catalog: await onlyStream(tap, `${name}_c`) });
     expect(typesOf(fourth.messages)).toContain("ACTIVATE_VERSION");
-    expect(target.load(fourth.messages).rows(`${name}-c`)).toEqual([{ _id: 6 }, { _id: 7 }]);
+    expect(target.load(fourth.messages).rows(`${name}_c`)).toEqual([{ _id: 6 }, { _id: 7 }]);
     expect(versionOf(fourth.messages)[0]).toBeGreaterThan(later ?? 0);
   });
 
@@ -240,7 +274,7 @@ describe("versions", () => {
     const { db, name, tap } = await newTap();
     await db.collection<Doc>("c").insertMany([{ _id: 1 }, { _id: 2 }]);
     await db.createCollection("v", { viewOn: "c", pipeline: [] });
-    const id = `${name}-c`;
+    const id = `${name}_c`;
     const catalog = withMetadata(await tap.discover(), id, { "replication-method": "FULL_TABLE" });
     const first = await tap.sync({ catalog });
     expect(typesOf(first.messages)).not.toContain("ACTIVATE_VERSION");
@@ -250,14 +284,18 @@ describe("versions", () => {
     await db.collection<Doc>("c").deleteOne({ _id: 1 });
     const second = await tap.sync({ catalog, state: first.state });
     const ends = second.messages.filter(({ type }) => type === "ACTIVATE_VERSION");
-    expect(ends.map(({ stream }) => stream).toSorted()).toEqual([id, `${name}-v`]);
+    expect(ends.map(({ stream }) => stream).toSorted()).toEqual([id, `${name}_v`]);
     const lastRecord = second.messages.findLastIndex(({ type }) => type === "RECORD");
     for (const end of ends) expect(second.messages.indexOf(end)).toBeGreaterThan(lastRecord);
     const versions = new Set(second.messages.filter(({ type }) => type === "RECORD").map(({ version }) => version));
     expect(versions).toEqual(new Set(ends.map(({ version }) => version)));
     expect(target.load(second.messages).rows(id)).toEqual([{ _id: 2 }]);
 
-    const always = await SingerTap.with(dir, { uri: (await testDatabase()).uri, database: name, activateVersion: "always" });
+    const always = await SingerTap.with(dir, {
+      uri: (await testDatabase()).uri,
+      database: name,
+      activateVersion: "always",
+    });
     const types = typesOf((await always.sync()).messages).filter((type) => type !== "STATE");
     expect(types).toEqual(["SCHEMA", "SCHEMA", "ACTIVATE_VERSION", "RECORD", "RECORD", "ACTIVATE_VERSION"]);
   });
@@ -271,7 +309,7 @@ async function onlyStream(tap: SingerTap, id: string): Promise<Catalog> {
 test("values are exact, and every record is valid for the schema that discover has made of them", async () => {
   const { db, name, tap } = await newTap();
   const date = (year: number): Date => new Date(Date.UTC(2000, 0, 1) + (year - 2000) * 365.2425 * 86_400_000);
-  await db.collection<Doc>("c").insertMany([
+  await db.collection<{ _id: unknown; [field: string]: unknown }>("c").insertMany([
     { _id: 1, long: Long.MAX_VALUE, decimal: Decimal128.fromString("1E+300"), double: new Double(1), at: date(2026) },
     { _id: 2, long: Long.MIN_VALUE, decimal: Decimal128.fromString("0.10"), double: Number.NaN, at: date(9000) },
     { _id: "3", long: 1, decimal: Decimal128.fromString("NaN"), double: Number.NEGATIVE_INFINITY, odd: date(10_000) },
@@ -280,7 +318,7 @@ test("values are exact, and every record is valid for the schema that discover h
   ]);
   const catalog = await tap.discover();
   const { messages, stdout } = await tap.sync({ catalog });
-  expect(new Target().load(messages).rows(`${name}-c`)).toHaveLength(5);
+  expect(new Target().load(messages).rows(`${name}_c`)).toHaveLength(5);
   expect(stdout).toContain('"long":9223372036854775807,');
   expect(stdout).toContain('"long":-9223372036854775808,');
   expect(messages[0]?.schema.properties["at"]).toEqual({ type: ["null", "string"], format: "date-time" } as never);
@@ -308,7 +346,7 @@ describe("how a run ends", () => {
     expect(recordsOf(cut.messages).length).toBeLessThan(MANY);
     const rest = await many.tap.sync({ state: cut.state });
     expect(recordsOf(cut.messages).length + recordsOf(rest.messages).length).toBe(MANY);
-    expect(new Target().load([...cut.messages, ...rest.messages]).rows(`${many.name}-many`)).toHaveLength(MANY);
+    expect(new Target().load([...cut.messages, ...rest.messages]).rows(`${many.name}_many`)).toHaveLength(MANY);
   });
 
   test("SIGTERM while nobody reads: at once, by that signal", async () => {

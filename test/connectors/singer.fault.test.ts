@@ -1,7 +1,7 @@
 /** What a Singer target has after lost history, a kill, a collection that is replaced while workers read: no more and no less. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { MongoClient } from "mongodb";
+import { type Document, MongoClient } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { rollOplog, SMALL_OPLOG } from "../fault/support/oplog.ts";
 import { documents } from "../support/documents.ts";
@@ -9,9 +9,8 @@ import { testDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { type Message, recordsOf, SingerTap, syncedOf, Target, typesOf, withMetadata } from "./singer-tap.ts";
 
-interface Doc {
-  readonly _id: unknown;
-  readonly [field: string]: unknown;
+interface Doc extends Document {
+  readonly _id: number | string;
 }
 
 let dir: TempDir;
@@ -47,7 +46,7 @@ test("a run that is killed: the next one, from its last STATE, has the rest and 
   const rest = await tap.sync({ state: whole.state });
   expect(recordsOf(covered).length + recordsOf(rest.messages).length).toBe(COUNT);
   // The target has loaded what came behind the last state as well.
-  const rows = new Target().load([...whole.messages, ...rest.messages]).rows(`${name}-c`);
+  const rows = new Target().load([...whole.messages, ...rest.messages]).rows(`${name}_c`);
   expect(rows).toHaveLength(COUNT);
   expect(versionsOf(rest.messages)).toEqual(versionsOf(whole.messages));
 });
@@ -61,21 +60,30 @@ test("a large collection that $out replaces is copied again with the new version
   const target = new Target().load(first.messages);
   // More than a chunk each, so that workers read the rest: they copy the new one, and then know the version of c from before.
   await db.collection("source").insertMany([...documents("typical", 12_000, 10_000)]);
-  for (const to of ["c", "a_new_one"]) await db.collection("source").aggregate([{ $out: to }]).toArray();
+  for (const to of ["c", "a_new_one"])
+    await db
+      .collection("source")
+      .aggregate([{ $out: to }])
+      .toArray();
   const tap = await SingerTap.with(dir, { ...config, exclude: `${name}.source` });
   const second = await tap.sync({ state: first.state });
-  const ofC = second.messages.filter(({ stream }) => stream === `${name}-c`);
+  const ofC = second.messages.filter(({ stream }) => stream === `${name}_c`);
   const [version] = versionsOf(ofC);
   expect(versionsOf(ofC)).toHaveLength(1);
   expect(version).toBeGreaterThan(versionsOf(first.messages)[0] ?? 0);
   expect(ofC.find(({ type }) => type === "ACTIVATE_VERSION")?.version).toBe(version ?? 0);
   const ids = (await db.collection("c").distinct("_id")).map(String).toSorted();
-  expect(target.load(second.messages).rows(`${name}-c`).map(({ _id }) => _id)).toEqual(ids);
+  expect(
+    target
+      .load(second.messages)
+      .rows(`${name}_c`)
+      .map(({ _id }) => _id),
+  ).toEqual(ids);
 });
 
 test("a whole copy that was stopped begins again where the collection was made anew meanwhile", async () => {
   const { db, name, uri } = await testDatabase();
-  const id = `${name}-c`;
+  const id = `${name}_c`;
   await db.collection("c").insertMany([...documents("typical", 6_000)]);
   const tap = await SingerTap.with(dir, { uri, database: name });
   const slow = await SingerTap.with(dir, { uri, database: name, rateLimit: "500KB" });
@@ -95,11 +103,11 @@ test("a whole copy that was stopped begins again where the collection was made a
 
 test("a collection that takes over the name of a stream is copied, and the rows of the other are void", async () => {
   const { client, db, name, uri } = await testDatabase();
-  const other = client.db(`${name}-a`);
-  const tap = await SingerTap.with(dir, { uri, database: `${name},${name}-a` });
+  const other = client.db(`${name}_a`);
+  const tap = await SingerTap.with(dir, { uri, database: `${name},${name}_a` });
   await db.collection<Doc>("a.b").insertOne({ _id: 1 });
   const first = await tap.sync();
-  const id = `${name}-a-b`;
+  const id = `${name}_a_b`;
   expect(Object.keys(first.state.bookmarks)).toEqual([id]);
   await db.collection("a.b").drop();
   await other.collection<Doc>("b").insertOne({ _id: 2 });
@@ -122,7 +130,7 @@ test("lost history: the run ends with 6, and its STATE makes the next one copy a
   expect(new Set(typesOf(lost.messages))).toEqual(new Set(["SCHEMA", "STATE"]));
   await collection.insertOne({ _id: 3 });
   const again = await tap.sync({ state: lost.state });
-  expect(target.load([...lost.messages, ...again.messages]).rows("shop-orders")).toEqual([{ _id: 2 }, { _id: 3 }]);
+  expect(target.load([...lost.messages, ...again.messages]).rows("shop_orders")).toEqual([{ _id: 2 }, { _id: 3 }]);
   const types = typesOf(again.messages).filter((type) => type !== "STATE");
   expect(types.slice(0, 2)).toEqual(["SCHEMA", "ACTIVATE_VERSION"]);
   expect(versionsOf(again.messages)[0]).toBeGreaterThan(versionsOf(first.messages)[0] ?? 0);
@@ -132,5 +140,5 @@ test("lost history: the run ends with 6, and its STATE makes the next one copy a
   await rollOplog(client);
   const now = await SingerTap.with(dir, { uri: set.uri, database: "shop", onHistoryLost: "now" });
   const same = await now.sync({ state: again.state });
-  expect(target.load(same.messages).rows("shop-orders")).toEqual([{ _id: 3 }]);
+  expect(target.load(same.messages).rows("shop_orders")).toEqual([{ _id: 3 }]);
 }, 120_000);

@@ -15,8 +15,8 @@ export function checkFor(schema: object): Check {
   const is2020 = "$schema" in schema && String(schema.$schema).includes("2020-12");
   const ajv = is2020 ? new Ajv2020(OPTIONS) : new Ajv(OPTIONS);
   addFormats.default(ajv);
-  // A keyword of Airbyte.
-  ajv.addKeyword("airbyte_type");
+  // A keyword of Airbyte, and ours.
+  for (const keyword of ["airbyte_type", "x-mongodb-namespace"]) ajv.addKeyword(keyword);
   const validate = ajv.compile(schema);
   return (value) => (validate(value) ? [] : (validate.errors ?? []));
 }

@@ -12,16 +12,20 @@ export type Bookmarks = ReadonlyMap<string, unknown>;
  */
 export function parseBookmarks(value: unknown): Bookmarks {
   if (value === undefined || value === null) return new Map();
-  const { type, value: inner, bookmarks, currently_syncing: _, ...others } = value as Readonly<Record<string, unknown>>;
+  const {
+    type,
+    value: inner,
+    bookmarks,
+    currently_syncing: _,
+    ...others
+  } = isObject(value) ? value : { others: value };
   if (type === "STATE") return parseBookmarks(inner);
-  const isAbsent = bookmarks === undefined || bookmarks === null;
-  if (isAbsent && type === undefined && inner === undefined && Object.keys(others).length === 0) return new Map();
-  if (isAbsent || typeof bookmarks !== "object" || Array.isArray(bookmarks)) {
-    throw new MongotapError("state", "the state has no bookmarks", {
-      hint: "Give the last state that a run has sent, or run with a full refresh.",
-    });
-  }
-  return new Map(Object.entries(bookmarks).filter(([, bookmark]) => !isEmpty(bookmark)));
+  if (isObject(bookmarks)) return new Map(Object.entries(bookmarks).filter(([, bookmark]) => !isEmpty(bookmark)));
+  const hasMore = type !== undefined || inner !== undefined || Object.keys(others).length > 0;
+  if ((bookmarks === undefined || bookmarks === null) && !hasMore) return new Map();
+  throw new MongotapError("state", "the state has no bookmarks", {
+    hint: "Give the last state that a run has sent, or run with a full refresh.",
+  });
 }
 
 /** @throws MongotapError `state` for a bookmark that mongotap has not made */
@@ -34,6 +38,10 @@ export function stateMessage(bookmarks: Bookmarks): unknown {
   return { type: "STATE", value: { bookmarks: Object.fromEntries(bookmarks), currently_syncing: null } };
 }
 
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function isEmpty(bookmark: unknown): boolean {
-  return typeof bookmark !== "object" || bookmark === null || Object.keys(bookmark).length === 0;
+  return !isObject(bookmark) || Object.keys(bookmark).length === 0;
 }

@@ -212,7 +212,10 @@ class BookmarkWriter {
 
   set(position: Position, { name, id, records: { version }, firstVersion, hasChanges }: Reading): void {
     const activate = hasChanges && version > firstVersion ? { activate: true as const } : {};
-    this.#bookmarks.set(id, streamStateOf(position, name, { source: this.#source, namespace: name, version, ...activate }));
+    this.#bookmarks.set(
+      id,
+      streamStateOf(position, name, { source: this.#source, namespace: name, version, ...activate }),
+    );
   }
 
   write(): Promise<void> {

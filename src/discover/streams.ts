@@ -18,7 +18,7 @@ export interface ColumnRules {
 }
 
 /** Of a column that was always null: its later type is unknown. */
-const EVERY_TYPE = ["null", "array", "boolean", "integer", "number", "object", "string"];
+export const EVERY_TYPE = ["null", "array", "boolean", "integer", "number", "object", "string"];
 /** Of the key of a collection without a sample: clients reject a key that is a document. */
 const EVERY_SCALAR = ["null", "boolean", "integer", "number", "string"];
 

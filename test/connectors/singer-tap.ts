@@ -84,11 +84,14 @@ export class SingerTap {
     return JSON.parse(stdout) as Catalog;
   }
 
-  /** Runs it to its end. Rejects where that is not `code`. */
+  /** Runs it to its end. Rejects where that is not `code`, and where its last message is no STATE. */
   async sync(given: Given = {}, code = 0): Promise<Synced> {
     const result = await this.run(await this.#argsOf(given));
     if (result.code !== code) throw new Error(`singer ended with ${result.code}: ${result.stderr}`);
-    return { ...result, ...syncedOf(result.stdout) };
+    const synced = syncedOf(result.stdout);
+    const last = synced.messages.at(-1)?.type;
+    if (code === 0 && last !== "STATE") throw new Error(`the last message is a ${last ?? "nothing"}`);
+    return { ...result, ...synced };
   }
 
   async start(given: Given = {}, options?: StartOptions): Promise<RunningCli> {

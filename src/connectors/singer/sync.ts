@@ -5,13 +5,7 @@
 
 import { newStats } from "../../observe/stats.ts";
 import { isComplete } from "../../pipeline/position.ts";
-import {
-  activateVersion,
-  DELETED_AT,
-  type SingerRecords,
-  type SingerStream,
-  versionOfNow,
-} from "../../protocol/singer.ts";
+import { activateVersion, type SingerRecords, type SingerStream, versionOfNow } from "../../protocol/singer.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import type { Position } from "../../source/record.ts";
@@ -23,6 +17,7 @@ import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
 import { findWanted, type Found } from "../wanted-streams.ts";
 import type { TapStream } from "./catalog.ts";
+import { schemaMessage } from "./schema.ts";
 import { type Bookmarks, stateMessage, stateOf } from "./state.ts";
 
 /** How long (ms) records may wait for a STATE. */
@@ -53,7 +48,9 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
   const readings = (await findWanted(connection, order.catalog, invocation.log)).map((stream) =>
     readingOf(order, stream, source),
   );
-  for (const reading of readings) await output.say(schemaMessage(reading));
+  for (const reading of readings) {
+    await output.say(schemaMessage(reading, reading.hasChanges, invocation.settings));
+  }
   const { signal } = invocation.context;
   const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
   const bookmarks = new BookmarkWriter(output, order.bookmarks, source);
@@ -111,22 +108,6 @@ function canGoOn({ hasChanges, name, info }: Found, state: StreamState | undefin
     !isComplete(collection) &&
     collection.uuid === (info?.uuid ?? null)
   );
-}
-
-function schemaMessage({ stream, schema, keys, hasChanges, records }: Reading): unknown {
-  const { properties = {}, ...rest } = schema as { properties?: Readonly<Record<string, unknown>> };
-  const { _id } = properties;
-  const columns =
-    records.columns === "fields"
-      ? properties
-      : { ...(_id === undefined ? {} : { _id }), data: { type: ["null", "object"] } };
-  const deletedAt = hasChanges ? { [DELETED_AT]: { type: ["null", "string"], format: "date-time" } } : {};
-  return {
-    type: "SCHEMA",
-    stream,
-    schema: { ...rest, type: "object", properties: { ...columns, ...deletedAt } },
-    key_properties: keys,
-  };
 }
 
 function recordsOf(readings: readonly Reading[]): SingerRecords {

@@ -14,7 +14,8 @@ import { parseBookmarks } from "../connectors/singer/state.ts";
 import { syncStreams } from "../connectors/singer/sync.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
 import { asSinger } from "../discover/as-singer.ts";
-import { MongotapError } from "../errors.ts";
+import { firstErrorOf, MongotapError } from "../errors.ts";
+import { Stop } from "../lib/process.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
 import { catalogOf, scopeFor } from "./discover-read.ts";
@@ -23,18 +24,26 @@ import { print } from "./print.ts";
 const OWN_SETTINGS = ["columns", "activateVersion"] as const satisfies readonly OptionName[];
 
 export const singer: PlatformCommand = async ({ argv, ...rest }) => {
-  const call: ConnectorCall = { ...rest, command: "singer" };
-  const args = argumentsOf(argv);
+  try {
+    return await run(argumentsOf(argv), { ...rest, command: "singer" });
+  } catch (error) {
+    if (firstErrorOf(error) instanceof Stop) return END_BY_SIGNAL;
+    throw error;
+  }
+};
+
+async function run(args: Arguments, call: ConnectorCall): Promise<number> {
+  const { version, signal } = call.context;
   if (args.about) {
-    await print(aboutText(call.context.version, args.format));
+    await print(aboutText(version, args.format));
     return 0;
   }
   const configured = await configuredBy(args.config, call);
+  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }), signal);
   if (args.discover) {
-    await print(await discoveredText(configured));
+    await output.say(await discoveredText(configured));
     return 0;
   }
-  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }));
   const isWhole = await syncStreams({
     configured,
     catalog: await wantedStreams(args.catalog, configured),
@@ -43,9 +52,9 @@ export const singer: PlatformCommand = async ({ argv, ...rest }) => {
     ),
     output,
   });
-  await output.written();
+  if (isWhole) await output.written();
   return isWhole ? 0 : END_BY_SIGNAL;
-};
+}
 
 interface Arguments {
   readonly config: string | undefined;
@@ -105,9 +114,8 @@ async function wantedStreams(
 async function discoveredText({ invocation, target }: Configured): Promise<string> {
   const { settings, namespaces } = invocation;
   const discovery = { ...settings, as: "singer", diff: undefined, examples: "none" } as const;
-  return asSinger(
-    await catalogOf({ ...invocation, settings: discovery }, scopeFor(namespaces, settings.exclude), target),
-  );
+  const scope = scopeFor(namespaces, settings.exclude);
+  return asSinger(await catalogOf({ ...invocation, settings: discovery }, scope, target)).trimEnd();
 }
 
 const CAPABILITIES = ["about", "catalog", "discover", "log-based", "properties", "state"];

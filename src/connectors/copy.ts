@@ -17,21 +17,30 @@ import type { Encoder } from "../protocol/protocol.ts";
 import { cappedText, collectionsToCopy } from "../run/collections-to-copy.ts";
 import type { Invocation } from "../run/invocation.ts";
 import { type LineForm, logOmissions } from "../run/outcome.ts";
-import { createReaderPool, rangeReadableOf, type ReadSettings, throttleOf } from "../run/reader-pool.ts";
+import {
+  createReaderPool,
+  rangeReadableOf,
+  type ReaderPool,
+  type ReadingRun,
+  type ReadSettings,
+  throttleOf,
+} from "../run/reader-pool.ts";
 import { type ChangeSettings, streamSettings } from "../run/stream.ts";
 import { transferLines } from "../run/transfer.ts";
 import { wholeReadsOf } from "../run/whole-reads.ts";
 import type { Sink } from "../sink/sink.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import { KEYS_ONLY, NewestChanges, NewestEvents } from "../source/newest-events.ts";
-import type {
-  Binding,
-  ClusterTime,
-  EventStream,
-  Namespace,
-  Position,
-  Source,
-  StreamPosition,
+import {
+  type Binding,
+  type ClusterTime,
+  type CollectionState,
+  type EventStream,
+  nameOf,
+  type Namespace,
+  type Position,
+  type Source,
+  type StreamPosition,
 } from "../source/record.ts";
 import { dataOf } from "../source/unsent-events.ts";
 import type { Resumption } from "../state/stream-state.ts";
@@ -94,7 +103,10 @@ export async function copyChanges(run: PlatformRun, order: ChangesOrder): Promis
       collections: async (position, isFirst) => {
         const toCopy = await collectionsToCopy(bound, position, isFirst);
         for (const info of toCopy.filter((c) => c.capped)) log.warn(cappedText(info));
-        return toCopy.map((info) => rangeReadableOf(reading, info));
+        return toCopy.map((info) => {
+          const isAgain = !isFirst && isCopiedAgain(position.collections[nameOf(info.namespace)]);
+          return rangeReadableOf(isAgain ? { ...reading, readers: reading.ownReaders } : reading, info);
+        });
       },
       throttle: reading.throttle,
       onHistoryLost: settings.onHistoryLost,
@@ -182,7 +194,15 @@ function readAt(readable: RangeReadable, notBefore: ClusterTime): RangeReadable 
   return { ...readable, read: (progress, signal, wanted) => readable.read(progress, signal, wanted, notBefore) };
 }
 
-type Reading = Parameters<typeof rangeReadableOf>[0];
+interface Reading extends ReadingRun {
+  /** These read in this thread, which alone knows what has changed during the run, such as the version of Singer's rows. */
+  readonly ownReaders: ReaderPool;
+}
+
+/** The copy replaces another. */
+function isCopiedAgain(state: CollectionState | undefined): boolean {
+  return state?.phase === "stale" || (state !== undefined && "copy" in state);
+}
 
 /** Opens the readers of a copy, and pumps from the source that `sourceOf` makes of them. */
 async function withReaders(
@@ -194,14 +214,11 @@ async function withReaders(
   const { settings, log } = invocation;
   const throttle = throttleOf(connection, settings, log);
   const lines = linesOf(invocation, order.messages);
-  await using readers = createReaderPool({
-    connection,
-    target,
-    lines,
-    settings,
-    mostChunkBytes: throttle.chunkBytes,
-  });
-  const source = await sourceOf({ client: connection.client, server: connection.server, throttle, readers });
+  const pool = { connection, target, lines, mostChunkBytes: throttle.chunkBytes };
+  await using readers = createReaderPool({ ...pool, settings });
+  await using ownReaders = createReaderPool({ ...pool, settings: { ...settings, workers: 1 } });
+  const { client, server } = connection;
+  const source = await sourceOf({ client, server, throttle, readers, ownReaders });
   const encoder = createLineEncoder(lines);
   const result = await transferLines({
     source,

@@ -5,7 +5,7 @@
 
 import { nameOf, type Namespace } from "../source/record.ts";
 import type { Catalog, CatalogEntry } from "./catalog.ts";
-import { columnsOf, type ColumnRules, hasKey, NAMESPACE_KEY, streamNames } from "./streams.ts";
+import { columnsOf, type ColumnRules, digestOf, hasKey, NAMESPACE_KEY, streamNames } from "./streams.ts";
 import type { Schema } from "./value-schema.ts";
 
 const SINGER_RULES: ColumnRules = { dateTime: { format: "date-time" } };
@@ -24,9 +24,15 @@ export function asSinger({ entries }: Catalog): string {
   return `${JSON.stringify({ streams }, undefined, 2)}\n`;
 }
 
-/** Without dots and other punctuation, which Meltano's `select` requires to be escaped. */
-function streamId({ db, collection }: Namespace): string {
-  return `${db}-${collection}`.replaceAll(/[^\p{L}\p{N}_]+/gu, "-");
+/**
+ * Only ASCII letters, digits and `_`. Meltano's `select` requires a dot to be escaped; SQL targets of Meltano's SDK take what
+ * is behind the last `-` for the table, so that two collections would share one, and leave out other characters.
+ */
+function streamId(namespace: Namespace): string {
+  const { db, collection } = namespace;
+  const name = `${db}_${collection}`;
+  const ascii = name.replaceAll(/\W+/g, "_");
+  return /[^ -~]/.test(name) ? `${ascii}_${digestOf(nameOf(namespace))}` : ascii;
 }
 
 function streamOf(entry: CatalogEntry, id: string): unknown {

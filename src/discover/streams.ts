@@ -18,7 +18,7 @@ export interface ColumnRules {
 }
 
 /** Of a column that was always null: its later type is unknown. */
-const EVERY_TYPE = ["null", "array", "boolean", "integer", "number", "object", "string"];
+export const EVERY_TYPE = ["null", "array", "boolean", "integer", "number", "object", "string"];
 /** Of the key of a collection without a sample: clients reject a key that is a document. */
 const EVERY_SCALAR = ["null", "boolean", "integer", "number", "string"];
 
@@ -95,6 +95,7 @@ function clientTableName(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z0-9]/g, "_");
 }
 
-function digestOf(name: string): string {
+/** Six digits that tell `name` (`db.collection`) from others; the same in every run. */
+export function digestOf(name: string): string {
   return createHash("sha256").update(name).digest("hex").slice(0, 6);
 }

@@ -45,10 +45,12 @@ export function singerEnvelope({ streams }: SingerRecords, { transcoder }: Envel
     return true;
   }
 
+  /** In a sharded collection the key has more fields than `_id`. */
   function writeKey(writer: JsonWriter, own: StreamParts, { bytes, slots }: ChangeEvent): boolean {
     const { begin } = slots.documentKey;
-    if (own.stream.columns === "fields") return transcoder.writeMembers(writer, bytes, begin);
-    return writeIdMember(writer, transcoder, bytes, begin);
+    if (own.stream.columns === "data") return writeIdMember(writer, transcoder, bytes, begin);
+    const key = own.project(bytes, begin);
+    return transcoder.writeMembers(writer, key.bytes, key.begin);
   }
 
   return {

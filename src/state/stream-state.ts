@@ -25,6 +25,10 @@ const schema = v.object({
   sync: v.exactOptional(v.number()),
   /** The version of its rows (Singer). */
   version: v.exactOptional(v.number()),
+  /** The next run makes earlier versions void once more (Singer). */
+  activate: v.exactOptional(v.literal(true)),
+  /** Its collection (`db.collection`), where the name of the stream does not say it (Singer). */
+  namespace: v.exactOptional(v.string()),
 });
 
 export interface StreamState extends DeepReadonly<v.InferOutput<typeof schema>> {}
@@ -78,7 +82,8 @@ export function resumptionOf(
 export function streamStateOf(
   position: Position,
   name: string,
-  more: Pick<StreamState, "source"> & Partial<Pick<StreamState, "generation" | "sync" | "version">>,
+  more: Pick<StreamState, "source"> &
+    Partial<Pick<StreamState, "generation" | "sync" | "version" | "activate" | "namespace">>,
 ): StreamState {
   const { [name]: collection } = position.collections;
   const { stream, copies, losses } = position;

@@ -134,7 +134,7 @@ describe("--as airbyte", () => {
 describe("--as singer", () => {
   test("has metadata for the stream and for every property, at every depth", () => {
     const [orders, paid] = singer(entryOf(ORDERS), VIEW);
-    expect(orders).toMatchObject({ tap_stream_id: "shop-orders", stream: "shop-orders", key_properties: ["_id"] });
+    expect(orders).toMatchObject({ tap_stream_id: "shop_orders", stream: "shop_orders", key_properties: ["_id"] });
     const [stream, ...properties] = orders?.metadata ?? [];
     expect(stream).toEqual({
       breadcrumb: [],
@@ -197,8 +197,18 @@ describe("names of streams", () => {
     expect(name).toMatch(/^店\.注文_[0-9a-f]{6}$/);
   });
 
-  test("for Singer have no dot, which Meltano's select requires to be escaped", () => {
-    const entry = entryOf([], { info: { namespace: { db: "shop", collection: "orders.2024 (old)" } } });
-    expect(singer(entry)[0]?.tap_stream_id).toBe("shop-orders-2024-old-");
+  test("for Singer have no dot, which Meltano requires to be escaped, and no dash, at which SQL targets cut", () => {
+    const idsOf = (...collections: readonly string[]): (string | undefined)[] => {
+      const entries = collections.map((collection) =>
+        entryOf([], { info: { namespace: { db: "my-shop", collection } } }),
+      );
+      return singer(...entries).map(({ tap_stream_id: id }) => id);
+    };
+    expect(idsOf("orders.2024 (old)", "eu-orders")).toEqual(["my_shop_orders_2024_old_", "my_shop_eu_orders"]);
+    expect(new Set(idsOf("a.b", "a-b", "a_b")).size).toBe(3);
+    const [japanese, chinese] = idsOf("注文", "订单");
+    expect([japanese, chinese]).toEqual(Array(2).fill(expect.stringMatching(/^my_shop___[0-9a-f]{6}$/)));
+    expect(japanese).not.toBe(chinese);
+    expect(idsOf("注文")).toEqual([japanese]);
   });
 });

@@ -47,7 +47,10 @@ type CatalogStream = v.InferOutput<typeof catalogSchema>["streams"][number];
 /** By the names of the fields that lead to it; empty for the stream itself. */
 type MetadataTree = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 
-/** Returns the selected streams. @throws MongotapError `config`; `what` names the file in messages */
+/**
+ * Returns the selected streams; `what` names the file in messages.
+ * @throws MongotapError `config`, also for two streams of one name, id or collection: their records could not be told apart
+ */
 export function parseCatalog(value: unknown, what: string): readonly TapStream[] {
   const result = v.safeParse(catalogSchema, value);
   if (!result.success) {
@@ -56,8 +59,20 @@ export function parseCatalog(value: unknown, what: string): readonly TapStream[]
       hint: "It takes what `mongotap singer --discover` prints.",
     });
   }
-  const streams = result.output.streams.map((stream) => ({ stream, metadata: metadataOf(stream) }));
-  return streams.filter(isSelected).map(({ stream, metadata }) => streamOf(stream, metadata, what));
+  const all = result.output.streams.map((stream) => ({ stream, metadata: metadataOf(stream) }));
+  const streams = all.filter(isSelected).map(({ stream, metadata }) => streamOf(stream, metadata, what));
+  refuseTwice(streams, ({ id }) => id, `${what} has two streams with the id`);
+  refuseTwice(streams, ({ stream }) => stream, `${what} has two streams with the name`);
+  refuseTwice(streams, ({ namespace }) => nameOf(namespace), `${what} has two streams of the collection`);
+  return streams;
+}
+
+function refuseTwice(streams: readonly TapStream[], keyOf: (stream: TapStream) => string, problem: string): void {
+  const known = new Set<string>();
+  for (const key of streams.map(keyOf)) {
+    if (known.has(key)) throw new MongotapError("config", `${problem} ${key}`, { hint: "Select one of them." });
+    known.add(key);
+  }
 }
 
 function metadataOf({ metadata }: CatalogStream): MetadataTree {
@@ -77,8 +92,8 @@ function isSelected({
   readonly metadata: MetadataTree;
 }): boolean {
   const own = metadata.get("[]") ?? {};
-  const selected = own["selected"] ?? stream.selected ?? own["selected-by-default"];
-  return selected !== false && selected !== undefined;
+  const selected = own["selected"] ?? stream.selected ?? stream.schema?.["selected"] ?? own["selected-by-default"];
+  return selected === true;
 }
 
 function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): TapStream {
@@ -94,7 +109,8 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
       },
     );
   }
-  const { schema, excluded } = selectedOf(stream.schema ?? {}, metadata, []);
+  const keys = stream.key_properties ?? (own["table-key-properties"] as readonly string[] | undefined) ?? [];
+  const { schema, excluded } = selectedOf(stream.schema ?? {}, metadata, [], keys);
   return {
     id,
     stream: stream.stream ?? id,
@@ -102,7 +118,7 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
     wantsChanges: method !== "FULL_TABLE",
     schema,
     excluded,
-    keys: stream.key_properties ?? (own["table-key-properties"] as readonly string[] | undefined) ?? [],
+    keys,
   };
 }
 
@@ -117,11 +133,15 @@ function namespaceText(stream: CatalogStream, own: Readonly<Record<string, unkno
   });
 }
 
-/** The schema without what is not selected, and what that is. A field without metadata is selected. */
+/**
+ * The schema without what is not selected, and what that is. A field without metadata is selected; in the older form of the
+ * catalog the schema itself says so. `automatic`: the fields that are always selected.
+ */
 function selectedOf(
   schema: Schema,
   metadata: MetadataTree,
   path: readonly string[],
+  automatic: readonly string[],
 ): { schema: Schema; excluded: ExcludedFields } {
   const properties = schema["properties"];
   if (typeof properties !== "object" || properties === null) return { schema, excluded: new Map() };
@@ -129,13 +149,13 @@ function selectedOf(
   const kept: Record<string, unknown> = {};
   for (const [name, property] of Object.entries(properties)) {
     const inner = [...path, name];
-    const { selected, inclusion } = metadata.get(JSON.stringify(inner)) ?? {};
-    const isLeftOut = inclusion !== "automatic" && (selected === false || inclusion === "unsupported");
-    if (isLeftOut) {
+    const { selected, inclusion } = { ...(property as Schema), ...metadata.get(JSON.stringify(inner)) };
+    const isAutomatic = inclusion === "automatic" || automatic.includes(name);
+    if (!isAutomatic && (selected === false || inclusion === "unsupported")) {
       excluded.set(name, "whole");
       continue;
     }
-    const inside = selectedOf(property as Schema, metadata, inner);
+    const inside = selectedOf(property as Schema, metadata, inner, []);
     kept[name] = inside.schema;
     if (inside.excluded.size > 0) excluded.set(name, inside.excluded);
   }

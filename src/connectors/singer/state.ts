@@ -1,15 +1,31 @@
 /** The state of a Singer tap: a bookmark for each stream. The platform keeps the last one that its target prints. */
 
+import { MongotapError } from "../../errors.ts";
 import { parseStreamState, type StreamState } from "../../state/stream-state.ts";
 
 /** By the id of the stream. */
 export type Bookmarks = ReadonlyMap<string, unknown>;
 
+/**
+ * Takes the value of a STATE, or the message itself. Empty ones have no bookmarks.
+ * @throws MongotapError `state` for anything else: to copy everything again without saying so would be wrong
+ */
 export function parseBookmarks(value: unknown): Bookmarks {
-  const bookmarks =
-    typeof value === "object" && value !== null ? (value as { bookmarks?: unknown }).bookmarks : undefined;
-  if (typeof bookmarks !== "object" || bookmarks === null) return new Map();
-  return new Map(Object.entries(bookmarks).filter(([, bookmark]) => !isEmpty(bookmark)));
+  if (value === undefined || value === null) return new Map();
+  const {
+    type,
+    value: inner,
+    bookmarks,
+    currently_syncing: _,
+    ...others
+  } = isObject(value) ? value : { others: value };
+  if (type === "STATE") return parseBookmarks(inner);
+  if (isObject(bookmarks)) return new Map(Object.entries(bookmarks).filter(([, bookmark]) => !isEmpty(bookmark)));
+  const hasMore = type !== undefined || inner !== undefined || Object.keys(others).length > 0;
+  if ((bookmarks === undefined || bookmarks === null) && !hasMore) return new Map();
+  throw new MongotapError("state", "the state has no bookmarks", {
+    hint: "Give the last state that a run has sent, or run with a full refresh.",
+  });
 }
 
 /** @throws MongotapError `state` for a bookmark that mongotap has not made */
@@ -22,6 +38,10 @@ export function stateMessage(bookmarks: Bookmarks): unknown {
   return { type: "STATE", value: { bookmarks: Object.fromEntries(bookmarks), currently_syncing: null } };
 }
 
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function isEmpty(bookmark: unknown): boolean {
-  return typeof bookmark !== "object" || bookmark === null || Object.keys(bookmark).length === 0;
+  return !isObject(bookmark) || Object.keys(bookmark).length === 0;
 }

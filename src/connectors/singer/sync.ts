@@ -5,13 +5,7 @@
 
 import { newStats } from "../../observe/stats.ts";
 import { isComplete } from "../../pipeline/position.ts";
-import {
-  activateVersion,
-  DELETED_AT,
-  type SingerRecords,
-  type SingerStream,
-  versionOfNow,
-} from "../../protocol/singer.ts";
+import { activateVersion, type SingerRecords, type SingerStream, versionOfNow } from "../../protocol/singer.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import type { Position } from "../../source/record.ts";
@@ -23,6 +17,7 @@ import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
 import { findWanted, type Found } from "../wanted-streams.ts";
 import type { TapStream } from "./catalog.ts";
+import { schemaMessage } from "./schema.ts";
 import { type Bookmarks, stateMessage, stateOf } from "./state.ts";
 
 /** How long (ms) records may wait for a STATE. */
@@ -38,6 +33,8 @@ export interface SyncOrder {
 interface Reading extends TapStream, Found {
   readonly state: StreamState | undefined;
   readonly records: SingerStream;
+  /** The version of the first record of this run. */
+  readonly firstVersion: number;
   /** The target has rows of an earlier copy, which a new one replaces. */
   readonly replaces: boolean;
 }
@@ -51,7 +48,9 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
   const readings = (await findWanted(connection, order.catalog, invocation.log)).map((stream) =>
     readingOf(order, stream, source),
   );
-  for (const reading of readings) await output.say(schemaMessage(reading));
+  for (const reading of readings) {
+    await output.say(schemaMessage(reading, reading.hasChanges, invocation.settings));
+  }
   const { signal } = invocation.context;
   const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
   const bookmarks = new BookmarkWriter(output, order.bookmarks, source);
@@ -75,6 +74,9 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
 /** @throws MongotapError `state` for a state of another cluster */
 function readingOf({ configured, bookmarks }: SyncOrder, stream: TapStream & Found, source: SourceIdentity): Reading {
   const { settings } = configured.invocation;
+  if (stream.wantsChanges && !stream.hasChanges) {
+    configured.invocation.log.warn(`${stream.name} has no changes to read: it is copied as a whole with each run`);
+  }
   const state = stateOf(bookmarks, stream.id);
   if (state !== undefined) {
     checkIdentity(`the state of the stream ${stream.id}`, state.source, source, "or run with a full refresh");
@@ -87,31 +89,25 @@ function readingOf({ configured, bookmarks }: SyncOrder, stream: TapStream & Fou
     ...stream,
     state: goesOn ? state : undefined,
     records: { stream: name, version, excluded, hasChanges, columns: settings.columns },
+    firstVersion: version,
     replaces: state !== undefined || settings.activateVersion === "always",
   };
 }
 
-/** Whether a copy goes on where the state is; else it begins again. A complete copy of what has no changes is repeated. */
-function canGoOn({ hasChanges }: Found, state: StreamState | undefined): boolean {
-  if (state === undefined) return false;
+/**
+ * Whether a copy goes on where the state is; else it begins again. A complete copy of what has no changes is repeated. The
+ * state may be that of another collection, which had the name of the stream before.
+ */
+function canGoOn({ hasChanges, name, info }: Found, state: StreamState | undefined): boolean {
+  if (state === undefined || state.namespace !== name) return false;
   if (hasChanges) return state.stream !== undefined;
-  return state.stream === undefined && state.collection?.phase === "copying" && !isComplete(state.collection);
-}
-
-function schemaMessage({ stream, schema, keys, hasChanges, records }: Reading): unknown {
-  const { properties = {}, ...rest } = schema as { properties?: Readonly<Record<string, unknown>> };
-  const { _id } = properties;
-  const columns =
-    records.columns === "fields"
-      ? properties
-      : { ...(_id === undefined ? {} : { _id }), data: { type: ["null", "object"] } };
-  const deletedAt = hasChanges ? { [DELETED_AT]: { type: ["null", "string"], format: "date-time" } } : {};
-  return {
-    type: "SCHEMA",
-    stream,
-    schema: { ...rest, type: "object", properties: { ...columns, ...deletedAt } },
-    key_properties: keys,
-  };
+  const { stream, collection } = state;
+  return (
+    stream === undefined &&
+    collection?.phase === "copying" &&
+    !isComplete(collection) &&
+    collection.uuid === (info?.uuid ?? null)
+  );
 }
 
 function recordsOf(readings: readonly Reading[]): SingerRecords {
@@ -130,7 +126,9 @@ async function readChanges(
 ): Promise<CopyResult> {
   const from = resumptionFor(readings);
   for (const { state, replaces, records } of readings) {
-    if (state === undefined && replaces) await bookmarks.output.say(activateVersion(records));
+    // Some targets apply this message before the records of earlier versions that they have buffered: the next run repeats it.
+    const isDue = state === undefined ? replaces : state.activate === true;
+    if (isDue) await bookmarks.output.say(activateVersion(records));
   }
   const save = (position: Position): Promise<void> => {
     const { stream } = position;
@@ -193,8 +191,12 @@ class BookmarkWriter {
     this.#source = source;
   }
 
-  set(position: Position, { name, id, records: { version } }: Reading): void {
-    this.#bookmarks.set(id, streamStateOf(position, name, { source: this.#source, version }));
+  set(position: Position, { name, id, records: { version }, firstVersion, hasChanges }: Reading): void {
+    const activate = hasChanges && version > firstVersion ? { activate: true as const } : {};
+    this.#bookmarks.set(
+      id,
+      streamStateOf(position, name, { source: this.#source, namespace: name, version, ...activate }),
+    );
   }
 
   write(): Promise<void> {

@@ -1,0 +1,148 @@
+/** The files that a runner gives to the Singer tap: catalogs of every age, and states. */
+
+import { describe, expect, test } from "bun:test";
+import { parseCatalog } from "../../src/connectors/singer/catalog.ts";
+import { parseBookmarks, stateOf } from "../../src/connectors/singer/state.ts";
+
+const PROPERTIES = {
+  _id: { type: ["null", "string"] },
+  a: { type: ["null", "integer"] },
+  in: { type: ["null", "object"], properties: { b: {}, c: {} } },
+};
+
+function streamOf(more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const schema = { type: "object", "x-mongodb-namespace": "shop.a.b", properties: PROPERTIES };
+  return { tap_stream_id: "shop_a_b", key_properties: ["_id"], schema, selected: true, ...more };
+}
+
+const selectionOf = (stream: Readonly<Record<string, unknown>>): unknown[] => {
+  const [found] = parseCatalog({ streams: [stream] }, "the catalog");
+  return [[...(found?.excluded ?? new Map<string, unknown>())], found?.schema["properties"]];
+};
+
+describe("the catalog", () => {
+  test("names the collection in the schema, or, where a runner has left that out, in the metadata", () => {
+    const namespace = { db: "shop", collection: "a.b" };
+    expect(parseCatalog({ streams: [streamOf()] }, "it")).toMatchObject([
+      { id: "shop_a_b", stream: "shop_a_b", namespace },
+    ]);
+    const schema = { properties: PROPERTIES };
+    const metadata = [{ breadcrumb: [], metadata: { "database-name": "shop" } }];
+    const stripped = streamOf({ schema, metadata, table_name: "a.b", stream: "renamed" });
+    expect(parseCatalog({ streams: [stripped] }, "it")).toMatchObject([{ stream: "renamed", namespace }]);
+    expect(() => parseCatalog({ streams: [streamOf({ schema })] }, "it")).toThrow(
+      "it does not say which collection the stream shop_a_b is of",
+    );
+  });
+
+  test.each([
+    ["the stream itself", { selected: true }, { selected: false }],
+    [
+      "its metadata, which comes first",
+      { selected: false, metadata: [of({ selected: true })] },
+      { metadata: [of({ selected: false })] },
+    ],
+    [
+      "its schema, as in the first form",
+      { selected: null, schema: { ...schemaOf(), selected: true } },
+      { selected: null },
+    ],
+    [
+      "what discover suggests",
+      { selected: null, metadata: [of({ "selected-by-default": true })] },
+      { selected: null, metadata: [of({})] },
+    ],
+  ])("selects a stream by %s", (_, selected, unselected) => {
+    expect(parseCatalog({ streams: [streamOf(selected)] }, "it")).toHaveLength(1);
+    expect(parseCatalog({ streams: [streamOf(unselected)] }, "it")).toHaveLength(0);
+  });
+
+  test("leaves out fields by their metadata, or in the first form by their schema; the key is always there", () => {
+    const field = (path: readonly string[], metadata: object): object => ({
+      breadcrumb: path.flatMap((name) => ["properties", name]),
+      metadata,
+    });
+    const without = { _id: PROPERTIES._id, in: { type: ["null", "object"], properties: { b: {} } } };
+    const metadata = [
+      field(["_id"], { selected: false }),
+      field(["a"], { selected: false }),
+      field(["in", "c"], { inclusion: "unsupported", selected: true }),
+    ];
+    const excluded = [
+      ["a", "whole"],
+      ["in", new Map([["c", "whole"]])],
+    ];
+    expect(selectionOf(streamOf({ metadata }))).toEqual([excluded, without]);
+    const old = {
+      _id: PROPERTIES._id,
+      a: { selected: false },
+      in: { ...PROPERTIES.in, properties: { b: {}, c: { selected: false } } },
+    };
+    const schema = { "x-mongodb-namespace": "shop.a.b", properties: old };
+    expect(selectionOf(streamOf({ schema }))).toEqual([excluded, without]);
+    const unselectedParent = [field(["in"], { selected: false }), field(["in", "b"], { selected: true })];
+    expect(selectionOf(streamOf({ metadata: unselectedParent }))[0]).toEqual([["in", "whole"]]);
+  });
+
+  test("is refused with two streams of one id, one name or one collection, if both are selected", () => {
+    const other = { "x-mongodb-namespace": "shop.c", properties: {} };
+    const twice = (more: Readonly<Record<string, unknown>>): unknown => ({ streams: [streamOf(), streamOf(more)] });
+    const read = (value: unknown) => () => parseCatalog(value, "it");
+    expect(read(twice({ schema: other }))).toThrow("it has two streams with the id shop_a_b");
+    expect(read(twice({ schema: other, tap_stream_id: "x", stream: "shop_a_b" }))).toThrow(
+      "it has two streams with the name shop_a_b",
+    );
+    expect(read(twice({ tap_stream_id: "x" }))).toThrow("it has two streams of the collection shop.a.b");
+    expect(parseCatalog(twice({ tap_stream_id: "x", selected: false }), "it")).toHaveLength(1);
+  });
+
+  test("a replication method that there is not is refused for a selected stream alone", () => {
+    const metadata = [of({ "replication-method": "INCREMENTAL", "forced-replication-method": "LOG_BASED" })];
+    expect(() => parseCatalog({ streams: [streamOf({ metadata })] }, "it")).toThrow(
+      'it: the stream shop_a_b has the replication method "INCREMENTAL"',
+    );
+    expect(parseCatalog({ streams: [streamOf({ metadata, selected: false })] }, "it")).toEqual([]);
+    const full = [of({ "replication-method": "FULL_TABLE", "forced-replication-method": "LOG_BASED" })];
+    expect(parseCatalog({ streams: [streamOf({ metadata: full })] }, "it")).toMatchObject([{ wantsChanges: false }]);
+  });
+});
+
+function of(metadata: Readonly<Record<string, unknown>>): object {
+  return { breadcrumb: [], metadata };
+}
+
+function schemaOf(): object {
+  return { "x-mongodb-namespace": "shop.a.b", properties: PROPERTIES };
+}
+
+describe("the state", () => {
+  test.each([
+    undefined,
+    null,
+    {},
+    { bookmarks: {} },
+    { bookmarks: null, currently_syncing: null },
+    { bookmarks: { a: {} } },
+  ])("%j has no bookmarks", (value) => {
+    expect(parseBookmarks(value).size).toBe(0);
+  });
+
+  test("is the value of a STATE, or the message", () => {
+    const value = { bookmarks: { a: { x: 1 } }, currently_syncing: null };
+    expect([...parseBookmarks(value)]).toEqual([["a", { x: 1 }]]);
+    expect(parseBookmarks({ type: "STATE", value })).toEqual(parseBookmarks(value));
+  });
+
+  test.each([{ singer_state: {} }, { bookmarks: [] }, 1, "x", { type: "RECORD" }, { type: "STATE", value: { a: 1 } }])(
+    "%j is refused: everything would be copied again without a word",
+    (value) => {
+      expect(() => parseBookmarks(value)).toThrow("the state has no bookmarks");
+    },
+  );
+
+  test("a bookmark of another tap is refused where its stream is read", () => {
+    const bookmarks = parseBookmarks({ bookmarks: { a: { oplog_ts_time: 1 } } });
+    expect(stateOf(bookmarks, "b")).toBeUndefined();
+    expect(() => stateOf(bookmarks, "a")).toThrow("the state of the stream a is not one of mongotap");
+  });
+});

@@ -199,6 +199,53 @@ describe("ChangeStream", () => {
     },
   );
 
+  test.each(["database", "cluster"] as const)(
+    "a position in a stream of the %s has the bindings that its event needs, and any run can go on behind it",
+    async (scope) => {
+      const database = await testDatabase();
+      const other = scope === "cluster" ? await testDatabase() : database;
+      const names = Array.from({ length: 20 }, (_, i) => `c${i}`);
+      const bindings = [
+        ...names.map((name) => parseBinding(`${database.name}.${name}`)),
+        parseBinding(`${other.name}.last`),
+      ];
+      const settings: StreamSettings = { ...settingsOf(database), bindings };
+      await using stream = await ChangeStream.open(settings, "now", never);
+      const ids = Array.from({ length: 40 }, (_, _id) => ({ _id }));
+      await database.db.collection<Item>("c7").insertMany(ids);
+      // Small replies end with the token of an event.
+      const limited: StreamSettings = {
+        ...settings,
+        batchSize: { limit: 3, onReply: () => undefined, onTooSlow: () => undefined },
+      };
+      await using small = await ChangeStream.open(limited, saved(stream.position), never);
+      const [first] = await read(small, 3);
+      const at = saved(small.position);
+      expect(isHighWater(tokenData(Buffer.from(at.token, "base64")))).toBe(false);
+      expect(at.filter).toHaveLength(2);
+      expect(at.filter?.[0]).toEqual({ db: database.name, collection: "c7" });
+      expect(saved(must(first, "a batch").position.stream as StreamPosition)).toEqual(at);
+      const [whole] = await read(stream, ids.length);
+      const [head] = stream.split(must(whole, "a batch"), 2);
+      expect(head.position.stream?.filter).toEqual(at.filter as []);
+      for (const bound of [bindings, bindings.slice(0, 2), bindings.slice(6, 8), bindings.slice(-1)]) {
+        await using later = await ChangeStream.open({ ...settings, bindings: bound }, at, never);
+        // What it had bound is not returned when it is bound no more, and the server refuses none of these.
+        const isBound = bound.some(({ collection }) => collection === "c7");
+        for (let i = 0; i < 2; i += 1) {
+          const found = idsOf(await later.next(200));
+          expect(found).toEqual(isBound && i === 0 ? ids.slice(3).map(({ _id }) => _id) : []);
+        }
+        // Where nothing has moved on, it is saved again as it was.
+        await using idle = await ChangeStream.open({ ...settings, bindings: bound }, at, never);
+        expect(saved(idle.position)).toEqual(at);
+      }
+      const { filter: _, ...bare } = at;
+      await using refused = await ChangeStream.open({ ...settings, bindings: bindings.slice(0, 2) }, bare, never);
+      expect(await refused.next(1_000).catch((error: unknown) => error)).toMatchObject({ kind: "state" });
+    },
+  );
+
   test("sends aggregate and getMore in one session, with majority reads and the simple collation, and kills its cursor", async () => {
     const database = await testDatabase();
     await collectionOf(database);

@@ -24,6 +24,12 @@ const CACHE = process.env["MONGOTAP_CACHE"] ?? join(import.meta.dirname, "../.ca
 /** Written when all packages are installed: an environment without it was interrupted. */
 const COMPLETE = "mongotap-complete";
 
+/** The environments that a test file asks for, by calls of `builtPython`. */
+export function environmentsIn(code: string): EnvironmentName[] {
+  const names = [...code.matchAll(/builtPython\("([^"]+)"\)/g)].map(([, name]) => name);
+  return (Object.keys(ENVIRONMENTS) as EnvironmentName[]).filter((name) => names.includes(name));
+}
+
 /** The folder of the programs of an environment; undefined where it has not been made. */
 export function builtPython(name: EnvironmentName): string | undefined {
   const folder = folderOf(name);

@@ -10,6 +10,7 @@ import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SEED_VARIABLE, seedFrom } from "./lib/random.ts";
 import { findMongod } from "./mongod/find.ts";
+import { ENVIRONMENTS, environmentsIn, findPython } from "./python.ts";
 import { findSops } from "./sops.ts";
 import { NOTHING, brokenFiles, countTests, flakyFiles, plus } from "./test/junit.ts";
 import type { Counts, Outcome } from "./test/junit.ts";
@@ -59,23 +60,36 @@ function execute(args: readonly string[], { cwd, env, limitMinutes }: Execution)
 }
 
 const BUILD: Execution = { cwd: ROOT, env: {}, limitMinutes: 5 };
+let isBuilt = false;
 
-/** Builds and fetches what the tests need, so that none of them spends its time on that. */
-async function prepare({ needs, files }: TestRun): Promise<void> {
+/** Builds and fetches what the tests need, so that none of them spends its time on that. Resolves to what cannot be had. */
+async function prepare({ needs, files }: TestRun, root: string): Promise<readonly string[]> {
   if (files.some((file) => file.includes("/sops."))) findSops(); // the first time this compiles for minutes
-  if (needs.binary === true && (await execute(["scripts/build.ts"], BUILD)) !== 0) throw new Error("the build failed");
+  if (needs.binary === true && !isBuilt && (await execute(["scripts/build.ts"], BUILD)) !== 0)
+    throw new Error("the build failed");
+  isBuilt ||= needs.binary === true;
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
+  if (needs.python !== true) return [];
+  return files.flatMap((file) =>
+    environmentsIn(readFileSync(join(root, file), "utf8"))
+      .filter((name) => findPython(name) === undefined)
+      .map((name) => `${file} needs ${ENVIRONMENTS[name].join(" ")}, which could not be installed`),
+  );
 }
 
 /**
  * Runs the files of `run` and counts their tests. A file that fails beside others runs once more alone, only to tell a
  * flaky test from a broken one: the counts are those of the first run, so a flaky test fails the run too.
  */
-async function runTests(run: TestRun, { root, workers, scratch }: Options): Promise<Counts> {
+async function runTests(
+  run: TestRun,
+  { root, workers, scratch }: Options,
+): Promise<Counts & { readonly missing?: readonly string[] }> {
   const settings = Object.entries(run.env).map(([name, value]) => `${name}="${value}" `);
   console.log(`\n── ${run.name}: ${settings.join("")}bun test ${run.files.join(" ")}`);
+  let missing: readonly string[] = [];
   try {
-    await prepare(run);
+    missing = await prepare(run, root);
   } catch (error) {
     console.log(`── ${run.name}: not run: ${error instanceof Error ? error.message : String(error)}`);
     return { ...NOTHING, failed: run.files.length };
@@ -92,7 +106,7 @@ async function runTests(run: TestRun, { root, workers, scratch }: Options): Prom
   }
   for (const file of counts.silent) console.log(`── ${run.name}: ${file} ran no test`);
   console.log(`── ${run.name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  return counts;
+  return { ...counts, missing };
 }
 
 /** More broken files than this have one cause, which a second run does not find. */
@@ -156,6 +170,7 @@ async function main(): Promise<number> {
       const counts = await runTests(run, { root: values.root, workers: Number(values.workers), scratch });
       total = plus(total, counts);
       results.push(summary(run.name, counts));
+      for (const each of counts.missing ?? []) results.push(`  SKIPPED: ${each}`);
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });

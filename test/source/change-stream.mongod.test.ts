@@ -4,7 +4,7 @@ import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream, type StreamSettings } from "../../src/source/change-stream.ts";
 import { must } from "../../src/errors.ts";
-import { BEGINNING, type EventBatch, sortKeyTime, type StreamPosition } from "../../src/source/record.ts";
+import { BEGINNING, type Binding, type EventBatch, sortKeyTime, type StreamPosition } from "../../src/source/record.ts";
 import { isHighWater, tokenData } from "../../src/source/resume-token.ts";
 import type { StreamStart } from "../../src/source/stream-command.ts";
 import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -228,21 +228,32 @@ describe("ChangeStream", () => {
       const [whole] = await read(stream, ids.length);
       const [head] = stream.split(must(whole, "a batch"), 2);
       expect(head.position.stream?.filter).toEqual(at.filter as []);
+      const insertInto = async ({ db, collection = "" }: Binding, _id: number): Promise<void> => {
+        await database.client.db(db).collection<Item>(collection).insertOne({ _id });
+      };
+      let id = 100;
       for (const bound of [bindings, bindings.slice(0, 2), bindings.slice(6, 8), bindings.slice(-1)]) {
-        await using later = await ChangeStream.open({ ...settings, bindings: bound }, at, never);
-        // What it had bound is not returned when it is bound no more, and the server refuses none of these.
-        const isBound = bound.some(({ collection }) => collection === "c7");
-        for (let i = 0; i < 2; i += 1) {
-          const found = idsOf(await later.next(200));
-          expect(found).toEqual(isBound && i === 0 ? ids.slice(3).map(({ _id }) => _id) : []);
-        }
         // Where nothing has moved on, it is saved again as it was.
-        await using idle = await ChangeStream.open({ ...settings, bindings: bound }, at, never);
-        expect(saved(idle.position)).toEqual(at);
+        await using later = await ChangeStream.open({ ...settings, bindings: bound }, at, never);
+        expect(saved(later.position)).toEqual(at);
+        // What is bound no more is not returned. The server says that an event is hidden when it sees a later one.
+        id += 1;
+        await insertInto(must(bound[0], "a binding"), id);
+        const found: unknown[] = [];
+        while (found.at(-1) !== id) found.push(...idsOf(await later.next(100)));
+        const hidden = bound.some(({ collection }) => collection === "c7") ? [] : ids.slice(3).map(({ _id }) => _id);
+        expect(found.filter((each) => hidden.includes(each as number))).toEqual([]);
+        if (hidden.length === 0) expect(found.slice(0, 37)).toEqual(ids.slice(3).map(({ _id }) => _id));
       }
+      // That it needs this one: a server that filters early refuses to resume without it.
       const { filter: _, ...bare } = at;
-      await using refused = await ChangeStream.open({ ...settings, bindings: bindings.slice(0, 2) }, bare, never);
-      expect(await refused.next(1_000).catch((error: unknown) => error)).toMatchObject({ kind: "state" });
+      const { version } = (await database.client.db("admin").command({ buildInfo: 1 })) as { version: string };
+      const without = async (): Promise<unknown> => {
+        await using narrow = await ChangeStream.open({ ...settings, bindings: bindings.slice(0, 2) }, bare, never);
+        for (;;) if (idsOf(await narrow.next(100)).length > 0) return "read";
+      };
+      const outcome = await without().catch(({ kind }: { kind: string }) => kind);
+      expect(outcome).toBe(version.startsWith("5.") ? "read" : "history-lost");
     },
   );
 

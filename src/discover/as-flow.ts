@@ -151,7 +151,6 @@ export function flowBindings(namespaces: readonly Namespace[]): unknown[] {
     resourceConfig: { database: db, collection },
     documentSchema: { ...DOCUMENT_SCHEMA, "x-infer-schema": true },
     key: ["/_id"],
-    resourcePath: [db, collection],
   }));
 }
 

@@ -82,7 +82,6 @@ describe("requests", () => {
       resourceConfig: { database: database.name, collection: "unary" },
       documentSchema: expect.objectContaining({ "x-infer-schema": true, required: ["_id"] }) as object,
       key: ["/_id"],
-      resourcePath: [database.name, "unary"],
     });
     const name = "acmeCo/mongo";
     const request = { name, connectorType: "LOCAL", config, bindings: bindingsOf([bound("unary")], false) };
@@ -162,8 +161,8 @@ describe("requests", () => {
     const advanced = { excludeCollections: `${name}:secret`, maxAwaitTime: "1s", disablePreImages: true };
     const config = { ...captureOf().options.config, database: name, advanced };
     const { discovered } = await captureOf().ask({ discover: { config } });
-    const { bindings } = discovered as { bindings: { recommendedName: string; resourcePath: string[] }[] };
-    expect(bindings.map(({ resourcePath }) => resourcePath[1]).toSorted()).toEqual(names.toSorted());
+    const { bindings } = discovered as { bindings: { recommendedName: string; resourceConfig: Json }[] };
+    expect(bindings.map(({ resourceConfig }) => resourceConfig["collection"]).toSorted()).toEqual(names.toSorted());
     const recommended = bindings.map((binding) => binding.recommendedName.toLowerCase());
     expect(new Set(recommended).size).toBe(names.length);
     for (const each of recommended) expect(each).toMatch(/^[\p{L}\p{N}\-_.]+\/[\p{L}\p{N}\-_.]+$/u);

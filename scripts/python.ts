@@ -10,7 +10,8 @@ import { join } from "node:path";
 
 /** The clients of platforms, each with what it was tried with. */
 export const ENVIRONMENTS = {
-  airbyte: ["airbyte==0.71.3"],
+  // pytest, boltons and requests-mock: for the conformance tests in airbyte-cdk.
+  airbyte: ["airbyte==0.71.3", "airbyte-cdk==7.39.1", "pytest==9.2.0"],
   meltano: ["meltano==4.4.1"],
   "target-jsonl": ["target-jsonl==0.1.4"],
   "singer-sdk": ["singer-sdk[testing]==0.54.9"],
@@ -24,16 +25,22 @@ const CACHE = process.env["MONGOTAP_CACHE"] ?? join(import.meta.dirname, "../.ca
 /** Written when all packages are installed: an environment without it was interrupted. */
 const COMPLETE = "mongotap-complete";
 
-/** The environments that a test file asks for, by calls of `builtPython`. */
-export function environmentsIn(code: string): EnvironmentName[] {
-  const names = [...code.matchAll(/builtPython\("([^"]+)"\)/g)].map(([, name]) => name);
-  return (Object.keys(ENVIRONMENTS) as EnvironmentName[]).filter((name) => names.includes(name));
-}
-
 /** The folder of the programs of an environment; undefined where it has not been made. */
-export function builtPython(name: EnvironmentName): string | undefined {
+function builtPython(name: EnvironmentName): string | undefined {
   const folder = folderOf(name);
   return existsSync(join(folder, COMPLETE)) ? join(folder, "bin") : undefined;
+}
+
+/** The environments that the source of a test asks for, each by a call of `requirePython`. */
+export function environmentsIn(source: string): readonly EnvironmentName[] {
+  return Object.keys(ENVIRONMENTS).filter((name) => source.includes(`requirePython("${name}")`)) as EnvironmentName[];
+}
+
+/** The folder of the programs of an environment. Throws where it has not been made: scripts/test.ts makes it. */
+export function requirePython(name: EnvironmentName): string {
+  const built = builtPython(name);
+  if (built === undefined) throw new Error(`${name} is missing: \`bun scripts/python.ts ${name}\` installs it`);
+  return built;
 }
 
 /**
@@ -56,7 +63,7 @@ export function findPython(name: EnvironmentName): string | undefined {
   } catch (error) {
     const said = error instanceof Error && "stderr" in error ? String(error.stderr) : String(error);
     console.warn(
-      `── NOT INSTALLED: ${packages.join(" ")} (${said.trim().split("\n").at(-1) ?? ""}): its tests are skipped`,
+      `── NOT INSTALLED: ${packages.join(" ")} (${said.trim().split("\n").at(-1) ?? ""}): its tests are SKIPPED`,
     );
   }
   return builtPython(name);

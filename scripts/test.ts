@@ -10,7 +10,7 @@ import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { SEED_VARIABLE, seedFrom } from "./lib/random.ts";
 import { findMongod } from "./mongod/find.ts";
-import { ENVIRONMENTS, environmentsIn, findPython } from "./python.ts";
+import { environmentsIn, findPython } from "./python.ts";
 import { findSops } from "./sops.ts";
 import { NOTHING, brokenFiles, countTests, flakyFiles, plus } from "./test/junit.ts";
 import type { Counts, Outcome } from "./test/junit.ts";
@@ -60,42 +60,49 @@ function execute(args: readonly string[], { cwd, env, limitMinutes }: Execution)
 }
 
 const BUILD: Execution = { cwd: ROOT, env: {}, limitMinutes: 5 };
+
+/** The binary is of this run. */
 let isBuilt = false;
 
-/** Builds and fetches what the tests need, so that none of them spends its time on that. Resolves to what cannot be had. */
+/**
+ * Builds and fetches what the tests need, so that none of them spends its time on that. Resolves to the files that can run: a
+ * package that cannot be installed leaves out the tests with it.
+ */
 async function prepare({ needs, files }: TestRun, root: string): Promise<readonly string[]> {
   if (files.some((file) => file.includes("/sops."))) findSops(); // the first time this compiles for minutes
-  if (needs.binary === true && !isBuilt && (await execute(["scripts/build.ts"], BUILD)) !== 0)
-    throw new Error("the build failed");
-  isBuilt ||= needs.binary === true;
+  const runnable = files.filter((file) => arePackagesThere(readFileSync(join(root, file), "utf8")));
+  if (runnable.length === 0) return [];
+  if (needs.binary === true && !isBuilt) {
+    if ((await execute(["scripts/build.ts"], BUILD)) !== 0) throw new Error("the build failed");
+    isBuilt = true;
+  }
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
-  if (needs.python !== true) return [];
-  return files.flatMap((file) =>
-    environmentsIn(readFileSync(join(root, file), "utf8"))
-      .filter((name) => findPython(name) === undefined)
-      .map((name) => `${file} needs ${ENVIRONMENTS[name].join(" ")}, which could not be installed`),
-  );
+  return runnable;
+}
+
+function arePackagesThere(source: string): boolean {
+  return environmentsIn(source).every((name) => findPython(name) !== undefined);
 }
 
 /**
  * Runs the files of `run` and counts their tests. A file that fails beside others runs once more alone, only to tell a
  * flaky test from a broken one: the counts are those of the first run, so a flaky test fails the run too.
  */
-async function runTests(
-  run: TestRun,
-  { root, workers, scratch }: Options,
-): Promise<Counts & { readonly missing?: readonly string[] }> {
+async function runTests(run: TestRun, { root, workers, scratch }: Options): Promise<Counts> {
   const settings = Object.entries(run.env).map(([name, value]) => `${name}="${value}" `);
   console.log(`\n── ${run.name}: ${settings.join("")}bun test ${run.files.join(" ")}`);
-  let missing: readonly string[] = [];
+  let files: readonly string[];
   try {
-    missing = await prepare(run, root);
+    files = await prepare(run, root);
   } catch (error) {
     console.log(`── ${run.name}: not run: ${error instanceof Error ? error.message : String(error)}`);
     return { ...NOTHING, failed: run.files.length };
   }
+  const left = run.files.filter((file) => !files.includes(file));
+  if (left.length > 0) console.log(`── ${run.name}: SKIPPED, its packages cannot be installed: ${left.join(" ")}`);
+  if (files.length === 0) return { ...NOTHING, skipped: left.length };
   const started = performance.now();
-  const first = await runFiles(run, run.files, { root, workers, scratch });
+  const first = await runFiles(run, files, { root, workers, scratch });
   const counts = countTests(first);
   const broken = brokenFiles(first);
   if (broken.length > 0 && broken.length <= MOST_RERUN) {
@@ -106,7 +113,7 @@ async function runTests(
   }
   for (const file of counts.silent) console.log(`── ${run.name}: ${file} ran no test`);
   console.log(`── ${run.name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  return { ...counts, missing };
+  return { ...counts, skipped: counts.skipped + left.length };
 }
 
 /** More broken files than this have one cause, which a second run does not find. */
@@ -133,7 +140,7 @@ async function runFiles(
 }
 
 function summary(name: string, { passed, failed, skipped }: Counts): string {
-  const columns = [`${passed} ok`, failed > 0 ? `${failed} FAILED` : "", skipped > 0 ? `${skipped} skipped` : ""];
+  const columns = [`${passed} ok`, failed > 0 ? `${failed} FAILED` : "", skipped > 0 ? `${skipped} SKIPPED` : ""];
   return `${name.padEnd(24)}  ${columns.join("  ").trimEnd()}`;
 }
 
@@ -170,13 +177,14 @@ async function main(): Promise<number> {
       const counts = await runTests(run, { root: values.root, workers: Number(values.workers), scratch });
       total = plus(total, counts);
       results.push(summary(run.name, counts));
-      for (const each of counts.missing ?? []) results.push(`  SKIPPED: ${each}`);
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
   if (runs.length === 0) console.log(`no test file matches ${positionals.join(" ")}`);
   console.log(`\n${results.join("\n")}`);
+  if (total.skipped > 0)
+    console.log(`── SKIPPED: ${total.skipped}. They prove nothing in this run; the lines above say why`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }

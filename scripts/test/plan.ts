@@ -2,7 +2,7 @@
 
 import { readdirSync } from "node:fs";
 
-type TestKind = "unit" | "mongod" | "fault" | "cli" | "client";
+type TestKind = "unit" | "mongod" | "fault" | "cli" | "platform";
 
 /** One process of `bun test`. */
 export interface TestRun {
@@ -11,26 +11,24 @@ export interface TestRun {
   readonly env: Readonly<Record<string, string>>;
   /** After this the process is killed: a loop that never yields is out of reach of a test's own time limit. */
   readonly limitMinutes: number;
-  /** What it needs: the built program, a mongod (`any`, or of this version), the Python packages that its files name. */
-  readonly needs: { readonly binary?: true; readonly mongod?: string; readonly python?: true };
+  /** What it needs: the built program, a mongod (`any`, or of this version). */
+  readonly needs: { readonly binary?: true; readonly mongod?: string };
 }
 
 /** The servers that the product is tested with. */
 const SERVER_VERSIONS = ["5.0.32", "6.0.5", "6.0.27"] as const;
 
-const BINARY = "dist/mongotap";
-
 /** The three ways to run the program. */
 const PROGRAMS = [
   { name: "bun", command: "bun src/main.ts" },
   { name: "deno", command: "deno run -A src/main.ts" },
-  { name: "binary", command: BINARY },
+  { name: "binary", command: "dist/mongotap" },
 ] as const;
 
 /** The kind of a test file, by its suffix; undefined for other files. */
 function kindOf(path: string): TestKind | undefined {
   if (!path.endsWith(".test.ts")) return undefined;
-  const kind = /\.(mongod|fault|cli|client)\.test\.ts$/.exec(path)?.[1];
+  const kind = /\.(mongod|fault|cli|platform)\.test\.ts$/.exec(path)?.[1];
   return kind === undefined ? "unit" : (kind as TestKind);
 }
 
@@ -43,10 +41,7 @@ export function findTests(root: string, patterns: readonly string[]): string[] {
     .toSorted();
 }
 
-/**
- * All runs, quick ones first; the black-box suite once for each of PROGRAMS, or once with `program`; the tests with clients of
- * platforms once, with the binary or `program`.
- */
+/** All runs, quick ones first; the black-box suite once for each of PROGRAMS, or once with `program`. */
 export function planAll(files: readonly string[], program: string | undefined): TestRun[] {
   const of = (kind: TestKind): string[] => files.filter((file) => kindOf(file) === kind);
   const cli = of("cli");
@@ -68,18 +63,17 @@ export function planAll(files: readonly string[], program: string | undefined): 
             needs: { mongod: "any" },
           },
         ];
-  const clients: TestRun = {
-    name: "clients",
-    files: of("client"),
-    env: { MONGOTAP: program ?? BINARY },
-    limitMinutes: 20,
-    needs: program === undefined ? { binary: true, mongod: "any", python: true } : { mongod: "any", python: true },
-  };
   const runs: TestRun[] = [
     { name: "unit", files: of("unit"), env: {}, limitMinutes: 10, needs: {} },
     { name: "replica set", files: of("mongod"), env: {}, limitMinutes: 20, needs: { mongod: "any" } },
     ...blackBox,
-    clients,
+    {
+      name: "platforms",
+      files: of("platform"),
+      env: { MONGOTAP: program ?? "dist/mongotap" },
+      limitMinutes: 20,
+      needs: program === undefined ? { binary: true, mongod: "any" } : { mongod: "any" },
+    },
     { name: "fault", files: of("fault"), env: {}, limitMinutes: 30, needs: { mongod: "any" } },
   ];
   return runs.filter((run) => run.files.length > 0);

@@ -8,7 +8,7 @@ import { type ConnectorCall, type Configured, configure } from "../connectors/co
 import { Checkpoints } from "../connectors/flow/checkpoints.ts";
 import {
   acknowledgedBy,
-  bindingsOf,
+  readBindings,
   captureOf,
   checkRange,
   configOf,
@@ -69,7 +69,7 @@ const ANSWERS: Readonly<Record<Exclude<RequestKind, "open">, Answer>> = {
   }),
   discover: async ({ body }, call) => ({ discovered: { bindings: await discovered(await configuredBy(body, call)) } }),
   validate: async ({ body }, call) => {
-    const { bindings, problems } = bindingsOf(body);
+    const { bindings, problems } = readBindings(body);
     refuseBindings([...problems, ...(await problemsOf(bindings, await configuredBy(body, call)))]);
     const paths = bindings.map(({ namespace: { db, collection } }) => ({ resourcePath: [db, collection] }));
     return { validated: { bindings: paths } };
@@ -124,7 +124,7 @@ async function openCapture(
 ): Promise<number> {
   const spec = captureOf(body);
   checkRange(body);
-  const { bindings, problems } = bindingsOf(spec);
+  const { bindings, problems } = readBindings(spec);
   refuseBindings(problems);
   const { version, pid, columns, stdin, signal: stopped } = call.context;
   const inputEnded = new AbortController();

@@ -92,7 +92,7 @@ export function advance(progress: StreamProgress, reply: ReplyFacts, last: Event
   const data = tokenData(reply.token);
   const highWater = isHighWater(data);
   // Until the stream has moved on, `startAfter` stays necessary where it was.
-  if (token === progress.position.token) return { ...next, highWater };
+  if (last === undefined && token === progress.position.token) return { ...next, highWater };
   const before = last ?? progress.position;
   const time = tokenTime(data) ?? before.time;
   const position: StreamPosition = {

@@ -2,7 +2,6 @@
  * Plays the runtime of Flow for one capture: sends each process its `spec` first, keeps the state, applies merge patches and
  * documents at checkpoints alone, acknowledges what it has committed, and drops what it has not when a process fails.
  */
-import { randomUUID } from "node:crypto";
 import { type CliResult, type RunningCli, start, type StartOptions } from "../support/cli.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -45,7 +44,7 @@ export function stateKeyOf({ database, collection, backfill = 0 }: Bound): strin
 }
 
 /** The bindings of a validate request, or with `isOpen` of an open one. Defaults are left out, as proto3 does. */
-export function bindingsOf(bound: readonly Bound[], isOpen: boolean): Json[] {
+export function bindingRequests(bound: readonly Bound[], isOpen: boolean): Json[] {
   return bound.map((binding) => {
     const { database, collection, backfill = 0 } = binding;
     const name = `acmeCo/${database}/${collection}`;
@@ -108,7 +107,7 @@ export class FlowCapture {
       name: "acmeCo/mongo",
       connectorType: "LOCAL",
       config: this.options.config,
-      bindings: bindingsOf(bound, true),
+      bindings: bindingRequests(bound, true),
       intervalSeconds: 300,
       shardTemplate: { id: "capture/acmeCo/mongo", labels: { labels: [{ name: "app.gazette.dev/managed-by" }] } },
     };
@@ -260,7 +259,7 @@ export class FlowSession implements AsyncDisposable {
       for (const [bound, row] of documents) {
         const rows = this.#capture.of(bound);
         if (row._meta["op"] === "d") rows.delete(row._id);
-        else rows.set(row._id, { ...row, _meta: { ...row._meta, uuid: randomUUID() } });
+        else rows.set(row._id, { ...row, _meta: { ...row._meta, uuid: `${this.checkpoints}-${rows.size}` } });
       }
       if (state === undefined) continue;
       const { updated, mergePatch: isPatch = false } = state;

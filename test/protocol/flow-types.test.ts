@@ -33,8 +33,7 @@ function encoderOf(onBadDocument: "fail" | "skip" = "fail"): ReturnType<typeof c
 }
 
 function lineOf(document: Document): string {
-  const [[, line = ""] = []] = linesOf(encoderOf(), rowsOf([document]));
-  return line;
+  return linesOf(encoderOf(), rowsOf([document]))[0]?.[1] ?? "";
 }
 
 /** The JSON of the field `v`. */

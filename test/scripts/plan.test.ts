@@ -6,7 +6,7 @@ const FILES = [
   "test/b.mongod.test.ts",
   "test/c.fault.test.ts",
   "test/d.cli.test.ts",
-  "test/e.client.test.ts",
+  "test/e.platform.test.ts",
 ];
 
 test("planAll() runs the black-box suite in each of the three ways, and every other file once", () => {
@@ -17,12 +17,12 @@ test("planAll() runs the black-box suite in each of the three ways, and every ot
     ["test/d.cli.test.ts", "bun src/main.ts", { mongod: "any" }],
     ["test/d.cli.test.ts", "deno run -A src/main.ts", { mongod: "any" }],
     ["test/d.cli.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
-    ["test/e.client.test.ts", "dist/mongotap", { binary: true, mongod: "any", python: true }],
+    ["test/e.platform.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
     ["test/c.fault.test.ts", undefined, { mongod: "any" }],
   ]);
 });
 
-test("planAll() runs the black-box suite and the clients once if the program is given", () => {
+test("planAll() runs the black-box suite once if the program is given", () => {
   const programs = planAll(FILES, "./mongotap").flatMap(({ env }) => env["MONGOTAP"] ?? []);
   expect(programs).toEqual(["./mongotap", "./mongotap"]);
 });

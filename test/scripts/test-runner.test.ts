@@ -51,3 +51,19 @@ test("scripts/test.ts prints in its first line the seed that its tests get", asy
   const seed = /^MONGOTAP_TEST_SEED=(\d+)$/.exec(lines[0] ?? "")?.[1];
   expect(lines).toContain(`seed of the test: ${seed}`);
 });
+
+test("scripts/test.ts leaves out the tests with a package that cannot be installed, and says so in its last lines", async () => {
+  await using root = await tempDir();
+  await mkdir(root.join("test"));
+  await writeFile(root.join("test/ran.test.ts"), 'import { test } from "bun:test";\ntest("steady", () => {});\n');
+  await writeFile(root.join("test/client.platform.test.ts"), 'requirePython("target-jsonl");\n');
+  // Without python3 on the PATH nothing can be installed.
+  const env = { ...process.env, PATH: root.path, MONGOTAP: "any", MONGOTAP_CACHE: root.join("cache") };
+  const { status, stdout } = spawnSync(process.execPath, [RUNNER, "--root", root.path], { encoding: "utf8", env });
+  const lines = stdout.trimEnd().split("\n");
+  expect(status).toBe(0);
+  expect(lines).toContain("── platforms: SKIPPED, its packages cannot be installed: test/client.platform.test.ts");
+  expect(lines.at(-3)).toMatch(/^platforms +0 ok +1 SKIPPED$/);
+  expect(lines.at(-2)).toStartWith("── SKIPPED: 1.");
+  expect(lines.at(-1)).toBe("1 passed, 0 failed");
+});

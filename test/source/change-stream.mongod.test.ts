@@ -3,7 +3,7 @@ import { BSON, type Collection, type CommandStartedEvent, type Document, MongoCl
 import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream, type StreamSettings } from "../../src/source/change-stream.ts";
-import { must } from "../../src/errors.ts";
+import { type MongotapError, must } from "../../src/errors.ts";
 import { BEGINNING, type Binding, type EventBatch, sortKeyTime, type StreamPosition } from "../../src/source/record.ts";
 import { isHighWater, tokenData } from "../../src/source/resume-token.ts";
 import type { StreamStart } from "../../src/source/stream-command.ts";
@@ -252,7 +252,7 @@ describe("ChangeStream", () => {
         await using narrow = await ChangeStream.open({ ...settings, bindings: bindings.slice(0, 2) }, bare, never);
         for (;;) if (idsOf(await narrow.next(100)).length > 0) return "read";
       };
-      const outcome = await without().catch(({ kind }: { kind: string }) => kind);
+      const outcome = await without().catch((error: unknown) => (error as MongotapError).kind);
       expect(outcome).toBe(version.startsWith("5.") ? "read" : "history-lost");
     },
   );

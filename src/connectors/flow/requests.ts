@@ -80,7 +80,7 @@ export function checkRange(body: Json): void {
   });
 }
 
-export function bindingsOf(body: Json): FlowBindings {
+export function readBindings(body: Json): FlowBindings {
   const found = member(body, "bindings");
   const problems: string[] = [];
   const names = new Set<string>();

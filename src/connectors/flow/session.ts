@@ -13,7 +13,7 @@ import type { MessageOutput } from "../message-output.ts";
 import { findWanted } from "../wanted-streams.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { FlowBinding } from "./requests.ts";
-import { flowStateAt, mergePatch, parseFlowState } from "./state.ts";
+import { mergePatch, parseFlowState, StateMaker } from "./state.ts";
 
 export interface SessionOrder {
   readonly configured: Configured;
@@ -50,9 +50,10 @@ export async function capture(order: SessionOrder): Promise<CopyResult["outcome"
     if (info !== undefined && !hasChanges) log.warn(`${name} is a ${info.type}, which has no changes: it is not read`);
   }
   let state = order.state;
+  const states = new StateMaker(bindings, source);
   const progress = new ProgressLog(bindings.length, log);
   const save = async (position: Position): Promise<void> => {
-    const next = flowStateAt(position, bindings, source);
+    const next = states.at(position);
     const updated = mergePatch(state, next) ?? {};
     state = next;
     checkpoints.onSent();

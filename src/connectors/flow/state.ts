@@ -70,21 +70,42 @@ function withUuid(collection: unknown): unknown {
   return hasUuid ? { uuid: null, ...(collection as object) } : collection;
 }
 
-/** The whole state at a position. */
-export function flowStateAt(position: Position, bindings: readonly FlowBinding[], source: SourceIdentity): Json {
-  const { stream, copies, losses, collections } = position;
-  const entries = bindings.map(({ stateKey, namespace }) => {
-    const collection = collections[nameOf(namespace)];
-    return [stateKey, collection === undefined ? {} : { collection }] as const;
-  });
-  return {
-    formatVersion: 1,
-    source,
-    ...(stream === undefined ? {} : { stream }),
-    ...(copies === undefined ? {} : { copies }),
-    ...(losses === undefined ? {} : { losses }),
-    [BINDINGS]: Object.fromEntries(entries),
-  };
+/** Makes the whole state at a position. What has not changed since the last one is the same object. */
+export class StateMaker {
+  readonly #bindings: readonly FlowBinding[];
+  readonly #source: SourceIdentity;
+  #collections: Position["collections"] = {};
+  #entries: Record<string, { readonly collection?: CollectionState }> = {};
+
+  constructor(bindings: readonly FlowBinding[], source: SourceIdentity) {
+    this.#bindings = bindings;
+    this.#source = source;
+    for (const { stateKey } of bindings) this.#entries[stateKey] = {};
+  }
+
+  at({ stream, copies, losses, collections }: Position): Json {
+    if (collections !== this.#collections) this.#update(collections);
+    return {
+      formatVersion: 1,
+      source: this.#source,
+      ...(stream === undefined ? {} : { stream }),
+      ...(copies === undefined ? {} : { copies }),
+      ...(losses === undefined ? {} : { losses }),
+      [BINDINGS]: this.#entries,
+    };
+  }
+
+  #update(collections: Position["collections"]): void {
+    const before = this.#entries;
+    this.#collections = collections;
+    this.#entries = {};
+    for (const { stateKey, namespace } of this.#bindings) {
+      const collection = collections[nameOf(namespace)];
+      const entry = before[stateKey];
+      const isSame = entry !== undefined && entry.collection === collection;
+      this.#entries[stateKey] = isSame ? entry : collection === undefined ? {} : { collection };
+    }
+  }
 }
 
 /** The merge patch that makes `after` of `before`; undefined where nothing has changed. A null is as if it were absent. */

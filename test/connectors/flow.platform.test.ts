@@ -3,11 +3,11 @@ import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { BSON, BSONRegExp, Binary, Decimal128, type Document, Long, MinKey, Timestamp } from "mongodb";
-import { builtPython } from "../../scripts/python.ts";
+import { requirePython } from "../../scripts/python.ts";
 import { testDatabase } from "../support/replica-set.ts";
-import { bindingsOf, FlowCapture, type Json } from "./flow-runtime.ts";
+import { bindingRequests, FlowCapture, type Json } from "./flow-runtime.ts";
 
-const python = builtPython("flow");
+const python = join(requirePython("flow"), "python");
 
 interface Verdict {
   readonly counts: Readonly<Record<string, number>>;
@@ -17,7 +17,7 @@ interface Verdict {
 function check(lines: readonly string[]): Verdict {
   const script = join(import.meta.dirname, "flow_models.py");
   const input = lines.map((line) => `${line}\n`).join("");
-  const { stdout, stderr, status } = spawnSync(join(python ?? "", "python"), [script], { input, encoding: "utf8" });
+  const { stdout, stderr, status } = spawnSync(python, [script], { input, encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as Verdict;
 }
@@ -36,7 +36,7 @@ const VALUES: Document = {
   'quoted " name': "line\u2028 \u0000 end",
 };
 
-describe.skipIf(python === undefined)("a transcript of a capture", () => {
+describe("a transcript of a capture", () => {
   test("has messages of the protocol alone, with all their fields; while nothing changes it has fresh checkpoints", async () => {
     const { uri, db, name } = await testDatabase();
     const orders = await db.createCollection<Document>("orders", { changeStreamPreAndPostImages: { enabled: true } });
@@ -45,7 +45,7 @@ describe.skipIf(python === undefined)("a transcript of a capture", () => {
     const capture = new FlowCapture({ config: { uri, database: name } });
     const { config } = capture.options;
     await capture.ask({ discover: { connectorType: "LOCAL", config } });
-    await capture.ask({ validate: { name: "acmeCo/m", config, bindings: bindingsOf([bound], false) } });
+    await capture.ask({ validate: { name: "acmeCo/m", config, bindings: bindingRequests([bound], false) } });
     await capture.ask({ apply: { capture: { name: "acmeCo/m", config, bindings: [] }, version: "1" } });
     await using session = await capture.open([bound]);
     await session.until(() => capture.of(bound).size === 50, "the copy");

@@ -263,7 +263,8 @@ function isPlatform(name: string): name is keyof typeof PLATFORMS {
 /** Flow says by these variables how it wants to be logged to, and takes a text that begins with a space for a signal. */
 function platformLog(name: string, env: CliInput["env"]): Pick<Settings, "logLevel" | "logFormat"> {
   const isJson = name === "flow" && env["LOG_FORMAT"] !== "text";
-  const level = env["LOG_LEVEL"] ?? "";
-  const logLevel = level === "debug" || level === "warn" || level === "error" ? level : "info";
+  const level = (env["LOG_LEVEL"] ?? "").toLowerCase();
+  const isKnown = level === "debug" || level === "warn" || level === "error";
+  const logLevel = isKnown ? level : level === "trace" ? "debug" : "info";
   return { logLevel: name === "flow" ? logLevel : "info", logFormat: isJson ? "json" : "text" };
 }

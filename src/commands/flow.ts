@@ -5,22 +5,25 @@
 
 import type { OptionName } from "../config/options.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
+import { Checkpoints } from "../connectors/flow/checkpoints.ts";
 import {
   acknowledgedBy,
   readBindings,
   captureOf,
+  checkRange,
   configOf,
   type FlowBinding,
   parseRequest,
+  refuseBindings,
   type Request,
   type RequestKind,
   stateOf,
 } from "../connectors/flow/requests.ts";
-import { capture, Checkpoints } from "../connectors/flow/session.ts";
+import { capture } from "../connectors/flow/session.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
 import { connectionSpecification, RESOURCE_SCHEMA } from "../connectors/spec.ts";
 import { streamObstacle } from "../discover/catalog.ts";
-import { flowBinding } from "../discover/as-flow.ts";
+import { flowBindings } from "../discover/as-flow.ts";
 import { asMongotapError, MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import { linesOf } from "../lib/lines.ts";
@@ -29,7 +32,7 @@ import { openConnection } from "../run/connection.ts";
 import { resolveBindings } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
-import type { PlatformCommand } from "./command.ts";
+import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
 import { catalogOf, scopeFor } from "./discover-read.ts";
 
 /** The version of the protocol that the runtime demands. */
@@ -44,16 +47,12 @@ export const flow: PlatformCommand = async (call) => {
   await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }));
   const lines = linesOf(call.context.stdin());
   for (;;) {
-    const request = await nextRequest(lines);
-    if (request === undefined) break;
-    if (request.kind === "open") {
-      await openCapture(request, connector, output, lines);
-      break;
-    }
-    await output.say(await ANSWERS[request.kind](request, connector));
+    const request = await nextRequest(lines, call.context.signal);
+    if (request === undefined) return 0;
+    if (request.kind === "open") return await openCapture(request, connector, output, lines);
+    const answer = await ANSWERS[request.kind](request, connector);
+    await settledWithin(output.say(answer), call.context.signal, 0);
   }
-  await output.written();
-  return 0;
 };
 
 type Answer = (request: Request, call: ConnectorCall) => unknown;
@@ -70,8 +69,8 @@ const ANSWERS: Readonly<Record<Exclude<RequestKind, "open">, Answer>> = {
   }),
   discover: async ({ body }, call) => ({ discovered: { bindings: await discovered(await configuredBy(body, call)) } }),
   validate: async ({ body }, call) => {
-    const bindings = readBindings(body);
-    await checkBindings(await configuredBy(body, call), bindings);
+    const { bindings, problems } = readBindings(body);
+    refuseBindings([...problems, ...(await problemsOf(bindings, await configuredBy(body, call)))]);
     const paths = bindings.map(({ namespace: { db, collection } }) => ({ resourcePath: [db, collection] }));
     return { validated: { bindings: paths } };
   },
@@ -94,56 +93,67 @@ async function discovered({ invocation, target }: Configured): Promise<readonly 
     scopeFor(namespaces, settings.exclude),
     target,
   );
-  return catalog.entries.filter(({ noStream }) => noStream === null).map(({ info }) => flowBinding(info.namespace));
+  const streamed = catalog.entries.filter(({ noStream }) => noStream === null);
+  return flowBindings(streamed.map(({ info }) => info.namespace));
 }
 
-/** @throws MongotapError `config` with all bindings that cannot be captured */
-async function checkBindings({ invocation, target }: Configured, bindings: readonly FlowBinding[]): Promise<void> {
+/** What is wrong on the server: all bindings that cannot be captured. */
+async function problemsOf(
+  bindings: readonly FlowBinding[],
+  { invocation, target }: Configured,
+): Promise<readonly string[]> {
   await using connection = await openConnection(invocation, target);
   const { client, server } = connection;
-  const namespaces = bindings.map(({ namespace }) => namespace);
+  const namespaces = bindings.map(({ namespace }) => namespace).filter(({ db, collection }) => db && collection);
   const found = await resolveBindings(client, namespaces, () => true);
   const infos = new Map(found.map((info) => [nameOf(info.namespace), info]));
-  const problems = namespaces.flatMap((namespace) => {
-    const name = nameOf(namespace);
+  return [...new Set(namespaces.map(nameOf))].flatMap((name) => {
     const info = infos.get(name);
     if (info === undefined) return [`${name} does not exist`];
     const obstacle = streamObstacle(info, server.topology);
     return obstacle === null ? [] : [`${name}: ${obstacle}`];
   });
-  if (problems.length > 0) throw new MongotapError("config", problems.join("; "), { hint: "Disable these bindings." });
 }
 
-/** Runs a capture until the requests end, a signal comes, or an acknowledgement is wrong. */
+/** Runs a capture until the requests end, a signal comes, or an acknowledgement is wrong. Resolves to the exit code. */
 async function openCapture(
   { body }: Request,
   call: ConnectorCall,
   output: MessageOutput,
   lines: AsyncGenerator<string>,
-): Promise<void> {
+): Promise<number> {
   const spec = captureOf(body);
-  const bindings = readBindings(spec);
-  const configured = await configuredBy(spec, call);
-  await output.say({ opened: { explicitAcknowledgements: true } });
+  checkRange(body);
+  const { bindings, problems } = readBindings(spec);
+  refuseBindings(problems);
+  const { version, pid, columns, stdin, signal: stopped } = call.context;
+  const inputEnded = new AbortController();
+  const signal = AbortSignal.any([stopped, inputEnded.signal]);
+  const configured = await configuredBy(spec, { ...call, context: { version, pid, columns, stdin, signal } });
+  await settledWithin(output.say({ opened: { explicitAcknowledgements: true } }), signal, 0);
   const checkpoints = new Checkpoints();
-  const stop = new AbortController();
-  const signal = AbortSignal.any([call.context.signal, stop.signal]);
-  const order = { configured, bindings, state: stateOf(body), output, checkpoints, signal };
-  const session = bindings.length === 0 ? undefined : capture(order);
   let failure: MongotapError | undefined;
-  const requests = readAcknowledgements(lines, checkpoints).catch((error: unknown) => {
+  const requests = readAcknowledgements(lines, checkpoints, stopped).catch((error: unknown) => {
     failure = asMongotapError(error);
   });
-  void requests.then(() => stop.abort(new Stop({ kind: "input" })));
-  if (bindings.length === 0) await settledWithin(requests, call.context.signal, 0);
-  await session;
+  void requests.then(() => inputEnded.abort(new Stop({ kind: "input" })));
+  const order = { configured, bindings, state: stateOf(body), output, checkpoints };
+  const outcome = bindings.length === 0 ? await requests : await untilAborted(capture(order), signal);
   if (failure !== undefined) throw failure;
+  return outcome === "cut" && stopped.aborted ? END_BY_SIGNAL : 0;
 }
 
-/** Resolves when the requests end. @throws MongotapError `config` for a request that does not belong here */
-async function readAcknowledgements(lines: AsyncGenerator<string>, checkpoints: Checkpoints): Promise<void> {
+/**
+ * Resolves when the requests end, or `signal` aborts.
+ * @throws MongotapError `config` for a request that does not belong here
+ */
+async function readAcknowledgements(
+  lines: AsyncGenerator<string>,
+  checkpoints: Checkpoints,
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
-    const request = await nextRequest(lines);
+    const request = await nextRequest(lines, signal);
     if (request === undefined) return;
     if (request.kind !== "acknowledge") {
       throw new MongotapError("config", `a request to ${request.kind} came while a capture is open`);
@@ -152,11 +162,21 @@ async function readAcknowledgements(lines: AsyncGenerator<string>, checkpoints: 
   }
 }
 
-/** Undefined where the requests have ended. Empty lines are no requests. */
-async function nextRequest(lines: AsyncGenerator<string>): Promise<Request | undefined> {
+/** Undefined where the requests have ended, or `signal` has aborted. Empty lines are no requests. */
+async function nextRequest(lines: AsyncGenerator<string>, signal: AbortSignal): Promise<Request | undefined> {
   for (;;) {
-    const next: IteratorResult<string, unknown> = await lines.next();
-    if (next.done === true) return undefined;
+    const next = await untilAborted<IteratorResult<string, unknown>>(settledWithin(lines.next(), signal, 0), signal);
+    if (next === undefined || next.done === true) return undefined;
     if (next.value.trim() !== "") return parseRequest(next.value);
+  }
+}
+
+/** As `work`, but resolves to undefined where it ends because `signal` has aborted. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return undefined;
+    throw error;
   }
 }

@@ -60,7 +60,8 @@ export function pickCapture(
     return undefined;
   }
   const mongo = named.filter(({ node }) => isForMongo(node));
-  const only = mongo.length === 1 ? mongo[0] : named.length === 1 ? named[0] : undefined;
+  const enabled = mongo.filter(({ node }) => !isDisabled(node));
+  const only = [mongo, enabled, named].find(({ length }) => length === 1)?.[0];
   if (only !== undefined) return readCapture(only.node, reader);
   if (named.length === 0) reader.problems.add(map.location, "holds no capture");
   else reader.problems.add(map.location, `holds several: say which with --capture (${names.join(", ")})`);
@@ -84,7 +85,17 @@ export function readCapture(node: TreeNode, reader: ConfigReader): CaptureParts 
       `is not a connector for MongoDB${image.kind === "scalar" ? `: ${image.text}` : ""}`,
     );
   }
+  if (isDisabled(node)) {
+    reader.notes.push("the capture is disabled in Flow (shards.disable), but is run here as asked");
+  }
   return { config: connector.entries.get("config"), bindings: capture.entries.get("bindings") };
+}
+
+/** Whether Flow does not run a capture. */
+function isDisabled(capture: TreeNode): boolean {
+  const shards = capture.kind === "map" ? capture.entries.get("shards") : undefined;
+  const disable = shards?.kind === "map" ? shards.entries.get("disable") : undefined;
+  return disable?.kind === "scalar" && disable.value === true;
 }
 
 function connectorOf(capture: TreeNode): TreeMap | undefined {

@@ -89,11 +89,12 @@ export function asFlow({ entries }: Catalog, server: FlowServer): string {
 }
 
 function targetsOf(entries: readonly CatalogEntry[]): ReadonlyMap<CatalogEntry, string> {
-  const names = streamNames(
-    entries.map(({ info }) => info.namespace),
-    ({ db, collection }) => `${flowName(db)}/${flowName(collection)}`,
-  );
+  const names = recommendedNames(entries.map(({ info }) => info.namespace));
   return new Map(entries.map((entry) => [entry, `${PREFIX_VARIABLE}/${names.get(entry.info.namespace) ?? ""}`]));
+}
+
+function recommendedNames(namespaces: readonly Namespace[]): ReadonlyMap<Namespace, string> {
+  return streamNames(namespaces, ({ db, collection }) => `${flowName(db)}/${flowName(collection)}`);
 }
 
 /** A part of a name in Flow: letters, digits, `-`, `_` and `.`. */
@@ -143,15 +144,14 @@ const DOCUMENT_SCHEMA: Schema = {
   then: { reduce: { strategy: "merge", delete: true } },
 };
 
-/** A collection as a capture connector of Flow discovers it. */
-export function flowBinding({ db, collection }: Namespace): unknown {
-  return {
-    recommendedName: `${flowName(db)}/${flowName(collection)}`,
+/** Collections as a capture connector of Flow discovers them. */
+export function flowBindings(namespaces: readonly Namespace[]): unknown[] {
+  return [...recommendedNames(namespaces)].map(([{ db, collection }, recommendedName]) => ({
+    recommendedName,
     resourceConfig: { database: db, collection },
     documentSchema: { ...DOCUMENT_SCHEMA, "x-infer-schema": true },
     key: ["/_id"],
-    resourcePath: [db, collection],
-  };
+  }));
 }
 
 /** Requires only the key: a deletion has no other field. */

@@ -9,7 +9,8 @@ export interface Logger {
   readonly level: Level;
   error(message: string): void;
   warn(message: string): void;
-  info(message: string): void;
+  /** `fields` are more members of a JSON line. */
+  info(message: string, fields?: Readonly<Record<string, string>>): void;
   debug(message: string): void;
   /** Logs the error that ends a run, with its hint. */
   fatal(error: MongotapError): void;
@@ -71,7 +72,7 @@ function loggerOf(settings: LogSettings, hidden: string[]): Logger {
     level: settings.level,
     error: (message) => say("error", message),
     warn: (message) => say("warn", message),
-    info: (message) => say("info", message),
+    info: (message, fields) => say("info", message, fields),
     debug: (message) => say("debug", message),
     fatal(error) {
       const hint = error.hint === "" ? undefined : clean(error.hint);

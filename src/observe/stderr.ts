@@ -27,11 +27,12 @@ const RETRY_MS = 5;
 
 /**
  * Opens descriptor 2. Call this before any file is opened: a closed descriptor 2 would be reused for that file. `stream`
- * returns `process.stderr`, for sockets and where /proc is missing.
+ * returns `process.stderr`, for sockets and where /proc is missing; it is called once.
  */
 export function openStderr(stream: () => Writable): Stderr {
   const target = openTarget(2);
   let pending = Buffer.alloc(0);
+  let opened: Writable | undefined;
 
   function tryToWrite(fd: number): void {
     try {
@@ -43,7 +44,7 @@ export function openStderr(stream: () => Writable): Stderr {
   }
 
   function take(text: Uint8Array): void {
-    if (target === "stream") stream().write(text, () => undefined);
+    if (target === "stream") (opened ??= stream()).write(text, () => undefined);
     if (typeof target !== "number") return;
     pending = Buffer.concat([pending, text]);
     tryToWrite(target);

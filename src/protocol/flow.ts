@@ -4,9 +4,10 @@
  * https://github.com/estuary/flow/blob/master/go/protocols/capture/capture.proto
  */
 
-import { BSON, type DocumentAt, ElementWalker, readInt32 } from "../codec/bson.ts";
+import { BSON, type DocumentAt, ElementWalker, readInt32, readUint32 } from "../codec/bson.ts";
 import { JsonWriter } from "../codec/json-writer.ts";
 import type { Transcoder } from "../codec/transcoder.ts";
+import { MongotapError } from "../errors.ts";
 import { nameOf } from "../source/record.ts";
 import {
   type Envelope,
@@ -24,6 +25,9 @@ export interface FlowDocuments {
   readonly bindings: ReadonlyMap<string, number>;
 }
 
+/** Flow takes messages of up to 64 MB. */
+const MOST_BYTES = 64_000_000;
+
 export function flowEnvelope({ bindings }: FlowDocuments, { transcoder, counts }: EnvelopeParts): Envelope {
   const keys = new TextKeys(transcoder);
   const heads = new Map([...bindings].map(([name, index]) => [name, new Fragment(headText(index))]));
@@ -33,10 +37,12 @@ export function flowEnvelope({ bindings }: FlowDocuments, { transcoder, counts }
       const head = fragmentOf(heads, nameOf(namespace));
       const tail = new Fragment(`"_meta":{"op":"c","source":{${sourceText(namespace)}},"snapshot":true}}}}`);
       return (writer, bytes, at) => {
+        const begin = writer.length;
         head.write(writer);
         const document = keys.withTextKey(bytes, at);
         if (transcoder.writeMembers(writer, document.bytes, document.begin)) writer.writeAscii(",");
         tail.write(writer);
+        checkSize(writer.length - begin, false);
       };
     },
     writeEvent(writer, event) {
@@ -47,6 +53,7 @@ export function flowEnvelope({ bindings }: FlowDocuments, { transcoder, counts }
         op === "d"
           ? keys.keyOnly(event.bytes, documentKey.begin)
           : keys.withTextKey(event.documentBytes, event.documentBegin);
+      const begin = writer.length;
       fragmentOf(heads, event.namespace).write(writer);
       if (transcoder.writeMembers(writer, document.bytes, document.begin)) writer.writeAscii(",");
       writer.writeAscii(`"_meta":{"op":"${op}","source":{`);
@@ -58,6 +65,7 @@ export function flowEnvelope({ bindings }: FlowDocuments, { transcoder, counts }
         transcoder.writeDocument(writer, image.bytes, image.begin);
       }
       writer.writeAscii("}}}}");
+      checkSize(writer.length - begin, before.isDocument);
       return true;
     },
     writeEnd() {
@@ -65,6 +73,13 @@ export function flowEnvelope({ bindings }: FlowDocuments, { transcoder, counts }
       return false;
     },
   };
+}
+
+/** @throws MongotapError `data` for a message that Flow does not take */
+function checkSize(bytes: number, hasBefore: boolean): void {
+  if (bytes <= MOST_BYTES) return;
+  const remedy = hasBefore ? "; without the document before the change (before: none) it may be smaller" : "";
+  throw new MongotapError("data", `its message has ${bytes} bytes of JSON, and Flow takes ${MOST_BYTES}${remedy}`);
 }
 
 function headText(binding: number): string {
@@ -136,7 +151,9 @@ class TextKeys {
   #writeSorted(bytes: Uint8Array, type: number, begin: number, end: number): void {
     const writer = this.#text;
     if (type !== BSON.document && type !== BSON.array) {
-      this.#transcoder.writeValue(writer, bytes, type, begin, end);
+      const text = keyTextOf(bytes, type, begin);
+      if (text === undefined) this.#transcoder.writeValue(writer, bytes, type, begin, end);
+      else writer.writeAscii(text);
       return;
     }
     const isArray = type === BSON.array;
@@ -153,6 +170,27 @@ class TextKeys {
     }
     writer.writeAscii(isArray ? "]" : "}");
   }
+}
+
+/** The JSON of a value in a key where Estuary's connector writes another one than plain JSON is: the same value, as other text. */
+function keyTextOf(bytes: Uint8Array, type: number, at: number): string | undefined {
+  if (type === BSON.timestamp) return `{"$timestamp":{"i":${readUint32(bytes, at)},"t":${readUint32(bytes, at + 4)}}}`;
+  if (type !== BSON.double) return undefined;
+  const value = new DataView(bytes.buffer, bytes.byteOffset + at).getFloat64(0, true);
+  return Number.isFinite(value) ? doubleText(value) : undefined;
+}
+
+/** As Rust's `ryu` writes a double: without an exponent from 1e-5 to below 1e16. */
+function doubleText(value: number): string {
+  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
+  const [mantissa = "", power = ""] = Math.abs(value).toExponential().split("e");
+  const digits = mantissa.replace(".", "");
+  const exponent = Number(power);
+  const sign = value < 0 ? "-" : "";
+  if (exponent < -5 || exponent >= 16) return `${sign}${mantissa}e${exponent}`;
+  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
+  const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");
+  return `${sign}${whole}.${digits.slice(exponent + 1) || "0"}`;
 }
 
 interface Element {

@@ -127,6 +127,20 @@ export function streamTarget(bindings: readonly Binding[]): StreamTarget {
 }
 
 /**
+ * Bindings of `filter` that let an event of `namespace` through a stream of the same scope. To resume behind an event the
+ * server needs that one only (280, SERVER-71565), and a position that lists all bindings of a run may be large.
+ */
+export function narrowed(filter: readonly Binding[], namespace: Namespace): readonly Binding[] {
+  if (filter.length <= 2) return filter;
+  const own = filter.find((binding) => isBound([binding], namespace));
+  if (own === undefined) return filter;
+  const { scope } = streamTarget(filter);
+  if (streamTarget([own]).scope === scope) return [own];
+  const other = filter.find((binding) => streamTarget([own, binding]).scope === scope);
+  return other === undefined ? filter : [own, other];
+}
+
+/**
  * The `$match` stage that keeps the events of the bindings, and always an invalidate: where a filter hides it, the cursor
  * closes without a reason (jstests/change_streams/collation.js says so of its own pipeline). It matches `ns.db` and
  * `ns.coll` separately, because `ns: {$in: […]}` makes the server scan slowly (SERVER-114532). No stage where the target

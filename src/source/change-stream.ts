@@ -14,7 +14,7 @@ import { BoundNames, streamTarget, type StreamTarget } from "./bindings.ts";
 import { toText } from "./bson-key.ts";
 import { isoOf } from "./cluster-time.ts";
 import type { CursorReply } from "./cursor-reply.ts";
-import { boundOnly, type EventScan, eventTimeOf, splitEvents, scanEvents } from "./event-batch.ts";
+import { boundOnly, type EventScan, eventTimeOf, filterAt, splitEvents, scanEvents } from "./event-batch.ts";
 import { findTerminalEvents } from "./invalidation.ts";
 import type {
   Binding,
@@ -165,9 +165,10 @@ export class ChangeStream implements EventStream {
   }
 
   #toBatch(reply: CursorReply): EventBatch {
-    const { settings, filter } = this.#opening;
+    const { settings } = this.#opening;
     const empty = reply.documents.count === 0 && !this.#splits.isOpen;
     const joined = settings.splitLargeEvents ? this.#splits.join(reply.documents) : reply.documents;
+    const filter = this.#filterBehind(joined, reply.postBatchResumeToken);
     const documents = this.#withoutInvalidate(joined);
     const scan = scanEvents(this.#event, documents, this.position);
     const { sortKeys, lacksDocuments } = scan;
@@ -196,6 +197,16 @@ export class ChangeStream implements EventStream {
     // The server's filter lets through what an earlier run had bound, and what the server itself builds in a database.
     const isBoundOnly = changed.size === scan.namespaces.size && scan.terminal.length === 0;
     return isBoundOnly ? batch : boundOnly(batch, settings.bindings);
+  }
+
+  /** The bindings that the token of a reply is saved with; of the last event alone if it is the token of that event. */
+  #filterBehind({ bytes, offsets }: BsonDocuments, token: Uint8Array | undefined): readonly Binding[] {
+    const { filter } = this.#opening;
+    const last = offsets.at(-1);
+    if (last === undefined || token === undefined) return filter;
+    this.#event.read(bytes, last);
+    const { begin, end } = this.#event.slots._id;
+    return Buffer.compare(bytes.subarray(begin, end), token) === 0 ? filterAt(this.#event, filter) : filter;
   }
 
   #boundOf(namespaces: EventScan["namespaces"]): ReadonlyMap<string, SortKey> {

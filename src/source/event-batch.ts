@@ -4,7 +4,7 @@ import { readUint32 } from "../codec/bson.ts";
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { toText } from "./bson-key.ts";
-import { isBound, nameToNamespace } from "./bindings.ts";
+import { isBound, nameToNamespace, narrowed } from "./bindings.ts";
 import { lacksDocument } from "./key-history.ts";
 import {
   type Binding,
@@ -97,7 +97,7 @@ export function splitEvents(
     token: toText(bytes.subarray(begin, end)),
     resume: event.operation === "invalidate" ? "startAfter" : "resumeAfter",
     ...eventTimeOf(last),
-    filter,
+    filter: filterAt(event, filter),
   };
   // `changed` stays that of all events of the batch: a name too many does no harm.
   const { head: _, ends = [], ...whole } = batch;
@@ -118,6 +118,12 @@ export function splitEvents(
     ends: ends.filter((end) => end.sortKey > last),
   };
   return [head, rest];
+}
+
+/** The bindings that a position behind `event` is saved with, of those by which the server filters. */
+export function filterAt(event: ChangeEvent, filter: readonly Binding[]): readonly Binding[] {
+  // An end may come because of several bindings, and by other branches of the filter.
+  return TERMINAL_OPERATIONS.has(event.operation) ? filter : narrowed(filter, nameToNamespace(event.namespace));
 }
 
 function lookedUp(

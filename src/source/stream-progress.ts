@@ -40,7 +40,7 @@ export interface ReplyFacts {
   /** The token of an invalidate that is withheld from the output, as text: no position is taken there. */
   readonly withheld?: string | undefined;
   readonly ended?: boolean;
-  /** The bindings by which the server filters. */
+  /** The bindings that a position at `token` needs, of those by which the server filters. */
   readonly filter: readonly Binding[];
 }
 
@@ -64,9 +64,7 @@ export function beginProgress(
 ): StreamProgress {
   const from = resumed ? { ...UNOPENED, position: resumed } : UNOPENED;
   const begun = advance(from, { ...opening, empty: false }, undefined);
-  // Until the stream has moved on, `startAfter` stays necessary where it was.
-  const position = resumed?.token === begun.position.token ? resumed : begun.position;
-  return { ...begun, position, firstToken: position.token };
+  return { ...begun, firstToken: begun.position.token };
 }
 
 /**
@@ -93,6 +91,8 @@ export function advance(progress: StreamProgress, reply: ReplyFacts, last: Event
   if (token === reply.withheld) return next;
   const data = tokenData(reply.token);
   const highWater = isHighWater(data);
+  // Until the stream has moved on, `startAfter` stays necessary where it was.
+  if (last === undefined && token === progress.position.token) return { ...next, highWater };
   const before = last ?? progress.position;
   const time = tokenTime(data) ?? before.time;
   const position: StreamPosition = {

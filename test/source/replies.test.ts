@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { BSON, type Document, Long, Timestamp } from "mongodb";
 import { ChangeEvent } from "../../src/codec/change-event.ts";
-import { isBound, matchStages, parseBinding, streamTarget } from "../../src/source/bindings.ts";
+import {
+  isBound,
+  matchStages,
+  nameToNamespace,
+  narrowed,
+  parseBinding,
+  streamTarget,
+} from "../../src/source/bindings.ts";
 import { parseCursorReply } from "../../src/source/cursor-reply.ts";
 import { findTerminalEvents } from "../../src/source/invalidation.ts";
 import { boundOnly, scanEvents, splitEvents } from "../../src/source/event-batch.ts";
@@ -135,6 +142,22 @@ describe("bindings", () => {
       expect(matchStages(bindings)).toHaveLength(1);
     },
   );
+
+  test.each<[string[], string, string[]]>([
+    [["a.x", "a.y"], "a.x", ["a.x", "a.y"]],
+    [["a.x", "a.y", "a.z"], "a.z", ["a.z", "a.x"]],
+    [["a.x", "b.x", "a.y"], "a.y", ["a.y", "b.x"]],
+    [["a.x", "a", "a.y"], "a.z", ["a"]],
+    [["a.x", "b", "a.y"], "b.x", ["b", "a.x"]],
+    // Let through by a name of the server, or by an event of another kind.
+    [["a.x", "a", "a.y"], "a.system.x", ["a.x", "a", "a.y"]],
+    [["a.x", "a.y", "a.z"], "a.other", ["a.x", "a.y", "a.z"]],
+  ])("narrowed() keeps of %j what lets an event of %s through in the same scope: %j", (all, name, expected) => {
+    const bindings = all.map(parseBinding);
+    const found = narrowed(bindings, nameToNamespace(name));
+    expect(found).toEqual(expected.map(parseBinding));
+    expect(streamTarget(found).scope).toBe(streamTarget(bindings).scope);
+  });
 
   test("matchStages() lets the end of a stream through whatever it filters by", () => {
     const [stage] = matchStages([parseBinding("a.x"), parseBinding("b")]) as [{ $match: { $or: Document[] } }];

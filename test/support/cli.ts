@@ -25,6 +25,8 @@ export interface CliOptions {
 export interface StartOptions extends CliOptions {
   /** Where stdout goes: to this test (default), nowhere, or into an open file. */
   readonly stdout?: "pipe" | "ignore" | number;
+  /** Leave stdin open for `write()` and `endStdin()`. */
+  readonly openStdin?: boolean;
   /** Do not read stdout until `resumeStdout()`: a consumer that has stopped reading. */
   readonly paused?: boolean;
 }
@@ -58,6 +60,9 @@ export interface RunningCli extends AsyncDisposable {
   /** The same for stderr. */
   waitForStderr(fits: (line: string) => boolean, timeoutMs?: number): Promise<string>;
   kill(signal?: NodeJS.Signals): void;
+  /** Writes to stdin, which `openStdin` has left open. */
+  write(text: string): void;
+  endStdin(): void;
   pauseStdout(): void;
   resumeStdout(): void;
   /** Closes our end of the pipe, as `| head -1` does. */
@@ -73,7 +78,11 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   const child = spawn(command.program, [...command.args, ...args], {
     cwd: options.cwd,
     env: environment(options.env),
-    stdio: [options.stdin === undefined ? "ignore" : "pipe", options.stdout ?? "pipe", "pipe"],
+    stdio: [
+      options.stdin === undefined && options.openStdin !== true ? "ignore" : "pipe",
+      options.stdout ?? "pipe",
+      "pipe",
+    ],
   });
   const { pid } = child;
   child.on("error", () => undefined);
@@ -81,7 +90,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
   const release = guardProcess(pid);
   // A program may end without reading its input.
   child.stdin?.on("error", () => undefined);
-  child.stdin?.end(options.stdin);
+  if (options.openStdin !== true) child.stdin?.end(options.stdin);
 
   const stdout = new Output();
   const stderr = new Output();
@@ -136,6 +145,8 @@ export function start(args: readonly string[], options: StartOptions = {}): Runn
     },
     waitForLine: (fits, timeoutMs) => waitIn(stdout, fits, timeoutMs),
     waitForStderr: (fits, timeoutMs) => waitIn(stderr, fits, timeoutMs),
+    write: (text) => void child.stdin?.write(text),
+    endStdin: () => void child.stdin?.end(),
     pauseStdout: () => void child.stdout?.pause(),
     resumeStdout: readStdout,
     closeStdout: () => void child.stdout?.destroy(),

@@ -1,11 +1,11 @@
 /**
- * The requests of Flow's capture protocol as JSON, one on each line. Names may be in camel case or snake case, and everything
- * may be absent: proto3 omits defaults.
+ * The requests of Flow's capture protocol as JSON, one on each line. Names may be in camel case, or as the protocol's own source
+ * has them, and everything may be absent: proto3 omits defaults.
  * https://github.com/estuary/flow/blob/master/go/protocols/capture/capture.proto
  */
 
 import { MongotapError } from "../../errors.ts";
-import type { Namespace } from "../../source/record.ts";
+import { nameOf, type Namespace } from "../../source/record.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -22,6 +22,13 @@ export interface FlowBinding {
   readonly namespace: Namespace;
   /** What the state of the binding is kept under: another one after the backfill counter of the binding has been raised. */
   readonly stateKey: string;
+}
+
+export interface FlowBindings {
+  /** In the order of the request. */
+  readonly bindings: readonly FlowBinding[];
+  /** What is wrong with bindings, each with its number or its name. */
+  readonly problems: readonly string[];
 }
 
 /** @throws MongotapError `config` for a line that is no request */
@@ -57,23 +64,49 @@ export function stateOf(body: Json): Json {
   return objectOf(member(body, "state")) ?? {};
 }
 
-/** @throws MongotapError `config` with all bindings that are wrong */
-export function readBindings(body: Json): FlowBinding[] {
-  const bindings = member(body, "bindings");
-  const problems: string[] = [];
-  const found = (Array.isArray(bindings) ? bindings : []).map((binding: unknown, i): FlowBinding => {
-    const resource = objectOf(member(objectOf(binding) ?? {}, "resourceConfig")) ?? {};
-    const [db, collection] = [textOf(resource["database"]), textOf(resource["collection"])];
-    const mode = resource["captureMode"];
-    if (db === "" || collection === "") problems.push(`binding ${i} lacks its database or its collection`);
-    if (mode !== undefined && mode !== null && mode !== "" && mode !== "Change Stream Incremental") {
-      problems.push(`binding ${i} asks for ${JSON.stringify(mode)}: only Change Stream Incremental can be done`);
-    }
-    const key = textOf(member(objectOf(binding) ?? {}, "stateKey"));
-    return { namespace: { db, collection }, stateKey: key === "" ? `${db}/${collection}` : key };
+const LAST_KEY = 0xffff_ffff;
+
+/**
+ * Refuses a shard of several: each would send every document.
+ * @throws MongotapError `config`
+ */
+export function checkRange(body: Json): void {
+  const range = objectOf(member(body, "range")) ?? {};
+  const begin = Number(member(range, "keyBegin") ?? 0);
+  const end = Number(member(range, "keyEnd") ?? 0);
+  if (begin === 0 && (end === 0 || end === LAST_KEY)) return;
+  throw new MongotapError("config", "the capture has several shards: mongotap runs as one", {
+    hint: "Give the capture one shard with the whole range of keys.",
   });
-  if (problems.length > 0) throw new MongotapError("config", problems.join("; "));
-  return found;
+}
+
+export function readBindings(body: Json): FlowBindings {
+  const found = member(body, "bindings");
+  const problems: string[] = [];
+  const names = new Set<string>();
+  const bindings = (Array.isArray(found) ? found : []).map((value: unknown, i): FlowBinding => {
+    const binding = objectOf(value) ?? {};
+    const resource = objectOf(member(binding, "resourceConfig")) ?? {};
+    const namespace = { db: textOf(resource["database"]), collection: textOf(resource["collection"]) };
+    const name = nameOf(namespace);
+    const mode = resource["captureMode"];
+    if (namespace.db === "" || namespace.collection === "") {
+      problems.push(`binding ${i} lacks its database or its collection`);
+    } else if (names.has(name)) problems.push(`${name} is bound twice`);
+    else if (mode !== undefined && mode !== null && mode !== "" && mode !== "Change Stream Incremental") {
+      problems.push(`${name} asks for ${JSON.stringify(mode)}, and mongotap does Change Stream Incremental only`);
+    }
+    names.add(name);
+    const key = textOf(member(binding, "stateKey"));
+    return { namespace, stateKey: key === "" ? `${namespace.db}/${namespace.collection}` : key };
+  });
+  return { bindings, problems };
+}
+
+/** @throws MongotapError `config` with all problems */
+export function refuseBindings(problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  throw new MongotapError("config", problems.join("; "), { hint: "Disable these bindings." });
 }
 
 /** How many checkpoints an acknowledge request acknowledges. */
@@ -82,9 +115,10 @@ export function acknowledgedBy(body: Json): number {
   return Number.isSafeInteger(count) && count > 0 ? count : 0;
 }
 
-/** A member by its name in camel case, or the same in snake case. */
+/** A member by its name, or by the one in the source of the protocol: `resource_config`, `resource_config_json`. */
 function member(body: Json, name: string): unknown {
-  return body[name] ?? body[name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)];
+  const snake = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return body[name] ?? body[snake] ?? body[`${snake}_json`];
 }
 
 function objectOf(value: unknown): Json | undefined {

@@ -1,16 +1,19 @@
 /** A session of an open capture: documents, each checkpoint behind those that it covers, until Flow or a signal stops it. */
 
 import { MongotapError } from "../../errors.ts";
+import { settledWithin } from "../../lib/async.ts";
+import type { Logger } from "../../observe/log.ts";
 import { newStats } from "../../observe/stats.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import { nameOf, type Position } from "../../source/record.ts";
-import { copyChanges, logCopies, type PlatformRun } from "../copy.ts";
+import { copyChanges, type CopyResult, logCopies, type PlatformRun } from "../copy.ts";
 import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
 import { findWanted } from "../wanted-streams.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { FlowBinding } from "./requests.ts";
-import { flowStateAt, mergePatch, parseFlowState } from "./state.ts";
+import { mergePatch, parseFlowState, StateMaker } from "./state.ts";
 
 export interface SessionOrder {
   readonly configured: Configured;
@@ -19,67 +22,86 @@ export interface SessionOrder {
   readonly state: Readonly<Record<string, unknown>>;
   readonly output: MessageOutput;
   readonly checkpoints: Checkpoints;
-  /** Aborts with a Stop when the session must end. */
-  readonly signal: AbortSignal;
 }
 
-/** Counts the checkpoints that Flow has committed. */
-export class Checkpoints {
-  #sent = 0;
-  #acknowledged = 0;
+/** How long (ms) a reader that has stopped reading may delay the end of a session. */
+const DRAIN_MS = 500;
 
-  onSent(): void {
-    this.#sent += 1;
-  }
-
-  /** @throws MongotapError `config` for more than have been sent */
-  onAcknowledged(count: number): void {
-    this.#acknowledged += count;
-    if (this.#acknowledged <= this.#sent) return;
-    throw new MongotapError(
-      "config",
-      `${this.#acknowledged} checkpoints are acknowledged, of ${this.#sent} that were sent`,
-    );
-  }
-
-  get text(): string {
-    return `${this.#acknowledged} of ${this.#sent} checkpoints acknowledged`;
-  }
-}
-
-/** Resolves when the session has been stopped. */
-export async function capture(order: SessionOrder): Promise<void> {
-  const { configured, bindings, output, checkpoints, signal } = order;
+/**
+ * Resolves when the signal of the context has stopped the session: `cut` where the reader took no more.
+ * @throws the reason of the signal where the session has not begun
+ */
+export async function capture(order: SessionOrder): Promise<CopyResult["outcome"]> {
+  const { configured, bindings, output, checkpoints } = order;
   const { invocation, target } = configured;
+  const { log, context } = invocation;
+  const { signal } = context;
   const { from, source: saved, known } = parseFlowState(order.state, bindings);
   await using connection = await openConnection(invocation, target);
   const source = identityOf(connection.server);
   if (saved !== undefined)
     checkIdentity("the state of the capture", saved, source, "or raise the backfill counters of all bindings");
-  await findWanted(
+  const found = await findWanted(
     connection,
     bindings.map(({ namespace }) => ({ namespace, wantsChanges: true })),
-    invocation.log,
+    log,
   );
+  for (const { name, info, hasChanges } of found) {
+    if (info !== undefined && !hasChanges) log.warn(`${name} is a ${info.type}, which has no changes: it is not read`);
+  }
   let state = order.state;
+  const states = new StateMaker(bindings, source);
+  const progress = new ProgressLog(bindings.length, log);
   const save = async (position: Position): Promise<void> => {
-    const next = flowStateAt(position, bindings, source);
+    const next = states.at(position);
     const updated = mergePatch(state, next) ?? {};
     state = next;
     checkpoints.onSent();
-    await output.say({ checkpoint: { state: { updated, mergePatch: true } } });
+    await settledWithin(output.say({ checkpoint: { state: { updated, mergePatch: true } } }), signal, DRAIN_MS);
+    progress.onSaved(position);
   };
   const stats = newStats(performance.now());
   const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats };
-  const result = await copyChanges(run, {
-    namespaces: bindings.map(({ namespace }) => namespace),
-    messages: { kind: "flow", bindings: new Map(bindings.map(({ namespace }, i) => [nameOf(namespace), i])) },
-    from,
-    before: known.map(({ namespace }) => namespace),
-    untilCaughtUp: false,
-    commitMs: 0,
-    save,
-  });
-  logCopies(run, [result], "Flow", false);
-  invocation.log.info(checkpoints.text);
+  try {
+    const result = await copyChanges(run, {
+      namespaces: bindings.map(({ namespace }) => namespace),
+      messages: { kind: "flow", bindings: new Map(bindings.map(({ namespace }, i) => [nameOf(namespace), i])) },
+      from,
+      before: known.map(({ namespace }) => namespace),
+      untilCaughtUp: false,
+      commitMs: 0,
+      save,
+    });
+    logCopies(run, [result], "Flow", false);
+    log.info(checkpoints.text);
+    return result.outcome;
+  } catch (error) {
+    // Flow drops what it has not committed when a session fails: the next one would fail for the same reason.
+    if (error instanceof MongotapError && error.kind === "history-lost") await checkpoints.areCommitted(signal);
+    throw error;
+  }
+}
+
+/** Logs how many bindings are being copied, in the form that Flow shows as the status of the capture. */
+class ProgressLog {
+  readonly #bindings: number;
+  readonly #log: Logger;
+  #collections: Position["collections"] | undefined;
+  #left: number | undefined;
+
+  constructor(bindings: number, log: Logger) {
+    this.#bindings = bindings;
+    this.#log = log;
+  }
+
+  onSaved({ collections }: Position): void {
+    if (collections === this.#collections) return;
+    this.#collections = collections;
+    const left = Object.values(collections).filter(({ phase }) => phase === "pinned" || phase === "copying").length;
+    if (left === this.#left) return;
+    this.#left = left;
+    const text =
+      left === 0 ? "streaming changes" : `backfilling ${left} of ${this.#bindings} bindings, and streaming changes`;
+    this.#log.info(text, { eventType: "connectorStatus" });
+  }
 }

@@ -3,6 +3,7 @@
  * Checkpoints send what has changed, as a merge patch (RFC 7396).
  */
 
+import { messageOf, MongotapError } from "../../errors.ts";
 import type { CollectionState, Position } from "../../source/record.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
 import { parseStreamState, type Resumption, type StreamState } from "../../state/stream-state.ts";
@@ -22,19 +23,25 @@ export interface FlowState {
   readonly known: readonly FlowBinding[];
 }
 
-/** @throws MongotapError `state` for a state that mongotap has not made */
+/**
+ * Where no binding is from before, the state says nothing: its position is of nothing that is read now.
+ * @throws MongotapError `state` for a state that mongotap has not made
+ */
 export function parseFlowState(state: Json, bindings: readonly FlowBinding[]): FlowState {
   const { [BINDINGS]: found, ...shared } = state;
-  if (Object.keys(state).length === 0)
-    return { from: { position: undefined, sentUpTo: new Map() }, source: undefined, known: [] };
-  const { source, stream, copies, losses } = parseStreamState(shared, "capture");
-  const entries = (found ?? {}) as Readonly<Record<string, { readonly collection?: unknown } | undefined>>;
+  const entries = isObject(found) ? found : {};
+  const known = bindings.filter(({ stateKey }) => isObject(entries[stateKey]));
+  if (known.length === 0) return { from: { position: undefined, sentUpTo: new Map() }, source: undefined, known };
+  return { ...readState(shared, entries, known), known };
+}
+
+function readState(shared: Json, entries: Json, known: readonly FlowBinding[]): Pick<FlowState, "from" | "source"> {
+  const { source, stream, copies, losses } = parsed(shared, "capture");
   const collections: Record<string, CollectionState> = {};
-  const known = bindings.filter(({ stateKey }) => entries[stateKey] !== undefined);
   for (const { stateKey, namespace } of known) {
-    const entry = entries[stateKey]?.collection;
+    const { collection: entry } = entries[stateKey] as { readonly collection?: unknown };
     const whole = entry === undefined ? shared : { ...shared, collection: withUuid(entry) };
-    const { collection }: StreamState = parseStreamState(whole, nameOf(namespace));
+    const { collection } = parsed(whole, nameOf(namespace));
     if (collection !== undefined) collections[nameOf(namespace)] = collection;
   }
   const position: Position = {
@@ -43,8 +50,17 @@ export function parseFlowState(state: Json, bindings: readonly FlowBinding[]): F
     ...(copies === undefined ? {} : { copies }),
     ...(losses === undefined ? {} : { losses }),
   };
-  // Without a binding from before, the position is of nothing that is read now.
-  return { from: { position: known.length === 0 ? undefined : position, sentUpTo: new Map() }, source, known };
+  return { from: { position, sentUpTo: new Map() }, source };
+}
+
+/** As parseStreamState, with what to do in Flow: a state cannot be reset there, but its keys can be left behind. */
+function parsed(value: Json, stream: string): StreamState {
+  try {
+    return parseStreamState(value, stream);
+  } catch (error) {
+    const hint = "Raise the backfill counters of all bindings, so that they are copied again.";
+    throw new MongotapError("state", messageOf(error), { hint, cause: error });
+  }
 }
 
 /** A merge patch cannot say null: a collection without a UUID has none in the state of Flow. */
@@ -54,21 +70,42 @@ function withUuid(collection: unknown): unknown {
   return hasUuid ? { uuid: null, ...(collection as object) } : collection;
 }
 
-/** The whole state at a position. */
-export function flowStateAt(position: Position, bindings: readonly FlowBinding[], source: SourceIdentity): Json {
-  const { stream, copies, losses, collections } = position;
-  const entries = bindings.map(({ stateKey, namespace }) => {
-    const collection = collections[nameOf(namespace)];
-    return [stateKey, collection === undefined ? {} : { collection }] as const;
-  });
-  return {
-    formatVersion: 1,
-    source,
-    ...(stream === undefined ? {} : { stream }),
-    ...(copies === undefined ? {} : { copies }),
-    ...(losses === undefined ? {} : { losses }),
-    [BINDINGS]: Object.fromEntries(entries),
-  };
+/** Makes the whole state at a position. What has not changed since the last one is the same object. */
+export class StateMaker {
+  readonly #bindings: readonly FlowBinding[];
+  readonly #source: SourceIdentity;
+  #collections: Position["collections"] = {};
+  #entries: Record<string, { readonly collection?: CollectionState }> = {};
+
+  constructor(bindings: readonly FlowBinding[], source: SourceIdentity) {
+    this.#bindings = bindings;
+    this.#source = source;
+    for (const { stateKey } of bindings) this.#entries[stateKey] = {};
+  }
+
+  at({ stream, copies, losses, collections }: Position): Json {
+    if (collections !== this.#collections) this.#update(collections);
+    return {
+      formatVersion: 1,
+      source: this.#source,
+      ...(stream === undefined ? {} : { stream }),
+      ...(copies === undefined ? {} : { copies }),
+      ...(losses === undefined ? {} : { losses }),
+      [BINDINGS]: this.#entries,
+    };
+  }
+
+  #update(collections: Position["collections"]): void {
+    const before = this.#entries;
+    this.#collections = collections;
+    this.#entries = {};
+    for (const { stateKey, namespace } of this.#bindings) {
+      const collection = collections[nameOf(namespace)];
+      const entry = before[stateKey];
+      const isSame = entry !== undefined && entry.collection === collection;
+      this.#entries[stateKey] = isSame ? entry : collection === undefined ? {} : { collection };
+    }
+  }
 }
 
 /** The merge patch that makes `after` of `before`; undefined where nothing has changed. A null is as if it were absent. */
@@ -79,6 +116,7 @@ export function mergePatch(before: Json, after: Json): Json | undefined {
   for (const [name, value] of Object.entries(after)) {
     if (!isThere(after, name)) continue;
     const old = before[name];
+    if (old === value) continue;
     const inner = isObject(old) && isObject(value) ? mergePatch(old, value) : changed(old, value);
     if (inner !== undefined) patch[name] = inner;
   }

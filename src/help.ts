@@ -50,6 +50,9 @@ function overview(commands: Readonly<Record<string, CommandRow>>): Section[] {
         .join("\n"),
     },
     {
+      body: "`mongotap --version` says what this is, `mongotap --licenses` what it contains, `mongotap completion bash` (zsh, fish) completes command lines",
+    },
+    {
       body: "`mongotap <command> --help` shows the options of a command; every option is also a variable MONGOTAP_… and a key of the --config file",
     },
   ];

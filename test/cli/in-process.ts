@@ -17,6 +17,7 @@ export async function errorOf(
     env: { MONGOTAP_URI: UNREACHABLE, ...env },
     context: {
       version: "0",
+      build: "from source",
       pid: process.pid,
       columns: 100,
       signal: new AbortController().signal,

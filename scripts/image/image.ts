@@ -1,0 +1,86 @@
+/** Makes the container image: files of Debian, the binaries, the labels. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Architecture, type Choice, debianPackages } from "./debian.ts";
+import { type Image, writeLayout, type Written } from "./layout.ts";
+import { CERTIFICATES, HOME, PROGRAM, programLayer, systemLayer, USER } from "./root.ts";
+
+export interface ImageOptions {
+  readonly root: string;
+  /** The binary for glibc of each processor. */
+  readonly binaries: Readonly<Partial<Record<Architecture, string>>>;
+  readonly version: string;
+  readonly commit: string;
+  readonly time: Date;
+  /** The folder of the layout; the digest is written beside it. */
+  readonly folder: string;
+  readonly packages?: Choice;
+}
+
+/** Writes the layout, and the digest of its index into `folder`.digest. */
+export async function writeImage(options: ImageOptions): Promise<Written> {
+  const { root, binaries, version, time, folder } = options;
+  const images = Object.entries(binaries).map(([name, binary]): Image => {
+    const architecture = name as Architecture;
+    const packages = debianPackages(architecture, options.packages);
+    const list = packages.map((one) => `${one.name} ${one.version}`).join(", ");
+    return {
+      architecture,
+      layers: [
+        { text: `certificates, user, /tmp, and libraries: ${list}`, entries: systemLayer(architecture, packages) },
+        { text: `mongotap ${version}`, entries: programLayer(binary, join(root, "LICENSE")) },
+      ],
+    };
+  });
+  const annotations = annotationsOf(options);
+  mkdirSync(dirname(folder), { recursive: true });
+  const written = await writeLayout(images, {
+    folder,
+    tag: version,
+    time,
+    config: configOf(annotations, version),
+    annotations,
+  });
+  writeFileSync(`${folder}.digest`, `${written.digest}\n`);
+  return written;
+}
+
+function annotationsOf({ version, commit, time }: ImageOptions): Record<string, string> {
+  return {
+    "org.opencontainers.image.title": "mongotap",
+    "org.opencontainers.image.description":
+      "Copies MongoDB collections, and their changes as they happen, into NDJSON.",
+    "org.opencontainers.image.version": version,
+    "org.opencontainers.image.revision": commit,
+    "org.opencontainers.image.created": time.toISOString(),
+    "org.opencontainers.image.licenses": "Apache-2.0",
+  };
+}
+
+/** Flow reads the codec from the label or the variable: https://docs.estuary.dev. Airbyte's runner starts what its variable names. */
+function configOf(annotations: Readonly<Record<string, string>>, version: string): Record<string, unknown> {
+  const codec = "json";
+  return {
+    User: `${USER}:${USER}`,
+    Env: [
+      "PATH=/usr/local/bin",
+      `HOME=${HOME}`,
+      `SSL_CERT_FILE=${CERTIFICATES}`,
+      `FLOW_RUNTIME_CODEC=${codec}`,
+      "AIRBYTE_ENTRYPOINT=/usr/local/bin/source-mongotap",
+    ],
+    Entrypoint: [PROGRAM],
+    WorkingDir: HOME,
+    StopSignal: "SIGTERM",
+    Labels: {
+      ...annotations,
+      FLOW_RUNTIME_PROTOCOL: "capture",
+      FLOW_RUNTIME_CODEC: codec,
+      CONNECTOR_PROTOCOL: "flow-capture",
+      "dev.estuary.usage-rate": "1.0",
+      "io.airbyte.name": "source-mongotap",
+      "io.airbyte.version": version,
+    },
+  };
+}

@@ -14,14 +14,11 @@ import { contentsOf, type Size } from "./build/size.ts";
 import { smokeTest } from "./build/smoke.ts";
 import { type Target, TARGETS } from "./build/targets.ts";
 import type { Architecture } from "./image/debian.ts";
-import { writeImage } from "./image/image.ts";
+import { IN_IMAGE, writeImage } from "./image/image.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const DIST = join(ROOT, "dist");
 const VERSION = versionOf(ROOT);
-
-/** The binaries of the image: Bun for glibc (scripts/image/root.ts says why). */
-const IN_IMAGE: Readonly<Record<Architecture, string>> = { amd64: "linux-x64", arm64: "linux-arm64" };
 
 async function forThisMachine(program: Program, { commit }: Revision, withContents: boolean): Promise<void> {
   const target = targetHere();
@@ -43,9 +40,9 @@ async function forTarget(program: Program, { commit }: Revision, target: Target)
 
 async function image(program: Program, revision: Revision): Promise<void> {
   const binaries: Partial<Record<Architecture, string>> = {};
-  for (const [architecture, name] of Object.entries(IN_IMAGE)) {
-    const target = TARGETS.find((one) => one.name === name);
-    if (target !== undefined) binaries[architecture as Architecture] = await forTarget(program, revision, target);
+  for (const target of TARGETS) {
+    const architecture = IN_IMAGE.get(target.name);
+    if (architecture !== undefined) binaries[architecture] = await forTarget(program, revision, target);
   }
   const folder = join(DIST, "image");
   const { digest, downloads } = await writeImage({ root: ROOT, binaries, version: VERSION, ...revision, folder });

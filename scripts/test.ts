@@ -59,11 +59,15 @@ function execute(args: readonly string[], { cwd, env, limitMinutes }: Execution)
 }
 
 const BUILD: Execution = { cwd: ROOT, env: {}, limitMinutes: 5 };
+let isBuilt = false;
 
 /** Builds and fetches what the tests need, so that none of them spends its time on that. */
 async function prepare({ needs, files }: TestRun): Promise<void> {
   if (files.some((file) => file.includes("/sops."))) findSops(); // the first time this compiles for minutes
-  if (needs.binary === true && (await execute(["scripts/build.ts"], BUILD)) !== 0) throw new Error("the build failed");
+  if (needs.binary === true && !isBuilt) {
+    if ((await execute(["scripts/build.ts"], BUILD)) !== 0) throw new Error("the build failed");
+    isBuilt = true; // several runs need it
+  }
   if (needs.mongod !== undefined) await findMongod(needs.mongod === "any" ? {} : { version: needs.mongod });
 }
 

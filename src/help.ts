@@ -6,7 +6,7 @@ import type { CommandRow } from "./commands/command.ts";
 import type { OPTION_GROUPS } from "./config/options.ts";
 import type { OptionRow } from "./config/setting.ts";
 
-const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
+export const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
   source: "Source",
   selection: "What",
   output: "Output",
@@ -15,7 +15,7 @@ const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
   reporting: "Seeing",
 };
 
-const NAMESPACES = `db.collection, db.* or db (every collection of it), split at the first dot`;
+export const NAMESPACES = `db.collection, db.* or db (every collection of it), split at the first dot`;
 
 interface Section {
   title?: string;

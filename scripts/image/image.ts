@@ -6,6 +6,12 @@ import { type Architecture, type Choice, debianPackages } from "./debian.ts";
 import { type Image, writeLayout, type Written } from "./layout.ts";
 import { CERTIFICATES, HOME, PROGRAM, programLayer, systemLayer, USER } from "./root.ts";
 
+/** The targets whose binaries it holds, and what they are in an image. root.ts says why they are those for glibc. */
+export const IN_IMAGE: ReadonlyMap<string, Architecture> = new Map([
+  ["linux-x64", "amd64"],
+  ["linux-arm64", "arm64"],
+]);
+
 export interface ImageOptions {
   readonly root: string;
   /** The binary for glibc of each processor. */

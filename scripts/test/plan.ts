@@ -2,7 +2,7 @@
 
 import { readdirSync } from "node:fs";
 
-type TestKind = "unit" | "mongod" | "fault" | "cli";
+type TestKind = "unit" | "mongod" | "fault" | "cli" | "release";
 
 /** One process of `bun test`. */
 export interface TestRun {
@@ -28,7 +28,7 @@ const PROGRAMS = [
 /** The kind of a test file, by its suffix; undefined for other files. */
 function kindOf(path: string): TestKind | undefined {
   if (!path.endsWith(".test.ts")) return undefined;
-  const kind = /\.(mongod|fault|cli)\.test\.ts$/.exec(path)?.[1];
+  const kind = /\.(mongod|fault|cli|release)\.test\.ts$/.exec(path)?.[1];
   return kind === undefined ? "unit" : (kind as TestKind);
 }
 
@@ -67,6 +67,7 @@ export function planAll(files: readonly string[], program: string | undefined): 
     { name: "unit", files: of("unit"), env: {}, limitMinutes: 10, needs: {} },
     { name: "replica set", files: of("mongod"), env: {}, limitMinutes: 20, needs: { mongod: "any" } },
     ...blackBox,
+    { name: "release", files: of("release"), env: {}, limitMinutes: 10, needs: { binary: true, mongod: "any" } },
     { name: "fault", files: of("fault"), env: {}, limitMinutes: 30, needs: { mongod: "any" } },
   ];
   return runs.filter((run) => run.files.length > 0);

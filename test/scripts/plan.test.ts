@@ -1,7 +1,13 @@
 import { expect, test } from "bun:test";
 import { planAll, planUnit, planVersions } from "../../scripts/test/plan.ts";
 
-const FILES = ["test/a.test.ts", "test/b.mongod.test.ts", "test/c.fault.test.ts", "test/d.cli.test.ts"];
+const FILES = [
+  "test/a.test.ts",
+  "test/b.mongod.test.ts",
+  "test/c.fault.test.ts",
+  "test/d.cli.test.ts",
+  "test/e.release.test.ts",
+];
 
 test("planAll() runs the black-box suite in each of the three ways, and every other file once", () => {
   const runs = planAll(FILES, undefined).map((run) => [run.files.join(" "), run.env["MONGOTAP"], run.needs]);
@@ -11,6 +17,7 @@ test("planAll() runs the black-box suite in each of the three ways, and every ot
     ["test/d.cli.test.ts", "bun src/main.ts", { mongod: "any" }],
     ["test/d.cli.test.ts", "deno run -A src/main.ts", { mongod: "any" }],
     ["test/d.cli.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
+    ["test/e.release.test.ts", undefined, { binary: true, mongod: "any" }],
     ["test/c.fault.test.ts", undefined, { mongod: "any" }],
   ]);
 });

@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import parseSpdx from "spdx-expression-parse";
 import licenseTexts from "spdx-license-list/full.js";
 import { REVIEWED_VERSION, RUNTIME, RUNTIME_PARTS, type RuntimePart } from "./runtime-parts.ts";
@@ -76,7 +77,8 @@ function billOfPackages(root: string, metafile: Bun.BuildMetafile): Bill {
   const [input, output] = [join(folder, "metafile.json"), join(folder, "bom.json")];
   try {
     writeFileSync(input, JSON.stringify(metafile));
-    const tool = join(root, "node_modules/@cyclonedx/cyclonedx-esbuild/bin/cyclonedx-esbuild-cli.js");
+    const library = import.meta.resolve("@cyclonedx/cyclonedx-esbuild");
+    const tool = fileURLToPath(new URL("../bin/cyclonedx-esbuild-cli.js", library));
     const flags = ["--gather-license-texts", "--output-reproducible", "--no-validate"];
     execFileSync(process.execPath, [tool, ...flags, "--bwd", root, "-o", output, input], { cwd: root, stdio: "pipe" });
     return JSON.parse(readFileSync(output, "utf8")) as Bill;

@@ -12,7 +12,7 @@ import type { Texts } from "./texts.ts";
 const FILES = join(import.meta.dirname, "files");
 
 type Format = "deb" | "rpm";
-export const FORMATS: readonly Format[] = ["deb", "rpm"];
+const FORMATS: readonly Format[] = ["deb", "rpm"];
 
 interface PackageOptions {
   readonly target: Target;

@@ -41,6 +41,7 @@ async function build(program: Program, options: Parameters<typeof bundle>[1]): P
   await bundle(program, options);
   const format = formatOf(outfile);
   if (!isDeepStrictEqual(format, target.format)) throw new Error(`${outfile} is ${Object.values(format).join(" ")}`);
+  if (readFileSync(outfile).includes(program.root)) throw new Error(`${outfile} contains the path ${program.root}`);
   const size = sizeOf(outfile, executablePath);
   checkSize(size);
   return { path: outfile, size };

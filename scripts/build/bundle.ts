@@ -68,7 +68,13 @@ export async function bundle(
   program: Program,
   { outfile, commit, target, executablePath }: BundleOptions,
 ): Promise<void> {
-  const define = { MONGOTAP_COMMIT: JSON.stringify(commit), MONGOTAP_TARGET: JSON.stringify(target.name) };
+  const define = {
+    MONGOTAP_COMMIT: JSON.stringify(commit),
+    MONGOTAP_TARGET: JSON.stringify(target.name),
+    // ssh2 reads them, and Bun would put in the paths of this machine. Nothing lies there in a binary anyway.
+    __dirname: '"/"',
+    __filename: '"/mongotap"',
+  };
   const compile = {
     outfile,
     autoloadDotenv: false,

@@ -45,9 +45,16 @@ async function image(program: Program, revision: Revision): Promise<void> {
     if (architecture !== undefined) binaries[architecture] = await forTarget(program, revision, target);
   }
   const folder = join(DIST, "image");
-  const { digest, downloads } = await writeImage({ root: ROOT, binaries, version: VERSION, ...revision, folder });
-  const sizes = [...downloads].map(([architecture, bytes]) => `${architecture} ${(bytes / 1e6).toFixed(1)} MB`);
-  console.log(`dist/image:${VERSION}  ${digest}\n  compressed, as it is downloaded: ${sizes.join(", ")}`);
+  for (const { tag, digest, downloads } of await writeImage({
+    root: ROOT,
+    binaries,
+    version: VERSION,
+    ...revision,
+    folder,
+  })) {
+    const sizes = [...downloads].map(([architecture, bytes]) => `${architecture} ${(bytes / 1e6).toFixed(1)} MB`);
+    console.log(`dist/image:${tag}  ${digest}\n  compressed, as it is downloaded: ${sizes.join(", ")}`);
+  }
 }
 
 function report(name: string, { total }: Size, remark: string): void {

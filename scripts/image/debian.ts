@@ -24,7 +24,13 @@ const CACHE = join(ROOT, ".cache/debian");
 /** The processor as Debian calls it. */
 export type Architecture = "amd64" | "arm64";
 
-const WANTED = ["libc6:amd64", "libc6:arm64", "ca-certificates:all"] as const;
+const WANTED = [
+  "libc6:amd64",
+  "libc6:arm64",
+  "ca-certificates:all",
+  "busybox-static:amd64",
+  "busybox-static:arm64",
+] as const;
 type Wanted = (typeof WANTED)[number];
 
 type Lock = Readonly<Record<Wanted, Locked>>;

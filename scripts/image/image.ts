@@ -3,8 +3,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Architecture, type Choice, debianPackages } from "./debian.ts";
-import { type Image, writeLayout, type Written } from "./layout.ts";
-import { CERTIFICATES, HOME, PROGRAM, programLayer, systemLayer, USER } from "./root.ts";
+import { type Image, type Layer, writeLayout, type Written } from "./layout.ts";
+import { CERTIFICATES, HOME, PROGRAM, programLayer, shellLayer, systemLayer, USER } from "./root.ts";
 
 /** The targets whose binaries it holds, and what they are in an image. root.ts says why they are those for glibc. */
 export const IN_IMAGE: ReadonlyMap<string, Architecture> = new Map([
@@ -24,32 +24,47 @@ export interface ImageOptions {
   readonly packages?: Choice;
 }
 
-/** Writes the layout, and the digest of its index into `folder`.digest. */
-export async function writeImage(options: ImageOptions): Promise<Written> {
-  const { root, binaries, version, time, folder } = options;
-  const images = Object.entries(binaries).map(([name, binary]): Image => {
-    const architecture = name as Architecture;
-    const packages = debianPackages(architecture, options.packages);
-    const list = packages.map((one) => `${one.name} ${one.version}`).join(", ");
-    return {
-      architecture,
-      layers: [
-        { text: `certificates, user, /tmp, and libraries: ${list}`, entries: systemLayer(architecture, packages) },
-        { text: `mongotap ${version}`, entries: programLayer(binary, join(root, "LICENSE")) },
-      ],
-    };
-  });
+/**
+ * Writes the layout, and the digests of its indexes into `folder`.digest. The image under the tag of the version has no shell;
+ * the one under `VERSION-shell` has one.
+ */
+export async function writeImage(options: ImageOptions): Promise<Written[]> {
+  const { version, time, folder } = options;
+  const plain: Image[] = [];
+  const withShell: Image[] = [];
+  for (const [architecture, binary] of Object.entries(options.binaries)) {
+    const [shell, ...layers] = imageOf(architecture as Architecture, binary, options);
+    plain.push({ architecture: architecture as Architecture, layers });
+    withShell.push({ architecture: architecture as Architecture, layers: [...layers, shell] });
+  }
   const annotations = annotationsOf(options);
   mkdirSync(dirname(folder), { recursive: true });
-  const written = await writeLayout(images, {
-    folder,
-    tag: version,
-    time,
-    config: configOf(annotations, version),
-    annotations,
-  });
-  writeFileSync(`${folder}.digest`, `${written.digest}\n`);
+  const sets = [
+    { tag: version, images: plain },
+    { tag: `${version}-shell`, images: withShell },
+  ];
+  const written = await writeLayout(sets, { folder, time, config: configOf(annotations, version), annotations });
+  writeFileSync(`${folder}.digest`, written.map(({ tag, digest }) => `${digest}  ${tag}\n`).join(""));
   return written;
+}
+
+/** The layer with the shell, then those of the image without one. */
+function imageOf(
+  architecture: Architecture,
+  binary: string,
+  { root, version, packages: choice }: ImageOptions,
+): [shell: Layer, system: Layer, program: Layer] {
+  const packages = debianPackages(architecture, choice);
+  const list = (names: readonly string[]): string =>
+    packages.flatMap((one) => (names.includes(one.name) ? [`${one.name} ${one.version}`] : [])).join(", ");
+  return [
+    { text: `a shell: ${list(["busybox-static"])}`, entries: shellLayer(packages) },
+    {
+      text: `certificates, user, /tmp, and libraries: ${list(["libc6", "ca-certificates"])}`,
+      entries: systemLayer(architecture, packages),
+    },
+    { text: `mongotap ${version}`, entries: programLayer(binary, join(root, "LICENSE")) },
+  ];
 }
 
 function annotationsOf({ version, commit, time }: ImageOptions): Record<string, string> {
@@ -70,7 +85,7 @@ function configOf(annotations: Readonly<Record<string, string>>, version: string
   return {
     User: `${USER}:${USER}`,
     Env: [
-      "PATH=/usr/local/bin",
+      "PATH=/usr/local/bin:/bin",
       `HOME=${HOME}`,
       `SSL_CERT_FILE=${CERTIFICATES}`,
       `FLOW_RUNTIME_CODEC=${codec}`,

@@ -1,6 +1,6 @@
 /**
- * Writes an image as an OCI image layout (https://github.com/opencontainers/image-spec/blob/main/image-layout.md): one index
- * for all processors under the tag of the version, and each image under a tag of its own.
+ * Writes images as an OCI image layout (https://github.com/opencontainers/image-spec/blob/main/image-layout.md): for each tag
+ * one index of all processors, and for each processor a tag of its own, `TAG-amd64`.
  */
 
 import { createHash } from "node:crypto";
@@ -23,9 +23,14 @@ export interface Image {
   readonly layers: readonly Layer[];
 }
 
+/** The images of one tag, one for each processor. */
+export interface Tagged {
+  readonly tag: string;
+  readonly images: readonly Image[];
+}
+
 export interface LayoutOptions {
   readonly folder: string;
-  readonly tag: string;
   /** Of all files and of the image. */
   readonly time: Date;
   /** The `config` of the image: https://github.com/opencontainers/image-spec/blob/main/config.md. */
@@ -42,8 +47,9 @@ interface Descriptor {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** What was written, for the digest file and the report. */
+/** An image that was written, for the digest file and the report. */
 export interface Written {
+  readonly tag: string;
   /** Of the index: what a registry shows for the tag. */
   readonly digest: string;
   /** Bytes that a client downloads, by processor. */
@@ -51,40 +57,49 @@ export interface Written {
 }
 
 /** Takes the place of what is in `folder`. */
-export async function writeLayout(images: readonly Image[], options: LayoutOptions): Promise<Written> {
-  const { folder, tag, annotations } = options;
+export async function writeLayout(sets: readonly Tagged[], options: LayoutOptions): Promise<Written[]> {
+  const { folder, annotations } = options;
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, "blobs/sha256"), { recursive: true });
-  const downloads = new Map<Architecture, number>();
-  const manifests: Descriptor[] = [];
-  for (const image of images) {
-    const { manifest, size } = await writeImage(image, options);
-    downloads.set(image.architecture, size);
-    manifests.push({ ...manifest, platform: { os: "linux", architecture: image.architecture } });
+  const compressed: Compressed = new Map();
+  const written: Written[] = [];
+  const all: Descriptor[] = [];
+  for (const { tag, images } of sets) {
+    const downloads = new Map<Architecture, number>();
+    const manifests: Descriptor[] = [];
+    for (const image of images) {
+      const { manifest, size } = await writeImage(image, options, compressed);
+      downloads.set(image.architecture, size);
+      manifests.push({ ...manifest, platform: { os: "linux", architecture: image.architecture } });
+    }
+    const index = writeJson(folder, `${MEDIA}.index.v1+json`, { manifests, annotations });
+    written.push({ tag, digest: index.digest, downloads });
+    all.push(named(index, tag), ...manifests.map((one) => named(one, `${tag}-${one.platform?.architecture}`)));
   }
-  const index = writeJson(folder, `${MEDIA}.index.v1+json`, { manifests, annotations });
-  const tagged = [
-    { ...index, annotations: { "org.opencontainers.image.ref.name": tag } },
-    ...manifests.map((one) => ({
-      ...one,
-      annotations: { "org.opencontainers.image.ref.name": `${tag}-${one.platform?.architecture}` },
-    })),
-  ];
   writeFileSync(join(folder, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}\n');
-  writeFileSync(join(folder, "index.json"), json({ schemaVersion: 2, manifests: tagged }));
-  return { digest: index.digest, downloads };
+  writeFileSync(join(folder, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: all }));
+  return written;
 }
+
+function named(descriptor: Descriptor, tag: string): Descriptor {
+  return { ...descriptor, annotations: { "org.opencontainers.image.ref.name": tag } };
+}
+
+/** Layers that several images have: each is compressed once. */
+type Compressed = Map<Layer, { readonly diffId: string; readonly descriptor: Descriptor }>;
 
 async function writeImage(
   { architecture, layers }: Image,
   { folder, time, config, annotations }: LayoutOptions,
+  compressed: Compressed,
 ): Promise<{ manifest: Descriptor; size: number }> {
   const descriptors: Descriptor[] = [];
   const diffIds: string[] = [];
-  for (const { entries } of layers) {
-    const archive = await tar(entries, time);
-    diffIds.push(digestOf(archive));
-    descriptors.push(writeBlob(folder, `${MEDIA}.layer.v1.tar+gzip`, gzip(archive)));
+  for (const layer of layers) {
+    const done = compressed.get(layer) ?? (await writeLayer(layer, folder, time));
+    compressed.set(layer, done);
+    diffIds.push(done.diffId);
+    descriptors.push(done.descriptor);
   }
   const created = time.toISOString();
   const image = writeJson(folder, `${MEDIA}.config.v1+json`, {
@@ -100,10 +115,19 @@ async function writeImage(
   return { manifest, size };
 }
 
+async function writeLayer(
+  { entries }: Layer,
+  folder: string,
+  time: Date,
+): Promise<{ diffId: string; descriptor: Descriptor }> {
+  const archive = await tar(entries, time);
+  return { diffId: digestOf(archive), descriptor: writeBlob(folder, `${MEDIA}.layer.v1.tar+gzip`, gzip(archive)) };
+}
+
 function writeJson(folder: string, mediaType: string, value: Readonly<Record<string, unknown>>): Descriptor {
   // Manifests and indexes say their own type; a configuration has no such key.
   const head = mediaType.includes(".config.") ? {} : { schemaVersion: 2, mediaType };
-  return writeBlob(folder, mediaType, Buffer.from(json({ ...head, ...value })));
+  return writeBlob(folder, mediaType, Buffer.from(JSON.stringify({ ...head, ...value })));
 }
 
 function writeBlob(folder: string, mediaType: string, bytes: Uint8Array): Descriptor {
@@ -114,8 +138,4 @@ function writeBlob(folder: string, mediaType: string, bytes: Uint8Array): Descri
 
 function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-}
-
-function json(value: unknown): string {
-  return JSON.stringify(value);
 }

@@ -1,6 +1,6 @@
 /**
- * The root file system of the image, in two layers: what the program needs from a system, and the program. There is no shell
- * and no package manager. Bun for musl needs a C++ library built with musl, which Debian does not have: so the image has Bun
+ * The root file system of the image, in layers: what the program needs from a system, the program, and in a second image a
+ * shell. Bun for musl needs a C++ library built with musl, which Debian does not have: so the image has Bun
  * for glibc, and the four libraries that it asks for.
  */
 
@@ -18,6 +18,10 @@ export const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
 /** Links that choose a protocol by the name under which the program is called. */
 const LINKS = ["source-mongotap", "tap-mongotap"];
+
+/** Names under which busybox is a shell and the programs that scripts around a connector use. */
+const APPLETS =
+  "sh cat cp date echo env find grep head ls mkdir mkfifo mv ps rm sleep sort tail tee test touch wc".split(" ");
 
 /** What `readelf -d` says that Bun needs. */
 const LIBRARIES = ["libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0"];
@@ -41,7 +45,7 @@ export function systemLayer(architecture: Architecture, packages: readonly Debia
     text("etc/os-release", 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="mongotap, with libraries of Debian 12"\n'),
     text(CERTIFICATES.slice(1), certificates(folderOf("ca-certificates", packages))),
     ...libraries(architecture, folderOf("libc6", packages)),
-    ...packages.flatMap(origin),
+    ...["libc6", "ca-certificates"].flatMap((name) => origin(found(name, packages))),
     { type: "directory", path: "tmp", mode: 0o1777 },
     { type: "directory", path: HOME.slice(1), mode: 0o755, owner: USER },
   ];
@@ -53,6 +57,16 @@ export function programLayer(binary: string, license: string): Entry[] {
     { type: "file", path: PROGRAM.slice(1), mode: 0o755, content: readFileSync(binary) },
     ...LINKS.map((name): Entry => ({ type: "symlink", path: `${folder}/${name}`, target: "mongotap" })),
     text("usr/share/doc/mongotap/LICENSE", readFileSync(license, "utf8")),
+  ];
+}
+
+/** For runners that start a connector by a shell, and for a look around. */
+export function shellLayer(packages: readonly DebianPackage[]): Entry[] {
+  const busybox = readFileSync(join(folderOf("busybox-static", packages), "bin/busybox"));
+  return [
+    { type: "file", path: "bin/busybox", mode: 0o755, content: busybox },
+    ...APPLETS.map((name): Entry => ({ type: "symlink", path: `bin/${name}`, target: "busybox" })),
+    ...origin(found("busybox-static", packages)),
   ];
 }
 
@@ -109,7 +123,11 @@ function copyrightOf(folder: string, name: string): string {
 }
 
 function folderOf(name: string, packages: readonly DebianPackage[]): string {
-  const found = packages.find((one) => one.name === name);
-  if (found === undefined) throw new Error(`the image needs ${name}`);
-  return found.folder;
+  return found(name, packages).folder;
+}
+
+function found(name: string, packages: readonly DebianPackage[]): DebianPackage {
+  const one = packages.find((package_) => package_.name === name);
+  if (one === undefined) throw new Error(`the image needs ${name}`);
+  return one;
 }

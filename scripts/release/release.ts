@@ -1,7 +1,7 @@
 /** Makes the folder of a release. */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildFor, fileNameOf } from "../build/binaries.ts";
 import { type Program, programOf } from "../build/bundle.ts";
@@ -82,7 +82,7 @@ async function writeImageArchive(
     const architecture = IN_IMAGE.get(target.name);
     if (architecture !== undefined) chosen[architecture] = path;
   }
-  const { digest } = await writeImage({ root, binaries: chosen, version, ...revision, folder: layout });
+  await writeImage({ root, binaries: chosen, version, ...revision, folder: layout });
   const names = readdirSync(layout, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const entries = names.map((entry): Entry => {
     const path = join(entry.parentPath, entry.name);
@@ -90,7 +90,7 @@ async function writeImageArchive(
     return { type: "file", path: name, mode: 0o644, content: readFileSync(path) };
   });
   writeFileSync(join(folder, `mongotap-${version}-image.tar`), await tar(entries, revision.time));
-  writeFileSync(join(folder, `mongotap-${version}-image.digest`), `${digest}\n`);
+  cpSync(`${layout}.digest`, join(folder, `mongotap-${version}-image.digest`));
 }
 
 function archivesOf(folder: string, version: string): Map<string, { name: string; sha256: string }> {

@@ -27,7 +27,8 @@ beforeAll(async () => {
   folder = await tempDir();
   layout = folder.join("image");
   const options = { root: ROOT, binaries: { amd64: BINARY }, version: VERSION, ...revisionOf(ROOT), folder: layout };
-  ({ digest } = await writeImage({ ...options, packages: availablePackages() }));
+  const [plain] = await writeImage({ ...options, packages: availablePackages() });
+  digest = plain?.digest ?? "";
   tool("umoci", ["unpack", "--image", `${layout}:${VERSION}-amd64`, folder.join("unpacked")]);
   root = folder.join("unpacked/rootfs");
 }, 120_000);
@@ -55,7 +56,7 @@ interface Inspected {
 test("skopeo reads the labels that OCI, Flow and Airbyte look at", () => {
   const inspected = JSON.parse(tool("skopeo", ["inspect", `oci:${layout}:${VERSION}`])) as Inspected;
   expect(inspected.Digest).toBe(digest);
-  expect(readFileSync(`${layout}.digest`, "utf8")).toBe(`${digest}\n`);
+  expect(readFileSync(`${layout}.digest`, "utf8")).toStartWith(`${digest}  ${VERSION}\n`);
   expect(inspected.Labels).toMatchObject({
     "org.opencontainers.image.title": "mongotap",
     "org.opencontainers.image.version": VERSION,
@@ -91,6 +92,16 @@ test("/tmp is for everybody, and the certificates are there", () => {
   expect(statSync(join(root, "tmp")).mode & 0o7777).toBe(0o1777);
   const certificates = readFileSync(join(root, "etc/ssl/certs/ca-certificates.crt"), "utf8");
   expect(certificates.match(/^-----BEGIN CERTIFICATE-----$/gm)?.length).toBeGreaterThan(100);
+});
+
+test("the image of the other tag has a shell, which runs the program", () => {
+  tool("umoci", ["unpack", "--image", `${layout}:${VERSION}-shell-amd64`, folder.join("shell")]);
+  const script = "mkfifo /tmp/pipe && source-mongotap --version | cat";
+  expect(runIn(folder.join("shell/rootfs"), ["/bin/sh", "-c", script], { user: USER })).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^mongotap /),
+    stderr: "",
+  });
 });
 
 test("there is no shell", () => {

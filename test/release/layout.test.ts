@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { type LayoutOptions, writeLayout } from "../../scripts/image/layout.ts";
+import { type Image, type Layer, type LayoutOptions, type Tagged, writeLayout } from "../../scripts/image/layout.ts";
 import { type Entry, gzip, tar } from "../../scripts/lib/tar.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -51,33 +51,37 @@ test("gzip() writes no time", () => {
 function optionsFor(folder: string, time = TIME): LayoutOptions {
   return {
     folder,
-    tag: "1.0",
     time,
     config: { User: "65532" },
     annotations: { "org.opencontainers.image.title": "x" },
   };
 }
 
-const IMAGES = (["amd64", "arm64"] as const).map((architecture) => ({
-  architecture,
-  layers: [{ text: "all", entries: ENTRIES }],
-}));
+const LAYER: Layer = { text: "all", entries: ENTRIES };
+const images = (...layers: Layer[]): Image[] => [
+  { architecture: "amd64", layers },
+  { architecture: "arm64", layers },
+];
+const SETS: readonly Tagged[] = [
+  { tag: "1.0", images: images(LAYER) },
+  { tag: "1.0-more", images: images(LAYER, { text: "more", entries: ENTRIES.slice(0, 1) }) },
+];
 
 test("writeLayout() writes the same digests into two folders, and others for another time", async () => {
   await using dir = await tempDir();
   const [first, second, later] = [
-    await writeLayout(IMAGES, optionsFor(dir.join("a"))),
-    await writeLayout(IMAGES, optionsFor(dir.join("b/deeper"))),
-    await writeLayout(IMAGES, optionsFor(dir.join("c"), new Date(TIME.getTime() + 1000))),
+    await writeLayout(SETS, optionsFor(dir.join("a"))),
+    await writeLayout(SETS, optionsFor(dir.join("b/deeper"))),
+    await writeLayout(SETS, optionsFor(dir.join("c"), new Date(TIME.getTime() + 1000))),
   ];
   expect(second).toEqual(first);
   expect(readdirSync(dir.join("b/deeper/blobs/sha256"))).toEqual(readdirSync(dir.join("a/blobs/sha256")));
-  expect(later.digest).not.toBe(first.digest);
+  expect(later.map(({ digest }) => digest)).not.toEqual(first.map(({ digest }) => digest));
 });
 
 test("writeLayout() names each blob by its digest, and layers by what is in them", async () => {
   await using dir = await tempDir();
-  await writeLayout(IMAGES, optionsFor(dir.join("image")));
+  await writeLayout(SETS, optionsFor(dir.join("image")));
   const blobs = dir.join("image/blobs/sha256");
   const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
   expect(readdirSync(blobs).filter((name) => digest(readFileSync(`${blobs}/${name}`)) !== name)).toEqual([]);
@@ -93,6 +97,9 @@ test("writeLayout() names each blob by its digest, and layers by what is in them
     "1.0",
     "1.0-amd64",
     "1.0-arm64",
+    "1.0-more",
+    "1.0-more-amd64",
+    "1.0-more-arm64",
   ]);
   const index = read(manifests[0]?.digest ?? "") as { manifests: Descriptor[] };
   expect(index.manifests.map((one) => one.platform?.architecture)).toEqual(["amd64", "arm64"]);

@@ -5,8 +5,8 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 const TOOLS = {
-  /** Makes .deb and .rpm. */
-  nfpm: "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.48.0",
+  /** Makes .deb and .rpm. Newer ones need modules that the proxy of some machines refuses. */
+  nfpm: "github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0",
   /** Checks workflows of GitHub Actions. */
   actionlint: "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
 };

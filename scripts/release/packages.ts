@@ -23,7 +23,7 @@ interface PackageOptions {
   readonly folder: string;
 }
 
-/** Writes mongotap_VERSION_ARCH.deb and mongotap-VERSION-1.ARCH.rpm into `folder`. */
+/** Writes mongotap_VERSION-1_ARCH.deb and mongotap-VERSION-1.ARCH.rpm into `folder`. */
 export function writePackages({ target, binary, texts, version, time, folder }: PackageOptions): void {
   const scratch = mkdtempSync(join(tmpdir(), "mongotap-packages-"));
   try {

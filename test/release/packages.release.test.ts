@@ -73,7 +73,9 @@ function unpack(): void {
   ];
   writeFileSync(join(deb, "var/lib/dpkg/status"), `${libc.join("\n")}\n\n`);
   tool("dpkg", ["--root", deb, "--force-script-chrootless", "--log=/dev/null", "--install", packageOf(".deb")]);
-  tool("sh", ["-c", 'cd "$0" && rpm2cpio "$1" | cpio --quiet -idm', rpm, packageOf(".rpm")]);
+  // The paths in the package begin with a slash.
+  const extract = 'cd "$0" && rpm2cpio "$1" | cpio --quiet --no-absolute-filenames -idm 2>&1';
+  tool("sh", ["-c", extract, rpm, packageOf(".rpm")]);
 }
 
 function install(): void {

@@ -166,6 +166,12 @@ function zshLoads(place: string): string {
   return tool("zsh", ["-f", "-c", text, place]);
 }
 
+test("the packages need the glibc that docs/install.md names", () => {
+  const [, named] = /need glibc (\d+\.\d+) or newer/.exec(readFileSync(join(ROOT, "docs/install.md"), "utf8")) ?? [];
+  expect(tool("dpkg-deb", ["--field", packageOf(".deb"), "Depends"])).toBe(`libc6 (>= ${named})\n`);
+  expect(tool("rpm", ["--query", "--requires", "--package", packageOf(".rpm")])).toBe(`glibc >= ${named}\n`);
+});
+
 test("the manual page says which version it is of", () => {
   const page = gunzipSync(readFileSync(join(folder.join("deb"), "usr/share/man/man1/mongotap.1.gz"))).toString();
   expect(page).toContain(`"mongotap ${VERSION}"`);

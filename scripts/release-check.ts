@@ -35,7 +35,6 @@ function checkout(folder: string): void {
 
 function build(scratch: string, { folder, umask, env }: (typeof SURROUNDINGS)[number], url: string): string {
   const place = join(scratch, folder);
-  checkout(place);
   console.log(`── a release in ${folder}/, with umask ${umask} and ${Object.values(env).join(", ")}`);
   const command = `umask ${umask} && exec "$0" scripts/release.ts --url "$1"`;
   run("sh", ["-c", command, process.execPath, url], place, env);
@@ -48,6 +47,7 @@ try {
   if (revisionOf(ROOT).commit.endsWith("-dirty"))
     console.warn("── changes that are not committed are not in the release");
   goTool("nfpm");
+  for (const { folder } of SURROUNDINGS) checkout(join(scratch, folder)); // both now: a commit may come while one is built
   const [first = "", second = ""] = SURROUNDINGS.map((surroundings) => build(scratch, surroundings, values.url));
   const sums = [first, second].map((folder) => readFileSync(join(folder, "SHA256SUMS"), "utf8"));
   if (sums[0] !== sums[1]) throw new Error(`the two releases differ:\n${sums.join("\n")}`);

@@ -1,7 +1,10 @@
-/** The container image: what tools of others read in it, and that its root file system runs. */
+/**
+ * The container image: what tools of others read in it, and that its root file system runs. It is made here, of dist/mongotap
+ * for x64; or it is that of the release in MONGOTAP_RELEASE, for both processors.
+ */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { versionOf } from "../../scripts/build/binaries.ts";
 import { revisionOf } from "../../scripts/build/revision.ts";
@@ -15,7 +18,9 @@ import { tool } from "./tools.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const BINARY = join(ROOT, "dist/mongotap");
+const GIVEN = process.env["MONGOTAP_RELEASE"];
 const VERSION = versionOf(ROOT);
+const COMMIT = GIVEN === undefined ? revisionOf(ROOT).commit : revisionOf(ROOT).commit.replace("-dirty", "");
 
 let folder: TempDir;
 /** The layout, and the root file system that umoci unpacks of it. */
@@ -26,14 +31,25 @@ let digest: string;
 beforeAll(async () => {
   folder = await tempDir();
   layout = folder.join("image");
-  const options = { root: ROOT, binaries: { amd64: BINARY }, version: VERSION, ...revisionOf(ROOT), folder: layout };
-  const [plain] = await writeImage({ ...options, packages: availablePackages() });
-  digest = plain?.digest ?? "";
+  if (GIVEN === undefined) await makeImage();
+  else unpackImage(GIVEN);
+  [digest = ""] = readFileSync(`${layout}.digest`, "utf8").split("  ");
   tool("umoci", ["unpack", "--image", `${layout}:${VERSION}-amd64`, folder.join("unpacked")]);
   root = folder.join("unpacked/rootfs");
 }, 120_000);
 
 afterAll(async () => await folder[Symbol.asyncDispose]());
+
+async function makeImage(): Promise<void> {
+  const options = { root: ROOT, binaries: { amd64: BINARY }, version: VERSION, ...revisionOf(ROOT), folder: layout };
+  await writeImage({ ...options, packages: availablePackages() });
+}
+
+function unpackImage(release: string): void {
+  mkdirSync(layout);
+  tool("tar", ["-xf", join(release, `mongotap-${VERSION}-image.tar`), "-C", layout]);
+  cpSync(join(release, `mongotap-${VERSION}-image.digest`), `${layout}.digest`);
+}
 
 /** The archive of Debian keeps the newest versions only. An image that is not released may have newer ones than the lock. */
 function availablePackages(): Choice {
@@ -60,7 +76,7 @@ test("skopeo reads the labels that OCI, Flow and Airbyte look at", () => {
   expect(inspected.Labels).toMatchObject({
     "org.opencontainers.image.title": "mongotap",
     "org.opencontainers.image.version": VERSION,
-    "org.opencontainers.image.revision": revisionOf(ROOT).commit,
+    "org.opencontainers.image.revision": COMMIT,
     "org.opencontainers.image.licenses": "Apache-2.0",
     FLOW_RUNTIME_PROTOCOL: "capture",
     FLOW_RUNTIME_CODEC: "json",
@@ -70,6 +86,14 @@ test("skopeo reads the labels that OCI, Flow and Airbyte look at", () => {
     "io.airbyte.version": VERSION,
   });
   expect(inspected.Env).toContain("FLOW_RUNTIME_CODEC=json");
+});
+
+test("the index has an image for each processor", () => {
+  const { manifests } = JSON.parse(tool("skopeo", ["inspect", "--raw", `oci:${layout}:${VERSION}`])) as {
+    manifests: { platform: { os: string; architecture: string } }[];
+  };
+  const platforms = manifests.map(({ platform }) => `${platform.os}/${platform.architecture}`);
+  expect(platforms).toEqual(GIVEN === undefined ? ["linux/amd64"] : ["linux/amd64", "linux/arm64"]);
 });
 
 test("skopeo copies the whole index to another layout, under the same digest", () => {
@@ -120,10 +144,9 @@ test("it has each library that the program asks for", () => {
 });
 
 test("--version says version, commit, target and runtime in its root file system", () => {
-  const { commit } = revisionOf(ROOT);
   expect(runIn(root, [PROGRAM, "--version"], { user: USER })).toEqual({
     code: 0,
-    stdout: `mongotap ${VERSION} (${commit}, linux-x64, Bun ${Bun.version})\n`,
+    stdout: `mongotap ${VERSION} (${COMMIT}, linux-x64, Bun ${Bun.version})\n`,
     stderr: "",
   });
 });

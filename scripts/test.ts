@@ -60,8 +60,6 @@ function execute(args: readonly string[], { cwd, env, limitMinutes }: Execution)
 }
 
 const BUILD: Execution = { cwd: ROOT, env: {}, limitMinutes: 5 };
-
-/** The binary is of this run. */
 let isBuilt = false;
 
 async function build(script: string): Promise<true> {
@@ -73,7 +71,8 @@ async function build(script: string): Promise<true> {
  * Builds and fetches what the tests need, so that none of them spends its time on that. Resolves to the files that can run: a
  * package that cannot be installed leaves out the tests with it.
  */
-async function prepare({ needs, files }: TestRun, root: string): Promise<readonly string[]> {
+async function prepare({ name, needs, files }: TestRun, root: string): Promise<readonly string[]> {
+  if (name === "release" && process.platform !== "linux") throw new Error("root file systems are those of Linux");
   if (files.some((file) => file.includes("/sops."))) findSops(); // the first time this compiles for minutes
   const runnable = files.filter((file) => arePackagesThere(readFileSync(join(root, file), "utf8")));
   if (runnable.length === 0) return [];

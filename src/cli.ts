@@ -194,8 +194,16 @@ export async function runCli({ argv: typed, calledAs, env, context, createLog }:
   const name = argv.find((arg) => !arg.startsWith("-"));
   if (argv.includes("--version") || argv[0] === "-v") {
     const { print } = await import("./commands/print.ts");
-    await print(`mongotap ${context.version}\n`);
+    await print(`mongotap ${context.version} (${context.build})\n`);
     return 0;
+  }
+  if (argv[0] === "--licenses") {
+    const { licenses } = await import("./commands/licenses.ts");
+    return await licenses();
+  }
+  if (argv[0] === "completion") {
+    const { completion } = await import("./commands/completion.ts");
+    return await completion(COMMANDS, argv.slice(1));
   }
   const wantsHelp = argv.includes("--help") || argv.includes("-h") || argv[0] === "help";
   if (wantsHelp || argv.length === 0) {

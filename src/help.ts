@@ -6,7 +6,7 @@ import type { CommandRow, PlatformRow } from "./commands/command.ts";
 import type { OPTION_GROUPS } from "./config/options.ts";
 import type { OptionRow } from "./config/setting.ts";
 
-const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
+export const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
   source: "Source",
   selection: "What",
   output: "Output",
@@ -16,7 +16,7 @@ const TITLES: Readonly<Record<keyof typeof OPTION_GROUPS, string>> = {
   platform: "Platform",
 };
 
-const NAMESPACES = `db.collection, db.* or db (every collection of it), split at the first dot`;
+export const NAMESPACES = `db.collection, db.* or db (every collection of it), split at the first dot`;
 
 interface Section {
   title?: string;
@@ -60,6 +60,9 @@ function overview(
       body: Object.values(all)
         .map((row) => `  ${row.examples[0] ?? ""}`)
         .join("\n"),
+    },
+    {
+      body: "`mongotap --version` says what this is, `mongotap --licenses` what it contains, `mongotap completion bash` (zsh, fish) completes command lines",
     },
     {
       body: "`mongotap <command> --help` shows the options of a command; every option is also a variable MONGOTAP_… and a key of the --config file",

@@ -13,6 +13,10 @@ import { isSameRequest, type ReceivedSignal, Stop } from "./lib/process.ts";
 import { createLogger, type Level, type Logger, PLAIN } from "./observe/log.ts";
 import { openStderr } from "./observe/stderr.ts";
 
+/** Of the binary only: scripts/build/bundle.ts defines them. */
+declare const MONGOTAP_COMMIT: string | undefined;
+declare const MONGOTAP_TARGET: string | undefined;
+
 const stderr = openStderr(stderrStream);
 const stop = new AbortController();
 let isReplaced = false;
@@ -116,6 +120,7 @@ async function main(): Promise<number> {
       env: process.env,
       context: {
         version: packageJson.version,
+        build: describeBuild(),
         pid: process.pid,
         get columns() {
           const tty = terminalOf(1);
@@ -133,6 +138,15 @@ async function main(): Promise<number> {
   } catch (error) {
     return exitCodeOf(error);
   }
+}
+
+/** `3f2a9c1, linux-x64-musl, Bun 1.4.5`: what `--version` says about this program and what runs it. */
+function describeBuild(): string {
+  const { bun, deno, node } = process.versions;
+  const runtime = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node.js ${node}`;
+  return typeof MONGOTAP_COMMIT === "undefined"
+    ? `from source, ${process.platform}-${process.arch}, ${runtime}`
+    : `${MONGOTAP_COMMIT}, ${MONGOTAP_TARGET}, ${runtime}`;
 }
 
 function exitCodeOf(thrown: unknown): number {

@@ -7,6 +7,7 @@ import { blockIn, GENERATED, refresh, ROOT } from "../scripts/docs/blocks.ts";
 import { readBlock } from "../scripts/docs/examples.ts";
 import { COMMANDS, PLATFORMS } from "../src/cli.ts";
 import type { CommandRow, PlatformRow } from "../src/commands/command.ts";
+import { SHELLS } from "../src/commands/completion.ts";
 import { envNameOf, OPTIONS } from "../src/config/options.ts";
 import type { OptionRow } from "../src/config/setting.ts";
 import { POLICY } from "../src/errors.ts";
@@ -73,6 +74,7 @@ function inShellBlock(text: string, line: string): boolean {
 
 function isKnown(line: string): boolean {
   const [command = "", ...words] = line.split(/ [|>#] ?/, 1)[0]?.split(" ") ?? [];
+  if (command === "completion") return SHELLS.some((shell) => words[0]?.startsWith(shell));
   const row = ROWS[command];
   const platform = PLATFORM_ROWS[command];
   if (!row && !platform) return false;
@@ -85,7 +87,7 @@ function isKnown(line: string): boolean {
 
 test("every flag in the prose of README exists", () => {
   const known = new Set(Object.values<OptionRow>(OPTIONS).map(({ flag }) => `--${flag}`));
-  const others = new Set(["--write", "--help", "--version", "--test"]);
+  const others = new Set(["--write", "--help", "--version", "--test", "--licenses"]);
   const flags = found(/(?<![\w-])(--[a-z][a-z-]+)/g, ["README.md"]).map(([, flag]) => flag);
   expect(flags.filter((flag) => !known.has(flag) && !others.has(flag))).toEqual([]);
 });

@@ -1,10 +1,11 @@
 /** Finds or builds the programs to measure. */
 
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Debezium, buildDebezium } from "./debezium.ts";
-import { bundle } from "../build/bundle.ts";
+import { buildHere } from "../build/binaries.ts";
+import { programOf } from "../build/bundle.ts";
+import { revisionOf } from "../build/revision.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -43,9 +44,7 @@ export async function gatherPrograms(
 
 /** Built from the current source: an existing binary could be older. */
 async function buildMongotap(outfile: string): Promise<string> {
-  const { dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { dependencies: object };
-  await bundle({ root: ROOT, outfile, dependencies: Object.keys(dependencies) });
-  return outfile;
+  return (await buildHere(await programOf(ROOT), revisionOf(ROOT).commit, outfile)).path;
 }
 
 async function buildClient(outfile: string): Promise<string> {

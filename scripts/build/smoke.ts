@@ -34,6 +34,7 @@ const UNREACHABLE = "mongodb://nobody:nothing@127.0.0.1:1/?serverSelectionTimeou
 const TRIALS: readonly (readonly [exitCode: number, ...args: string[]])[] = [
   [0, "--version"],
   [0, "--help"],
+  [0, "--licenses"],
   [2, "no-such-command"],
   // Exits with 2 if the planted .env is read. Loads what mongodb loads when it starts.
   [4, "discover", "--uri", UNREACHABLE],
@@ -50,7 +51,10 @@ export interface Smoke {
   readonly memoryMB: number;
 }
 
-/** Runs `binary` in several ways and resolves with what `--help` takes. Throws with everything that was wrong. */
+/**
+ * Runs `binary` in several ways and resolves with what `--help` takes. `version` is what `--version` must print.
+ * @throws Error with everything that was wrong
+ */
 export async function smokeTest(binary: string, version: string): Promise<Smoke> {
   const folder = mkdtempSync(join(tmpdir(), "mongotap-smoke-"));
   try {
@@ -62,7 +66,7 @@ export async function smokeTest(binary: string, version: string): Promise<Smoke>
         : [`${args.join(" ")}: exit code ${run.exitCode}, not ${exitCode}: ${run.stderr.toString().trim()}`];
     });
     const said = start(binary, ["--version"], folder).stdout.toString();
-    if (!said.includes(version)) wrong.push(`--version prints ${JSON.stringify(said)}, not ${version}`);
+    if (said !== version) wrong.push(`--version prints ${JSON.stringify(said)}, not ${JSON.stringify(version)}`);
     const loaded = readdirSync(folder).filter((name) => name.startsWith("loaded-"));
     if (loaded.length > 0) wrong.push(`code from the current folder ran: ${loaded.join(", ")}`);
     const cost = await measure(binary, folder);

@@ -71,14 +71,25 @@ function commandsWith(option: string): string {
   return others.length === 1 ? `all but ${others[0]}` : those.join(", ");
 }
 
-export function exitCodeTable(): string {
+interface ExitCode {
+  readonly exit: number | string;
+  readonly meaning: string;
+  readonly remedy: string;
+}
+
+/** In the order of the codes; a code may have several meanings. */
+export function exitCodes(): ExitCode[] {
   const kinds = Object.entries(POLICY).map(
     ([kind, { exit, hint }]) => [exit, MEANING[kind as Kind], REMEDY[kind as Kind] ?? hint] as const,
   );
   const all = [...OTHER_CODES, ...kinds].toSorted(([a], [b]) => rank(a) - rank(b));
+  return all.map(([exit, meaning, remedy]) => ({ exit, meaning, remedy }));
+}
+
+export function exitCodeTable(): string {
   return markdown(
     ["exit code", "meaning", "what to do"],
-    all.map(([exit, meaning, remedy]) => [String(exit), meaning, remedy]),
+    exitCodes().map(({ exit, meaning, remedy }) => [String(exit), meaning, remedy]),
   );
 }
 

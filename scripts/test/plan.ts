@@ -2,7 +2,7 @@
 
 import { readdirSync } from "node:fs";
 
-type TestKind = "unit" | "mongod" | "fault" | "cli" | "platform" | "npm";
+type TestKind = "unit" | "mongod" | "fault" | "cli" | "platform" | "npm" | "release";
 
 /** One process of `bun test`. */
 export interface TestRun {
@@ -28,7 +28,7 @@ const PROGRAMS = [
 /** The kind of a test file, by its suffix; undefined for other files. */
 function kindOf(path: string): TestKind | undefined {
   if (!path.endsWith(".test.ts")) return undefined;
-  const kind = /\.(mongod|fault|cli|platform|npm)\.test\.ts$/.exec(path)?.[1];
+  const kind = /\.(mongod|fault|cli|platform|npm|release)\.test\.ts$/.exec(path)?.[1];
   return kind === undefined ? "unit" : (kind as TestKind);
 }
 
@@ -81,6 +81,7 @@ export function planAll(files: readonly string[], program: string | undefined): 
       limitMinutes: 10,
       needs: { binary: true, packages: true, mongod: "any" },
     },
+    { name: "release", files: of("release"), env: {}, limitMinutes: 10, needs: { binary: true, mongod: "any" } },
     { name: "fault", files: of("fault"), env: {}, limitMinutes: 30, needs: { mongod: "any" } },
   ];
   return runs.filter((run) => run.files.length > 0);

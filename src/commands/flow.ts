@@ -126,10 +126,10 @@ async function openCapture(
   checkRange(body);
   const { bindings, problems } = readBindings(spec);
   refuseBindings(problems);
-  const { version, pid, columns, stdin, signal: stopped } = call.context;
+  const { signal: stopped } = call.context;
   const inputEnded = new AbortController();
   const signal = AbortSignal.any([stopped, inputEnded.signal]);
-  const configured = await configuredBy(spec, { ...call, context: { version, pid, columns, stdin, signal } });
+  const configured = await configuredBy(spec, { ...call, context: { ...call.context, signal } });
   await settledWithin(output.say({ opened: { explicitAcknowledgements: true } }), signal, 0);
   const checkpoints = new Checkpoints();
   let failure: MongotapError | undefined;

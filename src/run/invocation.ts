@@ -5,6 +5,8 @@ import type { Logger } from "../observe/log.ts";
 /** The parts of the process that commands use. main.ts makes it. */
 export interface ProcessContext {
   readonly version: string;
+  /** For people: the commit and target of a binary, or that it runs from source; and the runtime. */
+  readonly build: string;
   readonly pid: number;
   /** Columns of the terminal; 100 if standard output is none. */
   readonly columns: number;

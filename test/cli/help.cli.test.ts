@@ -4,15 +4,43 @@ import { COMMANDS, PLATFORMS } from "../../src/cli.ts";
 import type { CommandRow } from "../../src/commands/command.ts";
 import { envNameOf, OPTIONS } from "../../src/config/options.ts";
 import { run } from "../support/cli.ts";
+import { commandUnderTest } from "../support/command.ts";
 
 const ROWS: Readonly<Record<string, CommandRow>> = COMMANDS;
 const NAMES = Object.keys(ROWS);
 
-test("--version prints name and version", async () => {
+/** Which of the three ways to run the program is under test. */
+const RUNS = commandUnderTest().args.includes("run") ? "deno" : commandUnderTest().args.length > 0 ? "bun" : "binary";
+const BUILDS = {
+  bun: /^from source, [a-z0-9]+-[a-z0-9]+, Bun \d+\.\d+\.\d+$/,
+  deno: /^from source, [a-z0-9]+-[a-z0-9]+, Deno \d+\.\d+\.\d+$/,
+  binary: /^([0-9a-f]{7}(-dirty)?|unknown commit), (linux|macos|windows)-(x64|arm64)(-musl)?, Bun \d+\.\d+\.\d+$/,
+};
+
+test("--version prints name, version and, of a binary, commit and target; of sources, that it is them; and the runtime", async () => {
   for (const args of [["--version"], ["-v"], ["tail", "--version"]]) {
     const { code, stdout, stderr } = await run(args);
-    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `mongotap ${packageJson.version}\n`, stderr: "" });
+    const [, version, build] = /^mongotap (\S+) \((.+)\)\n$/.exec(stdout) ?? [];
+    expect({ code, version, stderr }).toEqual({ code: 0, version: packageJson.version, stderr: "" });
+    expect(build).toMatch(BUILDS[RUNS]);
   }
+});
+
+test("--licenses prints the notices of a binary, and says of sources that they have none", async () => {
+  const { code, stdout, stderr } = await run(["--licenses"]);
+  if (RUNS === "binary") {
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^ {2}mongodb \d+\.\d+\.\d+ +Apache-2\.0/m);
+  } else {
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain("this runs from source");
+  }
+});
+
+test.each(["bash", "zsh", "fish"])("completion %s prints a script, whatever the environment says", async (shell) => {
+  const { code, stdout, stderr } = await run(["completion", shell], { env: { MONGOTAP_CONFIG: "/no/such/file" } });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toContain("backfill");
 });
 
 test("--help names every command with what it does and how to begin", async () => {

@@ -18,6 +18,7 @@ export async function errorOf(
     env: { MONGOTAP_URI: UNREACHABLE, ...env },
     context: {
       version: "0",
+      build: "from source",
       pid: process.pid,
       columns: 100,
       signal: new AbortController().signal,

@@ -8,6 +8,7 @@ const FILES = [
   "test/d.cli.test.ts",
   "test/e.platform.test.ts",
   "test/e.npm.test.ts",
+  "test/e.release.test.ts",
 ];
 
 test("planAll() runs the black-box suite in each of the three ways, and every other file once", () => {
@@ -20,6 +21,7 @@ test("planAll() runs the black-box suite in each of the three ways, and every ot
     ["test/d.cli.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
     ["test/e.platform.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
     ["test/e.npm.test.ts", undefined, { binary: true, packages: true, mongod: "any" }],
+    ["test/e.release.test.ts", undefined, { binary: true, mongod: "any" }],
     ["test/c.fault.test.ts", undefined, { mongod: "any" }],
   ]);
 });

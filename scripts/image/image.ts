@@ -12,6 +12,9 @@ export const IN_IMAGE: ReadonlyMap<string, Architecture> = new Map([
   ["linux-arm64", "arm64"],
 ]);
 
+/** The link by which the program is a source of Airbyte. */
+const AIRBYTE = "/usr/local/bin/source-mongotap";
+
 export interface ImageOptions {
   readonly root: string;
   /** The binary for glibc of each processor. */
@@ -25,8 +28,9 @@ export interface ImageOptions {
 }
 
 /**
- * Writes the layout, and the digests of its indexes into `folder`.digest. The image under the tag of the version has no shell;
- * the one under `VERSION-shell` has one.
+ * Writes the layout, and the digests of its indexes into `folder`.digest. Under the tag of the version is the program; under
+ * `VERSION-airbyte` and `VERSION-flow` the same image starts as a connector, for Airbyte with a shell, because its runner starts
+ * connectors by a script.
  */
 export async function writeImage(options: ImageOptions): Promise<Written[]> {
   const { version, time, folder } = options;
@@ -39,11 +43,14 @@ export async function writeImage(options: ImageOptions): Promise<Written[]> {
   }
   const annotations = annotationsOf(options);
   mkdirSync(dirname(folder), { recursive: true });
+  const starting = (...entrypoint: readonly string[]): Record<string, unknown> =>
+    configOf(annotations, version, entrypoint);
   const sets = [
-    { tag: version, images: plain },
-    { tag: `${version}-shell`, images: withShell },
+    { tag: version, images: plain, config: starting(PROGRAM) },
+    { tag: `${version}-airbyte`, images: withShell, config: starting(AIRBYTE) },
+    { tag: `${version}-flow`, images: plain, config: starting(PROGRAM, "flow") },
   ];
-  const written = await writeLayout(sets, { folder, time, config: configOf(annotations, version), annotations });
+  const written = await writeLayout(sets, { folder, time, annotations });
   writeFileSync(`${folder}.digest`, written.map(({ tag, digest }) => `${digest}  ${tag}\n`).join(""));
   return written;
 }
@@ -80,7 +87,11 @@ function annotationsOf({ version, commit, time }: ImageOptions): Record<string, 
 }
 
 /** Flow reads the codec from the label or the variable: https://docs.estuary.dev. Airbyte's runner starts what its variable names. */
-function configOf(annotations: Readonly<Record<string, string>>, version: string): Record<string, unknown> {
+function configOf(
+  annotations: Readonly<Record<string, string>>,
+  version: string,
+  entrypoint: readonly string[],
+): Record<string, unknown> {
   const codec = "json";
   return {
     User: `${USER}:${USER}`,
@@ -89,9 +100,9 @@ function configOf(annotations: Readonly<Record<string, string>>, version: string
       `HOME=${HOME}`,
       `SSL_CERT_FILE=${CERTIFICATES}`,
       `FLOW_RUNTIME_CODEC=${codec}`,
-      "AIRBYTE_ENTRYPOINT=/usr/local/bin/source-mongotap",
+      `AIRBYTE_ENTRYPOINT=${AIRBYTE}`,
     ],
-    Entrypoint: [PROGRAM],
+    Entrypoint: entrypoint,
     WorkingDir: HOME,
     StopSignal: "SIGTERM",
     Labels: {

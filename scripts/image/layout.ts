@@ -27,14 +27,14 @@ export interface Image {
 export interface Tagged {
   readonly tag: string;
   readonly images: readonly Image[];
+  /** The `config` of the images: https://github.com/opencontainers/image-spec/blob/main/config.md. */
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
 export interface LayoutOptions {
   readonly folder: string;
   /** Of all files and of the image. */
   readonly time: Date;
-  /** The `config` of the image: https://github.com/opencontainers/image-spec/blob/main/config.md. */
-  readonly config: Readonly<Record<string, unknown>>;
   /** Of the index: labels for those who list images. */
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -64,11 +64,11 @@ export async function writeLayout(sets: readonly Tagged[], options: LayoutOption
   const compressed: Compressed = new Map();
   const written: Written[] = [];
   const all: Descriptor[] = [];
-  for (const { tag, images } of sets) {
+  for (const { tag, images, config } of sets) {
     const downloads = new Map<Architecture, number>();
     const manifests: Descriptor[] = [];
     for (const image of images) {
-      const { manifest, size } = await writeImage(image, options, compressed);
+      const { manifest, size } = await writeImage(image, config, options, compressed);
       downloads.set(image.architecture, size);
       manifests.push({ ...manifest, platform: { os: "linux", architecture: image.architecture } });
     }
@@ -90,7 +90,8 @@ type Compressed = Map<Layer, { readonly diffId: string; readonly descriptor: Des
 
 async function writeImage(
   { architecture, layers }: Image,
-  { folder, time, config, annotations }: LayoutOptions,
+  config: Tagged["config"],
+  { folder, time, annotations }: LayoutOptions,
   compressed: Compressed,
 ): Promise<{ manifest: Descriptor; size: number }> {
   const descriptors: Descriptor[] = [];

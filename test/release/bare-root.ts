@@ -17,6 +17,8 @@ export interface Outcome {
 }
 
 interface RunOptions {
+  /** What the program reads from standard input. */
+  readonly input?: string;
   /** Who runs it; default: root. */
   readonly user?: number;
   readonly env?: Readonly<Record<string, string>>;
@@ -34,11 +36,15 @@ for device in null zero random urandom; do touch "$root/dev/$device"; mount --bi
 exec chroot --userspec="$user:$user" "$root" "$@"
 `;
 
-export function runIn(root: string, argv: readonly string[], { user = 0, env = {} }: RunOptions = {}): Outcome {
+export function runIn(
+  root: string,
+  argv: readonly string[],
+  { user = 0, env = {}, input = "" }: RunOptions = {},
+): Outcome {
   const own = process.getuid?.() === 0 ? [] : ["--map-root-user"];
   const args = [...own, "--mount", "--pid", "--fork", "sh", "-c", SCRIPT, "sh", root, String(user), ...argv];
   const environment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...env };
-  const { status, stdout, stderr, error } = spawnSync("unshare", args, { env: environment, encoding: "utf8" });
+  const { status, stdout, stderr, error } = spawnSync("unshare", args, { env: environment, encoding: "utf8", input });
   if (error !== undefined) throw error;
   return { code: status, stdout, stderr };
 }

@@ -118,8 +118,19 @@ test("/tmp is for everybody, and the certificates are there", () => {
   expect(certificates.match(/^-----BEGIN CERTIFICATE-----$/gm)?.length).toBeGreaterThan(100);
 });
 
-test("the image of the other tag has a shell, which runs the program", () => {
-  tool("umoci", ["unpack", "--image", `${layout}:${VERSION}-shell-amd64`, folder.join("shell")]);
+test("the images for platforms start as their connectors", () => {
+  const entrypointOf = (tag: string): string[] => {
+    const text = tool("skopeo", ["inspect", "--config", `oci:${layout}:${tag}`]);
+    return (JSON.parse(text) as { config: { Entrypoint: string[] } }).config.Entrypoint;
+  };
+  expect(entrypointOf(`${VERSION}-airbyte`)).toEqual(["/usr/local/bin/source-mongotap"]);
+  expect(entrypointOf(`${VERSION}-flow`)).toEqual([PROGRAM, "flow"]);
+  const spec = runIn(root, [PROGRAM, "flow"], { user: USER, input: '{"spec":{"config":{}}}\n' });
+  expect(JSON.parse(spec.stdout)).toMatchObject({ spec: { protocol: 3032023 } });
+});
+
+test("the image for Airbyte has a shell, which runs the program", () => {
+  tool("umoci", ["unpack", "--image", `${layout}:${VERSION}-airbyte-amd64`, folder.join("shell")]);
   const script = "mkfifo /tmp/pipe && source-mongotap --version | cat";
   expect(runIn(folder.join("shell/rootfs"), ["/bin/sh", "-c", script], { user: USER })).toMatchObject({
     code: 0,

@@ -52,7 +52,6 @@ function optionsFor(folder: string, time = TIME): LayoutOptions {
   return {
     folder,
     time,
-    config: { User: "65532" },
     annotations: { "org.opencontainers.image.title": "x" },
   };
 }
@@ -62,9 +61,10 @@ const images = (...layers: Layer[]): Image[] => [
   { architecture: "amd64", layers },
   { architecture: "arm64", layers },
 ];
+const CONFIG = { User: "65532" };
 const SETS: readonly Tagged[] = [
-  { tag: "1.0", images: images(LAYER) },
-  { tag: "1.0-more", images: images(LAYER, { text: "more", entries: ENTRIES.slice(0, 1) }) },
+  { tag: "1.0", images: images(LAYER), config: CONFIG },
+  { tag: "1.0-more", config: CONFIG, images: images(LAYER, { text: "more", entries: ENTRIES.slice(0, 1) }) },
 ];
 
 test("writeLayout() writes the same digests into two folders, and others for another time", async () => {

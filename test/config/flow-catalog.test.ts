@@ -193,6 +193,20 @@ describe("captures", () => {
     expect((await config.resolve()).namespaces).toEqual(["a.b"]);
   });
 
+  test("the only one that Flow runs is meant, and one that it does not run is named as asked for", async () => {
+    const off = two.replace("one}}}\n", "one}}}\n    shards: {disable: true}\n");
+    await using config = await configOf(off);
+    const enabled = await config.resolve();
+    expect([enabled.namespaces, enabled.notes]).toEqual([["c.d"], []]);
+    const disabled = await config.resolve({ flags: { capture: "acmeCo/one" } });
+    expect(disabled.namespaces).toEqual(["a.b"]);
+    expect(disabled.notes).toEqual(["the capture is disabled in Flow (shards.disable), but is run here as asked"]);
+    await using none = await configOf(off.replace("two}}}\n", "two}}}\n    shards: {disable: true}\n"));
+    expect((await none.refused()).message).toContain("holds several: say which with --capture");
+    await using other = await configOf(two.replaceAll("}}}\n", "}}}\n    shards: {disable: no, hotStandbys: 1}\n"));
+    expect((await other.refused()).message).toContain("holds several: say which with --capture");
+  });
+
   test("--capture of a file without captures", async () => {
     await using config = await configOf(ENDPOINT);
     expect((await config.refused({ flags: { capture: "acmeCo/x" } })).message).toContain(

@@ -41,14 +41,11 @@ export async function capture(order: SessionOrder): Promise<CopyResult["outcome"
   const source = identityOf(connection.server);
   if (saved !== undefined)
     checkIdentity("the state of the capture", saved, source, "or raise the backfill counters of all bindings");
-  const found = await findWanted(
+  await findWanted(
     connection,
     bindings.map(({ namespace }) => ({ namespace, wantsChanges: true })),
     log,
   );
-  for (const { name, info, hasChanges } of found) {
-    if (info !== undefined && !hasChanges) log.warn(`${name} is a ${info.type}, which has no changes: it is not read`);
-  }
   let state = order.state;
   const states = new StateMaker(bindings, source);
   const progress = new ProgressLog(bindings.length, log);

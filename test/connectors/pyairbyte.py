@@ -9,7 +9,7 @@ import os
 import sys
 
 import airbyte
-import duckdb
+import sqlalchemy
 from airbyte.caches import DuckDBCache
 
 executable, config, database = sys.argv[1:4]
@@ -35,15 +35,16 @@ def text(value):
 
 
 def rows():
+    """By the connection of the cache: DuckDB takes no second one with other settings."""
+    cache = DuckDBCache(db_path=database)
     tables = {}
-    with duckdb.connect(database, read_only=True) as connection:
-        names = [name for (name,) in connection.execute("select table_name from information_schema.tables").fetchall()]
+    with cache.get_sql_engine().connect() as connection:
+        names = connection.execute(sqlalchemy.text("select table_name from information_schema.tables")).scalars().all()
         for name in names:
             if name.startswith("_"):
                 continue
-            found = connection.execute(f'select * from main."{name}"')
-            columns = [column[0] for column in found.description]
-            tables[name] = [dict(zip(columns, map(text, row))) for row in found.fetchall()]
+            found = connection.execute(sqlalchemy.text(f'select * from main."{name}"')).mappings()
+            tables[name] = [{column: text(value) for column, value in row.items()} for row in found]
     return tables
 
 

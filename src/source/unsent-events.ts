@@ -6,12 +6,18 @@
 import { ChangeEvent } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { fromText } from "./bson-key.ts";
+import { later, tickBefore } from "./cluster-time.ts";
 import type { ClusterTime, CollectionEnd, EventBatch, EventStream, StreamPosition } from "./record.ts";
-import { tokenData } from "./resume-token.ts";
+import { isHighWater, tokenData } from "./resume-token.ts";
 
 /** `_data` of the token of a position: hex that sorts as the server sorts tokens. */
 export function dataOf({ token }: StreamPosition): string {
   return tokenData(fromText(token));
+}
+
+/** Events up to this time may be missing from a stream that begins at the position: what is copied beside it must not be older. */
+export function startsAfterOf(position: StreamPosition): ClusterTime {
+  return isHighWater(dataOf(position)) ? tickBefore(position.time) : position.time;
 }
 
 export class UnsentEvents implements EventStream {
@@ -19,19 +25,18 @@ export class UnsentEvents implements EventStream {
   readonly #event = new ChangeEvent();
   /** By `db.collection`, `_data` of the last event that has been sent. */
   readonly #sentUpTo: Map<string, string>;
+  /** Of every collection that is ahead: its copy must not be older than what is left out. */
+  readonly startsAfter: ClusterTime;
 
   /** `sentUpTo` by `db.collection`. */
   constructor(stream: EventStream, sentUpTo: ReadonlyMap<string, StreamPosition>) {
     this.#stream = stream;
     this.#sentUpTo = new Map([...sentUpTo].map(([name, position]) => [name, dataOf(position)]));
+    this.startsAfter = [...sentUpTo.values()].map(startsAfterOf).reduce<ClusterTime>(later, stream.startsAfter);
   }
 
   get position(): StreamPosition {
     return this.#stream.position;
-  }
-
-  get startsAfter(): ClusterTime {
-    return this.#stream.startsAfter;
   }
 
   get serverTime(): ClusterTime {

@@ -173,7 +173,7 @@ describe("streams with different positions", () => {
     await collection("old").updateOne({ _id: 1 }, { $set: { n: 11 } });
     await collection("added").updateOne({ _id: 1 }, { $set: { n: 11 } });
     const second = await source.readAll(configured([added, old]), { state: keptStates(first) });
-    expect(recordsOf(second, added).filter(isCopied)).toHaveLength(7);
+    expect(recordsOf(second, added).map(isCopied)).toEqual(Array.from({ length: 7 }, () => true));
     expect(recordsOf(second, old)).toHaveLength(1);
     const destination = new Destination().load(first).load(second);
     for (const stream of [old, added])

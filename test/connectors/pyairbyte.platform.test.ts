@@ -94,7 +94,8 @@ class PyAirbyte implements AsyncDisposable {
       files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name), "utf8")),
     );
     const lines = [...texts, this.output].flatMap((text) => text.split("\n"));
-    return lines.filter((line) => /warn|error|could not|exception|traceback/i.test(line));
+    const warnings = lines.filter((line) => /warn|error|could not|exception|traceback/i.test(line));
+    return warnings.filter((line) => !line.includes("FutureWarning: You are using a Python version"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -31,6 +31,8 @@ def read():
 def text(value):
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

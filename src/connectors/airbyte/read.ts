@@ -64,7 +64,9 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   const results: CopyResult[] = [];
   const incomplete = new Set(all.map(({ descriptor }) => descriptor));
   const steps = [
-    { readings: all.filter(({ hasChanges }) => hasChanges), read: readChanges },
+    { readings: all.filter((reading) => reading.hasChanges && hasPosition(reading)), read: readChanges },
+    // By a stream of their own, which begins now: what has changed before is in the copy.
+    { readings: all.filter((reading) => reading.hasChanges && !hasPosition(reading)), read: readChanges },
     { readings: all.filter(({ hasChanges }) => !hasChanges), read: readWhole },
   ];
   try {
@@ -83,6 +85,10 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
     logCopies(run, results, "Airbyte", true);
   }
   return results.every(({ outcome }) => outcome === "finished");
+}
+
+function hasPosition({ state }: Reading): boolean {
+  return state?.stream !== undefined;
 }
 
 /**

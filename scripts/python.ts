@@ -5,12 +5,12 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The clients of platforms, each with what it was tried with. */
 export const ENVIRONMENTS = {
-  // pytest, boltons and requests-mock: for the conformance tests in airbyte-cdk.
+  // pytest is for the tests of connectors in airbyte-cdk.
   airbyte: ["airbyte==0.71.3", "airbyte-cdk==7.39.1", "pytest==9.2.0"],
   meltano: ["meltano==4.4.1"],
   "target-jsonl": ["target-jsonl==0.1.4"],
@@ -57,7 +57,7 @@ export function findPython(name: EnvironmentName): string | undefined {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     execFileSync("python3", ["-m", "venv", folder], { stdio: "pipe" });
-    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages];
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages, ...constraintsOf(name)];
     execFileSync(join(folder, "bin/python"), pip, { stdio: "pipe" });
     writeFileSync(join(folder, COMPLETE), packages.join("\n"));
   } catch (error) {
@@ -69,8 +69,19 @@ export function findPython(name: EnvironmentName): string | undefined {
   return builtPython(name);
 }
 
+/**
+ * The versions of all packages of an environment, where scripts/python/ has them (`pip freeze`): for trees in which pip looks
+ * for them for minutes.
+ */
+function constraintsOf(name: EnvironmentName): readonly string[] {
+  const file = join(import.meta.dirname, "python", `${name}.txt`);
+  return existsSync(file) ? ["--constraint", file] : [];
+}
+
 function folderOf(name: EnvironmentName): string {
-  const hash = createHash("sha256").update(ENVIRONMENTS[name].join("\n")).digest("hex").slice(0, 8);
+  const [, constraints] = constraintsOf(name);
+  const texts = [...ENVIRONMENTS[name], ...(constraints === undefined ? [] : [readFileSync(constraints, "utf8")])];
+  const hash = createHash("sha256").update(texts.join("\n")).digest("hex").slice(0, 8);
   return join(CACHE, "python", `${name}-${hash}`);
 }
 

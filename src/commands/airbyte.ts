@@ -90,7 +90,6 @@ function specification(): unknown {
     documentationUrl: DOCUMENTATION,
     protocol_version: "0.2.0",
     supportsIncremental: true,
-    supported_destination_sync_modes: ["overwrite", "append", "append_dedup"],
     connectionSpecification: connectionSpecification("airbyte_secret", OWN_SETTINGS, DEFAULTS),
   };
 }

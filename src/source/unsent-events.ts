@@ -6,7 +6,7 @@
 import { ChangeEvent } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { fromText } from "./bson-key.ts";
-import { tickBefore } from "./cluster-time.ts";
+import { later, tickBefore } from "./cluster-time.ts";
 import type { ClusterTime, CollectionEnd, EventBatch, EventStream, StreamPosition } from "./record.ts";
 import { isHighWater, tokenData } from "./resume-token.ts";
 
@@ -25,19 +25,18 @@ export class UnsentEvents implements EventStream {
   readonly #event = new ChangeEvent();
   /** By `db.collection`, `_data` of the last event that has been sent. */
   readonly #sentUpTo: Map<string, string>;
+  /** Of every collection that is ahead: its copy must not be older than what is left out. */
+  readonly startsAfter: ClusterTime;
 
   /** `sentUpTo` by `db.collection`. */
   constructor(stream: EventStream, sentUpTo: ReadonlyMap<string, StreamPosition>) {
     this.#stream = stream;
     this.#sentUpTo = new Map([...sentUpTo].map(([name, position]) => [name, dataOf(position)]));
+    this.startsAfter = [...sentUpTo.values()].map(startsAfterOf).reduce<ClusterTime>(later, stream.startsAfter);
   }
 
   get position(): StreamPosition {
     return this.#stream.position;
-  }
-
-  get startsAfter(): ClusterTime {
-    return this.#stream.startsAfter;
   }
 
   get serverTime(): ClusterTime {

@@ -1,6 +1,6 @@
 /** PyAirbyte reads from the program into DuckDB: what it has loaded is what a find returns. */
 
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { Long } from "mongodb";
 import { guardProcess } from "../../npm/mongod/watchdog.ts";
 import { requirePython } from "../../scripts/python.ts";
+import { firstDifference } from "../cli/tap.ts";
 import { commandUnderTest } from "../support/command.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
@@ -22,7 +23,7 @@ interface Answer {
   readonly records?: number;
 }
 
-/** A script of a user that has imported PyAirbyte, with its connector and its cache. */
+/** A script of a user that has imported PyAirbyte. Each config has a name, and a cache of its own. */
 class PyAirbyte implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
@@ -47,8 +48,7 @@ class PyAirbyte implements AsyncDisposable {
       MONGOTAP_URI: "nonsense",
     };
     const script = join(import.meta.dirname, "pyairbyte.py");
-    const args = [script, executable, dir.join("config.json"), dir.join("cache.duckdb")];
-    this.#child = spawn(python, args, { env, cwd: dir.path, stdio: ["pipe", "pipe", "pipe", "pipe"] });
+    this.#child = spawn(python, [script, executable], { env, cwd: dir.path, stdio: ["pipe", "pipe", "pipe", "pipe"] });
     this.#release = guardProcess(this.#child.pid ?? 0);
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on("data", (bytes: Buffer) => (this.output += bytes.toString()));
@@ -58,23 +58,29 @@ class PyAirbyte implements AsyncDisposable {
   }
 
   /** Calls the program by a link, because clients run one path and append their own arguments. */
-  static async with(config: Readonly<Record<string, unknown>>): Promise<PyAirbyte> {
+  static async start(): Promise<PyAirbyte> {
     const dir = await tempDir();
     const { program, args } = commandUnderTest();
     if (args.length > 0) throw new Error("this test calls the binary by a link");
     await symlink(program, dir.join("source-mongotap"));
-    await setConfig(dir, config);
     return new PyAirbyte(dir, dir.join("source-mongotap"));
   }
 
-  async read(): Promise<Answer> {
-    return (await this.#ask("read")) as Answer;
+  async setConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void> {
+    await writeFile(this.dir.join(`${name}.json`), JSON.stringify(config));
+  }
+
+  async read(name: string): Promise<Answer> {
+    return (await this.#ask(`read ${name}`)) as Answer;
   }
 
   /** By its table, the rows that are not deleted, and those that are. */
-  async rows(table: string): Promise<{ readonly live: readonly Row[]; readonly deleted: readonly Row[] }> {
-    const tables = (await this.#ask("rows")) as Readonly<Record<string, readonly Row[]>>;
-    const all = tables[table] ?? [];
+  async rows(
+    name: string,
+    table: string,
+  ): Promise<{ readonly live: readonly Row[]; readonly deleted: readonly Row[] }> {
+    const { [table]: all, ...others } = (await this.#ask(`rows ${name}`)) as Readonly<Record<string, readonly Row[]>>;
+    if (all === undefined) throw new Error(`no table ${table}: ${JSON.stringify(others).slice(0, 1_000)}`);
     const isLive = (row: Row): boolean => row["_ab_cdc_deleted_at"] === null;
     return { live: all.filter((row) => isLive(row)), deleted: all.filter((row) => !isLive(row)) };
   }
@@ -92,8 +98,10 @@ class PyAirbyte implements AsyncDisposable {
     const texts = await Promise.all(
       files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name), "utf8")),
     );
+    if (!texts.some((text) => text.includes("Read completed"))) throw new Error("these are not the logs of reads");
     const lines = [...texts, this.output].flatMap((text) => text.split("\n"));
-    return lines.filter((line) => /warn|error|could not|exception|traceback/i.test(line));
+    const warnings = lines.filter((line) => /warn|error|could not|exception|traceback/i.test(line));
+    return warnings.filter((line) => !line.includes("FutureWarning: You are using a Python version"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -105,9 +113,15 @@ class PyAirbyte implements AsyncDisposable {
   }
 }
 
-async function setConfig(dir: TempDir, config: Readonly<Record<string, unknown>>): Promise<void> {
-  await writeFile(dir.join("config.json"), JSON.stringify(config));
-}
+let client: PyAirbyte;
+
+beforeAll(async () => {
+  client = await PyAirbyte.start(); // it needs seconds to import PyAirbyte: once for all tests
+});
+
+afterAll(async () => {
+  await client[Symbol.asyncDispose]();
+});
 
 interface Order {
   readonly _id: number;
@@ -163,20 +177,21 @@ test("columns: a first read, increments with a new field, and a read that is kil
   await orders.insertMany(Array.from({ length: 500 }, (_, i) => orderOf(i)));
   await db.collection("other").insertMany([{ a: 1 }, { a: 2 }]);
   const config = { uri, database: name };
-  await using client = await PyAirbyte.with(config);
+  await client.setConfig("columns", config);
   const table = `${name}_orders`;
   const expectRows = async (): Promise<void> => {
-    const { live } = await client.rows(table);
+    const { live } = await client.rows("columns", table);
     const expected = await orders.find({}, { promoteLongs: false }).toArray();
-    expect(byId(columnsOf(live, COLUMNS))).toEqual(byId(expected.map((order) => rowOf(order))));
+    const texts = (rows: readonly Row[]): string[] => byId(columnsOf(rows, COLUMNS)).map((row) => JSON.stringify(row));
+    expect(firstDifference(texts(live), texts(expected.map((order) => rowOf(order))))).toBeUndefined();
   };
-  expect(await client.read()).toEqual({ records: 502 });
+  expect(await client.read("columns")).toEqual({ records: 502 });
   await expectRows();
 
   await orders.insertOne({ ...orderOf(1_000), late: "new field" });
   await orders.updateOne({ _id: 1 }, { $set: { n: -1 }, $unset: { text: "" } });
   await orders.deleteOne({ _id: 2 });
-  expect(await client.read()).toEqual({ records: 3 });
+  expect(await client.read("columns")).toEqual({ records: 3 });
   await expectRows();
 
   // A copy of another collection, slow enough to be killed in the middle.
@@ -184,21 +199,20 @@ test("columns: a first read, increments with a new field, and a read that is kil
     .collection("slow")
     .insertMany(Array.from({ length: 3_000 }, (_, i) => ({ _id: i, text: "x".repeat(1_000) })) as never[]);
   await orders.deleteMany({ _id: { $in: [3, 4] } });
-  await setConfig(client.dir, { ...config, rateLimit: "200KB", maxMemory: "1MB" });
-  const killed = client.read();
+  await client.setConfig("columns", { ...config, rateLimit: "200KB", maxMemory: "1MB" });
+  const killed = client.read("columns");
   const pid = await waitFor(() => pidOf(client.executable, "read"), { what: "the read", timeoutMs: 60_000 });
   process.kill(pid, "SIGKILL");
   expect((await killed).error).toBe("AirbyteConnectorFailedError");
-  await setConfig(client.dir, config);
-  expect(await client.read()).toEqual({ records: 3_002 });
+  await client.setConfig("columns", config);
+  expect(await client.read("columns")).toEqual({ records: 3_002 });
   await expectRows();
 
   await orders.replaceOne({ _id: 5 }, { n: 55 });
-  expect(await client.read()).toEqual({ records: 1 });
+  expect(await client.read("columns")).toEqual({ records: 1 });
   await expectRows();
-  expect((await client.rows(table)).deleted.map((row) => row["_id"])).toEqual(["2", "3", "4"]);
-  expect((await client.rows(`${name}_slow`)).live).toHaveLength(3_000);
-  expect(await client.warnings()).toEqual([]);
+  expect((await client.rows("columns", table)).deleted.map((row) => row["_id"])).toEqual(["2", "3", "4"]);
+  expect((await client.rows("columns", `${name}_slow`)).live).toHaveLength(3_000);
 }, 180_000);
 
 test("one column: fields that PyAirbyte cannot have as columns are loaded as they are", async () => {
@@ -208,18 +222,21 @@ test("one column: fields that PyAirbyte cannot have as columns are loaded as the
     { _id: 1, "": 1, Foo: 1, foo: 2, "a.b": { $id: [1, "x"] }, 日本: Long.fromString(BIG), tiny: 1e-12, mixed: 1 },
     { _id: 2, _ID: 3, a_b: 1, mixed: "text", nothing: null },
   ]);
-  await using client = await PyAirbyte.with({ uri, database: name, columns: "data" });
-  expect(await client.read()).toEqual({ records: 2 });
+  await client.setConfig("data", { uri, database: name, columns: "data" });
+  expect(await client.read("data")).toEqual({ records: 2 });
   await odd.updateOne({ _id: 2 }, { $set: { mixed: [1] } });
   await odd.deleteOne({ _id: 1 });
-  expect(await client.read()).toEqual({ records: 2 });
-  const { live, deleted } = await client.rows(`${name}_odd`);
+  expect(await client.read("data")).toEqual({ records: 2 });
+  const { live, deleted } = await client.rows("data", `${name}_odd`);
   expect(live.map((row) => JSON.parse(row["data"] ?? "") as unknown)).toEqual([
     { _id: 2, _ID: 3, a_b: 1, mixed: [1], nothing: null },
   ]);
   expect(deleted.map((row) => row["_id"])).toEqual(["1"]);
-  expect(await client.warnings()).toEqual([]);
 }, 120_000);
+
+test("no message of PyAirbyte is a warning", async () => {
+  expect(await client.warnings()).toEqual([]);
+});
 
 /** The process that was called by `path` with this word, if there is one. */
 async function pidOf(path: string, word: string): Promise<number | undefined> {

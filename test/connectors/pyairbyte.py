@@ -1,7 +1,7 @@
 """PyAirbyte as its users run it. Takes commands on standard input, one a line; answers each on a line of descriptor 3.
 
-read    reads all streams into the cache, with a new source, as a new run of a user's script would
-rows    the rows of all tables, each value as text
+read NAME    reads all streams by the config NAME.json into NAME.duckdb, with a new source, as a new run of a script does
+rows NAME    the rows of all tables in NAME.duckdb, each value as text
 """
 
 import json
@@ -9,41 +9,44 @@ import os
 import sys
 
 import airbyte
-import duckdb
+import sqlalchemy
 from airbyte.caches import DuckDBCache
 
-executable, config, database = sys.argv[1:4]
+executable = sys.argv[1]
 
 
-def read():
+def read(name):
     source = airbyte.get_source(
         "source-mongotap",
         local_executable=executable,
-        config=json.load(open(config)),
+        config=json.load(open(f"{name}.json")),
         install_if_missing=False,
     )
     source.check()
     source.select_all_streams()
-    result = source.read(DuckDBCache(db_path=database))
+    result = source.read(DuckDBCache(db_path=f"{name}.duckdb"))
     return {"records": result.processed_records}
 
 
 def text(value):
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def rows():
+def rows(name):
+    """By the connection of the cache: DuckDB takes no second one with other settings."""
+    cache = DuckDBCache(db_path=f"{name}.duckdb")
     tables = {}
-    with duckdb.connect(database, read_only=True) as connection:
-        names = [name for (name,) in connection.execute("select table_name from information_schema.tables").fetchall()]
-        for name in names:
-            if name.startswith("_"):
+    with cache.get_sql_engine().connect() as connection:
+        names = connection.execute(sqlalchemy.text("select table_name from information_schema.tables")).scalars().all()
+        for table in names:
+            if table.startswith("_"):
                 continue
-            found = connection.execute(f'select * from main."{name}"')
-            columns = [column[0] for column in found.description]
-            tables[name] = [dict(zip(columns, map(text, row))) for row in found.fetchall()]
+            found = connection.execute(sqlalchemy.text(f'select * from main."{table}"')).mappings()
+            tables[table] = [{column: text(value) for column, value in row.items()} for row in found]
     return tables
 
 
@@ -52,7 +55,8 @@ COMMANDS = {"read": read, "rows": rows}
 with os.fdopen(3, "w") as answers:
     for line in sys.stdin:
         try:
-            answer = COMMANDS[line.strip()]()
+            command, name = line.split()
+            answer = COMMANDS[command](name)
         except Exception as error:  # the test judges it
             answer = {"error": type(error).__name__, "text": str(error)}
         print(json.dumps(answer), file=answers, flush=True)

@@ -71,12 +71,23 @@ interface StepOf {
 function stepsOf(all: readonly Reading[], newestOnly: boolean): readonly StepOf[] {
   const changing = all.filter(({ hasChanges }) => hasChanges);
   const whole = { readings: all.filter(({ hasChanges }) => !hasChanges), read: readWhole };
-  if (!newestOnly) return [{ readings: changing, read: readChanges }, whole];
+  if (!newestOnly) {
+    return [
+      { readings: changing.filter(hasPosition), read: readChanges },
+      // By a stream of their own, which begins now: what has changed before is in the copy.
+      { readings: changing.filter((reading) => !hasPosition(reading)), read: readChanges },
+      whole,
+    ];
+  }
   return [
     { readings: changing.filter(isCopied), read: readNewest },
     { readings: changing.filter((reading) => !isCopied(reading)), read: readPinned },
     whole,
   ];
+}
+
+function hasPosition({ state }: Reading): boolean {
+  return state?.stream !== undefined;
 }
 
 /**

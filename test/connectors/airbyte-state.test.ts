@@ -1,0 +1,156 @@
+/** The states that Airbyte keeps: how they are read, and which of them follows which records. */
+
+import { describe, expect, test } from "bun:test";
+import { keyOf, parseStates } from "../../src/connectors/airbyte/state.ts";
+import { StateWriter } from "../../src/connectors/airbyte/state-writer.ts";
+import { MessageOutput } from "../../src/connectors/message-output.ts";
+import { outputKeyOf } from "../../src/lib/output-key.ts";
+import type { OutputMark, Sink } from "../../src/sink/sink.ts";
+import { type CollectionState, clusterTime, type Position, type StreamPosition } from "../../src/source/record.ts";
+import { type StreamState, streamStateOf } from "../../src/state/stream-state.ts";
+import type { StateMessage } from "./airbyte.ts";
+
+const LIVE: CollectionState = { phase: "live", copied: { documents: 1, ranges: 1 } };
+
+function positionAt(second: number, collections: Readonly<Record<string, CollectionState>>): Position {
+  return { collections, stream: streamAt(second) };
+}
+
+function streamAt(second: number): StreamPosition {
+  return { token: `token${second}`, resume: "resumeAfter", time: clusterTime(second, 1), sequence: 0 };
+}
+
+class Lines implements Sink {
+  readonly mayBlock = true;
+  text = "";
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.text += new TextDecoder().decode(bytes);
+  }
+  async written(): Promise<void> {}
+  async flush(): Promise<readonly OutputMark[]> {
+    return [];
+  }
+  async onStateSaved(): Promise<void> {}
+  async finalize(): Promise<readonly OutputMark[]> {
+    return [];
+  }
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** The states since the last call. */
+  states(): readonly StateMessage[] {
+    const lines = this.text.split("\n").filter((line) => line.startsWith('{"type":"STATE"'));
+    this.text = "";
+    return lines.map((line) => (JSON.parse(line) as { state: StateMessage }).state);
+  }
+}
+
+const STREAMS = ["shop.a", "shop.b"].map((name) => ({ name, descriptor: { name } }));
+
+function stateOf(position: Position, { name }: { readonly name: string }): StreamState {
+  return streamStateOf(position, name, { source: { setName: "rs" } });
+}
+
+function recordOf(output: MessageOutput, name: string): Promise<void> {
+  const bytes = new TextEncoder().encode('{"type":"RECORD"}\n');
+  return output.write(bytes, [{ key: outputKeyOf(name), begin: 0, end: bytes.length, lines: 1 }]);
+}
+
+function namesOf(states: readonly StateMessage[]): readonly (string | undefined)[] {
+  return states.map(({ stream }) => stream?.stream_descriptor.name);
+}
+
+describe("a state for each stream", () => {
+  test("is written behind records, when a phase begins, and at the end; never twice the same", async () => {
+    const lines = new Lines();
+    const output = new MessageOutput(lines);
+    const writer = new StateWriter(output, false, []);
+    const save = (position: Position, isForAll = false): Promise<void> =>
+      writer.save(position, { streams: STREAMS, stateOf, isForAll });
+    const pinned: CollectionState = { phase: "pinned", uuid: "u" };
+    await save(positionAt(1, { "shop.a": pinned, "shop.b": pinned }));
+    expect(namesOf(lines.states())).toEqual(["shop.a", "shop.b"]);
+    await save(positionAt(2, { "shop.a": pinned, "shop.b": pinned }));
+    expect(lines.states()).toEqual([]);
+    await recordOf(output, "shop.b");
+    await save(positionAt(3, { "shop.a": pinned, "shop.b": pinned }));
+    const [state, ...more] = lines.states();
+    expect(more).toEqual([]);
+    expect(state).toMatchObject({ stream: { stream_descriptor: { name: "shop.b" } }, sourceStats: { recordCount: 1 } });
+    await save(positionAt(4, { "shop.a": LIVE, "shop.b": pinned }));
+    expect(namesOf(lines.states())).toEqual(["shop.a"]);
+    await save(positionAt(5, { "shop.a": LIVE, "shop.b": LIVE }), true);
+    expect(namesOf(lines.states())).toEqual(["shop.a", "shop.b"]);
+    await save(positionAt(5, { "shop.a": LIVE, "shop.b": LIVE }), true);
+    expect(lines.states()).toEqual([]);
+  });
+});
+
+describe("one state for all streams", () => {
+  test("has every stream that the platform knows, each with its own position where that is another", async () => {
+    const lines = new Lines();
+    const output = new MessageOutput(lines);
+    const state = stateOf(positionAt(1, { "shop.other": LIVE }), { name: "shop.other" });
+    const other = { stream: { name: "shop.other" }, state };
+    const writer = new StateWriter(output, true, [other]);
+    const ahead = stateOf(positionAt(9, { "shop.b": LIVE }), { name: "shop.b" });
+    const [a, b] = STREAMS;
+    if (a === undefined || b === undefined) throw new Error("two streams");
+    writer.begin(b, ahead);
+    const whole = { name: "shop.whole", descriptor: { name: "shop.whole" } };
+    await recordOf(output, "shop.a");
+    await writer.save(positionAt(5, { "shop.a": LIVE, "shop.b": LIVE }), {
+      streams: STREAMS,
+      stateOf: (position, stream) => (stream.name === "shop.b" ? ahead : stateOf(position, stream)),
+      isForAll: true,
+    });
+    await recordOf(output, "shop.whole");
+    const copying: CollectionState = {
+      phase: "copying",
+      uuid: "u",
+      ranges: [{ done: false, documents: 1, last: "x" }],
+    };
+    await writer.save({ collections: { "shop.whole": copying } }, { streams: [whole], stateOf, isForAll: true });
+    const states = lines.states();
+    expect(states.map(({ sourceStats }) => sourceStats.recordCount)).toEqual([1, 1]);
+    const read = parseStates(states.slice(-1));
+    const positions = [...read].map(([key, { state }]) => [key, (state as Partial<StreamState>).stream?.token]);
+    expect(Object.fromEntries(positions)).toEqual({
+      [keyOf({ name: "shop.a" })]: "token5",
+      [keyOf({ name: "shop.b" })]: "token9",
+      [keyOf({ name: "shop.other" })]: "token1",
+      [keyOf({ name: "shop.whole" })]: undefined,
+    });
+  });
+});
+
+describe("states that come back", () => {
+  const body = { stream_descriptor: { name: "a" }, stream_state: { x: 1 } };
+  test.each([
+    [[{ type: "STREAM", stream: body }]],
+    [{ type: "STREAM", stream: body }],
+    [[{ type: "STATE", state: { type: "STREAM", stream: body } }]],
+    [[{ type: "STREAM", stream: { ...body, stream_descriptor: { name: "a", namespace: null } }, data: null }]],
+    [[{ type: "GLOBAL", global: { shared_state: {}, stream_states: [body] } }]],
+    [[{ type: "GLOBAL", global_: { shared_state: null, stream_states: [body] } }]],
+  ])("are found in %j", (value) => {
+    expect([...parseStates(value).values()]).toEqual([{ stream: { name: "a" }, state: { x: 1 } }]);
+  });
+
+  test.each([[undefined], [null], [[]], [{}], [""], [[{ type: "STREAM", stream: { ...body, stream_state: null } }]]])(
+    "%j has none",
+    (value) => {
+      expect(parseStates(value).size).toBe(0);
+    },
+  );
+
+  test("streams of one name in two namespaces have states of their own", () => {
+    const of = (namespace: string): object => ({ stream: { ...body, stream_descriptor: { name: "a", namespace } } });
+    expect([...parseStates([of("x"), of("y")]).keys()]).toEqual(['["x","a"]', '["y","a"]']);
+  });
+
+  test("one for no stream is refused: everything would be copied again in silence", () => {
+    expect(() => parseStates([{ type: "LEGACY", data: { cursor: 1 } }])).toThrow("of the type LEGACY");
+    expect(parseStates([{ type: "LEGACY", data: {} }]).size).toBe(0);
+  });
+});

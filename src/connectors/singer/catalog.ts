@@ -49,7 +49,7 @@ type MetadataTree = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 
 /**
  * Returns the selected streams; `what` names the file in messages.
- * @throws MongotapError `config`, also for two streams of one name, id or collection: their records could not be told apart
+ * @throws MongotapError `config`, also for two streams of one name, id or collection: nothing would distinguish their records
  */
 export function parseCatalog(value: unknown, what: string): readonly TapStream[] {
   const result = v.safeParse(catalogSchema, value);

@@ -133,9 +133,9 @@ async function readChanges(
   const save = (position: Position): Promise<void> => {
     const { stream } = position;
     for (const reading of readings) {
-      // A stream that is ahead of the others keeps its state until they have come as far.
+      // A stream that is ahead of the others keeps its state until they have come as far, also where their history is lost.
       const ahead = from.sentUpTo.get(reading.name);
-      const isBehind = ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead);
+      const isBehind = ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
       if (!isBehind) bookmarks.set(position, reading);
     }
     return bookmarks.write();

@@ -47,7 +47,9 @@ interface Metadata {
 
 /** The files that a runner gives to the tap. */
 export interface Files {
-  readonly catalog?: Catalog | undefined;
+  readonly catalog?: Catalog;
+  /** The older name of the catalog. */
+  readonly properties?: Catalog;
   readonly state?: unknown;
   readonly args?: readonly string[];
 }
@@ -100,10 +102,10 @@ export class SingerTap {
     return start(["singer", "--config", this.#config, ...(await this.#argsOf(files))], options);
   }
 
-  async #argsOf({ catalog, state, args = [] }: Files): Promise<string[]> {
+  async #argsOf({ args = [], ...files }: Files): Promise<string[]> {
     this.#files += 1;
     const all = [...args];
-    for (const [name, value] of Object.entries({ catalog, state })) {
+    for (const [name, value] of Object.entries(files)) {
       if (value === undefined) continue;
       const path = `${this.#config}-${name}-${this.#files}`;
       await writeReadOnly(path, value);

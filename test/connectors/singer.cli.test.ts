@@ -154,12 +154,15 @@ describe("a run", () => {
     const unwanted = ["_id", "a.b", "a-b", "", "secret", "in/drop"].map((path) => [path, { selected: false }] as const);
     const fields = withMetadata(catalog, id, { selected: true }, new Map(unwanted));
     const selected = withMetadata(fields, users, { selected: false });
-    await db.collection<Doc>("orders").insertOne({ ...document, _id: 2 });
+    await db.collection<Doc>("orders").insertOne({ ...document, _id: 2, unseen: "perhaps a secret" });
     await db.collection<Doc>("users").insertOne({ _id: 2 });
     const part = await tap.sync({ properties: selected, state: whole.state });
     const [schema] = part.messages;
     expect(Object.keys(schema?.schema.properties ?? {})).toEqual(["_id", "in", "n", "_sdc_deleted_at"]);
     expect(recordsOf(part.messages)).toEqual([{ _id: 2, in: { keep: 1 }, n: 1, _sdc_deleted_at: null }]);
+    expect(part.stderr).toContain(
+      "some fields are not selected, so those that the catalog does not have are left out too",
+    );
     expect(part.state.bookmarks[users]).toEqual(whole.state.bookmarks[users]);
 
     // The streams have different positions now, and each goes on from its own.

@@ -20,6 +20,11 @@ export interface TapStream extends Wanted {
   /** Without the fields that are not selected. */
   readonly schema: Schema;
   readonly excluded: ExcludedFields;
+  /**
+   * Where fields are left out, the names of the others: a field that the catalog does not have, because no sampled document had
+   * it, may be one that the user does not want. Absent: every field is selected.
+   */
+  readonly only?: readonly string[];
   readonly keys: readonly string[];
 }
 
@@ -118,6 +123,7 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
     wantsChanges: method !== "FULL_TABLE",
     schema,
     excluded,
+    ...([...excluded.values()].includes("whole") ? { only: Object.keys(schema["properties"] ?? {}) } : {}),
     keys,
   };
 }

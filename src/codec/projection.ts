@@ -15,12 +15,16 @@ const encoder = new TextEncoder();
 
 export class Projection {
   readonly #excluded: readonly Exclusion[];
+  /** At the top, fields with other names are left out too. Their UTF-8 as Latin-1, which no name changes. */
+  readonly #only: ReadonlySet<string> | undefined;
   /** Of the document that was projected last. */
   #out = new Uint8Array(4096);
   #length = 0;
 
-  constructor(excluded: ExcludedFields) {
+  /** `only`: the names of all other fields at the top; absent: any. */
+  constructor(excluded: ExcludedFields, only?: readonly string[]) {
     this.#excluded = exclusionsOf(excluded);
+    this.#only = only === undefined ? undefined : new Set(only.map((name) => Buffer.from(name).toString("latin1")));
   }
 
   /**
@@ -28,22 +32,25 @@ export class Projection {
    * @throws MongotapError `data` for a corrupt document
    */
   apply(bytes: Uint8Array, at: number): DocumentAt {
-    if (this.#excluded.length === 0) return { bytes, begin: at };
+    if (this.#excluded.length === 0 && this.#only === undefined) return { bytes, begin: at };
     const needed = readInt32(bytes, at); // it can only become shorter
     if (needed > this.#out.length) this.#out = new Uint8Array(needed * 2);
     this.#length = 0;
-    this.#copy(bytes, at, this.#excluded);
+    this.#copy(bytes, at, this.#excluded, this.#only);
     return { bytes: this.#out.subarray(0, this.#length), begin: 0 };
   }
 
-  #copy(bytes: Uint8Array, at: number, excluded: readonly Exclusion[]): void {
+  #copy(bytes: Uint8Array, at: number, excluded: readonly Exclusion[], only?: ReadonlySet<string>): void {
     const begin = this.#length;
     this.#length += 4;
     const walker = new ElementWalker();
     walker.start(bytes, at);
+    const text = only === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     while (walker.next()) {
       const rule = excluded.find(({ name }) => walker.nameIs(name));
       if (rule !== undefined && rule.inside === undefined) continue;
+      const name = text?.toString("latin1", walker.nameBegin, walker.nameEnd);
+      if (name !== undefined && only?.has(name) !== true) continue;
       const elementBegin = walker.nameBegin - 1;
       if (rule?.inside === undefined || walker.type !== BSON.document) {
         this.#append(bytes, elementBegin, walker.valueEnd);

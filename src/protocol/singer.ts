@@ -23,6 +23,8 @@ export interface SingerStream {
   version: number;
   /** The fields that are not selected. */
   readonly excluded: ExcludedFields;
+  /** The names of all selected fields, where fields that the catalog does not have are left out; absent: they are sent. */
+  readonly only?: readonly string[];
   /** Its changes are read: its records have the column DELETED_AT. */
   readonly hasChanges: boolean;
   /** `fields`: a property for each field of a document. `data`: `_id`, and the document in one property. */
@@ -114,7 +116,7 @@ class StreamParts {
     this.stream = stream;
     this.head = new Fragment(`{"type":"RECORD","stream":${JSON.stringify(stream.stream)},"record":{`);
     this.separator = stream.hasChanges ? "," : "";
-    this.#projection = new Projection(stream.excluded);
+    this.#projection = new Projection(stream.excluded, stream.only);
   }
 
   project(bytes: Uint8Array, at: number): DocumentAt {

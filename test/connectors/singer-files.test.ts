@@ -84,6 +84,17 @@ describe("the catalog", () => {
     expect(selectionOf(streamOf({ metadata: unselectedParent }))[0]).toEqual([["in", "whole"]]);
   });
 
+  test("names the selected fields where one is left out, since another that it does not have may be unwanted too", () => {
+    const onlyOf = (path: readonly string[]): unknown => {
+      const breadcrumb = path.flatMap((name) => ["properties", name]);
+      const stream = streamOf({ metadata: [{ breadcrumb, metadata: { selected: false } }] });
+      return parseCatalog({ streams: [stream] }, "it")[0]?.only;
+    };
+    expect(onlyOf(["a"])).toEqual(["_id", "in"]);
+    expect(onlyOf(["in", "b"])).toBeUndefined();
+    expect(onlyOf(["_id"])).toBeUndefined();
+  });
+
   test("is refused with two streams of one id, one name or one collection, if both are selected", () => {
     const other = { "x-mongodb-namespace": "shop.c", properties: {} };
     const twice = (more: Readonly<Record<string, unknown>>): unknown => ({ streams: [streamOf(), streamOf(more)] });

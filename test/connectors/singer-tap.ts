@@ -1,6 +1,6 @@
 /** The program as a Singer tap, and a target that checks each message and keeps rows as targets with tables do. */
 
-import { chmod, rm, writeFile } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
 import { type CliResult, run, type RunningCli, start, type StartOptions } from "../support/cli.ts";
 import type { TempDir } from "../support/temp.ts";
 import { checkFor } from "../discover/validator.ts";
@@ -46,8 +46,10 @@ interface Metadata {
 }
 
 /** The files that a runner gives to the tap. */
-export interface Given {
-  readonly catalog?: Catalog | undefined;
+export interface Files {
+  readonly catalog?: Catalog;
+  /** The older name of the catalog. */
+  readonly properties?: Catalog;
   readonly state?: unknown;
   readonly args?: readonly string[];
 }
@@ -58,18 +60,20 @@ export interface Synced extends CliResult {
   readonly state: State;
 }
 
+/** Each has files of its own. */
+let taps = 0;
+
 export class SingerTap {
-  readonly #dir: TempDir;
   readonly #config: string;
   #files = 0;
 
-  private constructor(dir: TempDir, config: string) {
-    this.#dir = dir;
+  private constructor(config: string) {
     this.#config = config;
   }
 
   static async with(dir: TempDir, config: Readonly<Record<string, unknown>>): Promise<SingerTap> {
-    const tap = new SingerTap(dir, dir.join(`config-${Math.random()}.json`));
+    taps += 1;
+    const tap = new SingerTap(dir.join(`config-${taps}.json`));
     await writeReadOnly(tap.#config, config);
     return tap;
   }
@@ -85,8 +89,8 @@ export class SingerTap {
   }
 
   /** Runs it to its end. Rejects where that is not `code`, and where its last message is no STATE. */
-  async sync(given: Given = {}, code = 0): Promise<Synced> {
-    const result = await this.run(await this.#argsOf(given));
+  async sync(files: Files = {}, code = 0): Promise<Synced> {
+    const result = await this.run(await this.#argsOf(files));
     if (result.code !== code) throw new Error(`singer ended with ${result.code}: ${result.stderr}`);
     const synced = syncedOf(result.stdout);
     const last = synced.messages.at(-1)?.type;
@@ -94,17 +98,16 @@ export class SingerTap {
     return { ...result, ...synced };
   }
 
-  async start(given: Given = {}, options?: StartOptions): Promise<RunningCli> {
-    return start(["singer", "--config", this.#config, ...(await this.#argsOf(given))], options);
+  async start(files: Files = {}, options?: StartOptions): Promise<RunningCli> {
+    return start(["singer", "--config", this.#config, ...(await this.#argsOf(files))], options);
   }
 
-  async #argsOf({ catalog, state, args = [] }: Given): Promise<string[]> {
+  async #argsOf({ args = [], ...files }: Files): Promise<string[]> {
     this.#files += 1;
     const all = [...args];
-    for (const [name, value] of Object.entries({ catalog, state })) {
+    for (const [name, value] of Object.entries(files)) {
       if (value === undefined) continue;
-      const path = this.#dir.join(`${name}-${this.#files}.json`);
-      await rm(path, { force: true });
+      const path = `${this.#config}-${name}-${this.#files}`;
       await writeReadOnly(path, value);
       all.push(`--${name}`, path);
     }

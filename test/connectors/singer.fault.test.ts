@@ -135,10 +135,25 @@ test("lost history: the run ends with 6, and its STATE makes the next one copy a
   expect(types.slice(0, 2)).toEqual(["SCHEMA", "ACTIVATE_VERSION"]);
   expect(versionsOf(again.messages)[0]).toBeGreaterThan(versionsOf(first.messages)[0] ?? 0);
 
+  // A stream that is ahead of the lost one goes on from where it is.
+  const users = client.db("shop").collection<Doc>("users");
+  await users.insertMany([{ _id: 1 }, { _id: 2 }]);
+  await rollOplog(client);
+  const onlyUsers = await SingerTap.with(dir, { uri: set.uri, database: "shop", exclude: "shop.orders" });
+  const ofUsers = await onlyUsers.sync({ state: again.state });
+  await users.insertOne({ _id: 3 });
+  const half = await tap.sync({ state: ofUsers.state }, 6);
+  expect(half.state.bookmarks["shop_users"]).toEqual(ofUsers.state.bookmarks["shop_users"]);
+  const both = await tap.sync({ state: half.state });
+  expect(recordsOf(both.messages, "shop_users").map(({ _id }) => _id)).toEqual([3]);
+  expect(recordsOf(both.messages, "shop_orders").map(({ _id }) => _id)).toEqual([2, 3]);
+  target.load([...ofUsers.messages, ...half.messages, ...both.messages]);
+  expect([target.rows("shop_orders").length, target.rows("shop_users").length]).toEqual([2, 3]);
+
   // Or in the same run.
   await collection.deleteOne({ _id: 2 });
   await rollOplog(client);
   const now = await SingerTap.with(dir, { uri: set.uri, database: "shop", onHistoryLost: "now" });
-  const same = await now.sync({ state: again.state });
+  const same = await now.sync({ state: both.state });
   expect(target.load(same.messages).rows("shop_orders")).toEqual([{ _id: 3 }]);
 }, 120_000);

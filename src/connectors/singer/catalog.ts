@@ -20,6 +20,11 @@ export interface TapStream extends Wanted {
   /** Without the fields that are not selected. */
   readonly schema: Schema;
   readonly excluded: ExcludedFields;
+  /**
+   * Where fields are left out, the names of the others: a field that the catalog does not have, because no sampled document had
+   * it, may be one that the user does not want. Absent: every field is selected.
+   */
+  readonly only?: readonly string[];
   readonly keys: readonly string[];
 }
 
@@ -49,7 +54,7 @@ type MetadataTree = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 
 /**
  * Returns the selected streams; `what` names the file in messages.
- * @throws MongotapError `config`, also for two streams of one name, id or collection: their records could not be told apart
+ * @throws MongotapError `config`, also for two streams of one name, id or collection: nothing would distinguish their records
  */
 export function parseCatalog(value: unknown, what: string): readonly TapStream[] {
   const result = v.safeParse(catalogSchema, value);
@@ -118,6 +123,7 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
     wantsChanges: method !== "FULL_TABLE",
     schema,
     excluded,
+    ...([...excluded.values()].includes("whole") ? { only: Object.keys(schema["properties"] ?? {}) } : {}),
     keys,
   };
 }

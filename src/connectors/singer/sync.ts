@@ -77,6 +77,10 @@ function readingOf({ configured, bookmarks }: SyncOrder, stream: TapStream & Fou
   if (stream.wantsChanges && !stream.hasChanges) {
     configured.invocation.log.warn(`${stream.name} has no changes to read: it is copied as a whole with each run`);
   }
+  if (stream.only !== undefined) {
+    const text = `${stream.name}: some fields are not selected, so those that the catalog does not have are left out too`;
+    configured.invocation.log.info(text);
+  }
   const state = stateOf(bookmarks, stream.id);
   if (state !== undefined) {
     checkIdentity(`the state of the stream ${stream.id}`, state.source, source, "or run with a full refresh");
@@ -84,11 +88,18 @@ function readingOf({ configured, bookmarks }: SyncOrder, stream: TapStream & Fou
   const goesOn = canGoOn(stream, state);
   const before = state?.version ?? 0;
   const version = goesOn && before > 0 ? before : Math.max(versionOfNow(), before + 1);
-  const { stream: name, excluded, hasChanges } = stream;
+  const { stream: name, excluded, only, hasChanges } = stream;
   return {
     ...stream,
     state: goesOn ? state : undefined,
-    records: { stream: name, version, excluded, hasChanges, columns: settings.columns },
+    records: {
+      stream: name,
+      version,
+      excluded,
+      ...(only === undefined ? {} : { only }),
+      hasChanges,
+      columns: settings.columns,
+    },
     firstVersion: version,
     replaces: state !== undefined || settings.activateVersion === "always",
   };
@@ -133,9 +144,9 @@ async function readChanges(
   const save = (position: Position): Promise<void> => {
     const { stream } = position;
     for (const reading of readings) {
-      // A stream that is ahead of the others keeps its state until they have come as far.
+      // A stream that is ahead of the others keeps its state until they have come as far, also where their history is lost.
       const ahead = from.sentUpTo.get(reading.name);
-      const isBehind = ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead);
+      const isBehind = ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
       if (!isBehind) bookmarks.set(position, reading);
     }
     return bookmarks.write();

@@ -191,7 +191,22 @@ export interface CliInput {
 export async function runCli({ argv: typed, calledAs, env, context, createLog }: CliInput): Promise<number> {
   const link = LINKS[basename(calledAs).replace(/\.exe$/, "")];
   const argv = link === undefined ? typed : [link, ...typed];
-  const name = argv.find((arg) => !arg.startsWith("-"));
+  const answered = await aboutItself(argv, context);
+  if (answered !== undefined) return answered;
+  const [name] = argv;
+  if (name === undefined || name.startsWith("-")) {
+    throw new MongotapError("usage", `the command comes first, before ${name ?? ""}`);
+  }
+  if (isPlatform(name)) {
+    const log = createLog(platformLog(name, env));
+    const runPlatform = await PLATFORMS[name].load();
+    return await runPlatform({ argv: argv.slice(1), env, context, log });
+  }
+  return await runCommand(commandName(name), argv.slice(1), { env, context, createLog });
+}
+
+/** Prints what is asked about the program itself; undefined where the command line asks for something else. */
+async function aboutItself(argv: readonly string[], context: ProcessContext): Promise<number | undefined> {
   if (argv.includes("--version") || argv[0] === "-v") {
     const { print } = await import("./commands/print.ts");
     await print(`mongotap ${context.version} (${context.build})\n`);
@@ -206,25 +221,23 @@ export async function runCli({ argv: typed, calledAs, env, context, createLog }:
     return await completion(COMMANDS, argv.slice(1));
   }
   const wantsHelp = argv.includes("--help") || argv.includes("-h") || argv[0] === "help";
-  if (wantsHelp || argv.length === 0) {
-    const { printHelp } = await import("./help.ts");
-    const topic = argv[0] === "help" ? argv[1] : name;
-    const known = topic === undefined || isPlatform(topic) ? topic : commandName(topic);
-    await printHelp(COMMANDS, PLATFORMS, known, context.columns);
-    return wantsHelp ? 0 : 2;
-  }
-  if (name === undefined || argv[0] !== name) {
-    throw new MongotapError("usage", `the command comes first, before ${argv[0] ?? ""}`);
-  }
-  if (isPlatform(name)) {
-    const log = createLog(platformLog(name, env));
-    const runPlatform = await PLATFORMS[name].load();
-    return await runPlatform({ argv: argv.slice(1), env, context, log });
-  }
-  const row: CommandRow = COMMANDS[commandName(name)];
+  if (!wantsHelp && argv.length > 0) return undefined;
+  const { printHelp } = await import("./help.ts");
+  const topic = argv[0] === "help" ? argv[1] : argv.find((arg) => !arg.startsWith("-"));
+  const known = topic === undefined || isPlatform(topic) ? topic : commandName(topic);
+  await printHelp(COMMANDS, PLATFORMS, known, context.columns);
+  return wantsHelp ? 0 : 2;
+}
+
+async function runCommand(
+  name: keyof typeof COMMANDS,
+  argv: readonly string[],
+  { env, context, createLog }: Pick<CliInput, "env" | "context" | "createLog">,
+): Promise<number> {
+  const row: CommandRow = COMMANDS[name];
   const { logSettings, resolveRun } = await import("./config/resolve.ts");
   const { readFlags } = await import("./flags.ts");
-  const flags = readFlags(name, row, argv.slice(1));
+  const flags = readFlags(name, row, argv);
   createLog(logSettings(flags.flags, env)); // so that problems with the rest are logged in the right form
   const { settings, namespaces, targets, secrets, notes } = await resolveRun({
     command: name,

@@ -15,10 +15,12 @@ import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
 import { platformText } from "../connectors/platform-text.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
-import { airbyteStreams } from "../discover/as-airbyte.ts";
+import { asWritten, type ValueSettings } from "../connectors/written-columns.ts";
+import { type AirbyteStream, airbyteStreams } from "../discover/as-airbyte.ts";
 import { asMongotapError, firstErrorOf, MongotapError } from "../errors.ts";
 import { Stop } from "../lib/process.ts";
 import { createLogger, type Logger, PLAIN } from "../observe/log.ts";
+import { AIRBYTE_COLUMNS } from "../protocol/airbyte.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import { findAll } from "./check.ts";
 import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
@@ -127,7 +129,21 @@ async function streamsOf({ invocation, target }: Configured): Promise<readonly u
   const { settings, namespaces } = invocation;
   const scope = scopeFor(namespaces, settings.exclude);
   const discovery = { ...settings, as: "airbyte", diff: undefined, examples: "none" } as const;
-  return airbyteStreams(await catalogOf({ ...invocation, settings: discovery }, scope, target), settings.columns);
+  const streams = airbyteStreams(
+    await catalogOf({ ...invocation, settings: discovery }, scope, target),
+    settings.columns,
+  );
+  return settings.columns === "data" ? streams : streams.map((stream) => writtenStream(stream, settings));
+}
+
+/** Its columns as the settings write their values; those of the change stay what they are. */
+function writtenStream(stream: AirbyteStream, settings: ValueSettings): AirbyteStream {
+  const { properties, ...rest } = stream.json_schema;
+  const own: readonly string[] = AIRBYTE_COLUMNS;
+  const written = Object.entries(properties).map(
+    ([name, column]) => [name, own.includes(name) ? column : asWritten(column, settings)] as const,
+  );
+  return { ...stream, json_schema: { ...rest, properties: Object.fromEntries(written) } };
 }
 
 async function read(args: Arguments, call: ConnectorCall, output: MessageOutput): Promise<number> {

@@ -21,10 +21,11 @@ import {
 } from "../connectors/flow/requests.ts";
 import { capture } from "../connectors/flow/session.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
+import { errorIn, loggerIn, platformText } from "../connectors/platform-text.ts";
 import { connectionSpecification, RESOURCE_SCHEMA } from "../connectors/spec.ts";
 import { streamObstacle } from "../discover/catalog.ts";
 import { flowBindings } from "../discover/as-flow.ts";
-import { asMongotapError, MongotapError } from "../errors.ts";
+import { asMongotapError, firstErrorOf, MongotapError } from "../errors.ts";
 import { settledWithin } from "../lib/async.ts";
 import { linesOf } from "../lib/lines.ts";
 import { Stop } from "../lib/process.ts";
@@ -42,18 +43,29 @@ const OWN_SETTINGS: readonly OptionName[] = [];
 /** The name of the config in messages. */
 const CONFIG = "the config";
 
+const inWordsOfFlow = platformText("raise the backfill counters of all bindings, so that they are copied again");
+
 export const flow: PlatformCommand = async (call) => {
-  const connector: ConnectorCall = { ...call, command: "flow" };
-  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }));
-  const lines = linesOf(call.context.stdin());
-  for (;;) {
-    const request = await nextRequest(lines, call.context.signal);
-    if (request === undefined) return 0;
-    if (request.kind === "open") return await openCapture(request, connector, output, lines);
-    const answer = await ANSWERS[request.kind](request, connector);
-    await settledWithin(output.say(answer), call.context.signal, 0);
+  try {
+    return await answerAll({ ...call, log: loggerIn(inWordsOfFlow, call.log), command: "flow" });
+  } catch (thrown) {
+    const error = firstErrorOf(thrown);
+    throw error instanceof MongotapError ? errorIn(inWordsOfFlow, error) : error;
   }
 };
+
+/** Answers requests until they end, or until a capture that was opened ends. Resolves to the exit code. */
+async function answerAll(call: ConnectorCall): Promise<number> {
+  const { signal } = call.context;
+  await using output = new MessageOutput(await openStdoutSink({ fd: 1, refuseNull: false }), signal);
+  const lines = linesOf(call.context.stdin());
+  for (;;) {
+    const request = await nextRequest(lines, signal);
+    if (request === undefined) return 0;
+    if (request.kind === "open") return await openCapture(request, call, output, lines);
+    await settledWithin(output.say(await ANSWERS[request.kind](request, call)), signal, 0);
+  }
+}
 
 type Answer = (request: Request, call: ConnectorCall) => unknown;
 

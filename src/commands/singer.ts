@@ -9,6 +9,7 @@ import type { OptionName } from "../config/options.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
+import { errorIn, loggerIn, platformText } from "../connectors/platform-text.ts";
 import { parseCatalog } from "../connectors/singer/catalog.ts";
 import { parseBookmarks } from "../connectors/singer/state.ts";
 import { syncStreams } from "../connectors/singer/sync.ts";
@@ -23,12 +24,15 @@ import { print } from "./print.ts";
 
 const OWN_SETTINGS = ["columns", "activateVersion"] as const satisfies readonly OptionName[];
 
-export const singer: PlatformCommand = async ({ argv, ...rest }) => {
+const inWordsOfSinger = platformText("run with a full refresh");
+
+export const singer: PlatformCommand = async ({ argv, log, ...rest }) => {
   try {
-    return await run(argumentsOf(argv), { ...rest, command: "singer" });
-  } catch (error) {
-    if (firstErrorOf(error) instanceof Stop) return END_BY_SIGNAL;
-    throw error;
+    return await run(argumentsOf(argv), { ...rest, log: loggerIn(inWordsOfSinger, log), command: "singer" });
+  } catch (thrown) {
+    const error = firstErrorOf(thrown);
+    if (error instanceof Stop) return END_BY_SIGNAL;
+    throw error instanceof MongotapError ? errorIn(inWordsOfSinger, error) : error;
   }
 };
 

@@ -7,6 +7,8 @@ import * as v from "valibot";
 
 import { OPTIONS } from "../config/options.ts";
 import type { OptionRow } from "../config/setting.ts";
+import { MongotapError } from "../errors.ts";
+import type { Logger } from "../observe/log.ts";
 
 /** The flags that platforms use themselves. */
 const THEIRS: ReadonlySet<string> = new Set(["config", "state"]);
@@ -57,4 +59,22 @@ export function platformText(startOver: string): (text: string) => string {
 /** Whether only certain words are values, so that another word after the flag is none. */
 function isPick(schema: OptionRow["schema"]): boolean {
   return !v.is(schema, "no such value");
+}
+
+/** A logger that says everything by `text`. */
+export function loggerIn(text: (message: string) => string, log: Logger): Logger {
+  return {
+    ...log,
+    error: (message) => log.error(text(message)),
+    warn: (message) => log.warn(text(message)),
+    info: (message, fields) => log.info(text(message), fields),
+    debug: (message) => log.debug(text(message)),
+    fatal: (error) => log.fatal(errorIn(text, error)),
+  };
+}
+
+/** The error with its message and its hint in the words of `text`. */
+export function errorIn(text: (message: string) => string, error: MongotapError): MongotapError {
+  const { kind, message, hint, cause, retryAfterMs } = error;
+  return new MongotapError(kind, text(message), { hint: text(hint), cause, retryAfterMs });
 }

@@ -17,13 +17,19 @@ const CHANGE_COLUMNS: Readonly<Record<string, Schema>> = {
   _ab_cdc_updated_at: { type: ["null", "string"] },
 };
 
+export interface AirbyteStream {
+  readonly name: string;
+  readonly json_schema: { readonly properties: Readonly<Record<string, Schema>>; readonly [keyword: string]: unknown };
+  readonly [key: string]: unknown;
+}
+
 /** `fields`: a column for each field. `data`: `_id`, and the document in one column. */
 export function asAirbyte(catalog: Catalog): string {
   return `${JSON.stringify({ type: "CATALOG", catalog: { streams: airbyteStreams(catalog, "fields") } })}\n`;
 }
 
 /** The streams of an Airbyte catalog. */
-export function airbyteStreams({ entries }: Catalog, form: "fields" | "data"): readonly unknown[] {
+export function airbyteStreams({ entries }: Catalog, form: "fields" | "data"): readonly AirbyteStream[] {
   // The name includes the database: some clients ignore the namespace and merge streams of one name.
   const names = streamNames(
     entries.map(({ info }) => info.namespace),
@@ -32,7 +38,7 @@ export function airbyteStreams({ entries }: Catalog, form: "fields" | "data"): r
   return entries.map((entry) => streamOf(entry, names.get(entry.info.namespace) ?? "", form));
 }
 
-function streamOf(entry: CatalogEntry, name: string, form: "fields" | "data"): unknown {
+function streamOf(entry: CatalogEntry, name: string, form: "fields" | "data"): AirbyteStream {
   const { noStream, info } = entry;
   const fields = columnsOf(entry, AIRBYTE_RULES);
   const columns = form === "fields" ? fields : { ...pick(fields, "_id"), data: { type: ["null", "object"] } };

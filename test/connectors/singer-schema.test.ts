@@ -1,7 +1,7 @@
 /** The SCHEMA of a stream fits what the settings make of its values. */
 
 import { expect, test } from "bun:test";
-import { schemaMessage, type ValueSettings } from "../../src/connectors/singer/schema.ts";
+import { schemaMessage, type ColumnSettings } from "../../src/connectors/singer/schema.ts";
 import { columnsOf } from "../../src/discover/streams.ts";
 import { createLineEncoder } from "../../src/protocol/line-encoder.ts";
 import { entryOf } from "../discover/catalogs.ts";
@@ -13,7 +13,7 @@ const DOCUMENTS = [
   { _id: "2", at: null, list: [], in: {}, re: null, mixed: { x: [1] } },
 ];
 
-const SETTINGS: readonly ValueSettings[] = (["fields", "data"] as const).flatMap((columns) =>
+const SETTINGS: readonly ColumnSettings[] = (["fields", "data"] as const).flatMap((columns) =>
   (["plain", "relaxed", "canonical"] as const).flatMap((format) =>
     (["document", "string"] as const).flatMap((documents) => [
       { columns, format, documents },

@@ -86,8 +86,8 @@ async function readStream(
   const stateOf = (position: Position, { name, state, generation, sync }: Reading): StreamState => {
     const ahead = from.sentUpTo.get(name);
     const { stream } = position;
-    // It keeps its state until the others have come as far.
-    const isAhead = ahead !== undefined && stream !== undefined && dataOf(stream) <= dataOf(ahead);
+    // It keeps its state until the others have come as far, also where their history is lost.
+    const isAhead = ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
     if (isAhead && state !== undefined) return state;
     return streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
   };

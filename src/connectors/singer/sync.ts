@@ -55,7 +55,9 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
   const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
   const bookmarks = new BookmarkWriter(output, order.bookmarks, source);
   const steps = [
-    { own: readings.filter(({ hasChanges }) => hasChanges), read: readChanges },
+    { own: readings.filter(({ hasChanges, state }) => hasChanges && state !== undefined), read: readChanges },
+    // By a stream of their own, which begins now: what has changed before is in the copy.
+    { own: readings.filter(({ hasChanges, state }) => hasChanges && state === undefined), read: readChanges },
     { own: readings.filter(({ hasChanges }) => !hasChanges), read: readWhole },
   ];
   const results: CopyResult[] = [];

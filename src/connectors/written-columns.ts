@@ -24,6 +24,6 @@ export function asWritten(column: Schema, settings: ValueSettings): Schema {
   };
 }
 
-export function mapped(properties: Properties, settings: ValueSettings): Properties {
+function mapped(properties: Properties, settings: ValueSettings): Properties {
   return Object.fromEntries(Object.entries(properties).map(([name, column]) => [name, asWritten(column, settings)]));
 }

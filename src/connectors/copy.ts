@@ -30,7 +30,7 @@ import { transferLines } from "../run/transfer.ts";
 import { wholeReadsOf } from "../run/whole-reads.ts";
 import type { Sink } from "../sink/sink.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
-import { KEYS_ONLY, NewestChanges, NewestEvents } from "../source/newest-events.ts";
+import { KEYS_ONLY, NewestChanges, newestEvents } from "../source/newest-events.ts";
 import {
   type Binding,
   type ClusterTime,
@@ -136,7 +136,7 @@ export async function copyNewest(run: PlatformRun, order: ChangesOrder): Promise
       mostDocuments: MOST_CHANGED,
       openFirst: first.open,
       openSecond(from, signal, changes) {
-        const filter = (stream: EventStream): EventStream => new NewestEvents(stream, changes);
+        const filter = (stream: EventStream): EventStream => newestEvents(stream, changes);
         const all = { settings: { ...settings, until }, log } as const;
         return streamSettings(opened, all, { ...common, filter }).open(from, signal);
       },

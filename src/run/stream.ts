@@ -20,7 +20,7 @@ import {
   startAfterToken,
   type StreamStart,
 } from "../source/stream-command.ts";
-import { UnsentEvents } from "../source/unsent-events.ts";
+import { unsentEvents } from "../source/unsent-events.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Run } from "./copy.ts";
 
@@ -74,7 +74,7 @@ export function streamSettings(
   return {
     async open(from, signal) {
       const all = await OversizeStream.open(shape, await start(from, signal), signal);
-      const stream = filter(sentUpTo.size === 0 ? all : new UnsentEvents(all, sentUpTo));
+      const stream = filter(unsentEvents(all, sentUpTo));
       return isCompleted ? new LookupStream(stream, { client, signal }) : stream;
     },
     untilCaughtUp: settings.until !== undefined,

@@ -7,8 +7,8 @@ import { ElementWalker } from "../codec/bson.ts";
 import { ChangeEvent, TERMINAL_OPERATIONS } from "../codec/change-event.ts";
 import { must } from "../errors.ts";
 import { keyText } from "./equal-keys.ts";
-import type { ClusterTime, EventBatch, EventStream, SortKey, StreamPosition } from "./record.ts";
-import { withOnly } from "./unsent-events.ts";
+import { FilteredStream, withOnly } from "./filtered-stream.ts";
+import type { EventBatch, EventStream, SortKey } from "./record.ts";
 
 const ID_NAME = new TextEncoder().encode("_id");
 
@@ -64,56 +64,19 @@ export class NewestChanges {
   }
 }
 
-/** The events of `stream`, which it owns, that are the newest of their documents. */
-export class NewestEvents implements EventStream {
-  readonly #stream: EventStream;
-  readonly #changes: NewestChanges;
-  readonly #event = new ChangeEvent();
-
-  constructor(stream: EventStream, changes: NewestChanges) {
-    this.#stream = stream;
-    this.#changes = changes;
-  }
-
-  get position(): StreamPosition {
-    return this.#stream.position;
-  }
-
-  get startsAfter(): ClusterTime {
-    return this.#stream.startsAfter;
-  }
-
-  get serverTime(): ClusterTime {
-    return this.#stream.serverTime;
-  }
-
-  get hasEnded(): boolean {
-    return this.#stream.hasEnded;
-  }
-
-  hasPassed(time: ClusterTime): boolean {
-    return this.#stream.hasPassed(time);
-  }
-
-  async next(awaitMs: number): Promise<EventBatch> {
-    const batch = await this.#stream.next(awaitMs);
+/** The events of `stream` that are the newest of their documents. */
+export function newestEvents(stream: EventStream, changes: NewestChanges): EventStream {
+  const event = new ChangeEvent();
+  return new FilteredStream(stream, (batch) => {
     const { bytes, offsets } = batch.documents;
     const kept = [...offsets.entries()].flatMap(([i, offset]) => {
-      this.#event.read(bytes, offset);
-      return this.#changes.isNewest(this.#event, must(batch.sortKeys[i], "the sort key of an event")) ? [i] : [];
+      event.read(bytes, offset);
+      return changes.isNewest(event, must(batch.sortKeys[i], "the sort key of an event")) ? [i] : [];
     });
     if (kept.length === offsets.length) return batch;
     const keptKeys = new Set(kept.map((i) => batch.sortKeys[i]));
     const ends = (batch.ends ?? []).filter(({ sortKey }) => keptKeys.has(sortKey));
     // Also a collection of which every event here is left out has changed.
     return { ...withOnly(batch, kept, ends), ...(batch.changed === undefined ? {} : { changed: batch.changed }) };
-  }
-
-  split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    return this.#stream.split(batch, count);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stream[Symbol.asyncDispose]();
-  }
+  });
 }

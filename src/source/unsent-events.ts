@@ -4,10 +4,10 @@
  */
 
 import { ChangeEvent } from "../codec/change-event.ts";
-import { must } from "../errors.ts";
 import { fromText } from "./bson-key.ts";
 import { later, tickBefore } from "./cluster-time.ts";
 import type { ClusterTime, CollectionEnd, EventBatch, EventStream, StreamPosition } from "./record.ts";
+import { FilteredStream, withOnly } from "./filtered-stream.ts";
 import { isHighWater, tokenData } from "./resume-token.ts";
 
 /** `_data` of the token of a position: hex that sorts as the server sorts tokens. */
@@ -20,51 +20,26 @@ export function startsAfterOf(position: StreamPosition): ClusterTime {
   return isHighWater(dataOf(position)) ? tickBefore(position.time) : position.time;
 }
 
-export class UnsentEvents implements EventStream {
-  readonly #stream: EventStream;
+/** The events of `stream` that have not been sent; `sentUpTo` by `db.collection`. */
+export function unsentEvents(stream: EventStream, sentUpTo: ReadonlyMap<string, StreamPosition>): EventStream {
+  if (sentUpTo.size === 0) return stream;
+  const filter = new UnsentFilter(sentUpTo);
+  // A copy of a collection that is ahead must not be older than what is left out.
+  const startsAfter = [...sentUpTo.values()].map(startsAfterOf).reduce<ClusterTime>(later, stream.startsAfter);
+  return new FilteredStream(stream, (batch) => filter.apply(batch), startsAfter);
+}
+
+class UnsentFilter {
   readonly #event = new ChangeEvent();
   /** By `db.collection`, `_data` of the last event that has been sent. */
   readonly #sentUpTo: Map<string, string>;
-  /** Of every collection that is ahead: its copy must not be older than what is left out. */
-  readonly startsAfter: ClusterTime;
 
-  /** `sentUpTo` by `db.collection`. */
-  constructor(stream: EventStream, sentUpTo: ReadonlyMap<string, StreamPosition>) {
-    this.#stream = stream;
+  constructor(sentUpTo: ReadonlyMap<string, StreamPosition>) {
     this.#sentUpTo = new Map([...sentUpTo].map(([name, position]) => [name, dataOf(position)]));
-    this.startsAfter = [...sentUpTo.values()].map(startsAfterOf).reduce<ClusterTime>(later, stream.startsAfter);
   }
 
-  get position(): StreamPosition {
-    return this.#stream.position;
-  }
-
-  get serverTime(): ClusterTime {
-    return this.#stream.serverTime;
-  }
-
-  get hasEnded(): boolean {
-    return this.#stream.hasEnded;
-  }
-
-  hasPassed(time: ClusterTime): boolean {
-    return this.#stream.hasPassed(time);
-  }
-
-  async next(awaitMs: number): Promise<EventBatch> {
-    const batch = await this.#stream.next(awaitMs);
-    return this.#sentUpTo.size === 0 ? batch : this.#unsent(batch);
-  }
-
-  split(batch: EventBatch, count: number): readonly [EventBatch, EventBatch] {
-    return this.#stream.split(batch, count);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stream[Symbol.asyncDispose]();
-  }
-
-  #unsent(batch: EventBatch): EventBatch {
+  apply(batch: EventBatch): EventBatch {
+    if (this.#sentUpTo.size === 0) return batch;
     const { documents, sortKeys, ends = [] } = batch;
     const event = this.#event;
     const kept: number[] = [];
@@ -89,18 +64,4 @@ export class UnsentEvents implements EventStream {
     this.#sentUpTo.delete(name);
     return false;
   }
-}
-
-/** `batch` with the events at these indexes, and with these ends. */
-export function withOnly(batch: EventBatch, kept: readonly number[], ends: readonly CollectionEnd[]): EventBatch {
-  const { documents, changed } = batch;
-  const sortKeys = kept.map((i) => must(batch.sortKeys[i], "the sort key of an event"));
-  const known = new Set(sortKeys);
-  return {
-    ...batch,
-    documents: documents.only(kept.map((i) => must(documents.offsets[i], "an event"))),
-    sortKeys,
-    ends,
-    ...(changed === undefined ? {} : { changed: new Map([...changed].filter(([, last]) => known.has(last))) }),
-  };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Document, Double, Int32 } from "mongodb";
 import { ChangeEvent } from "../../src/codec/change-event.ts";
-import { NewestChanges, NewestEvents } from "../../src/source/newest-events.ts";
+import { NewestChanges, newestEvents } from "../../src/source/newest-events.ts";
 import { type EventBatch, incrementOf, sortKeyTime } from "../../src/source/record.ts";
 import { batchOf, event } from "../protocol/batches.ts";
 import { ScriptedStream } from "../pipeline/fakes.ts";
@@ -14,7 +14,7 @@ function change(n: number, _id: unknown, coll = "c", operation = "update", more:
 async function kept(batches: readonly EventBatch[], first = batches.length): Promise<number[]> {
   const changes = new NewestChanges();
   for (const batch of batches.slice(0, first)) changes.add(batch);
-  await using stream = new NewestEvents(new ScriptedStream(1, batches), changes);
+  await using stream = newestEvents(new ScriptedStream(1, batches), changes);
   const found: number[] = [];
   for (const _ of batches) found.push(...(await stream.next(0)).sortKeys.map((key) => incrementOf(sortKeyTime(key))));
   return found;
@@ -53,7 +53,7 @@ test("the end of a collection stays, with its place among the changes", async ()
   const batch = batchOf([change(1, 1), event(2, "drop", "c"), change(3, 1)]);
   const changes = new NewestChanges();
   changes.add(batch);
-  await using stream = new NewestEvents(new ScriptedStream(1, [batch]), changes);
+  await using stream = newestEvents(new ScriptedStream(1, [batch]), changes);
   const { sortKeys, ends = [] } = await stream.next(0);
   expect(sortKeys.map((key) => incrementOf(sortKeyTime(key)))).toEqual([2, 3]);
   expect(ends.map(({ name }) => name)).toEqual(["shop.c"]);

@@ -9,7 +9,7 @@ import {
   type EventStream,
   type StreamPosition,
 } from "../../src/source/record.ts";
-import { UnsentEvents } from "../../src/source/unsent-events.ts";
+import { unsentEvents } from "../../src/source/unsent-events.ts";
 import { batchOf, event, insert, rename } from "../protocol/batches.ts";
 
 /** A position behind event number `n` of `batches.ts`, or a high-water mark. */
@@ -62,7 +62,7 @@ async function keptOf(list: readonly Document[], sentUpTo: Readonly<Record<strin
     return key === undefined ? [] : [[name, key] as const];
   });
   const stream = new FakeStream({ ...batch, changed: new Map(changedKeys) });
-  const unsent = new UnsentEvents(stream, new Map(Object.entries(sentUpTo)));
+  const unsent = unsentEvents(stream, new Map(Object.entries(sentUpTo)));
   const { documents, sortKeys, ends = [], changed } = await unsent.next(0);
   const view = new ChangeEvent();
   const events = documents.offsets.map((offset) => {
@@ -110,7 +110,7 @@ describe("a change stream that begins at the earliest of several positions", () 
   test("asks for copies that are no older than what it leaves out", () => {
     const stream = new FakeStream(batchOf([]));
     const startsAfter = (position: StreamPosition): ClusterTime =>
-      new UnsentEvents(stream, new Map([["shop.a", position]])).startsAfter;
+      unsentEvents(stream, new Map([["shop.a", position]])).startsAfter;
     expect(startsAfter(behind(7))).toBe(clusterTime(100, 7));
     // A high-water mark is a tick ahead of what the server has done: to wait for it would be to wait for a write.
     expect(startsAfter(positionAt("8200000064000000092b022c0100296e04", clusterTime(100, 9)))).toBe(

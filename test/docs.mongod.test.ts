@@ -27,7 +27,8 @@ test("docs/envelopes.md has the lines that the program prints", async () => {
 
 /** What README tells people to paste into mongosh, carried out on `set`. */
 async function makeUserOfReadme(set: ReplicaSet, password: string): Promise<string> {
-  const [, script = ""] = /```js\n([^]*?createRole[^]*?)```/.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
+  const blocks = readFileSync(join(ROOT, "README.md"), "utf8").matchAll(/```js\n([^]*?)```/g);
+  const [, script = ""] = [...blocks].find(([, text]) => text?.includes("createRole")) ?? [];
   const commands: Document[] = [];
   const shell = {
     getSiblingDB: () => ({

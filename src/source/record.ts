@@ -199,7 +199,7 @@ export interface EventBatch {
   readonly documents: BsonDocuments;
   /** One for each event, in ascending order. */
   readonly sortKeys: readonly SortKey[];
-  /** Events before these that the server could not send. */
+  /** Events that the server could not send. The batch has no others: it is never split. */
   readonly passedOver?: readonly PassedOver[];
   /** Some events may be updates without their document. */
   readonly lacksDocuments?: boolean;

@@ -9,9 +9,17 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, w
 import { join } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { packagesFor } from "../npm/binary.ts";
+import { programOf } from "./build/bundle.ts";
 import { formatOf, type Target, TARGETS } from "./build/targets.ts";
 import { buildLibrary } from "./npm/library.ts";
-import { binaryFile, mainManifest, platformManifest, platformPackage, type Project } from "./npm/manifests.ts";
+import {
+  binaryFile,
+  mainManifest,
+  NOTICES_FILE,
+  platformManifest,
+  platformPackage,
+  type Project,
+} from "./npm/manifests.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const DIST = join(ROOT, "dist");
@@ -30,7 +38,7 @@ function writePackage(name: string, manifest: object, readme: string): string {
 }
 
 /** @throws Error where `binary` was built for another platform, or is not there */
-function writePlatform(target: Target, binary: string): void {
+function writePlatform(target: Target, binary: string, notices: string): void {
   if (!existsSync(binary)) throw new Error(`${binary} is not there: run scripts/build.ts first`);
   if (!isDeepStrictEqual(formatOf(binary), target.format)) throw new Error(`${binary} is not for ${target.name}`);
   const name = platformPackage(target);
@@ -38,6 +46,7 @@ function writePlatform(target: Target, binary: string): void {
   const folder = writePackage(name, platformManifest(project, target), readme);
   copyFileSync(binary, join(folder, binaryFile(target)));
   chmodSync(join(folder, binaryFile(target)), 0o755);
+  writeFileSync(join(folder, NOTICES_FILE), notices);
 }
 
 /** The platform of this machine. */
@@ -57,15 +66,16 @@ function checkVersion(binary: string): void {
 
 async function main(all: boolean): Promise<void> {
   rmSync(OUT, { recursive: true, force: true });
+  const { notices } = await programOf(ROOT);
   if (all) {
     for (const target of TARGETS) {
       const suffix = target.format.container === "PE" ? ".exe" : "";
-      writePlatform(target, join(DIST, `mongotap-${target.name}${suffix}`));
+      writePlatform(target, join(DIST, `mongotap-${target.name}${suffix}`), notices);
     }
   } else {
     const target = targetHere();
     const binary = join(DIST, binaryFile(target));
-    writePlatform(target, binary);
+    writePlatform(target, binary, notices);
     checkVersion(binary);
   }
   const readme = readFileSync(join(ROOT, "npm/README.md"), "utf8");

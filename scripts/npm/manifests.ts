@@ -24,6 +24,9 @@ export function binaryFile({ format }: Target): string {
   return format.container === "PE" ? "mongotap.exe" : "mongotap";
 }
 
+/** Beside a binary: the notices of the software in it. */
+export const NOTICES_FILE = "THIRD-PARTY-NOTICES.txt";
+
 export function platformManifest(project: Project, target: Target): object {
   const { container, cpu, libc } = target.format;
   const platform = PLATFORMS[container];
@@ -33,7 +36,7 @@ export function platformManifest(project: Project, target: Target): object {
     os: [platform],
     cpu: [cpu],
     ...(libc === undefined ? {} : { libc: [libc] }),
-    files: [binaryFile(target)],
+    files: [binaryFile(target), NOTICES_FILE],
     // Yarn must not keep it in an archive, where it cannot run.
     preferUnplugged: true,
   };

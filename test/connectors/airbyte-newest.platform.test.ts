@@ -1,11 +1,14 @@
 /** `newestOnly`: of each document one record in each read, for clients that load several of one key in any order. */
 
-import { beforeAll, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
+import { ServerCode } from "../../src/connect/server-errors.ts";
+import { failCommand } from "../support/fail-point.ts";
 import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import {
   configured,
   Destination,
+  errorOf,
   filled,
   foundRows,
   keptStates,
@@ -106,4 +109,71 @@ test("a copy that is interrupted goes on where its last state is", async () => {
     destination.load(messages);
   }
   expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+});
+
+describe("a read whose history is lost", () => {
+  const LOST = { failCommands: ["aggregate"], errorCode: ServerCode.ChangeStreamHistoryLost, appName: "mongotap" };
+
+  async function copied(collection: string, onHistoryLost: string) {
+    const [stream = ""] = await filled(database, [collection], 5);
+    const tap = await Source.with({ uri: database.uri, database: database.name, newestOnly: true, onHistoryLost });
+    const kept = keptStates(await tap.readAll(configured([stream])));
+    await database.db.collection<{ _id: number }>(collection).deleteOne({ _id: 1 });
+    return { tap, stream, kept };
+  }
+
+  test("fail: it ends with 6, keeps the state, and so do later ones", async () => {
+    const { tap, stream, kept } = await copied("newest_fail", "fail");
+    await using _lost = await failCommand(database.client, LOST);
+    for (let read = 0; read < 2; read += 1) {
+      const { code, messages } = await tap.read(configured([stream]), { state: kept });
+      expect(code).toBe(6);
+      expect(keptStates(messages)).toEqual([]);
+    }
+  });
+
+  test("next-run: it ends with 6, and the next one copies again, then come the changes", async () => {
+    const { tap, stream, kept } = await copied("newest_next", "next-run");
+    let state: unknown = kept;
+    {
+      await using _lost = await failCommand(database.client, LOST);
+      const { code, messages } = await tap.read(configured([stream]), { state });
+      expect([code, recordsOf(messages)]).toEqual([6, []]);
+      state = keptStates(messages);
+    }
+    const again = await tap.readAll(configured([stream]), { state });
+    expectOneOfEach(again);
+    const destination = new Destination().load(again);
+    expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+    await database.db.collection<{ _id: number }>("newest_next").deleteOne({ _id: 2 });
+    const changes = await tap.readAll(configured([stream]), { state: keptStates(again) });
+    expect(recordsOf(changes).map(({ data }) => data._id)).toEqual([2]);
+  });
+
+  test("now: it copies again and ends with 0", async () => {
+    const { tap, stream, kept } = await copied("newest_now", "now");
+    await using _lost = await failCommand(database.client, { ...LOST, times: 1 });
+    const messages = await tap.readAll(configured([stream]), { state: kept });
+    expectOneOfEach(messages);
+    expect(messages.some(({ log }) => log?.level === "WARN" && log.message.endsWith("; copying again"))).toBe(true);
+    expect(new Destination().load(messages).rows(stream)).toEqual(await foundRows(database.client, stream));
+  });
+
+  test("the fourth time in a row it ends with 6, says that the oplog is too small, and keeps the state", async () => {
+    const { tap, stream, kept } = await copied("newest_again", "next-run");
+    let state: unknown = kept;
+    for (let loss = 1; loss <= 3; loss += 1) {
+      const first = await failing(tap, stream, state);
+      expect(first.code).toBe(6);
+      state = keptStates(await tap.readAll(configured([stream]), { state: keptStates(first.messages) }));
+    }
+    const { code, messages } = await failing(tap, stream, state);
+    expect([code, keptStates(messages)]).toEqual([6, []]);
+    expect(errorOf(messages).message).toContain("the 4th loss in a row");
+  });
+
+  async function failing(tap: Source, stream: string, state: unknown) {
+    await using _lost = await failCommand(database.client, LOST);
+    return await tap.read(configured([stream]), { state });
+  }
 });

@@ -5,6 +5,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findMongod } from "../../scripts/mongod.ts";
+import { NOTICES_FILE } from "../../scripts/npm/manifests.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import type { TempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
@@ -42,6 +43,12 @@ test.each(["npx --no-install", "bunx --no-install", "bunx --bun --no-install"])(
   const { status, output } = run(program === "bunx" ? bunx : program, ...args, "mongotap", "--version");
   expect({ status, output }).toMatchObject({ status: 0, output: expect.stringContaining(version) as string });
   expect(output.split("\n")).toHaveLength(2);
+});
+
+test("the package of a binary has the notices of the software in it", () => {
+  const [name = ""] = readdirSync(project.join("node_modules/@mongotap"));
+  const { output } = run("node_modules/.bin/mongotap", "--licenses");
+  expect(readFileSync(project.join("node_modules/@mongotap", name, NOTICES_FILE), "utf8")).toBe(output);
 });
 
 test("the exit code of the binary is that of the command", () => {

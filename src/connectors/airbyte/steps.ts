@@ -4,6 +4,7 @@
  */
 
 import { MongotapError, must } from "../../errors.ts";
+import { recoveryOf } from "../../pipeline/lost-history.ts";
 import { isComplete, liveAfter } from "../../pipeline/position.ts";
 import type { AirbyteRecords } from "../../protocol/airbyte.ts";
 import { later } from "../../source/cluster-time.ts";
@@ -58,21 +59,25 @@ export const readChanges: Step = (read, readings) => readStream(read, readings, 
 
 /** Of each document the newest change, where a copy has been completed before; a new copy where history is lost and the user allows it. */
 export const readNewest: Step = async (read, readings) => {
-  const { onHistoryLost } = read.run.invocation.settings;
+  const { settings, log } = read.run.invocation;
   try {
     return await readStream(read, readings, copyNewest);
   } catch (error) {
-    if (!(error instanceof MongotapError) || error.kind !== "history-lost" || onHistoryLost === "fail") throw error;
-    const anew = readings.map((reading) => ({ ...reading, state: undefined }));
-    if (onHistoryLost === "now") {
-      read.run.invocation.log.warn(`${error.message}; copying again`);
-      return await readPinned(read, anew);
+    if (!(error instanceof MongotapError) || error.kind !== "history-lost") throw error;
+    const losses = readings.reduce((most, { state }) => Math.max(most, state?.losses ?? 0), 0);
+    const recovery = recoveryOf(error, { collections: {}, losses }, settings.onHistoryLost);
+    const { position } = recovery;
+    if (position === undefined) throw recovery.error;
+    const lost = readings.map((reading) => ({
+      ...reading,
+      state: streamStateOf(position, reading.name, { source: read.source }),
+    }));
+    if (!recovery.goOn) {
+      await read.writer.save(position, { streams: lost, stateOf: (_, { state }) => state, isForAll: true });
+      throw recovery.error;
     }
-    // Without a position: the next read copies again.
-    const stateOf = (_: Position, { name }: Reading): StreamState =>
-      streamStateOf({ collections: {} }, name, { source: read.source });
-    await read.writer.save({ collections: {} }, { streams: anew, stateOf, isForAll: true });
-    throw error;
+    log.warn(`${error.message}; copying again`);
+    return await readPinned(read, lost);
   }
 };
 
@@ -146,9 +151,14 @@ export const readPinned: Step = async ({ run, columns, source, writer }, reading
         );
   const pinOf = (name: string): StreamPosition =>
     must(begun.get(name)?.stream ?? pinned?.position, "where the copy began");
-  const stateOf = ({ collections }: Position, { name, info, generation, sync }: Reading): StreamState => {
+  const stateOf = ({ collections }: Position, { name, state, info, generation, sync }: Reading): StreamState => {
     const numbers = { source, ...numbersOf(generation, sync) };
-    const position = { collections: withPhase(collections, name, info?.uuid ?? null), stream: pinOf(name) };
+    const position = {
+      collections: withPhase(collections, name, info?.uuid ?? null),
+      stream: pinOf(name),
+      // The copy is proved by the changes since its beginning, which the next read has.
+      ...(state?.losses === undefined ? {} : { losses: state.losses }),
+    };
     return streamStateOf(position, name, numbers);
   };
   await writer.save({ collections: {} }, { streams: readings, stateOf, isForAll: true });

@@ -30,6 +30,7 @@ import { settledWithin } from "../lib/async.ts";
 import { linesOf } from "../lib/lines.ts";
 import { Stop } from "../lib/process.ts";
 import { openConnection } from "../run/connection.ts";
+import { parseBinding, withoutExcluded } from "../source/bindings.ts";
 import { resolveBindings } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
@@ -82,7 +83,8 @@ const ANSWERS: Readonly<Record<Exclude<RequestKind, "open">, Answer>> = {
   discover: async ({ body }, call) => ({ discovered: { bindings: await discovered(await configuredBy(body, call)) } }),
   validate: async ({ body }, call) => {
     const { bindings, problems } = readBindings(body);
-    refuseBindings([...problems, ...(await problemsOf(bindings, await configuredBy(body, call)))]);
+    const configured = await configuredBy(body, call);
+    refuseBindings([...problems, ...excludedAmong(bindings, configured), ...(await problemsOf(bindings, configured))]);
     const paths = bindings.map(({ namespace: { db, collection } }) => ({ resourcePath: [db, collection] }));
     return { validated: { bindings: paths } };
   },
@@ -107,6 +109,17 @@ async function discovered({ invocation, target }: Configured): Promise<readonly 
   );
   const streamed = catalog.entries.filter(({ noStream }) => noStream === null);
   return flowBindings(streamed.map(({ info }) => info.namespace));
+}
+
+/** The bindings that the config excludes as well: one of the two is a mistake. */
+function excludedAmong(
+  bindings: readonly FlowBinding[],
+  { invocation: { settings } }: Pick<Configured, "invocation">,
+): readonly string[] {
+  const excluded = settings.exclude.map(parseBinding);
+  return bindings
+    .filter(({ namespace }) => withoutExcluded([namespace], excluded).length === 0)
+    .map(({ namespace }) => `${nameOf(namespace)} is bound, and the config excludes it`);
 }
 
 /** What is wrong on the server: all bindings that cannot be captured. */
@@ -142,6 +155,7 @@ async function openCapture(
   const inputEnded = new AbortController();
   const signal = AbortSignal.any([stopped, inputEnded.signal]);
   const configured = await configuredBy(spec, { ...call, context: { ...call.context, signal } });
+  refuseBindings(excludedAmong(bindings, configured));
   await settledWithin(output.say({ opened: { explicitAcknowledgements: true } }), signal, 0);
   const checkpoints = new Checkpoints();
   let failure: MongotapError | undefined;

@@ -90,11 +90,13 @@ describe("requests", () => {
       { resourceConfig: { database: name } },
     ];
     const capture = captureOf();
-    const { code, responses, stderr } = await capture.run({ validate: { config: capture.options.config, bindings } });
+    const config = { ...capture.options.config, advanced: { excludeCollections: `${name}:paid` } };
+    const { code, responses, stderr } = await capture.run({ validate: { config, bindings } });
     expect([code, responses]).toEqual([2, [expect.anything()]]);
     const { message, kind, level } = lastLog(stderr);
     expect([kind, level]).toEqual(["config", "error"]);
     for (const text of [
+      `${name}.paid is bound, and the config excludes it`,
       `${name}.fine is bound twice`,
       `${name}.fine2 asks for "Batch Snapshot"`,
       "binding 6 lacks its database or its collection",
@@ -145,6 +147,13 @@ describe("requests", () => {
     const { open } = capture.openRequest([]) as { open: Json };
     const range = { keyBegin: 0, keyEnd: 2_147_483_647 };
     expect((await capture.run({ open: { ...open, range } })).code).toBe(2);
+  });
+
+  test("a capture of a binding that the config excludes ends with 2", async () => {
+    const capture = captureOf({ advanced: { excludeCollections: `${database.name}:unwanted` } });
+    const { code, stderr } = await capture.run(capture.openRequest([bound("unwanted")]));
+    expect(code).toBe(2);
+    expect(lastLog(stderr)["message"]).toBe(`${database.name}.unwanted is bound, and the config excludes it`);
   });
 
   test("a capture without bindings is open until its requests end, or SIGTERM comes", async () => {

@@ -4,8 +4,8 @@ import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** By the first cell of a row, the beginning of the name of a test for each platform that the row says something about. */
-const TESTS: Readonly<Record<string, readonly [airbyte?: string, singer?: string, flow?: string]>> = {
+/** By the first cell of a row, the beginnings of the names of tests: for Airbyte, Singer and Flow. */
+const TESTS: Readonly<Record<string, readonly (string | undefined)[]>> = {
   "what is there, then changes": [
     "copies streams without a state, then sends inserts, updates and deletes: the rows are those of a find",
     "without a catalog reads everything; the next ones read what has changed, deletions too",

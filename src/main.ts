@@ -102,14 +102,18 @@ function listen(name: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
   });
 }
 
+/** How long (ms) the signal may take: Deno acts on it in another thread. */
+const SIGNAL_MS = 1_000;
+
 /** Ends the process by the signal that has stopped it. */
-function endBySignal(): void {
+async function endBySignal(): Promise<void> {
   const reason: unknown = stop.signal.reason;
   if (!(reason instanceof Stop) || reason.reason.kind !== "signal") return;
   const { name, number } = reason.reason;
   process.removeAllListeners(name);
   process.kill(process.pid, name);
-  process.exit(128 + number); // the signal is ignored, or comes later
+  await new Promise((resolve) => setTimeout(resolve, SIGNAL_MS));
+  process.exit(128 + number); // the signal is ignored
 }
 
 async function main(): Promise<number> {
@@ -164,5 +168,5 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 const exitCode = await main();
 await stderr.drain();
-if (exitCode === END_BY_SIGNAL) endBySignal();
+if (exitCode === END_BY_SIGNAL) await endBySignal();
 process.exit(exitCode);

@@ -6,7 +6,7 @@
 import type { Settings } from "../config/options.ts";
 import type { Connection } from "../connect/client.ts";
 import type { ConnectionString } from "../connect/connection-string.ts";
-import { countOf, type Stats, summaryOf } from "../observe/stats.ts";
+import { countOf, newStats, type Stats, summaryOf } from "../observe/stats.ts";
 import { backfillSource, type RangeReadable } from "../pipeline/backfill.ts";
 import { captureSource } from "../pipeline/capture.ts";
 import { newestSource } from "../pipeline/newest.ts";
@@ -44,6 +44,7 @@ import {
 } from "../source/record.ts";
 import { dataOf } from "../source/unsent-events.ts";
 import type { Resumption } from "../state/stream-state.ts";
+import type { Configured } from "./connector-config.ts";
 
 export type CopySettings = ReadSettings &
   Omit<ChangeSettings, "until"> &
@@ -58,6 +59,13 @@ export interface PlatformRun {
   /** Aborts when the run must end. */
   readonly signal: AbortSignal;
   readonly stats: Stats;
+  /** Of the copies that have begun: they know what was left out. */
+  readonly encoders: Encoder[];
+}
+
+export function platformRun({ invocation, target }: Configured, connection: Connection, sink: Sink): PlatformRun {
+  const { signal } = invocation.context;
+  return { invocation, connection, target, sink, signal, stats: newStats(performance.now()), encoders: [] };
 }
 
 /** What to copy. */
@@ -78,13 +86,8 @@ export interface ChangesOrder extends CopyOrder {
   readonly untilCaughtUp: boolean;
 }
 
-/** The end of a copy, and what it left out. */
-export interface CopyResult extends PumpResult {
-  readonly encoder: Encoder;
-}
-
 /** Copies collections and their changes, merged by time. */
-export async function copyChanges(run: PlatformRun, order: ChangesOrder): Promise<CopyResult> {
+export async function copyChanges(run: PlatformRun, order: ChangesOrder): Promise<PumpResult> {
   const { connection, invocation } = run;
   const { settings, log } = invocation;
   const { client, server } = connection;
@@ -104,7 +107,7 @@ export async function copyChanges(run: PlatformRun, order: ChangesOrder): Promis
         const toCopy = await collectionsToCopy(bound, position, isFirst);
         for (const info of toCopy.filter((c) => c.capped)) log.warn(cappedText(info));
         return toCopy.map((info) => {
-          const isAgain = !isFirst && isCopiedAgain(position.collections[nameOf(info.namespace)]);
+          const isAgain = isCopiedAgain(position.collections[nameOf(info.namespace)], isFirst);
           return rangeReadableOf(isAgain ? { ...reading, readers: reading.ownReaders } : reading, info);
         });
       },
@@ -119,7 +122,7 @@ export async function copyChanges(run: PlatformRun, order: ChangesOrder): Promis
 const MOST_CHANGED = 500_000;
 
 /** Copies the changes of collections that have been copied, of each document the newest. */
-export async function copyNewest(run: PlatformRun, order: ChangesOrder): Promise<CopyResult> {
+export async function copyNewest(run: PlatformRun, order: ChangesOrder): Promise<PumpResult> {
   const { connection, invocation } = run;
   const { settings, log } = invocation;
   const { client, server } = connection;
@@ -172,7 +175,7 @@ export async function copyWhole(
   order: CopyOrder,
   collections: readonly CollectionInfo[],
   notBefore?: ClusterTime,
-): Promise<CopyResult> {
+): Promise<PumpResult> {
   const { invocation } = run;
   return await withReaders(run, order, async (reading) => {
     const settings = { ...invocation.settings, state: undefined };
@@ -199,9 +202,10 @@ interface Reading extends ReadingRun {
   readonly ownReaders: ReaderPool;
 }
 
-/** The copy replaces another. */
-function isCopiedAgain(state: CollectionState | undefined): boolean {
-  return state?.phase === "stale" || (state !== undefined && "copy" in state);
+/** The copy replaces another, which this run makes void. At its first opening that is what no earlier run has said to be void. */
+function isCopiedAgain(state: CollectionState | undefined, isFirst: boolean): boolean {
+  if (state?.phase === "stale") return !isFirst || !state.voided;
+  return !isFirst && state !== undefined && "copy" in state;
 }
 
 /** Opens the readers of a copy, and pumps from the source that `sourceOf` makes of them. */
@@ -209,7 +213,7 @@ async function withReaders(
   run: PlatformRun,
   order: CopyOrder,
   sourceOf: (reading: Reading) => Promise<Source>,
-): Promise<CopyResult> {
+): Promise<PumpResult> {
   const { connection, invocation, target, sink, signal, stats } = run;
   const { settings, log } = invocation;
   const throttle = throttleOf(connection, settings, log);
@@ -220,7 +224,8 @@ async function withReaders(
   const { client, server } = connection;
   const source = await sourceOf({ client, server, throttle, readers, ownReaders });
   const encoder = createLineEncoder(lines);
-  const result = await transferLines({
+  run.encoders.push(encoder);
+  return await transferLines({
     source,
     limit: Infinity,
     from: order.from.position,
@@ -234,13 +239,14 @@ async function withReaders(
     log,
     command: "capture",
   });
-  return { ...result, encoder };
 }
 
-/** Logs what a run has copied and left out. `protocol` is its name in messages, `hasColumns` whether it has that setting. */
+/**
+ * Logs what a run has copied and left out, whichever way it ends: the states have moved past it. `protocol` is its name in
+ * messages, `hasColumns` whether it has that setting.
+ */
 export function logCopies(
-  { invocation: { log }, stats }: PlatformRun,
-  results: readonly CopyResult[],
+  { invocation: { log }, stats, encoders }: PlatformRun,
   protocol: string,
   hasColumns: boolean,
 ): void {
@@ -252,7 +258,7 @@ export function logCopies(
     remedy: hasColumns ? "; use columns: data" : "",
     setting: (name, value) => `${name}: ${value}`,
   };
-  for (const { encoder } of results) logOmissions(log, { encoder, form, quarantine: undefined });
+  for (const encoder of encoders) logOmissions(log, { encoder, form, quarantine: undefined });
 }
 
 function linesOf({ settings, context }: Invocation<CopySettings>, envelope: PlatformMessages): LineOptions {

@@ -6,6 +6,7 @@
 
 import { createHash } from "node:crypto";
 
+import { must } from "../errors.ts";
 import { type Namespace, nameOf } from "../source/record.ts";
 import type { CatalogEntry } from "./catalog.ts";
 import { type BsonType, BSON_TYPES, type Field, type ObjectFields } from "./field.ts";
@@ -69,23 +70,20 @@ function isDateTime(field: Field): boolean {
 
 /**
  * A stream name for each of `namespaces`: what `nameFor` returns. Clients lower the case of a name and replace all but
- * ASCII letters and digits by `_`. If two names would then be one table, or a name would be empty, a digest of the
- * namespace is appended; it is the same in every run.
+ * ASCII letters and digits by `_`. Of names that would then be one table, the one of which the least is replaced stays as it
+ * is, so that a new collection rarely renames an old stream; the others, and names that would be empty, get a digest of the
+ * namespace, which is the same in every run.
  */
 export function streamNames(
   namespaces: readonly Namespace[],
   nameFor: (namespace: Namespace) => string,
 ): ReadonlyMap<Namespace, string> {
-  const counts = new Map<string, number>();
-  for (const namespace of namespaces) {
-    const table = clientTableName(nameFor(namespace));
-    counts.set(table, (counts.get(table) ?? 0) + 1);
-  }
+  const byTable = Map.groupBy(namespaces, (namespace) => clientTableName(nameFor(namespace)));
+  const keepers = new Set([...byTable.values()].map(plainestOf));
   return new Map(
     namespaces.map((namespace) => {
       const name = nameFor(namespace);
-      const table = clientTableName(name);
-      const isUsable = counts.get(table) === 1 && /[a-z0-9]/.test(table);
+      const isUsable = keepers.has(namespace) && /[a-z0-9]/.test(clientTableName(name));
       return [namespace, isUsable ? name : `${name}_${digestOf(nameOf(namespace))}`] as const;
     }),
   );
@@ -93,6 +91,15 @@ export function streamNames(
 
 function clientTableName(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z0-9]/g, "_");
+}
+
+function plainestOf(namespaces: readonly Namespace[]): Namespace {
+  const ranked = namespaces.map((namespace) => {
+    const text = nameOf(namespace);
+    return { namespace, text, replaced: text.replaceAll(/[a-z0-9_]/g, "").length };
+  });
+  const [first] = ranked.toSorted((a, b) => a.replaced - b.replaced || compareNames(a.text, b.text));
+  return must(first, "a namespace").namespace;
 }
 
 /** Six digits that tell `name` (`db.collection`) from others; the same in every run. */

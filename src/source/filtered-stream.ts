@@ -51,6 +51,7 @@ export function withOnly(batch: EventBatch, kept: readonly number[], ends: reado
   const known = new Set(sortKeys);
   return {
     ...batch,
+    lacksEvents: true,
     documents: documents.only(kept.map((i) => must(documents.offsets[i], "an event"))),
     sortKeys,
     ends,

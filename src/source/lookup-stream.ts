@@ -105,7 +105,7 @@ export class LookupStream implements EventStream {
     const batch = this.#rest ?? (await this.#stream.next(awaitMs));
     this.#rest = undefined;
     const before = this.#before;
-    if (batch.lacksDocuments !== true) {
+    if (batch.lacksDocuments !== true || batch.documents.count === 0) {
       this.#before = must(batch.position.stream, "the position of a stream").time;
       return batch;
     }
@@ -211,7 +211,7 @@ class Completion {
       if (run.steps.length === 1) continue;
       const { history, steps } = run;
       const first = must(steps[0], "the first step");
-      const isBaseRead = run.base === "before the batch" && this.#before !== BEGINNING && first.time > this.#before;
+      const isBaseRead = run.base === "before the batch" && this.#knowsBase && first.time > this.#before;
       const base = isBaseRead ? wantedOf(history, first, first.time) : undefined;
       if (base) bases.push(base);
       if (base || typeof run.base === "number") long.push({ run, last, base });
@@ -227,6 +227,11 @@ class Completion {
     for (const one of second) this.#settle(one);
     await this.#readRefused();
     await this.#withholdForeign();
+  }
+
+  /** What is read as of before the batch is what the first event of a document changed. */
+  get #knowsBase(): boolean {
+    return this.#before !== BEGINNING && this.#batch.lacksEvents !== true;
   }
 
   /** The last version of a run. At an unfinished time the stream may have another event of the same document. */

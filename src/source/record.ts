@@ -203,6 +203,8 @@ export interface EventBatch {
   readonly passedOver?: readonly PassedOver[];
   /** Some events may be updates without their document. */
   readonly lacksDocuments?: boolean;
+  /** Events were left out of the reply, also of documents that this batch has later events of. */
+  readonly lacksEvents?: true;
   /** One for each event: the document that was looked up for it. Absent: none was. */
   readonly fullDocuments?: readonly (FoundDocument | undefined)[];
   /** One for each event. Absent: none has a note. */

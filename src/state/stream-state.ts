@@ -78,6 +78,20 @@ export function resumptionOf(
   return { position, sentUpTo };
 }
 
+/**
+ * Whether the stream of `name` is ahead of `position`: it keeps its state until the others have come as far, also where their
+ * history is lost.
+ */
+export function isAhead(
+  { sentUpTo }: Resumption,
+  name: string,
+  { stream }: Position,
+  dataOf: (position: StreamPosition) => string,
+): boolean {
+  const ahead = sentUpTo.get(name);
+  return ahead !== undefined && (stream === undefined || dataOf(stream) < dataOf(ahead));
+}
+
 /** The state of the collection `name` at `position`. */
 export function streamStateOf(
   position: Position,

@@ -56,6 +56,20 @@ test("each read has one record of a document, and all reads together what is the
   for (const stream of [a, b]) expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
 });
 
+test("thousands of updates of a few documents are one record each, also where a reply has none of them", async () => {
+  const [stream = ""] = await filled(database, ["newest_hot"], 5);
+  const collection = database.db.collection<{ _id: number; n?: number }>("newest_hot");
+  const first = await source.readAll(configured([stream]));
+  const updates = Array.from({ length: 5_000 }, (_, n) => ({
+    updateOne: { filter: { _id: n % 5 }, update: { $set: { n } } },
+  }));
+  await collection.bulkWrite(updates, { ordered: true });
+  const second = await source.readAll(configured([stream]), { state: keptStates(first) });
+  expect(recordsOf(second)).toHaveLength(5);
+  const rows = new Destination().load(first).load(second).rows(stream);
+  expect(rows).toEqual(await foundRows(database.client, stream));
+});
+
 test("changes during the first copy come with the next read, once", async () => {
   const [stream = ""] = await filled(database, ["newest_busy"], 2_000);
   const collection = database.db.collection<{ _id: number; n?: number }>("newest_busy");

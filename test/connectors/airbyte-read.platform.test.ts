@@ -93,6 +93,17 @@ test("a read of a collection that is dropped and made again has what is there af
   expect(warnings.join("\n")).toContain("cannot show that what came before is void");
 });
 
+test("a read that fails says what it has left out: its states have moved past it", async () => {
+  const [stream = ""] = await filled(database, ["failing"]);
+  const kept = keptStates(await source.readAll(configured([stream])));
+  await database.db.dropCollection("failing");
+  const refused = { failCommands: ["getMore"], errorCode: ServerCode.Unauthorized, appName: "mongotap" };
+  await using _refused = await failCommand(database.client, refused);
+  const { code, messages } = await source.read(configured([stream]), { state: kept });
+  expect(code).toBe(5);
+  expect(messages.some(({ log }) => log?.message.includes(`${stream} was dropped`))).toBe(true);
+});
+
 test("a read of a stream that does not exist warns, and reads it when it does", async () => {
   const stream = `${database.name}.later`;
   const first = await source.readAll(configured([stream]));

@@ -3,6 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { BSON, type Collection, type Document, MongoClient, MongoServerError } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { must } from "../../src/errors.ts";
+import type { EventStream, StreamPosition } from "../../src/source/record.ts";
+import { unsentEvents } from "../../src/source/unsent-events.ts";
 import type { FullDocument, StreamStart } from "../../src/source/stream-command.ts";
 import { randomFor } from "../support/random.ts";
 import { sharedReplicaSet, testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -116,6 +118,28 @@ describe("every update shows the version of its own event", () => {
       expect(await readShown(stream, written.length)).toEqual(written);
     },
   );
+
+  test.each([0, 1, 2, 3, 4])("where the first events of a reply have been sent before: %p of 4", async (sent) => {
+    const database = await testDatabase();
+    const collection = await collectionOf(database);
+    await collection.insertOne({ _id: 1, a: 0, b: 0 });
+    const from = await now(database, "c");
+    const updates: Document[] = [{ a: 1 }, { b: 1 }, { a: 2 }, { b: 2 }];
+    const written: Shown[] = [];
+    for (const $set of updates) {
+      await collection.updateOne({ _id: 1 }, { $set });
+      written.push(exactly("update", 1, must(await collection.findOne(), "the document")));
+    }
+    let sentUpTo = from as StreamPosition;
+    if (sent > 0) {
+      await using all = await openLookups(database, ["c"], from);
+      const batch = await all.next(1_000);
+      sentUpTo = must((sent === 4 ? batch : all.split(batch, sent)[0]).position.stream, "a position");
+    }
+    const unsent = (stream: EventStream) => unsentEvents(stream, new Map([[`${database.name}.c`, sentUpTo]]));
+    await using stream = await openLookups(database, ["c"], from, "default", Infinity, unsent);
+    expect(shownIn(await stream.next(1_000))).toEqual(written.slice(sent));
+  });
 
   test("of a hot key among others, thousands of them in one batch", async () => {
     const database = await testDatabase();

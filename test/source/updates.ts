@@ -8,7 +8,7 @@ import { AdaptiveBatchSize } from "../../src/source/adaptive-batch.ts";
 import { parseBinding } from "../../src/source/bindings.ts";
 import { ChangeStream } from "../../src/source/change-stream.ts";
 import { LookupStream } from "../../src/source/lookup-stream.ts";
-import type { DocumentNote, EventBatch } from "../../src/source/record.ts";
+import type { DocumentNote, EventBatch, EventStream } from "../../src/source/record.ts";
 import type { FullDocument, StreamStart } from "../../src/source/stream-command.ts";
 import type { TestDatabase } from "../support/replica-set.ts";
 
@@ -35,6 +35,7 @@ export async function openLookups(
   from: StreamStart = "now",
   fullDocument: FullDocument = "default",
   mostEvents = Infinity,
+  filter = (stream: EventStream): EventStream => stream,
 ): Promise<LookupStream> {
   const stream = await ChangeStream.open(
     {
@@ -49,7 +50,7 @@ export async function openLookups(
     from,
     never,
   );
-  return new LookupStream(stream, { client, signal: never });
+  return new LookupStream(filter(stream), { client, signal: never });
 }
 
 /** The events of a batch with their documents, as BSON. */

@@ -4,13 +4,13 @@
  */
 
 import type { Connection } from "../../connect/client.ts";
-import { newStats } from "../../observe/stats.ts";
+import type { PumpResult } from "../../pipeline/pump.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf, isSameCluster } from "../../run/source-identity.ts";
 import { measure } from "../../source/catalog.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
 import { parseStreamState } from "../../state/stream-state.ts";
-import { type CopyResult, logCopies, type PlatformRun } from "../copy.ts";
+import { logCopies, platformRun } from "../copy.ts";
 import type { MessageOutput } from "../message-output.ts";
 import type { Configured } from "../connector-config.ts";
 import { findWanted } from "../wanted-streams.ts";
@@ -38,11 +38,10 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   for (const { descriptor } of all) await output.say(statusTrace(descriptor, "STARTED"));
   output.announce(all.map(({ name, descriptor }) => [name, () => statusTrace(descriptor, "RUNNING")]));
   await estimate(all, connection, output);
-  const { settings, context } = invocation;
-  const { signal } = context;
-  const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
+  const { settings } = invocation;
+  const run = platformRun(configured, connection, output);
   const writer = writerOf(order, all);
-  const results: CopyResult[] = [];
+  const results: PumpResult[] = [];
   const incomplete = new Set(all.map(({ descriptor }) => descriptor));
   const steps = stepsOf(all, settings.newestOnly);
   try {
@@ -58,7 +57,7 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
     }
   } finally {
     for (const descriptor of incomplete) void output.say(statusTrace(descriptor, "INCOMPLETE")).catch(() => undefined);
-    logCopies(run, results, "Airbyte", true);
+    logCopies(run, "Airbyte", true);
   }
   return results.every(({ outcome }) => outcome === "finished");
 }

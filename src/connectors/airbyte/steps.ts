@@ -6,6 +6,7 @@
 import { MongotapError, must } from "../../errors.ts";
 import { recoveryOf } from "../../pipeline/lost-history.ts";
 import { isComplete, liveAfter } from "../../pipeline/position.ts";
+import type { PumpResult } from "../../pipeline/pump.ts";
 import type { AirbyteRecords } from "../../protocol/airbyte.ts";
 import { later } from "../../source/cluster-time.ts";
 import {
@@ -17,16 +18,8 @@ import {
 } from "../../source/record.ts";
 import { dataOf, startsAfterOf } from "../../source/unsent-events.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
-import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
-import {
-  type ChangesOrder,
-  copyChanges,
-  copyNewest,
-  type CopyResult,
-  copyWhole,
-  pinStream,
-  type PlatformRun,
-} from "../copy.ts";
+import { isAhead, resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
+import { type ChangesOrder, copyChanges, copyNewest, copyWhole, pinStream, type PlatformRun } from "../copy.ts";
 import type { Found } from "../wanted-streams.ts";
 import type { ConfiguredStream } from "./configured-catalog.ts";
 import type { Saved, StateWriter } from "./state-writer.ts";
@@ -52,7 +45,7 @@ function recordsOf(columns: AirbyteRecords["columns"], readings: readonly Readin
 }
 
 /** A step of a read: resolves when its streams have been read, or the run was stopped. */
-export type Step = (read: Read, readings: readonly Reading[]) => Promise<CopyResult>;
+export type Step = (read: Read, readings: readonly Reading[]) => Promise<PumpResult>;
 
 /** Every change. */
 export const readChanges: Step = (read, readings) => readStream(read, readings, copyChanges);
@@ -84,16 +77,12 @@ export const readNewest: Step = async (read, readings) => {
 async function readStream(
   { run, columns, source, writer }: Read,
   readings: readonly Reading[],
-  copy: (run: PlatformRun, order: ChangesOrder) => Promise<CopyResult>,
-): Promise<CopyResult> {
+  copy: (run: PlatformRun, order: ChangesOrder) => Promise<PumpResult>,
+): Promise<PumpResult> {
   const states = new Map(readings.flatMap(({ name, state }) => (state?.stream === undefined ? [] : [[name, state]])));
   const from = resumptionOf(states, dataOf);
   const stateOf = (position: Position, { name, state, generation, sync }: Reading): StreamState => {
-    const ahead = from.sentUpTo.get(name);
-    const { stream } = position;
-    // It keeps its state until the others have come as far, also where their history is lost.
-    const isAhead = ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
-    if (isAhead && state !== undefined) return state;
+    if (state !== undefined && isAhead(from, name, position, dataOf)) return state;
     return streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
   };
   const result = await copy(run, {
@@ -205,7 +194,7 @@ function withPhase(
 /** Writes the states of all streams at the end of a copy, unless the reader takes no more. */
 async function saveLast(
   writer: StateWriter,
-  { position, outcome }: CopyResult,
+  { position, outcome }: PumpResult,
   saved: Omit<Saved<Reading>, "isForAll">,
 ): Promise<void> {
   if (position !== undefined && outcome !== "cut") await writer.save(position, { ...saved, isForAll: true });

@@ -3,11 +3,11 @@
 import { MongotapError } from "../../errors.ts";
 import { settledWithin } from "../../lib/async.ts";
 import type { Logger } from "../../observe/log.ts";
-import { newStats } from "../../observe/stats.ts";
+import type { PumpResult } from "../../pipeline/pump.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import { nameOf, type Position } from "../../source/record.ts";
-import { copyChanges, type CopyResult, logCopies, type PlatformRun } from "../copy.ts";
+import { copyChanges, logCopies, platformRun } from "../copy.ts";
 import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
 import { findWanted } from "../wanted-streams.ts";
@@ -31,7 +31,7 @@ const DRAIN_MS = 500;
  * Resolves when the signal of the context has stopped the session: `cut` where the reader took no more.
  * @throws the reason of the signal where the session has not begun
  */
-export async function capture(order: SessionOrder): Promise<CopyResult["outcome"]> {
+export async function capture(order: SessionOrder): Promise<PumpResult["outcome"]> {
   const { configured, bindings, output, checkpoints } = order;
   const { invocation, target } = configured;
   const { log, context } = invocation;
@@ -57,8 +57,7 @@ export async function capture(order: SessionOrder): Promise<CopyResult["outcome"
     await settledWithin(output.say({ checkpoint: { state: { updated, mergePatch: true } } }), signal, DRAIN_MS);
     progress.onSaved(position);
   };
-  const stats = newStats(performance.now());
-  const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats };
+  const run = platformRun(configured, connection, output);
   try {
     const result = await copyChanges(run, {
       namespaces: bindings.map(({ namespace }) => namespace),
@@ -69,13 +68,14 @@ export async function capture(order: SessionOrder): Promise<CopyResult["outcome"
       commitMs: 0,
       save,
     });
-    logCopies(run, [result], "Flow", false);
-    log.info(checkpoints.text);
     return result.outcome;
   } catch (error) {
     // Flow drops what it has not committed when a session fails: the next one would fail for the same reason.
     if (error instanceof MongotapError && error.kind === "history-lost") await checkpoints.areCommitted(signal);
     throw error;
+  } finally {
+    logCopies(run, "Flow", false);
+    log.info(checkpoints.text);
   }
 }
 

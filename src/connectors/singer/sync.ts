@@ -3,16 +3,16 @@
  * behind the records that it covers, and one at the end.
  */
 
-import { newStats } from "../../observe/stats.ts";
 import { isComplete } from "../../pipeline/position.ts";
+import type { PumpResult } from "../../pipeline/pump.ts";
 import { activateVersion, type SingerRecords, type SingerStream, versionOfNow } from "../../protocol/singer.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
 import type { Position } from "../../source/record.ts";
 import { dataOf } from "../../source/unsent-events.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
-import { resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
-import { copyChanges, type CopyResult, copyWhole, logCopies, type PlatformRun } from "../copy.ts";
+import { isAhead, resumptionOf, type StreamState, streamStateOf } from "../../state/stream-state.ts";
+import { copyChanges, copyWhole, logCopies, platformRun, type PlatformRun } from "../copy.ts";
 import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
 import { findWanted, type Found } from "../wanted-streams.ts";
@@ -51,8 +51,7 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
   for (const reading of readings) {
     await output.say(schemaMessage(reading, reading.hasChanges, invocation.settings));
   }
-  const { signal } = invocation.context;
-  const run: PlatformRun = { invocation, connection, target, sink: output, signal, stats: newStats(performance.now()) };
+  const run = platformRun(configured, connection, output);
   const bookmarks = new BookmarkWriter(output, order.bookmarks, source);
   const steps = [
     { own: readings.filter(({ hasChanges, state }) => hasChanges && state !== undefined), read: readChanges },
@@ -60,14 +59,14 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
     { own: readings.filter(({ hasChanges, state }) => hasChanges && state === undefined), read: readChanges },
     { own: readings.filter(({ hasChanges }) => !hasChanges), read: readWhole },
   ];
-  const results: CopyResult[] = [];
+  const results: PumpResult[] = [];
   try {
     for (const { own, read } of steps) {
       if (own.length > 0) results.push(await read(run, own, bookmarks));
       if (results.some(({ outcome }) => outcome !== "finished")) break;
     }
   } finally {
-    logCopies(run, results, "Singer", true);
+    logCopies(run, "Singer", true);
   }
   if (results.every(({ outcome }) => outcome !== "cut")) await bookmarks.write();
   return results.every(({ outcome }) => outcome === "finished");
@@ -136,7 +135,7 @@ async function readChanges(
   run: PlatformRun,
   readings: readonly Reading[],
   bookmarks: BookmarkWriter,
-): Promise<CopyResult> {
+): Promise<PumpResult> {
   const from = resumptionFor(readings);
   for (const { state, replaces, records } of readings) {
     // Some targets apply this message before the records of earlier versions that they have buffered: the next run repeats it.
@@ -144,16 +143,12 @@ async function readChanges(
     if (isDue) await bookmarks.output.say(activateVersion(records));
   }
   const save = (position: Position): Promise<void> => {
-    const { stream } = position;
     for (const reading of readings) {
-      // A stream that is ahead of the others keeps its state until they have come as far, also where their history is lost.
-      const ahead = from.sentUpTo.get(reading.name);
-      const isBehind = ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
-      if (!isBehind) bookmarks.set(position, reading);
+      if (!isAhead(from, reading.name, position, dataOf)) bookmarks.set(position, reading);
     }
     return bookmarks.write();
   };
-  const result = await copyChanges(run, {
+  return await copyChanges(run, {
     namespaces: readings.map(({ namespace }) => namespace),
     messages: recordsOf(readings),
     from,
@@ -162,14 +157,13 @@ async function readChanges(
     commitMs: COMMIT_MS,
     save,
   });
-  return result;
 }
 
 async function readWhole(
   run: PlatformRun,
   readings: readonly Reading[],
   bookmarks: BookmarkWriter,
-): Promise<CopyResult> {
+): Promise<PumpResult> {
   const save = (position: Position): Promise<void> => {
     for (const reading of readings) bookmarks.set(position, reading);
     return bookmarks.write();

@@ -41,7 +41,9 @@ async function shownSince(
   count: number,
   ...names: string[]
 ): Promise<Shown[]> {
-  await using stream = await openLookups(database, names, from, KEEPS_IMAGES ? "whenAvailable" : "default");
+  await using stream = await openLookups(database, names, from, {
+    fullDocument: KEEPS_IMAGES ? "whenAvailable" : "default",
+  });
   const shown = await readShown(stream, count);
   expect(shown).toHaveLength(count);
   return shown;
@@ -114,7 +116,7 @@ describe("every update shows the version of its own event", () => {
       };
       const written: Shown[] = [];
       for (const ids of [[1], [2], [3, 1, 2], [2], [1, 3, 2], [3], [3, 2]]) written.push(...(await increment(...ids)));
-      await using stream = await openLookups(database, ["c"], from, "default", most);
+      await using stream = await openLookups(database, ["c"], from, { mostEvents: most });
       expect(await readShown(stream, written.length)).toEqual(written);
     },
   );
@@ -137,7 +139,7 @@ describe("every update shows the version of its own event", () => {
       sentUpTo = must((sent === 4 ? batch : all.split(batch, sent)[0]).position.stream, "a position");
     }
     const unsent = (stream: EventStream) => unsentEvents(stream, new Map([[`${database.name}.c`, sentUpTo]]));
-    await using stream = await openLookups(database, ["c"], from, "default", Infinity, unsent);
+    await using stream = await openLookups(database, ["c"], from, { filter: unsent });
     expect(shownIn(await stream.next(1_000))).toEqual(written.slice(sent));
   });
 
@@ -326,7 +328,7 @@ test("the document is where the server puts that of its own look-up, byte for by
   await collection.insertOne({ _id: 3 });
   await collection.deleteOne({ _id: 3 });
   const read = async (fullDocument: FullDocument): Promise<string[]> => {
-    await using stream = await openLookups(database, ["c"], from, fullDocument);
+    await using stream = await openLookups(database, ["c"], from, { fullDocument });
     const events: string[] = [];
     while (events.length < 4) {
       const batch = await stream.next(100);

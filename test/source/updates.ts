@@ -28,14 +28,20 @@ export interface Shown {
 
 const never = new AbortController().signal;
 
+interface LookupOptions {
+  readonly fullDocument?: FullDocument;
+  /** Of a reply. */
+  readonly mostEvents?: number;
+  /** Leaves out events below the look-ups. */
+  readonly filter?: (stream: EventStream) => EventStream;
+}
+
 /** A stream of these collections (none: of the database) that shows documents; `from` of an earlier one, or now. */
 export async function openLookups(
   { client, name }: Pick<TestDatabase, "client" | "name">,
   names: readonly string[],
   from: StreamStart = "now",
-  fullDocument: FullDocument = "default",
-  mostEvents = Infinity,
-  filter = (stream: EventStream): EventStream => stream,
+  { fullDocument = "default", mostEvents = Infinity, filter = (stream) => stream }: LookupOptions = {},
 ): Promise<LookupStream> {
   const stream = await ChangeStream.open(
     {

@@ -6,19 +6,20 @@ const FILES = [
   "test/b.mongod.test.ts",
   "test/c.fault.test.ts",
   "test/d.cli.test.ts",
+  "test/cli/signals.cli.test.ts",
   "test/e.platform.test.ts",
   "test/e.npm.test.ts",
   "test/e.release.test.ts",
 ];
 
-test("planAll() runs the black-box suite in each of the three ways, and every other file once", () => {
+test("planAll() runs the black-box suite under Deno and as the binary, from source what depends on the start, other files once", () => {
   const runs = planAll(FILES, undefined).map((run) => [run.files.join(" "), run.env["MONGOTAP"], run.needs]);
   expect(runs).toEqual([
     ["test/a.test.ts", undefined, {}],
     ["test/b.mongod.test.ts", undefined, { mongod: "any" }],
-    ["test/d.cli.test.ts", "bun src/main.ts", { mongod: "any" }],
-    ["test/d.cli.test.ts", "deno run -A src/main.ts", { mongod: "any" }],
-    ["test/d.cli.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
+    ["test/cli/signals.cli.test.ts", "bun src/main.ts", { mongod: "any" }],
+    ["test/d.cli.test.ts test/cli/signals.cli.test.ts", "deno run -A src/main.ts", { mongod: "any" }],
+    ["test/d.cli.test.ts test/cli/signals.cli.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
     ["test/e.platform.test.ts", "dist/mongotap", { binary: true, mongod: "any" }],
     ["test/e.npm.test.ts", undefined, { binary: true, packages: true, mongod: "any" }],
     ["test/e.release.test.ts", undefined, { binary: true, mongod: "any" }],

@@ -94,12 +94,12 @@ test("a read of a collection that is dropped and made again has what is there af
 });
 
 test("a read that fails says what it has left out: its states have moved past it", async () => {
-  const [stream = ""] = await filled(database, ["failing"]);
-  const kept = keptStates(await source.readAll(configured([stream])));
+  const [stream = "", other = ""] = await filled(database, ["failing", "failing_too"]);
+  const kept = keptStates(await source.readAll(configured([stream, other])));
   await database.db.dropCollection("failing");
-  const refused = { failCommands: ["getMore"], errorCode: ServerCode.Unauthorized, appName: "mongotap" };
+  const refused = { failCommands: ["getMore"], errorCode: ServerCode.Unauthorized, appName: "mongotap", skip: 1 };
   await using _refused = await failCommand(database.client, refused);
-  const { code, messages } = await source.read(configured([stream]), { state: kept });
+  const { code, messages } = await source.read(configured([stream, other]), { state: kept });
   expect(code).toBe(5);
   expect(messages.some(({ log }) => log?.message.includes(`${stream} was dropped`))).toBe(true);
 });

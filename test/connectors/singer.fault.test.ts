@@ -4,7 +4,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Document, MongoClient } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { rollOplog, SMALL_OPLOG } from "../fault/support/oplog.ts";
+import { ServerCode } from "../../src/connect/server-errors.ts";
 import { documents } from "../support/documents.ts";
+import { failCommand } from "../support/fail-point.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { type Message, recordsOf, SingerTap, syncedOf, Target, typesOf, withMetadata } from "./singer-tap.ts";
@@ -157,3 +159,20 @@ test("lost history: the run ends with 6, and its STATE makes the next one copy a
   const same = await now.sync({ state: both.state });
   expect(target.load(same.messages).rows("shop_orders")).toEqual([{ _id: 3 }]);
 }, 120_000);
+
+test("lost history that is copied again at once, by workers: all rows have the new version, and the next run keeps them", async () => {
+  const { client, db, name, uri } = await testDatabase();
+  await db.collection("c").insertMany([...documents("typical", 12_000, 10_000)]);
+  const tap = await SingerTap.with(dir, { uri, database: name, onHistoryLost: "now", workers: 2, maxMemory: "1GB" });
+  const catalog = await tap.discover(); // so that a run has no other aggregate than that of the stream
+  const first = await tap.sync({ catalog });
+  const lost = { failCommands: ["aggregate"], errorCode: ServerCode.ChangeStreamHistoryLost, appName: "mongotap" };
+  await using _lost = await failCommand(client, { ...lost, times: 1 });
+  const again = await tap.sync({ catalog, state: first.state });
+  expect(recordsOf(again.messages)).toHaveLength(12_000);
+  expect(versionsOf(again.messages)).toHaveLength(1);
+  expect(versionsOf(again.messages)[0]).toBeGreaterThan(versionsOf(first.messages)[0] ?? 0);
+  const next = await tap.sync({ catalog, state: again.state });
+  const target = new Target().load([...first.messages, ...again.messages, ...next.messages]);
+  expect(target.rows(`${name}_c`)).toHaveLength(12_000);
+});

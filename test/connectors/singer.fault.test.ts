@@ -56,10 +56,11 @@ test("a large collection that $out replaces is copied again with the new version
   const config = { uri, database: name, workers: 2 };
   const without = await SingerTap.with(dir, { ...config, exclude: `${name}.source,${name}.a_new_one` });
   await db.collection("c").insertMany([...documents("typical", 300)]);
+  await db.collection("source").insertMany([...documents("typical", 12_000, 10_000)]);
   const first = await without.sync();
+  expect(recordsOf(first.messages)).toHaveLength(300);
   const target = new Target().load(first.messages);
   // More than a chunk each, so that workers read the rest: they copy the new one, and then know the version of c from before.
-  await db.collection("source").insertMany([...documents("typical", 12_000, 10_000)]);
   for (const to of ["c", "a_new_one"])
     await db
       .collection("source")

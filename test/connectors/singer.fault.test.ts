@@ -5,6 +5,7 @@ import { type Document, MongoClient } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { rollOplog, SMALL_OPLOG } from "../fault/support/oplog.ts";
 import { documents } from "../support/documents.ts";
+import { failCommand } from "../support/fail-point.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { type Message, recordsOf, SingerTap, syncedOf, Target, typesOf, withMetadata } from "./singer-tap.ts";
@@ -130,8 +131,18 @@ test("lost history: the run ends with 6, and its STATE makes the next one copy a
   const lost = await tap.sync({ state: first.state }, 6);
   expect(new Set(typesOf(lost.messages))).toEqual(new Set(["SCHEMA", "STATE"]));
   await collection.insertOne({ _id: 3 });
+  // Before the stream is open the rows are not void: nothing would come instead of them.
+  const catalog = await tap.discover();
+  const refused = await (async () => {
+    await using _refusal = await failCommand(client, { failCommands: ["aggregate"], errorCode: 13 });
+    return await tap.sync({ catalog, state: lost.state }, 5);
+  })();
+  expect(new Set(typesOf(refused.messages))).toEqual(new Set(["SCHEMA"]));
   const again = await tap.sync({ state: lost.state });
-  expect(target.load([...lost.messages, ...again.messages]).rows("shop_orders")).toEqual([{ _id: 2 }, { _id: 3 }]);
+  expect(target.load([...lost.messages, ...refused.messages, ...again.messages]).rows("shop_orders")).toEqual([
+    { _id: 2 },
+    { _id: 3 },
+  ]);
   const types = typesOf(again.messages).filter((type) => type !== "STATE");
   expect(types.slice(0, 2)).toEqual(["SCHEMA", "ACTIVATE_VERSION"]);
   expect(versionsOf(again.messages)[0]).toBeGreaterThan(versionsOf(first.messages)[0] ?? 0);

@@ -138,22 +138,25 @@ async function readChanges(
   bookmarks: BookmarkWriter,
 ): Promise<CopyResult> {
   const from = resumptionFor(readings);
-  for (const { state, replaces, records } of readings) {
+  const due = readings.filter((reading) =>
     // Some targets apply this message before the records of earlier versions that they have buffered: the next run repeats it.
-    const isDue = state === undefined ? replaces : state.activate === true;
-    if (isDue) await bookmarks.output.say(activateVersion(records));
-  }
-  const save = (position: Position): Promise<void> => {
+    reading.state === undefined ? hasReplacement(reading) : reading.state.activate === true,
+  );
+  const save = async (position: Position): Promise<void> => {
     const { stream } = position;
+    // Not before the stream is open: if it cannot be opened, no rows come instead of the void ones.
+    if (stream !== undefined) {
+      for (const { records } of due.splice(0)) await bookmarks.output.say(activateVersion(records));
+    }
     for (const reading of readings) {
       // A stream that is ahead of the others keeps its state until they have come as far, also where their history is lost.
       const ahead = from.sentUpTo.get(reading.name);
       const isBehind = ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
       if (!isBehind) bookmarks.set(position, reading);
     }
-    return bookmarks.write();
+    await bookmarks.write();
   };
-  const result = await copyChanges(run, {
+  return await copyChanges(run, {
     namespaces: readings.map(({ namespace }) => namespace),
     messages: recordsOf(readings),
     from,
@@ -162,7 +165,11 @@ async function readChanges(
     commitMs: COMMIT_MS,
     save,
   });
-  return result;
+}
+
+/** A collection that was not found may be one that the user may no longer read: its rows stay. */
+function hasReplacement({ replaces, info }: Reading): boolean {
+  return replaces && info !== undefined;
 }
 
 async function readWhole(
@@ -186,8 +193,8 @@ async function readWhole(
     readings.flatMap(({ info }) => info ?? []),
   );
   if (result.outcome !== "finished") return result;
-  for (const { replaces, records } of readings) {
-    if (replaces) await bookmarks.output.say(activateVersion(records));
+  for (const reading of readings) {
+    if (hasReplacement(reading)) await bookmarks.output.say(activateVersion(reading.records));
   }
   return result;
 }

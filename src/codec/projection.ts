@@ -1,4 +1,4 @@
-/** A BSON document without some of its fields, as BSON: an exclusion projection, at any depth of documents. */
+/** A BSON document without some of its fields, as BSON: an exclusion projection, in nested documents and in those of arrays. */
 
 import { BSON, type DocumentAt, ElementWalker, readInt32 } from "./bson.ts";
 
@@ -51,14 +51,28 @@ export class Projection {
       if (rule !== undefined && rule.inside === undefined) continue;
       const name = text?.toString("latin1", walker.nameBegin, walker.nameEnd);
       if (name !== undefined && only?.has(name) !== true) continue;
-      const elementBegin = walker.nameBegin - 1;
-      if (rule?.inside === undefined || walker.type !== BSON.document) {
-        this.#append(bytes, elementBegin, walker.valueEnd);
-        continue;
-      }
-      this.#append(bytes, elementBegin, walker.valueBegin);
-      this.#copy(bytes, walker.valueBegin, rule.inside);
+      if (rule?.inside === undefined) this.#append(bytes, walker.nameBegin - 1, walker.valueEnd);
+      else this.#copyElement(bytes, walker, rule.inside);
     }
+    this.#endAt(begin);
+  }
+
+  /** A document without the excluded fields, an array with all of its elements so, and any other value as it is. */
+  #copyElement(bytes: Uint8Array, walker: ElementWalker, excluded: readonly Exclusion[]): void {
+    const { type, nameBegin, valueBegin, valueEnd } = walker;
+    const isNested = type === BSON.document || type === BSON.array;
+    this.#append(bytes, nameBegin - 1, isNested ? valueBegin : valueEnd);
+    if (type === BSON.document) this.#copy(bytes, valueBegin, excluded);
+    if (type !== BSON.array) return;
+    const begin = this.#length;
+    this.#length += 4;
+    const elements = new ElementWalker();
+    elements.start(bytes, valueBegin);
+    while (elements.next()) this.#copyElement(bytes, elements, excluded);
+    this.#endAt(begin);
+  }
+
+  #endAt(begin: number): void {
     this.#out[this.#length++] = 0;
     new DataView(this.#out.buffer).setInt32(begin, this.#length - begin, true);
   }

@@ -5,7 +5,6 @@
 
 import { parseArgs } from "node:util";
 
-import type { OptionName } from "../config/options.ts";
 import { parseConfiguredCatalog } from "../connectors/airbyte/configured-catalog.ts";
 import { errorTrace, logMessage } from "../connectors/airbyte/messages.ts";
 import { readStreams } from "../connectors/airbyte/read.ts";
@@ -13,8 +12,9 @@ import { parseStates } from "../connectors/airbyte/state.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
-import { platformText } from "../connectors/platform-text.ts";
+import { platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
+import { notExcluded } from "../connectors/wanted-streams.ts";
 import { asWritten, type ValueSettings } from "../connectors/written-columns.ts";
 import { type AirbyteStream, airbyteStreams } from "../discover/as-airbyte.ts";
 import { asMongotapError, firstErrorOf, MongotapError } from "../errors.ts";
@@ -27,10 +27,10 @@ import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
 import { catalogOf, scopeFor } from "./discover-read.ts";
 
 const DOCUMENTATION = "https://github.com/mongotap/mongotap/blob/main/docs/platforms.md";
-const OWN_SETTINGS = ["columns", "stateType", "newestOnly"] as const satisfies readonly OptionName[];
-/** Airbyte has no message that makes earlier records void, so a new copy needs the user's word. */
-const DEFAULTS = { onHistoryLost: "fail" } as const;
-const inWordsOfAirbyte = platformText("refresh or clear the stream in Airbyte, so that it is copied again");
+const inWordsOfAirbyte = platformText(
+  "refresh or clear the stream in Airbyte, so that it is copied again",
+  WITHOUT_BEFORE,
+);
 
 interface Arguments {
   readonly verb: string;
@@ -92,15 +92,14 @@ function specification(): unknown {
     documentationUrl: DOCUMENTATION,
     protocol_version: "0.2.0",
     supportsIncremental: true,
-    connectionSpecification: connectionSpecification("airbyte_secret", OWN_SETTINGS, DEFAULTS),
+    connectionSpecification: connectionSpecification("airbyte"),
   };
 }
 
 async function configured({ verb, config }: Arguments, call: ConnectorCall): Promise<Configured> {
   if (config === undefined) throw new MongotapError("usage", `airbyte ${verb} takes --config FILE`);
   const what = `--config ${config}`;
-  const { invocation, target } = await configure(call, await readPlatformFile(config, what), "config", DEFAULTS);
-  return { invocation: { ...invocation, log: call.log.at(invocation.settings.logLevel) }, target };
+  return await configure(call, await readPlatformFile(config, what), "config");
 }
 
 /** A config or a server that does not work is an answer, not an error. */
@@ -150,9 +149,11 @@ async function read(args: Arguments, call: ConnectorCall, output: MessageOutput)
   const { catalog, state } = args;
   if (catalog === undefined) throw new MongotapError("usage", "airbyte read takes --catalog FILE");
   const what = `--catalog ${catalog}`;
+  const own = await configured(args, call);
+  const streams = parseConfiguredCatalog(await readJsonFile(catalog, what), what);
   const isWhole = await readStreams({
-    configured: await configured(args, call),
-    catalog: parseConfiguredCatalog(await readJsonFile(catalog, what), what),
+    configured: own,
+    catalog: notExcluded(streams, own.invocation.settings.exclude, what),
     states: parseStates(state === undefined ? undefined : await readJsonFile(state, `--state ${state}`)),
     output,
   });

@@ -3,7 +3,6 @@
  * https://github.com/estuary/flow/blob/master/go/protocols/capture/capture.proto
  */
 
-import type { OptionName } from "../config/options.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { Checkpoints } from "../connectors/flow/checkpoints.ts";
 import {
@@ -23,6 +22,7 @@ import { capture } from "../connectors/flow/session.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
 import { errorIn, loggerIn, platformText } from "../connectors/platform-text.ts";
 import { connectionSpecification, RESOURCE_SCHEMA } from "../connectors/spec.ts";
+import { excludedAmong } from "../connectors/wanted-streams.ts";
 import { streamObstacle } from "../discover/catalog.ts";
 import { flowBindings } from "../discover/as-flow.ts";
 import { asMongotapError, firstErrorOf, MongotapError } from "../errors.ts";
@@ -30,7 +30,6 @@ import { settledWithin } from "../lib/async.ts";
 import { linesOf } from "../lib/lines.ts";
 import { Stop } from "../lib/process.ts";
 import { openConnection } from "../run/connection.ts";
-import { parseBinding, withoutExcluded } from "../source/bindings.ts";
 import { resolveBindings } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
@@ -40,7 +39,6 @@ import { catalogOf, scopeFor } from "./discover-read.ts";
 /** The version of the protocol that the runtime demands. */
 const PROTOCOL = 3032023;
 const DOCUMENTATION = "https://github.com/mongotap/mongotap/blob/main/docs/platforms.md";
-const OWN_SETTINGS: readonly OptionName[] = [];
 /** The name of the config in messages. */
 const CONFIG = "the config";
 
@@ -74,7 +72,7 @@ const ANSWERS: Readonly<Record<Exclude<RequestKind, "open">, Answer>> = {
   spec: () => ({
     spec: {
       protocol: PROTOCOL,
-      configSchema: connectionSpecification("secret", OWN_SETTINGS, {}),
+      configSchema: connectionSpecification("flow"),
       resourceConfigSchema: RESOURCE_SCHEMA,
       documentationUrl: DOCUMENTATION,
       resourcePathPointers: ["/database", "/collection"],
@@ -84,7 +82,11 @@ const ANSWERS: Readonly<Record<Exclude<RequestKind, "open">, Answer>> = {
   validate: async ({ body }, call) => {
     const { bindings, problems } = readBindings(body);
     const configured = await configuredBy(body, call);
-    refuseBindings([...problems, ...excludedAmong(bindings, configured), ...(await problemsOf(bindings, configured))]);
+    refuseBindings([
+      ...problems,
+      ...problemsWithExclude(bindings, configured),
+      ...(await problemsOf(bindings, configured)),
+    ]);
     const paths = bindings.map(({ namespace: { db, collection } }) => ({ resourcePath: [db, collection] }));
     return { validated: { bindings: paths } };
   },
@@ -95,7 +97,7 @@ const ANSWERS: Readonly<Record<Exclude<RequestKind, "open">, Answer>> = {
 };
 
 function configuredBy(body: Request["body"], call: ConnectorCall): Promise<Configured> {
-  return configure(call, configOf(body), CONFIG, {});
+  return configure(call, configOf(body), CONFIG);
 }
 
 /** The collections that have a change stream. Flow infers their schemas from the documents, so none are sampled. */
@@ -112,14 +114,11 @@ async function discovered({ invocation, target }: Configured): Promise<readonly 
 }
 
 /** The bindings that the config excludes as well: one of the two is a mistake. */
-function excludedAmong(
+function problemsWithExclude(
   bindings: readonly FlowBinding[],
   { invocation: { settings } }: Pick<Configured, "invocation">,
 ): readonly string[] {
-  const excluded = settings.exclude.map(parseBinding);
-  return bindings
-    .filter(({ namespace }) => withoutExcluded([namespace], excluded).length === 0)
-    .map(({ namespace }) => `${nameOf(namespace)} is bound, and the config excludes it`);
+  return excludedAmong(bindings, settings.exclude).map((name) => `${name} is bound, and the config excludes it`);
 }
 
 /** What is wrong on the server: all bindings that cannot be captured. */
@@ -155,7 +154,7 @@ async function openCapture(
   const inputEnded = new AbortController();
   const signal = AbortSignal.any([stopped, inputEnded.signal]);
   const configured = await configuredBy(spec, { ...call, context: { ...call.context, signal } });
-  refuseBindings(excludedAmong(bindings, configured));
+  refuseBindings(problemsWithExclude(bindings, configured));
   await settledWithin(output.say({ opened: { explicitAcknowledgements: true } }), signal, 0);
   const checkpoints = new Checkpoints();
   let failure: MongotapError | undefined;

@@ -5,15 +5,15 @@
 
 import { parseArgs } from "node:util";
 
-import type { OptionName } from "../config/options.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
-import { errorIn, loggerIn, platformText } from "../connectors/platform-text.ts";
+import { errorIn, loggerIn, platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
 import { parseCatalog } from "../connectors/singer/catalog.ts";
 import { parseBookmarks } from "../connectors/singer/state.ts";
 import { syncStreams } from "../connectors/singer/sync.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
+import { notExcluded } from "../connectors/wanted-streams.ts";
 import { asSinger } from "../discover/as-singer.ts";
 import { firstErrorOf, MongotapError } from "../errors.ts";
 import { Stop } from "../lib/process.ts";
@@ -22,9 +22,7 @@ import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
 import { catalogOf, scopeFor } from "./discover-read.ts";
 import { print } from "./print.ts";
 
-const OWN_SETTINGS = ["columns", "activateVersion"] as const satisfies readonly OptionName[];
-
-const inWordsOfSinger = platformText("run with a full refresh");
+const inWordsOfSinger = platformText("run with a full refresh", WITHOUT_BEFORE);
 
 export const singer: PlatformCommand = async ({ argv, log, ...rest }) => {
   try {
@@ -103,7 +101,7 @@ async function configuredBy(path: string | undefined, call: ConnectorCall): Prom
     });
   }
   const what = `--config ${path}`;
-  return await configure(call, await readPlatformFile(path, what), what, {});
+  return await configure(call, await readPlatformFile(path, what), what);
 }
 
 /** Without a catalog, all streams with all their fields. */
@@ -111,7 +109,14 @@ async function wantedStreams(
   path: string | undefined,
   configured: Configured,
 ): Promise<ReturnType<typeof parseCatalog>> {
-  if (path !== undefined) return parseCatalog(await readJsonFile(path, `--catalog ${path}`), `--catalog ${path}`);
+  if (path !== undefined) {
+    const what = `--catalog ${path}`;
+    return notExcluded(
+      parseCatalog(await readJsonFile(path, what), what),
+      configured.invocation.settings.exclude,
+      what,
+    );
+  }
   return parseCatalog(JSON.parse(await discoveredText(configured)), "the catalog");
 }
 
@@ -125,7 +130,7 @@ async function discoveredText({ invocation, target }: Configured): Promise<strin
 const CAPABILITIES = ["about", "catalog", "discover", "log-based", "properties", "state"];
 
 function aboutText(version: string, format: string | undefined): string {
-  const settings = connectionSpecification("secret", OWN_SETTINGS, {});
+  const settings = connectionSpecification("singer");
   const description = "Reads MongoDB collections, and their changes from change streams.";
   const about = { name: "tap-mongotap", description, version, capabilities: CAPABILITIES, settings };
   if (format !== "markdown") return `${JSON.stringify(about, undefined, 2)}\n`;

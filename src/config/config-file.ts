@@ -105,12 +105,13 @@ async function openDocument(path: string, what: string, reader: ConfigReader): P
 async function readKey(key: string, node: TreeNode, draft: Draft, reader: ConfigReader): Promise<void> {
   const row = SETTINGS.get(key);
   if (ENDPOINT_KEYS.includes(key)) await readEndpointKey(key, node, draft.endpoint, reader);
-  else if (row !== undefined) await readSetting(key as OptionName, row, node, draft, reader);
-  else if (key === "namespaces") draft.namespaces = reader.settings(node);
+  else if (row !== undefined && reader.takes(key)) await readSetting(key as OptionName, row, node, draft, reader);
+  else if (key === "namespaces") draft.namespaces = reader.values(node);
   else if (key === "config") draft.config = node;
   else if (key === "bindings") draft.bindings = node;
   else if (!FILE_KEYS.some((known) => known === key) && key !== "$schema") {
-    reader.addUnknown(node.location, "not a setting", [...SETTINGS.keys(), ...ENDPOINT_KEYS, ...FILE_KEYS]);
+    const what = row === undefined ? "not a setting" : "not a setting of this connector";
+    reader.addUnknown(node.location, what, [...SETTINGS.keys(), ...ENDPOINT_KEYS, ...FILE_KEYS]);
   }
 }
 
@@ -122,7 +123,7 @@ async function readSetting(
   reader: ConfigReader,
 ): Promise<void> {
   if (isNothing(node)) return;
-  const found = row.repeatable === true ? reader.settings(node) : [await readOne(name, row, node, reader)];
+  const found = row.repeatable === true ? reader.values(node) : [await readOne(name, row, node, reader)];
   const settings = found
     .filter((value) => value !== undefined)
     .map((value) => withPath(value, row, node.location.file));

@@ -21,6 +21,7 @@ export class ConfigReader {
   readonly problems: ConfigProblems;
   /** The config is of a platform, which has resolved its secrets: values are taken as they are, and unknown keys ignored. */
   readonly isOfPlatform: boolean;
+  readonly #settings: ReadonlySet<string> | undefined;
   /** Warnings about keys of the file that have no effect. */
   readonly notes: string[] = [];
   /** Texts that must never be printed. */
@@ -29,10 +30,17 @@ export class ConfigReader {
   /** By file, the location of the first secret in plain text. */
   readonly #plain = new Map<string, SourceLocation>();
 
-  constructor(env: Environment, problems: ConfigProblems, isOfPlatform = false) {
+  /** `settings`: those that the connector of a platform takes; absent where the config is mongotap's own. */
+  constructor(env: Environment, problems: ConfigProblems, settings?: readonly string[]) {
     this.env = env;
     this.problems = problems;
-    this.isOfPlatform = isOfPlatform;
+    this.isOfPlatform = settings !== undefined;
+    this.#settings = settings === undefined ? undefined : new Set(settings);
+  }
+
+  /** Whether the setting counts here. mongotap's own file may hold those of other commands. */
+  takes(setting: string): boolean {
+    return this.#settings?.has(setting) !== false;
   }
 
   remember(path: string, file: FileContent): void {
@@ -89,6 +97,22 @@ export class ConfigReader {
   settings(node: TreeNode): RawSetting[] {
     const nodes = node.kind === "list" ? node.items : [node];
     return nodes.map((item) => this.setting(item)).filter((setting) => setting !== undefined);
+  }
+
+  /** The items of a list, or of a text with commas. */
+  list(node: TreeNode): RawSetting[] {
+    if (isNothing(node)) return [];
+    return this.settings(node).flatMap((setting) =>
+      setting.text
+        .split(",")
+        .map((text) => ({ ...setting, text: text.trim() }))
+        .filter(({ text }) => text !== ""),
+    );
+  }
+
+  /** The values of a setting that takes several. Forms of platforms have one text for them, with commas; a list has names with commas. */
+  values(node: TreeNode): RawSetting[] {
+    return this.isOfPlatform && node.kind === "scalar" ? this.list(node) : this.settings(node);
   }
 
   map(node: TreeNode): TreeMap | undefined {

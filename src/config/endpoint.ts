@@ -42,7 +42,7 @@ const ADVANCED: Readonly<Record<string, KeyReader>> = {
   // Always on: the server filters the stream by the bindings.
   exclusiveCollectionFilter: (node, _endpoint, reader) => void reader.boolean(node),
   excludeCollections(node, { excludes }, reader) {
-    for (const setting of listOf(node, reader)) {
+    for (const setting of reader.list(node)) {
       const [, db, collection] = NAMESPACE_LIST.exec(setting.text) ?? [];
       if (db === undefined) reader.problems.add(node.location, "takes a list of database:collection with commas");
       else excludes.push({ ...setting, text: `${db}.${collection ?? ""}` });
@@ -70,7 +70,7 @@ const ENDPOINT: Readonly<Record<string, KeyReader>> = {
     const setting = await reader.secret(node);
     if (setting !== undefined) settings.set("password", setting);
   },
-  database: (node, { databases }, reader) => void databases.push(...listOf(node, reader)),
+  database: (node, { databases }, reader) => void databases.push(...reader.list(node)),
   networkTunnel: readTunnel,
   async advanced(node, endpoint, reader) {
     const map = reader.map(node);
@@ -135,15 +135,4 @@ async function readTunnel(node: TreeNode, endpoint: Endpoint, reader: ConfigRead
     sshEndpoint,
     privateKey: key === undefined ? undefined : await reader.secret(key),
   };
-}
-
-/** The items of a YAML list, or of a text with commas. */
-function listOf(node: TreeNode, reader: ConfigReader): RawSetting[] {
-  if (isNothing(node)) return [];
-  return reader.settings(node).flatMap((setting) =>
-    setting.text
-      .split(",")
-      .map((text) => ({ ...setting, text: text.trim() }))
-      .filter(({ text }) => text !== ""),
-  );
 }

@@ -33,6 +33,8 @@ export interface PlatformConfig {
   readonly name: string;
   /** The defaults that differ from those of the table, as text. */
   readonly defaults: Readonly<Partial<Record<OptionName, string>>>;
+  /** The only values of a setting, as text, where the platform has no use for others. */
+  readonly values: Readonly<Partial<Record<OptionName, readonly string[]>>>;
 }
 
 export interface ResolvedRun {
@@ -53,7 +55,7 @@ export interface ResolvedRun {
  */
 export async function resolveRun(input: RunInput): Promise<ResolvedRun> {
   const problems = new ConfigProblems();
-  const reader = new ConfigReader(input.env, problems, input.platform !== undefined);
+  const reader = new ConfigReader(input.env, problems, input.platform === undefined ? undefined : input.options);
   const file = await readFileConfig(input, reader);
   const values = resolveValues(input, file, problems);
   const server = chooseServer({
@@ -126,27 +128,41 @@ function resolveValues(
   file: FileConfig | undefined,
   problems: ConfigProblems,
 ): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
+  const resolved: Record<string, unknown> = {};
   for (const [key, row] of Object.entries<OptionRow>(OPTIONS)) {
     const name = key as OptionName;
     const found = givenFor(name, input, file);
     const unused = input.options.includes(name) ? [] : (file?.values.get(name) ?? []);
     for (const setting of unused) parse(row, setting, problems); // The file must be valid as a whole.
     const level = found[0]?.level;
-    const parsed = found.filter((setting) => setting.level === level).map((setting) => parse(row, setting, problems));
-    values[name] =
+    const values = input.platform?.values[name];
+    const parsed = found
+      .filter((setting) => setting.level === level)
+      .map((setting) => (isAmong(values, setting, problems) ? parse(row, setting, problems) : undefined));
+    resolved[name] =
       row.repeatable === true
         ? Object.freeze(parsed)
         : found.length > 0
           ? parsed[0]
           : fallbackOf(row, input.platform?.defaults[name]);
   }
-  return values;
+  return resolved;
 }
 
 function fallbackOf(row: OptionRow, otherwise = row.fallback): unknown {
   if (otherwise !== undefined) return v.parse(row.schema, otherwise);
   return row.value === undefined ? false : undefined;
+}
+
+/** Whether the text is one of `allowed`, if there are such; else there is a problem. */
+function isAmong(
+  allowed: readonly string[] | undefined,
+  { text, from }: RawSetting,
+  problems: ConfigProblems,
+): boolean {
+  if (allowed === undefined || allowed.includes(text)) return true;
+  problems.add(from, `takes ${allowed.join(" or ")} here`);
+  return false;
 }
 
 /** The value of a setting; undefined, with a problem, if its text is invalid. */

@@ -24,6 +24,7 @@ const KEYS = new Map<string, { readonly key: string; readonly schema: OptionRow[
 
 /** What a connector cannot do, and what would be said twice. */
 const OUT_OF_PLACE = [
+  ", or --full-document none as well",
   "Restore the state file or the output, or ",
   ", MONGOTAP_USER or `user` in the config file",
   " or quarantine=FILE",
@@ -33,14 +34,17 @@ const OUT_OF_PLACE = [
   " and networkTunnel",
 ] as const;
 
+/** What a connector cannot do that asks for no documents before a change. */
+export const WITHOUT_BEFORE = ["ask for less (--before none, or --full-document none as well), or "] as const;
+
 /**
  * Returns a function that says in the words of a platform what is said in those of the command line. `startOver` is how to
- * begin again there: a clause without a capital, and without a full stop.
+ * begin again there: a clause without a capital, and without a full stop. `impossible`: more of what cannot be done there.
  */
-export function platformText(startOver: string): (text: string) => string {
+export function platformText(startOver: string, impossible: readonly string[] = []): (text: string) => string {
   const capitalized = startOver.slice(0, 1).toUpperCase() + startOver.slice(1);
   return (text) => {
-    const kept = OUT_OF_PLACE.reduce((left, words) => left.replaceAll(words, ""), text);
+    const kept = [...impossible, ...OUT_OF_PLACE].reduce((left, words) => left.replaceAll(words, ""), text);
     return kept
       .replace(/^[a-z]/, (letter) => (text.startsWith(letter) ? letter : letter.toUpperCase()))
       .replaceAll("start over with --fresh", startOver)
@@ -70,6 +74,7 @@ export function loggerIn(text: (message: string) => string, log: Logger): Logger
     info: (message, fields) => log.info(text(message), fields),
     debug: (message) => log.debug(text(message)),
     fatal: (error) => log.fatal(errorIn(text, error)),
+    at: (level) => loggerIn(text, log.at(level)),
   };
 }
 

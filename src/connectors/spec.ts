@@ -7,40 +7,33 @@
 import { type OptionName, OPTIONS } from "../config/options.ts";
 import type { OptionRow } from "../config/setting.ts";
 import { jsonTypeOf } from "../config/value-schemas.ts";
+import { type Connector, CONNECTOR_OPTIONS, type ConnectorOptions } from "./connector-options.ts";
+import { platformText } from "./platform-text.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
 /** The keyword that marks a secret. */
-export type SecretKeyword = "airbyte_secret" | "secret";
+type SecretKeyword = "airbyte_secret" | "secret";
 
-/** The settings that a connector takes beside those of the server. */
-export const CONNECTOR_SETTINGS = [
-  "exclude",
-  "sample",
-  "sampleTime",
-  "format",
-  "arrays",
-  "documents",
-  "strict",
-  "onBadDocument",
-  "onHistoryLost",
-  "retryFor",
-  "fullDocument",
-  "before",
-  "workers",
-  "maxMemory",
-  "rateLimit",
-  "maxLag",
-  "compressors",
-  "logLevel",
-] as const satisfies readonly OptionName[];
+/** A list, or text with commas: many forms have no lists. */
+const SEVERAL: Schema = { type: ["string", "array"], items: { type: "string" } };
 
-/** Lists are text with commas: forms have no lists of one value. */
-export function connectionSpecification(
-  secret: SecretKeyword,
-  own: readonly OptionName[],
-  defaults: Partial<Record<OptionName, string>>,
-): Schema {
+/** Names settings by their keys. */
+const inWordsOfConfig = platformText("");
+
+/** What a setting is here, where the table of options says more or other things. */
+const TEXTS: Readonly<Partial<Record<OptionName, string>>> = {
+  exclude: "leave these out of databases that are read as a whole: db.collection, with commas between them, or a list",
+  sample: "look at so many documents of each collection for its fields; unset: 1000",
+  fullDocument:
+    "the document of an update: exact (as the update left it), or image (the same, from the images that the collection keeps)",
+  logLevel: "error, warn, info or debug; unset: what the platform asks for, or info",
+  onBadDocument: "what cannot be carried, or is too large for the server to send: fail, or skip (counted)",
+};
+
+export function connectionSpecification(connector: Connector): Schema {
+  const secret = connector === "airbyte" ? "airbyte_secret" : "secret";
+  const { offered, ...rules } = CONNECTOR_OPTIONS[connector];
   const isSecret = { [secret]: true };
   const text = (title: string, description: string, more: Schema = {}): Schema => ({
     type: "string",
@@ -55,7 +48,11 @@ export function connectionSpecification(
       isSecret,
     ),
     address: text("Address", "Host and port of the server, with or without mongodb:// or mongodb+srv://"),
-    database: text("Databases", "The databases to read, with commas between them; empty: all that the user may read"),
+    database: {
+      ...SEVERAL,
+      title: "Databases",
+      description: "The databases to read, with commas between them, or a list; empty: all that the user may read",
+    },
     user: text("User", "The user who logs in, as it is"),
     password: text("Password", "The password of the user, as it is", isSecret),
     networkTunnel: networkTunnel(secret),
@@ -64,7 +61,9 @@ export function connectionSpecification(
       "The fingerprint of the ssh server's host key, as ssh-keygen -l prints it (SHA256:…); a connector has no known_hosts file",
     ),
   };
-  const settings = [...own, ...CONNECTOR_SETTINGS].map((name) => [name, settingSchema(name, defaults[name])] as const);
+  const settings = offered
+    .filter((name) => rules.values[name]?.length !== 1)
+    .map((name) => [name, settingSchema(name, rules)] as const);
   const properties = Object.entries({ ...server, ...Object.fromEntries(settings) });
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
@@ -118,14 +117,17 @@ function networkTunnel(secret: SecretKeyword): Schema {
   };
 }
 
-function settingSchema(name: OptionName, otherwise: string | undefined): Schema {
+function settingSchema(name: OptionName, { defaults, values }: Pick<ConnectorOptions, "defaults" | "values">): Schema {
   const row: OptionRow = OPTIONS[name];
-  const type = jsonTypeOf(row.schema);
-  const fallback = otherwise ?? row.fallback;
+  const allowed = values[name];
+  const one: Schema = allowed === undefined ? jsonTypeOf(row.schema) : { type: "string", enum: allowed };
+  const type: Schema = row.repeatable === true ? SEVERAL : one;
+  // A form that fills in its default would hide what the platform asks for.
+  const fallback = name === "logLevel" ? undefined : (defaults[name] ?? row.fallback);
   return {
     ...type,
     title: titleOf(name),
-    description: row.text,
+    description: inWordsOfConfig(TEXTS[name] ?? row.text),
     ...(fallback === undefined ? {} : { default: typedDefault(type, fallback) }),
     ...(row.value === undefined ? { default: false } : {}),
   };

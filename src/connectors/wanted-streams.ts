@@ -2,7 +2,9 @@
 
 import type { Connection } from "../connect/client.ts";
 import { streamObstacle } from "../discover/catalog.ts";
+import { MongotapError } from "../errors.ts";
 import type { Logger } from "../observe/log.ts";
+import { parseBinding, withoutExcluded } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import { nameOf, type Namespace } from "../source/record.ts";
 
@@ -19,6 +21,34 @@ export interface Found {
   readonly info: CollectionInfo | undefined;
   /** Its changes are read; else it is copied as a whole. */
   readonly hasChanges: boolean;
+}
+
+/** The names of those that the config excludes. */
+export function excludedAmong(
+  wanted: readonly Pick<Wanted, "namespace">[],
+  exclude: readonly string[],
+): readonly string[] {
+  const excluded = exclude.map(parseBinding);
+  return wanted
+    .filter(({ namespace }) => withoutExcluded([namespace], excluded).length === 0)
+    .map(({ namespace }) => nameOf(namespace));
+}
+
+/**
+ * Returns `wanted`, the selected streams of the catalog that `what` names.
+ * @throws MongotapError `config` for those that the config excludes as well: one of the two is a mistake
+ */
+export function notExcluded<W extends Wanted>(
+  wanted: readonly W[],
+  exclude: readonly string[],
+  what: string,
+): readonly W[] {
+  const names = excludedAmong(wanted, exclude);
+  if (names.length === 0) return wanted;
+  const problems = names.map((name) => `${name} is selected, and the config excludes it`);
+  throw new MongotapError("config", `${what}: ${problems.join("; ")}`, {
+    hint: "Discover the streams again, or correct exclude.",
+  });
 }
 
 /** Finds the collections of the streams, and warns of those that do not exist. */

@@ -89,6 +89,15 @@ describe("what cannot be run", () => {
   });
 });
 
+test("a read of a stream that the config excludes as well is a config_error with 2, and names it", async () => {
+  await using source = await Source.with({ uri: "mongodb://127.0.0.1:1/", exclude: "shop.b,shop.a" });
+  const { code, messages } = await source.read(configured(["shop.a", "shop.c"]));
+  expect([code, errorOf(messages).message]).toEqual([
+    2,
+    expect.stringContaining(": shop.a is selected, and the config excludes it") as string,
+  ]);
+});
+
 describe("check", () => {
   async function statusOf(config: Readonly<Record<string, unknown>>): Promise<[status: string, message: string]> {
     await using source = await Source.with(config);

@@ -52,6 +52,8 @@ plugins:
           sensitive: true
         - name: database
         - name: columns
+        - name: sample
+          kind: integer
       config:
         uri: ${database.uri}
         database: ${database.name}
@@ -59,6 +61,17 @@ plugins:
         - ${id}.*
         - "!${id}.secret"
         - "!${id}.in.drop"
+    - name: mongotap-declared
+      inherit_from: mongotap
+      config:
+        sample: 0
+      select:
+        - ${id}.*
+        - "!${id}.rare"
+      schema:
+        ${id}:
+          sequence: {type: ["null", integer]}
+          rare: {type: ["null", string]}
   loaders:
     - name: target-jsonl
       namespace: target_jsonl
@@ -167,3 +180,11 @@ test("meltano run: three runs with state load what a find finds, and a full refr
   fold(again);
   expect(sorted(rows)).toEqual(sorted(await inCollection()));
 }, 180_000);
+
+test("meltano run: a field that no sampled document has is left out where schema declares it", async () => {
+  await orders.insertOne({ sequence: 1, rare: "secret", other: 1 });
+  run("run", "mongotap-declared", "target-jsonl");
+  const lines = await loaded();
+  expect(lines).toHaveLength(await orders.countDocuments());
+  expect(new Set(lines.flatMap((line) => Object.keys(line)))).toEqual(new Set(["_id", "sequence", "_sdc_deleted_at"]));
+});

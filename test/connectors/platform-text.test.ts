@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { OPTIONS } from "../../src/config/options.ts";
 import type { OptionRow } from "../../src/config/setting.ts";
-import { platformText } from "../../src/connectors/platform-text.ts";
+import { TOO_LARGE_HINT } from "../../src/connect/server-errors.ts";
+import { platformText, WITHOUT_BEFORE } from "../../src/connectors/platform-text.ts";
 import { MongotapError, POLICY } from "../../src/errors.ts";
 import { FLAG } from "./airbyte.ts";
 
@@ -19,7 +20,6 @@ describe("messages in the words of a platform", () => {
 
   test.each([
     ["Use --arrays string, or leave --arrays out.", "Use arrays: string, or leave arrays out."],
-    ["ask for less (--before none, or --full-document none)", "ask for less (before: none, or fullDocument: none)"],
     ["say --on-bad-document skip or quarantine=FILE.", "say onBadDocument: skip."],
     ["go on with --full-document exact --accept-change.", "go on with fullDocument: exact."],
     ["or run without --strict: the bytes", "or run without strict: the bytes"],
@@ -28,6 +28,13 @@ describe("messages in the words of a platform", () => {
     ["restore it, or start over with --fresh.", "restore it, or refresh the stream."],
   ])("%s", (text, expected) => {
     expect(inPlatform(text)).toBe(expected);
+  });
+
+  test("advise nothing that a connector refuses", () => {
+    expect(inPlatform(TOO_LARGE_HINT)).toEndWith(
+      "Else ask for less (before: none), or pass over it: onBadDocument: skip.",
+    );
+    expect(platformText("", WITHOUT_BEFORE)(TOO_LARGE_HINT)).toEndWith("Else pass over it: onBadDocument: skip.");
   });
 
   test("begin again in the platform, where the command line says --fresh", () => {

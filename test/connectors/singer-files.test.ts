@@ -84,6 +84,89 @@ describe("the catalog", () => {
     expect(selectionOf(streamOf({ metadata: unselectedParent }))[0]).toEqual([["in", "whole"]]);
   });
 
+  test("leaves out fields that its metadata alone have, because the sample lacked them", () => {
+    const field = (...path: readonly string[]): object => ({
+      breadcrumb: path.flatMap((name) => ["properties", name]),
+      metadata: { selected: false },
+    });
+    const metadata = [field("rare"), field("in", "rare"), field("a", "x", "y"), field("unknown", "x")];
+    const expected = [
+      ["a", new Map([["x", new Map([["y", "whole"]])]])],
+      ["in", new Map([["rare", "whole"]])],
+      ["rare", "whole"],
+      ["unknown", new Map([["x", "whole"]])],
+    ];
+    const [excluded, properties] = selectionOf(streamOf({ metadata })) as [unknown[], unknown];
+    expect(excluded).toHaveLength(4);
+    expect(new Map(excluded as [string, unknown][])).toEqual(new Map(expected as [string, unknown][]));
+    expect(properties).toEqual(PROPERTIES);
+    const schema = { "x-mongodb-namespace": "shop.a.b" };
+    expect(parseCatalog({ streams: [streamOf({ metadata, schema })] }, "it")[0]?.only).toBeUndefined();
+    expect(parseCatalog({ streams: [streamOf({ metadata })] }, "it")[0]?.only).toEqual(["_id", "a", "in"]);
+  });
+
+  test("leaves out fields of documents in arrays, also by a breadcrumb through items; a field may be called so", () => {
+    const item = { type: ["null", "object"], properties: { b: {}, c: {}, items: {} } };
+    const properties = {
+      _id: {},
+      list: { type: ["null", "array", "object"], items: item, properties: { b: {}, c: {} } },
+    };
+    const schema = { "x-mongodb-namespace": "shop.a.b", properties };
+    const entry = (selected: boolean, ...breadcrumb: readonly string[]): object => ({
+      breadcrumb,
+      metadata: { selected },
+    });
+    const ofList = ["properties", "list"];
+    const metadata = [
+      entry(false, ...ofList, "items", "properties", "b"),
+      entry(true, ...ofList, "properties", "b"),
+      entry(false, ...ofList, "items", "properties", "items"),
+      entry(false, "list", "properties"),
+    ];
+    const [excluded, kept] = selectionOf(streamOf({ schema, metadata })) as [[string, unknown][], unknown];
+    const inside = new Map([
+      ["b", "whole"],
+      ["items", "whole"],
+    ]);
+    expect(new Map(excluded)).toEqual(new Map<string, unknown>([["list", inside]]));
+    expect(kept).toEqual({
+      _id: {},
+      list: { ...properties.list, items: { ...item, properties: { c: {} } }, properties: { c: {} } },
+    });
+  });
+
+  test("leaves out what Meltano calls automatic, because its user has declared it, and then deselected", () => {
+    const metadata = [
+      { breadcrumb: ["properties", "a"], metadata: { inclusion: "automatic", selected: false } },
+      { breadcrumb: ["properties", "in"], metadata: { inclusion: "automatic", selected: true } },
+      { breadcrumb: ["properties", "in", "properties", "b"], metadata: { inclusion: "available", selected: false } },
+    ];
+    expect(selectionOf(streamOf({ metadata }))[0]).toEqual([
+      ["a", "whole"],
+      ["in", new Map([["b", "whole"]])],
+    ]);
+  });
+
+  test("keeps the key whole: rows whose keys lack a part would replace one another", () => {
+    const properties = { _id: { type: ["null", "object"], properties: { a: {}, b: {} } } };
+    const schema = { "x-mongodb-namespace": "shop.a.b", properties };
+    const metadata = [{ breadcrumb: ["properties", "_id", "properties", "b"], metadata: { selected: false } }];
+    expect(selectionOf(streamOf({ schema, metadata }))).toEqual([[], properties]);
+  });
+
+  test("a field with the name of the prototype is one like others", () => {
+    const properties = JSON.parse('{"_id":{},"__proto__":{"type":"string"},"constructor":{},"a":{}}') as object;
+    const schema = { "x-mongodb-namespace": "shop.a.b", properties };
+    const without = (name: string) => {
+      const metadata = [{ breadcrumb: ["properties", name], metadata: { selected: false } }];
+      return parseCatalog({ streams: [streamOf({ schema, metadata })] }, "it")[0];
+    };
+    expect(without("a")?.only).toEqual(["_id", "__proto__", "constructor"]);
+    expect(JSON.stringify(without("a")?.schema["properties"])).toContain('"__proto__":{"type":"string"}');
+    expect(without("__proto__")?.only).toEqual(["_id", "constructor", "a"]);
+    expect(without("__proto__")?.excluded).toEqual(new Map([["__proto__", "whole"]]));
+  });
+
   test("names the selected fields where one is left out, since another that it does not have may be unwanted too", () => {
     const onlyOf = (path: readonly string[]): unknown => {
       const breadcrumb = path.flatMap((name) => ["properties", name]);

@@ -126,6 +126,23 @@ test("a stream without changes is copied with each run: from the second on, its 
   expect(types).toEqual(["SCHEMA", "SCHEMA", "ACTIVATE_VERSION", "RECORD", "RECORD", "ACTIVATE_VERSION"]);
 });
 
+test("the rows of a collection that is not found stay: the user may have lost the right to read it", async () => {
+  const { db, name, uri, tap } = await newTap();
+  const id = `${name}_c`;
+  await db.collection<Doc>("c").insertMany([{ _id: 1 }, { _id: 2 }]);
+  const changes = await tap.discover();
+  const whole = withMetadata(changes, id, { "replication-method": "FULL_TABLE" });
+  const first = await tap.sync({ catalog: whole });
+  await db.collection("c").drop();
+  const gone = await tap.sync({ catalog: whole, state: first.state });
+  expect(gone.stderr).toContain(`${name}.c does not exist`);
+  const always = await SingerTap.with(dir, { uri, database: name, activateVersion: "always" });
+  const others = [await always.sync({ catalog: whole }), await always.sync({ catalog: changes })];
+  const messages = [gone, ...others].flatMap((run) => run.messages);
+  expect(new Set(typesOf(messages))).toEqual(new Set(["SCHEMA", "STATE"]));
+  expect(new Target().load([...first.messages, ...messages]).rows(id)).toHaveLength(2);
+});
+
 async function onlyStream(tap: SingerTap, id: string): Promise<Catalog> {
   const { streams } = await tap.discover();
   return { streams: streams.filter(({ tap_stream_id: each }) => each === id) };

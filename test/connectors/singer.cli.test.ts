@@ -173,8 +173,8 @@ describe("a run", () => {
     expect(both.state.bookmarks[id]?.["stream"]).toEqual(both.state.bookmarks[users]?.["stream"]);
   });
 
-  test("ends with 2 and one line for a replication method or a state that it cannot use", async () => {
-    const { db, name, tap } = await newTap();
+  test("ends with 2 and one line for a replication method, a stream or a state that it cannot use", async () => {
+    const { db, name, uri, tap } = await newTap();
     await db.collection<Doc>("c").insertOne({ _id: 1 });
     const catalog = withMetadata(await tap.discover(), `${name}_c`, { "replication-method": "INCREMENTAL" });
     const incremental = await tap.sync({ catalog }, 2);
@@ -183,6 +183,9 @@ describe("a run", () => {
       expect.stringContaining(`the stream ${name}_c has the replication method "INCREMENTAL"`) as string,
       expect.stringContaining("It takes LOG_BASED (changes) or FULL_TABLE.") as string,
     ]);
+    const excluding = await SingerTap.with(dir, { uri, database: name, exclude: `${name}.other,${name}.c` });
+    const excluded = await excluding.sync({ catalog: await tap.discover() }, 2);
+    expect(excluded.stderr).toContain(`: ${name}.c is selected, and the config excludes it`);
     const foreign = await tap.sync({ state: { bookmarks: { [`${name}_c`]: { oplog_ts_time: 1 } } } }, 3);
     expect(foreign.stderr).toContain(`the state of the stream ${name}_c is not one of mongotap`);
   });

@@ -58,10 +58,11 @@ test("a large collection that $out replaces is copied again with the new version
   const config = { uri, database: name, workers: 2 };
   const without = await SingerTap.with(dir, { ...config, exclude: `${name}.source,${name}.a_new_one` });
   await db.collection("c").insertMany([...documents("typical", 300)]);
+  await db.collection("source").insertMany([...documents("typical", 12_000, 10_000)]);
   const first = await without.sync();
+  expect(recordsOf(first.messages)).toHaveLength(300);
   const target = new Target().load(first.messages);
   // More than a chunk each, so that workers read the rest: they copy the new one, and then know the version of c from before.
-  await db.collection("source").insertMany([...documents("typical", 12_000, 10_000)]);
   for (const to of ["c", "a_new_one"])
     await db
       .collection("source")
@@ -131,8 +132,18 @@ test("lost history: the run ends with 6, and its STATE makes the next one copy a
   const lost = await tap.sync({ state: first.state }, 6);
   expect(new Set(typesOf(lost.messages))).toEqual(new Set(["SCHEMA", "STATE"]));
   await collection.insertOne({ _id: 3 });
+  // Before the stream is open the rows are not void: nothing would come instead of them.
+  const catalog = await tap.discover();
+  const refused = await (async () => {
+    await using _refusal = await failCommand(client, { failCommands: ["aggregate"], errorCode: 13 });
+    return await tap.sync({ catalog, state: lost.state }, 5);
+  })();
+  expect(new Set(typesOf(refused.messages))).toEqual(new Set(["SCHEMA"]));
   const again = await tap.sync({ state: lost.state });
-  expect(target.load([...lost.messages, ...again.messages]).rows("shop_orders")).toEqual([{ _id: 2 }, { _id: 3 }]);
+  expect(target.load([...lost.messages, ...refused.messages, ...again.messages]).rows("shop_orders")).toEqual([
+    { _id: 2 },
+    { _id: 3 },
+  ]);
   const types = typesOf(again.messages).filter((type) => type !== "STATE");
   expect(types.slice(0, 2)).toEqual(["SCHEMA", "ACTIVATE_VERSION"]);
   expect(versionsOf(again.messages)[0]).toBeGreaterThan(versionsOf(first.messages)[0] ?? 0);

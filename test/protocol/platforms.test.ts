@@ -161,7 +161,7 @@ describe("Singer", () => {
     expect(records).toEqual([{ _id: 1 }, {}]);
   });
 
-  test("what is not selected is left out, at any depth, and nothing else", () => {
+  test("what is not selected is left out, at any depth of documents and arrays of documents, and nothing else", () => {
     const excluded = new Map<string, "whole" | ReadonlyMap<string, "whole">>([
       ["secret", "whole"],
       ["in", new Map([["b", "whole"]])],
@@ -170,13 +170,13 @@ describe("Singer", () => {
     const documents = [
       { _id: 1, secret: { x: 1 }, in: { a: 1, b: 2, secret: 3 }, b: 4 },
       { _id: 2, in: 5 },
-      { _id: 3, in: [{ b: 1 }] },
+      { _id: 3, in: [{ b: 1, a: 2 }, 3, [{ b: 4 }, [{ a: 5, b: { a: 6 } }]], [], {}], a: [{ b: 7 }] },
     ];
     const records = recordsOf(encoder, rowsOf(documents)).map(({ record }) => record as Document);
     expect(records).toEqual([
       { _id: 1, in: { a: 1, secret: 3 }, b: 4 },
       { _id: 2, in: 5 },
-      { _id: 3, in: [{ b: 1 }] },
+      { _id: 3, in: [{ a: 2 }, 3, [{}, [{ a: 5 }]], [], {}], a: [{ b: 7 }] },
     ]);
   });
 

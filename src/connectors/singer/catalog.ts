@@ -49,8 +49,13 @@ const catalogSchema = v.object({
 });
 
 type CatalogStream = v.InferOutput<typeof catalogSchema>["streams"][number];
-/** By the names of the fields that lead to it; empty for the stream itself. */
-type MetadataTree = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+type Metadata = Readonly<Record<string, unknown>>;
+
+/** Of the stream itself or of a field, and of the fields inside, by their names. */
+interface MetadataTree {
+  own: Metadata;
+  readonly fields: Map<string, MetadataTree>;
+}
 
 /**
  * Returns the selected streams; `what` names the file in messages.
@@ -81,12 +86,36 @@ function refuseTwice(streams: readonly TapStream[], keyOf: (stream: TapStream) =
 }
 
 function metadataOf({ metadata }: CatalogStream): MetadataTree {
-  return new Map((metadata ?? []).map((entry) => [pathText(entry.breadcrumb), entry.metadata]));
+  const root: MetadataTree = { own: {}, fields: new Map() };
+  for (const { breadcrumb, metadata: own } of metadata ?? []) {
+    const path = pathOf(breadcrumb);
+    if (path === undefined) continue;
+    let node = root;
+    for (const name of path) {
+      const inner = node.fields.get(name) ?? { own: {}, fields: new Map<string, MetadataTree>() };
+      node.fields.set(name, inner);
+      node = inner;
+    }
+    const isDeselected = node.own["selected"] === false; // by an entry for the same field in arrays, or outside of them
+    node.own = { ...node.own, ...own, ...(isDeselected ? { selected: false } : {}) };
+  }
+  return root;
 }
 
-/** `properties` before each name are left out: `["properties", "a", "properties", "b"]` → `["a","b"]`. */
-function pathText(breadcrumb: readonly string[]): string {
-  return JSON.stringify(breadcrumb.filter((_, i) => i % 2 === 1));
+/**
+ * `["properties", "a", "properties", "b"]` → `["a", "b"]`, and so is `["properties", "a", "items", "properties", "b"]`: a field
+ * is left out in documents, and in arrays of documents. Undefined for what names no field.
+ */
+function pathOf(breadcrumb: readonly string[]): readonly string[] | undefined {
+  const path: string[] = [];
+  for (let i = 0; i < breadcrumb.length; i += 1) {
+    if (breadcrumb[i] === "items" && path.length > 0) continue;
+    const name = breadcrumb[i + 1];
+    if (breadcrumb[i] !== "properties" || name === undefined) return undefined;
+    path.push(name);
+    i += 1;
+  }
+  return path;
 }
 
 function isSelected({
@@ -96,14 +125,14 @@ function isSelected({
   readonly stream: CatalogStream;
   readonly metadata: MetadataTree;
 }): boolean {
-  const own = metadata.get("[]") ?? {};
+  const { own } = metadata;
   const selected = own["selected"] ?? stream.selected ?? stream.schema?.["selected"] ?? own["selected-by-default"];
   return selected === true;
 }
 
 function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): TapStream {
   const id = stream.tap_stream_id;
-  const own = metadata.get("[]") ?? {};
+  const { own } = metadata;
   const method = own["replication-method"] ?? own["forced-replication-method"] ?? stream.replication_method;
   if (method !== undefined && method !== null && method !== "LOG_BASED" && method !== "FULL_TABLE") {
     throw new MongotapError(
@@ -115,7 +144,7 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
     );
   }
   const keys = stream.key_properties ?? (own["table-key-properties"] as readonly string[] | undefined) ?? [];
-  const { schema, excluded } = selectedOf(stream.schema ?? {}, metadata, [], keys);
+  const { schema, excluded } = selectedOf(stream.schema ?? {}, metadata, ["_id", ...keys]);
   return {
     id,
     stream: stream.stream ?? id,
@@ -123,7 +152,9 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
     wantsChanges: method !== "FULL_TABLE",
     schema,
     excluded,
-    ...([...excluded.values()].includes("whole") ? { only: Object.keys(schema["properties"] ?? {}) } : {}),
+    ...([...excluded.values()].includes("whole") && isObject(schema["properties"])
+      ? { only: [...new Set([...keys, ...Object.keys(schema["properties"])])] }
+      : {}),
     keys,
   };
 }
@@ -139,31 +170,48 @@ function namespaceText(stream: CatalogStream, own: Readonly<Record<string, unkno
   });
 }
 
+interface Selection {
+  readonly schema: Schema;
+  readonly excluded: ExcludedFields;
+}
+
 /**
  * The schema without what is not selected, and what that is. A field without metadata is selected; in the older form of the
- * catalog the schema itself says so. `automatic`: the fields that are always selected.
+ * catalog the schema itself says so. A field that only the metadata have counts too: the sample may lack what some documents
+ * have. `automatic`: the fields that are always selected, with everything in them. Of others the word "automatic" says nothing:
+ * Meltano writes it for fields that its user declares.
  */
-function selectedOf(
-  schema: Schema,
-  metadata: MetadataTree,
-  path: readonly string[],
-  automatic: readonly string[],
-): { schema: Schema; excluded: ExcludedFields } {
-  const properties = schema["properties"];
-  if (typeof properties !== "object" || properties === null) return { schema, excluded: new Map() };
-  const excluded = new Map<string, ExcludedFields | "whole">();
-  const kept: Record<string, unknown> = {};
-  for (const [name, property] of Object.entries(properties)) {
-    const inner = [...path, name];
-    const { selected, inclusion } = { ...(property as Schema), ...metadata.get(JSON.stringify(inner)) };
-    const isAutomatic = inclusion === "automatic" || automatic.includes(name);
-    if (!isAutomatic && (selected === false || inclusion === "unsupported")) {
+function selectedOf(schema: Schema, metadata: MetadataTree, automatic: readonly string[]): Selection {
+  const inItems = isObject(schema["items"]) ? selectedOf(schema["items"], metadata, []) : undefined;
+  const properties = isObject(schema["properties"]) ? schema["properties"] : undefined;
+  const excluded = new Map(inItems?.excluded);
+  const kept: (readonly [string, unknown])[] = [];
+  for (const name of new Set([...Object.keys(properties ?? {}), ...metadata.fields.keys()])) {
+    const property = properties !== undefined && Object.hasOwn(properties, name) ? properties[name] : undefined;
+    const keep = (value: unknown): unknown => property !== undefined && kept.push([name, value]);
+    const field = metadata.fields.get(name) ?? { own: {}, fields: new Map<string, MetadataTree>() };
+    const own = isObject(property) ? property : {};
+    const { selected, inclusion } = { ...own, ...field.own };
+    if (automatic.includes(name)) {
+      keep(property);
+    } else if (selected === false || inclusion === "unsupported") {
       excluded.set(name, "whole");
-      continue;
+    } else {
+      const inside = selectedOf(own, field, []);
+      keep(inside.schema);
+      if (inside.excluded.size > 0) excluded.set(name, inside.excluded);
     }
-    const inside = selectedOf(property as Schema, metadata, inner, []);
-    kept[name] = inside.schema;
-    if (inside.excluded.size > 0) excluded.set(name, inside.excluded);
   }
-  return { schema: { ...schema, properties: kept }, excluded };
+  return {
+    schema: {
+      ...schema,
+      ...(properties === undefined ? {} : { properties: Object.fromEntries(kept) }),
+      ...(inItems === undefined ? {} : { items: inItems.schema }),
+    },
+    excluded,
+  };
+}
+
+function isObject(value: unknown): value is Schema {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

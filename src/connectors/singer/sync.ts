@@ -137,16 +137,19 @@ async function readChanges(
   bookmarks: BookmarkWriter,
 ): Promise<PumpResult> {
   const from = resumptionFor(readings);
-  for (const { state, replaces, records } of readings) {
+  const due = readings.filter((reading) =>
     // Some targets apply this message before the records of earlier versions that they have buffered: the next run repeats it.
-    const isDue = state === undefined ? replaces : state.activate === true;
-    if (isDue) await bookmarks.output.say(activateVersion(records));
-  }
-  const save = (position: Position): Promise<void> => {
+    reading.state === undefined ? hasReplacement(reading) : reading.state.activate === true,
+  );
+  const save = async (position: Position): Promise<void> => {
+    // Not before the stream is open: if it cannot be opened, no rows come instead of the void ones.
+    if (position.stream !== undefined) {
+      for (const { records } of due.splice(0)) await bookmarks.output.say(activateVersion(records));
+    }
     for (const reading of readings) {
       if (!isAhead(from, reading.name, position, dataOf)) bookmarks.set(position, reading);
     }
-    return bookmarks.write();
+    await bookmarks.write();
   };
   return await copyChanges(run, {
     namespaces: readings.map(({ namespace }) => namespace),
@@ -157,6 +160,11 @@ async function readChanges(
     commitMs: COMMIT_MS,
     save,
   });
+}
+
+/** A collection that was not found may be one that the user may no longer read: its rows stay. */
+function hasReplacement({ replaces, info }: Reading): boolean {
+  return replaces && info !== undefined;
 }
 
 async function readWhole(
@@ -180,8 +188,8 @@ async function readWhole(
     readings.flatMap(({ info }) => info ?? []),
   );
   if (result.outcome !== "finished") return result;
-  for (const { replaces, records } of readings) {
-    if (replaces) await bookmarks.output.say(activateVersion(records));
+  for (const reading of readings) {
+    if (hasReplacement(reading)) await bookmarks.output.say(activateVersion(reading.records));
   }
   return result;
 }

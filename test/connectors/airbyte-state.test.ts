@@ -149,8 +149,21 @@ describe("states that come back", () => {
     expect([...parseStates([of("x"), of("y")]).keys()]).toEqual(['["x","a"]', '["y","a"]']);
   });
 
-  test("one for no stream is refused: everything would be copied again in silence", () => {
+  test.each([
+    [{ bookmarks: { a: { x: 1 } } }],
+    [[{ cursor: 1 }]],
+    ["abc"],
+    [[5]],
+    [[{ type: "STREAM", stream: { stream_state: { x: 1 } } }]],
+    [[{ type: "STREAM" }]],
+    [[{ type: "STATE", state: { type: "GLOBAL", global: { shared_state: { x: 1 } } } }]],
+    [[{ type: "STREAM", stream: body }, { type: "RECORD" }]],
+  ])("%j is refused: everything would be copied again in silence", (value) => {
+    expect(() => parseStates(value)).toThrow("the state is not one of mongotap: it ");
+  });
+
+  test("one for no stream is refused, unless it is empty", () => {
     expect(() => parseStates([{ type: "LEGACY", data: { cursor: 1 } }])).toThrow("of the type LEGACY");
-    expect(parseStates([{ type: "LEGACY", data: {} }]).size).toBe(0);
+    expect(parseStates([{ type: "LEGACY", data: {}, sourceStats: { recordCount: 0 } }]).size).toBe(0);
   });
 });

@@ -13,7 +13,7 @@ import { parseStreamState } from "../../state/stream-state.ts";
 import { type CopyResult, logCopies, type PlatformRun } from "../copy.ts";
 import type { MessageOutput } from "../message-output.ts";
 import type { Configured } from "../connector-config.ts";
-import { findWanted } from "../wanted-streams.ts";
+import { findWanted, warnOfCopies } from "../wanted-streams.ts";
 import type { ConfiguredStream } from "./configured-catalog.ts";
 import { estimateTrace, statusTrace } from "./messages.ts";
 import { keyOf, type StateOf } from "./state.ts";
@@ -101,6 +101,7 @@ async function readingsOf(
 ): Promise<Reading[]> {
   const found = await findWanted(connection, catalog, configured.invocation.log);
   return found.map((stream) => {
+    warnOfCopies(stream, configured.invocation.log);
     const { name } = stream.descriptor;
     const found = states.get(keyOf(stream.descriptor));
     if (found === undefined) return { ...stream, state: undefined };

@@ -2,6 +2,7 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { ServerCode } from "../../src/connect/server-errors.ts";
+import { documents } from "../support/documents.ts";
 import { failCommand } from "../support/fail-point.ts";
 import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -13,6 +14,7 @@ import {
   foundRows,
   keptStates,
   type Message,
+  messagesOf,
   recordsOf,
   Source,
   wholeMessagesOf,
@@ -109,6 +111,27 @@ test("a copy that is interrupted goes on where its last state is", async () => {
     destination.load(messages);
   }
   expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
+});
+
+test("a copy that goes on and fails at once keeps how far it had come", async () => {
+  await database.db.collection("newest_kept").insertMany([...documents("typical", 3_000)]);
+  const stream = `${database.name}.newest_kept`;
+  const config = { uri: database.uri, database: database.name, newestOnly: true, rateLimit: "500KB", maxMemory: "1MB" };
+  await using slow = await Source.with(config);
+  await using running = await slow.startRead(configured([stream]), []);
+  await running.waitForLine((line) => line.includes('"RECORD"'));
+  running.kill("SIGTERM");
+  const first = messagesOf((await running.done).stdout);
+  expect(recordsOf(first).length).toBeWithin(1, 3_000);
+  const second = await (async () => {
+    const refused = { failCommands: ["find"], errorCode: ServerCode.Unauthorized, appName: "mongotap" };
+    await using _refused = await failCommand(database.client, refused);
+    return await source.read(configured([stream]), { state: keptStates(first) });
+  })();
+  expect([second.code, recordsOf(second.messages)]).toEqual([5, []]);
+  const third = await source.readAll(configured([stream]), { state: keptStates(second.messages, keptStates(first)) });
+  expectOneOfEach([...first, ...third]);
+  expect(recordsOf([...first, ...third])).toHaveLength(3_000);
 });
 
 describe("a read whose history is lost", () => {

@@ -161,10 +161,10 @@ export const readPinned: Step = async ({ run, columns, source, writer }, reading
     };
     return streamStateOf(position, name, numbers);
   };
-  await writer.save({ collections: {} }, { streams: readings, stateOf, isForAll: true });
+  const { position } = resumptionOf(begun, dataOf);
+  await writer.save({ collections: position?.collections ?? {} }, { streams: readings, stateOf, isForAll: true });
   const oldest = [...begun.values()].map(({ stream }) => (stream === undefined ? BEGINNING : startsAfterOf(stream)));
   const notBefore = oldest.reduce<ClusterTime>(later, pinned?.startsAfter ?? BEGINNING);
-  const { position } = resumptionOf(begun, dataOf);
   const result = await copyWhole(
     run,
     {

@@ -17,6 +17,7 @@ import {
   messagesOf,
   recordsOf,
   Source,
+  statusesOf,
   wholeMessagesOf,
 } from "./airbyte.ts";
 
@@ -180,6 +181,27 @@ describe("a read whose history is lost", () => {
     expectOneOfEach(messages);
     expect(messages.some(({ log }) => log?.level === "WARN" && log.message.endsWith("; copying again"))).toBe(true);
     expect(new Destination().load(messages).rows(stream)).toEqual(await foundRows(database.client, stream));
+  });
+
+  test.each(["next-run", "now"])("%s: only the streams whose history is lost are copied again", async (policy) => {
+    const name = `newest_part_${policy.slice(0, 3)}`;
+    const { tap, stream: old, kept } = await copied(name, policy);
+    const [ahead = ""] = await filled(database, [`${name}_ahead`], 5);
+    const both = keptStates(await tap.readAll(configured([ahead]), { state: kept }), kept);
+    await database.db.collection<{ _id: number }>(`${name}_ahead`).deleteOne({ _id: 2 });
+    const all: Message[] = [];
+    {
+      await using _lost = await failCommand(database.client, { ...LOST, times: 1 });
+      const { code, messages } = await tap.read(configured([old, ahead]), { state: both });
+      expect(code).toBe(policy === "now" ? 0 : 6);
+      expect(recordsOf(messages, ahead).map(({ data }) => data._id)).toEqual([2]);
+      expect(statusesOf(messages, ahead).at(-1)).toBe("COMPLETE");
+      all.push(...messages);
+    }
+    if (policy !== "now") expect(errorOf(all).message).toStartWith(`the history of ${old} is lost`);
+    all.push(...(await tap.readAll(configured([old, ahead]), { state: keptStates(all, both) })));
+    expect(recordsOf(all, ahead)).toHaveLength(1);
+    expect(new Destination().load(all).rows(old)).toEqual(await foundRows(database.client, old));
   });
 
   test("the fourth time in a row it ends with 6, says that the oplog is too small, and keeps the state", async () => {

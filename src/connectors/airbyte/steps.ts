@@ -29,6 +29,7 @@ import {
 } from "../copy.ts";
 import type { Found } from "../wanted-streams.ts";
 import type { ConfiguredStream } from "./configured-catalog.ts";
+import { type Loss, lossError } from "./lost-streams.ts";
 import type { Saved, StateWriter } from "./state-writer.ts";
 
 /** How long (ms) records may wait for a state. */
@@ -51,62 +52,107 @@ function recordsOf(columns: AirbyteRecords["columns"], readings: readonly Readin
   return { kind: "airbyte", columns, streams: new Map(readings.map(({ name, descriptor }) => [name, descriptor])) };
 }
 
+/** The end of a step. */
+export interface StepResult {
+  readonly results: readonly CopyResult[];
+  /** The streams that have been read to their end, unless a result says that the run was stopped. */
+  readonly read: readonly Reading[];
+  readonly losses: readonly Loss<Reading>[];
+}
+
 /** A step of a read: resolves when its streams have been read, or the run was stopped. */
-export type Step = (read: Read, readings: readonly Reading[]) => Promise<CopyResult>;
+export type Step = (read: Read, readings: readonly Reading[]) => Promise<StepResult>;
 
 /** Every change. */
-export const readChanges: Step = (read, readings) => readStream(read, readings, copyChanges);
+export const readChanges: Step = (read, readings) => readKept(read, readings, copyChanges);
 
 /** Of each document the newest change, where a copy has been completed before; a new copy where history is lost and the user allows it. */
 export const readNewest: Step = async (read, readings) => {
+  const kept = await readKept(read, readings, copyNewest);
+  const isStopped = kept.results.some(({ outcome }) => outcome !== "finished");
+  if (kept.losses.length === 0 || isStopped) return kept;
   const { settings, log } = read.run.invocation;
-  try {
-    return await readStream(read, readings, copyNewest);
-  } catch (error) {
-    if (!(error instanceof MongotapError) || error.kind !== "history-lost") throw error;
-    const losses = readings.reduce((most, { state }) => Math.max(most, state?.losses ?? 0), 0);
-    const recovery = recoveryOf(error, { collections: {}, losses }, settings.onHistoryLost);
-    const { position } = recovery;
-    if (position === undefined) throw recovery.error;
-    const lost = readings.map((reading) => ({
-      ...reading,
-      state: streamStateOf(position, reading.name, { source: read.source }),
-    }));
-    if (!recovery.goOn) {
-      await read.writer.save(position, { streams: lost, stateOf: (_, { state }) => state, isForAll: true });
-      throw recovery.error;
-    }
-    log.warn(`${error.message}; copying again`);
-    return await readPinned(read, lost);
+  const losses: Loss<Reading>[] = [];
+  const again: Reading[] = [];
+  for (const { streams, error } of kept.losses) {
+    const before = streams.reduce((most, { state }) => Math.max(most, state?.losses ?? 0), 0);
+    const recovery = recoveryOf(error, { collections: {}, losses: before }, settings.onHistoryLost);
+    const { position, goOn } = recovery;
+    if (position === undefined || !goOn) losses.push({ streams, error: recovery.error });
+    if (position === undefined) continue;
+    const stateOf = (at: Position, { name }: Reading): StreamState => streamStateOf(at, name, { source: read.source });
+    if (goOn) {
+      log.warn(`${lossError([{ streams, error }]).message}; copying again`);
+      again.push(...streams.map((stream) => ({ ...stream, state: stateOf(position, stream) })));
+    } else await read.writer.save(position, { streams, stateOf, isForAll: true });
   }
+  if (again.length === 0) return { ...kept, losses };
+  const copied = await readPinned(read, again);
+  return { results: [...kept.results, ...copied.results], read: [...kept.read, ...copied.read], losses };
 };
+
+type Copy = (run: PlatformRun, order: ChangesOrder) => Promise<CopyResult>;
+
+/** Reads the streams; where the history of some is lost, the others without them. */
+async function readKept(read: Read, readings: readonly Reading[], copy: Copy): Promise<StepResult> {
+  const losses: Loss<Reading>[] = [];
+  for (let rest = readings; rest.length > 0;) {
+    const end = await readStream(read, rest, copy);
+    if (!("error" in end)) return { results: [end], read: rest, losses };
+    losses.push(end);
+    rest = end.others;
+    if (rest.length > 0) read.run.invocation.log.warn(`${lossError([end]).message}; the other streams are read`);
+  }
+  return { results: [], read: [], losses };
+}
+
+interface Interrupted extends Loss<Reading> {
+  /** Nothing of these has been sent, and their history may be there. */
+  readonly others: readonly Reading[];
+}
 
 async function readStream(
   { run, columns, source, writer }: Read,
   readings: readonly Reading[],
-  copy: (run: PlatformRun, order: ChangesOrder) => Promise<CopyResult>,
-): Promise<CopyResult> {
+  copy: Copy,
+): Promise<CopyResult | Interrupted> {
   const states = new Map(readings.flatMap(({ name, state }) => (state?.stream === undefined ? [] : [[name, state]])));
   const from = resumptionOf(states, dataOf);
-  const stateOf = (position: Position, { name, state, generation, sync }: Reading): StreamState => {
+  /** A stream that is ahead keeps its state until the others have come as far, also where their history is lost. */
+  const isAhead = (name: string, stream: StreamPosition | undefined): boolean => {
     const ahead = from.sentUpTo.get(name);
-    const { stream } = position;
-    // It keeps its state until the others have come as far, also where their history is lost.
-    const isAhead = ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
-    if (isAhead && state !== undefined) return state;
+    return ahead !== undefined && (stream === undefined || dataOf(stream) <= dataOf(ahead));
+  };
+  const stateOf = (position: Position, { name, state, generation, sync }: Reading): StreamState => {
+    if (isAhead(name, position.stream) && state !== undefined) return state;
     return streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
   };
-  const result = await copy(run, {
+  let reached = from.position?.stream;
+  let isUnsaved = true;
+  const order: ChangesOrder = {
     namespaces: readings.map(({ namespace }) => namespace),
     messages: recordsOf(columns, readings),
     from,
     before: readings.filter(({ name }) => states.has(name)).map(({ namespace }) => namespace),
     untilCaughtUp: true,
     commitMs: COMMIT_MS,
-    save: (position) => writer.save(position, { streams: readings, stateOf, isForAll: false }),
-  });
-  await saveLast(writer, result, { streams: readings, stateOf });
-  return result;
+    save(position) {
+      reached = position.stream ?? reached;
+      isUnsaved = false;
+      return writer.save(position, { streams: readings, stateOf, isForAll: false });
+    },
+  };
+  try {
+    const result = await copy(run, order);
+    await saveLast(writer, result, { streams: readings, stateOf });
+    return result;
+  } catch (error) {
+    if (!(error instanceof MongotapError) || error.kind !== "history-lost") throw error;
+    const ahead = readings.filter(({ name }) => isAhead(name, reached));
+    const streams = readings.filter((reading) => !ahead.includes(reading));
+    // Of a stream that is ahead documents may have been sent, but no changes.
+    return { error, streams, others: ahead.filter((reading) => isUnsaved || isCopied(reading)) };
+  }
 }
 
 /** What is there. */
@@ -126,7 +172,7 @@ export const readWhole: Step = async ({ run, columns, source, writer }, readings
     readings.flatMap(({ info }) => info ?? []),
   );
   await saveLast(writer, result, { streams: readings, stateOf });
-  return result;
+  return { results: [result], read: readings, losses: [] };
 };
 
 /** Whether the copy of a stream has been completed, so that only its changes are read from now on. */
@@ -178,7 +224,7 @@ export const readPinned: Step = async ({ run, columns, source, writer }, reading
     notBefore,
   );
   await saveLast(writer, result, { streams: readings, stateOf });
-  return result;
+  return { results: [result], read: readings, losses: [] };
 };
 
 type Begun = Reading & { readonly state: StreamState };

@@ -1,9 +1,11 @@
 /** The states that Airbyte keeps: how they are read, and which of them follows which records. */
 
 import { describe, expect, test } from "bun:test";
+import { errorTrace } from "../../src/connectors/airbyte/messages.ts";
 import { keyOf, parseStates } from "../../src/connectors/airbyte/state.ts";
 import { StateWriter } from "../../src/connectors/airbyte/state-writer.ts";
 import { MessageOutput } from "../../src/connectors/message-output.ts";
+import { type Kind, MongotapError } from "../../src/errors.ts";
 import { outputKeyOf } from "../../src/lib/output-key.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import { type CollectionState, clusterTime, type Position, type StreamPosition } from "../../src/source/record.ts";
@@ -166,4 +168,11 @@ describe("states that come back", () => {
     expect(() => parseStates([{ type: "LEGACY", data: { cursor: 1 } }])).toThrow("of the type LEGACY");
     expect(parseStates([{ type: "LEGACY", data: {}, sourceStats: { recordCount: 0 } }]).size).toBe(0);
   });
+});
+
+test("an error says whether a later attempt may succeed: also where the collection was made anew during its copy", () => {
+  const failureOf = (kind: Kind): unknown => errorTrace(new MongotapError(kind, ""), "")["trace"];
+  expect(failureOf("ended")).toMatchObject({ error: { failure_type: "transient_error" } });
+  expect(failureOf("auth")).toMatchObject({ error: { failure_type: "config_error" } });
+  expect(failureOf("bug")).toMatchObject({ error: { failure_type: "system_error" } });
 });

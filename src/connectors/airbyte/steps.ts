@@ -3,10 +3,13 @@
  * and then read with the newest change of each document; the others are copied as a whole.
  */
 
+import type { Connection } from "../../connect/client.ts";
 import { MongotapError, must } from "../../errors.ts";
 import { recoveryOf } from "../../pipeline/lost-history.ts";
 import { isComplete, liveAfter } from "../../pipeline/position.ts";
 import type { AirbyteRecords } from "../../protocol/airbyte.ts";
+import { bucketsOf } from "../../source/buckets.ts";
+import { collectionUuid } from "../../source/catalog.ts";
 import { later } from "../../source/cluster-time.ts";
 import {
   BEGINNING,
@@ -157,7 +160,15 @@ async function readStream(
 
 /** What is there. */
 export const readWhole: Step = async ({ run, columns, source, writer }, readings) => {
-  const states = new Map(readings.flatMap((reading) => (canGoOn(reading) ? [[reading.name, reading.state]] : [])));
+  const states = new Map<string, StreamState>();
+  for (const reading of readings) {
+    if (!canGoOn(reading)) continue;
+    const { name, state } = reading;
+    if (isWhole(state)) {
+      run.invocation.log.info(`${name} is complete in this generation_id and sync_id: it is not read again`);
+    } else if (!(await isOfSame(run.connection, reading))) continue;
+    states.set(name, state);
+  }
   const stateOf = (position: Position, { name, generation, sync }: Reading): StreamState =>
     streamStateOf(position, name, { source, ...numbersOf(generation, sync) });
   const result = await copyWhole(
@@ -268,7 +279,19 @@ function canGoOn(reading: Reading): reading is Resumed {
   if (state?.collection?.phase !== "copying" || state.stream !== undefined) return false;
   if (wantsChanges) return false;
   if (generation === undefined || state.generation !== generation) return false;
-  return !isComplete(state.collection) || (sync !== undefined && state.sync === sync);
+  return !isWhole(state) || (sync !== undefined && state.sync === sync);
+}
+
+function isWhole({ collection }: StreamState): boolean {
+  return collection?.phase === "copying" && isComplete(collection);
+}
+
+/** Whether the copy is of the collection that is there now. One of a time series may be of its buckets. */
+async function isOfSame({ client }: Connection, { state, info, namespace }: Resumed): Promise<boolean> {
+  const { collection } = state;
+  if (collection?.phase !== "copying" || info === undefined) return false;
+  if (collection.uuid === info.uuid) return true;
+  return info.type === "timeseries" && collection.uuid === (await collectionUuid(client, bucketsOf(namespace)));
 }
 
 function numbersOf(generation: number | undefined, sync: number | undefined): Pick<StreamState, "generation" | "sync"> {

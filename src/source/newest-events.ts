@@ -41,7 +41,7 @@ export class NewestChanges {
       let keys = this.#last.get(event.namespace);
       if (keys === undefined) this.#last.set(event.namespace, (keys = new Map<string, string>()));
       if (!keys.has(key)) this.#size += 1;
-      keys.set(key, placeOf(event, sortKey));
+      keys.set(key, eventPlace(event, sortKey));
     }
   }
 
@@ -49,7 +49,7 @@ export class NewestChanges {
   isNewest(event: ChangeEvent, sortKey: SortKey): boolean {
     if (this.#end === undefined || sortKey > this.#end) return false;
     const key = this.#keyOf(event);
-    return key === undefined || this.#last.get(event.namespace)?.get(key) === placeOf(event, sortKey);
+    return key === undefined || this.#last.get(event.namespace)?.get(key) === eventPlace(event, sortKey);
   }
 
   /** Undefined for an event that is not of a document. */
@@ -66,7 +66,7 @@ export class NewestChanges {
 }
 
 /** Not the sort key: one pass may leave out, and not count, events of a transaction that the other one has. */
-function placeOf({ bytes, slots }: ChangeEvent, sortKey: SortKey): string {
+function eventPlace({ bytes, slots }: ChangeEvent, sortKey: SortKey): string {
   return tokenPlace(tokenData(bytes, slots._id.begin)) ?? sortKey;
 }
 

@@ -5,6 +5,7 @@
 
 import { parseArgs } from "node:util";
 
+import type { Settings } from "../config/options.ts";
 import { parseConfiguredCatalog } from "../connectors/airbyte/configured-catalog.ts";
 import { errorTrace, logMessage } from "../connectors/airbyte/messages.ts";
 import { readStreams } from "../connectors/airbyte/read.ts";
@@ -12,7 +13,7 @@ import { parseStates } from "../connectors/airbyte/state.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
-import { platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
+import { errorIn, linesShown, platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
 import { notExcluded } from "../connectors/wanted-streams.ts";
 import { asWritten, type ValueSettings } from "../connectors/written-columns.ts";
@@ -51,7 +52,7 @@ export const airbyte: PlatformCommand = async (call) => {
     const args = argumentsOf(call.argv);
     return await run(args, { ...call, command: "airbyte", log }, output);
   } catch (thrown) {
-    return await fail(thrown, output, log);
+    return await fail(thrown, { output, log, stderr: call.log });
   } finally {
     await output.written().catch(() => undefined);
   }
@@ -119,9 +120,8 @@ async function statusOf(args: Arguments, call: ConnectorCall): Promise<{ status:
 
 /** What has happened and what to do, for a user of Airbyte, without secrets. */
 function textOf(message: string, remedy: string | undefined, log: Logger): string {
-  const parts = [message, remedy ?? ""].filter((part) => part !== "").map(inWordsOfAirbyte);
-  const lines = parts.join(". ").split("\n");
-  return lines.map((line) => log.shown(line)).join("\n");
+  const parts = [message, remedy ?? ""].filter((part) => part !== "");
+  return parts.map((part) => inWordsOfAirbyte(linesShown(part, log))).join(". ");
 }
 
 async function streamsOf({ invocation, target }: Configured): Promise<readonly unknown[]> {
@@ -132,13 +132,13 @@ async function streamsOf({ invocation, target }: Configured): Promise<readonly u
     await catalogOf({ ...invocation, settings: discovery }, scope, target),
     settings.columns,
   );
-  return settings.columns === "data" ? streams : streams.map((stream) => writtenStream(stream, settings));
+  return streams.map((stream) => writtenStream(stream, settings));
 }
 
-/** Its columns as the settings write their values; those of the change stay what they are. */
-function writtenStream(stream: AirbyteStream, settings: ValueSettings): AirbyteStream {
+/** Its columns as the settings write their values; `data` and those of the change stay what they are. */
+function writtenStream(stream: AirbyteStream, settings: ValueSettings & Pick<Settings, "columns">): AirbyteStream {
   const { properties, ...rest } = stream.json_schema;
-  const own: readonly string[] = AIRBYTE_COLUMNS;
+  const own: readonly string[] = settings.columns === "data" ? [...AIRBYTE_COLUMNS, "data"] : AIRBYTE_COLUMNS;
   const written = Object.entries(properties).map(
     ([name, column]) => [name, own.includes(name) ? column : asWritten(column, settings)] as const,
   );
@@ -160,13 +160,25 @@ async function read(args: Arguments, call: ConnectorCall, output: MessageOutput)
   return isWhole ? 0 : END_BY_SIGNAL;
 }
 
+interface Told {
+  readonly output: MessageOutput;
+  readonly log: Logger;
+  /** For what the output cannot carry. */
+  readonly stderr: Logger;
+}
+
 /** Tells the platform why, and resolves to the exit code. */
-async function fail(thrown: unknown, output: MessageOutput, log: Logger): Promise<number> {
+async function fail(thrown: unknown, { output, log, stderr }: Told): Promise<number> {
   const error = firstErrorOf(thrown);
   if (error instanceof Stop) return END_BY_SIGNAL;
   const known = asMongotapError(error);
   if (known.kind === "pipe") return known.exitCode;
-  const message = textOf(known.message, known.hint, log);
-  await output.say(errorTrace(known, message)).catch(() => undefined); // its reader is gone
+  try {
+    await output.say(errorTrace(known, textOf(known.message, known.hint, log)));
+    await output.written();
+  } catch (failure) {
+    const { kind } = asMongotapError(failure);
+    if (kind !== "pipe") stderr.fatal(errorIn(inWordsOfAirbyte, known, log)); // else its reader is gone
+  }
   return known.exitCode;
 }

@@ -49,7 +49,7 @@ export const flow: PlatformCommand = async (call) => {
     return await answerAll({ ...call, log: loggerIn(inWordsOfFlow, call.log), command: "flow" });
   } catch (thrown) {
     const error = firstErrorOf(thrown);
-    throw error instanceof MongotapError ? errorIn(inWordsOfFlow, error) : error;
+    throw error instanceof MongotapError ? errorIn(inWordsOfFlow, error, call.log) : error;
   }
 };
 

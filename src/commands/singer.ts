@@ -30,7 +30,7 @@ export const singer: PlatformCommand = async ({ argv, log, ...rest }) => {
   } catch (thrown) {
     const error = firstErrorOf(thrown);
     if (error instanceof Stop) return END_BY_SIGNAL;
-    throw error instanceof MongotapError ? errorIn(inWordsOfSinger, error) : error;
+    throw error instanceof MongotapError ? errorIn(inWordsOfSinger, error, log) : error;
   }
 };
 

@@ -32,7 +32,9 @@ import type { Sink } from "../sink/sink.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import { KEYS_ONLY, NewestChanges, newestEvents } from "../source/newest-events.ts";
 import {
+  BEGINNING,
   type Binding,
+  clusterTime,
   type ClusterTime,
   type CollectionState,
   type EventStream,
@@ -183,18 +185,30 @@ export async function copyWhole(
       { ...reading, position: order.from.position, target: { kind: "stdout" } },
       { ...invocation, settings },
     );
+    const since = notBefore ?? (run.connection.server.topology === "standalone" ? timeNow() : undefined);
     const readables: RangeReadable[] = [];
     for (const info of collections) {
       readables.push(info.type === "collection" ? rangeReadableOf(reading, info) : await wholeReadOf(info));
     }
-    return backfillSource(
-      readables.map((readable) => (notBefore === undefined ? readable : readAt(readable, notBefore))),
-    );
+    return backfillSource(readables.map((readable) => (since === undefined ? readable : readAt(readable, since))));
   });
 }
 
+/** By the clock: a standalone server has no cluster time. */
+function timeNow(): ClusterTime {
+  return clusterTime(Math.floor(Date.now() / 1_000), 0);
+}
+
 function readAt(readable: RangeReadable, notBefore: ClusterTime): RangeReadable {
-  return { ...readable, read: (progress, signal, wanted) => readable.read(progress, signal, wanted, notBefore) };
+  return {
+    ...readable,
+    async *read(progress, signal, wanted) {
+      for await (const chunk of readable.read(progress, signal, wanted, notBefore)) {
+        // Views and time series do not take the time.
+        yield chunk.at === BEGINNING ? { ...chunk, at: notBefore } : chunk;
+      }
+    },
+  };
 }
 
 interface Reading extends ReadingRun {

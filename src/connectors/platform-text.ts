@@ -65,21 +65,31 @@ function isPick(schema: OptionRow["schema"]): boolean {
   return !v.is(schema, "no such value");
 }
 
-/** A logger that says everything by `text`. */
+/** A logger that says everything by `text`. Secrets are hidden before: `text` would change what is in them. */
 export function loggerIn(text: (message: string) => string, log: Logger): Logger {
+  const shown = (message: string): string => text(log.shown(message));
   return {
     ...log,
-    error: (message) => log.error(text(message)),
-    warn: (message) => log.warn(text(message)),
-    info: (message, fields) => log.info(text(message), fields),
-    debug: (message) => log.debug(text(message)),
-    fatal: (error) => log.fatal(errorIn(text, error)),
+    error: (message) => log.error(shown(message)),
+    warn: (message) => log.warn(shown(message)),
+    info: (message, fields) => log.info(shown(message), fields),
+    debug: (message) => log.debug(shown(message)),
+    fatal: (error) => log.fatal(errorIn(text, error, log)),
     at: (level) => loggerIn(text, log.at(level)),
   };
 }
 
-/** The error with its message and its hint in the words of `text`. */
-export function errorIn(text: (message: string) => string, error: MongotapError): MongotapError {
+/** The error with its message and its hint in the words of `text`, without the secrets of `log`. */
+export function errorIn(text: (message: string) => string, error: MongotapError, log: Logger): MongotapError {
   const { kind, message, hint, cause, retryAfterMs } = error;
-  return new MongotapError(kind, text(message), { hint: text(hint), cause, retryAfterMs });
+  const shown = (words: string): string => text(linesShown(words, log));
+  return new MongotapError(kind, shown(message), { hint: shown(hint), cause, retryAfterMs });
+}
+
+/** `text` as `log` shows it, with its lines. */
+export function linesShown(text: string, log: Logger): string {
+  return text
+    .split("\n")
+    .map((line) => log.shown(line))
+    .join("\n");
 }

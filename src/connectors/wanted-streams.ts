@@ -1,12 +1,12 @@
 /** The streams that a platform wants, and the collections behind them. */
 
 import type { Connection } from "../connect/client.ts";
-import { streamObstacle } from "../discover/catalog.ts";
 import { MongotapError } from "../errors.ts";
 import type { Logger } from "../observe/log.ts";
 import { parseBinding, withoutExcluded } from "../source/bindings.ts";
 import { type CollectionInfo, resolveBindings } from "../source/catalog.ts";
 import { nameOf, type Namespace } from "../source/record.ts";
+import { checkServer } from "../source/stream-command.ts";
 
 export interface Wanted {
   readonly namespace: Namespace;
@@ -51,7 +51,10 @@ export function notExcluded<W extends Wanted>(
   });
 }
 
-/** Finds the collections of the streams, and warns of those that do not exist. */
+/**
+ * Finds the collections of the streams, and warns of those that do not exist.
+ * @throws MongotapError `unsupported` where changes of a collection are wanted and the server has none
+ */
 export async function findWanted<W extends Wanted>(
   { client, server }: Connection,
   wanted: readonly W[],
@@ -67,7 +70,15 @@ export async function findWanted<W extends Wanted>(
     const name = nameOf(stream.namespace);
     const info = infos.get(name);
     if (info === undefined) log.warn(`${name} does not exist: there is nothing to read`);
-    const isCapturable = info === undefined || streamObstacle(info, server.topology) === null;
-    return { ...stream, name, info, hasChanges: stream.wantsChanges && isCapturable };
+    const isCollection = info === undefined || info.type === "collection";
+    const hasChanges = stream.wantsChanges && isCollection;
+    // A copy without changes would be taken for one with them.
+    if (hasChanges) checkServer(server);
+    return { ...stream, name, info, hasChanges };
   });
+}
+
+/** Warns of a stream that has no changes, although they are wanted. */
+export function warnOfCopies({ name, wantsChanges, hasChanges }: Wanted & Found, log: Logger): void {
+  if (wantsChanges && !hasChanges) log.warn(`${name} has no changes to read: it is copied as a whole with each run`);
 }

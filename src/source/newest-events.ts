@@ -9,6 +9,7 @@ import { must } from "../errors.ts";
 import { keyText } from "./equal-keys.ts";
 import { FilteredStream, withOnly } from "./filtered-stream.ts";
 import type { EventBatch, EventStream, SortKey } from "./record.ts";
+import { tokenData, tokenPlace } from "./resume-token.ts";
 
 const ID_NAME = new TextEncoder().encode("_id");
 
@@ -17,8 +18,8 @@ export const KEYS_ONLY = [{ $project: { operationType: 1, clusterTime: 1, ns: 1,
 
 /** What the first pass has found. */
 export class NewestChanges {
-  /** By `db.collection` and key, the last change. */
-  readonly #last = new Map<string, Map<string, SortKey>>();
+  /** By `db.collection` and key, the place of the last change. */
+  readonly #last = new Map<string, Map<string, string>>();
   readonly #event = new ChangeEvent();
   readonly #walker = new ElementWalker();
   #end: SortKey | undefined;
@@ -38,9 +39,9 @@ export class NewestChanges {
       const key = this.#keyOf(event);
       if (key === undefined) continue;
       let keys = this.#last.get(event.namespace);
-      if (keys === undefined) this.#last.set(event.namespace, (keys = new Map<string, SortKey>()));
+      if (keys === undefined) this.#last.set(event.namespace, (keys = new Map<string, string>()));
       if (!keys.has(key)) this.#size += 1;
-      keys.set(key, sortKey);
+      keys.set(key, eventPlace(event, sortKey));
     }
   }
 
@@ -48,7 +49,7 @@ export class NewestChanges {
   isNewest(event: ChangeEvent, sortKey: SortKey): boolean {
     if (this.#end === undefined || sortKey > this.#end) return false;
     const key = this.#keyOf(event);
-    return key === undefined || this.#last.get(event.namespace)?.get(key) === sortKey;
+    return key === undefined || this.#last.get(event.namespace)?.get(key) === eventPlace(event, sortKey);
   }
 
   /** Undefined for an event that is not of a document. */
@@ -62,6 +63,11 @@ export class NewestChanges {
     }
     return undefined;
   }
+}
+
+/** Not the sort key: one pass may leave out, and not count, events of a transaction that the other one has. */
+function eventPlace({ bytes, slots }: ChangeEvent, sortKey: SortKey): string {
+  return tokenPlace(tokenData(bytes, slots._id.begin)) ?? sortKey;
 }
 
 /** The events of `stream` that are the newest of their documents. */

@@ -35,6 +35,14 @@ export function isHighWater(data: string): boolean {
   return /^82[0-9a-f]{16}2b0[0-9a-f]29/.test(data);
 }
 
+/**
+ * The place of an event among all: its time, and its number within its transaction. The same for every change stream, and for a
+ * fragment. Undefined where the token has another form.
+ */
+export function tokenPlace(data: string): string | undefined {
+  return /^82((?:[0-9a-f]{2}){8,16}?)5a1004/.exec(data)?.[1];
+}
+
 /** The UUID of the collection of an event, as hex; undefined where the token has another form. */
 export function tokenUuid(data: string): string | undefined {
   return /^82(?:[0-9a-f]{2}){8,16}?5a1004([0-9a-f]{32})/.exec(data)?.[1];

@@ -79,17 +79,17 @@ export function resumptionOf(
 }
 
 /**
- * Whether the stream of `name` is ahead of `position`: it keeps its state until the others have come as far, also where their
+ * Whether the stream of `name` is ahead of `reached`: it keeps its state until the others have come as far, also where their
  * history is lost.
  */
 export function isAhead(
   { sentUpTo }: Resumption,
   name: string,
-  { stream }: Position,
+  reached: StreamPosition | undefined,
   dataOf: (position: StreamPosition) => string,
 ): boolean {
   const ahead = sentUpTo.get(name);
-  return ahead !== undefined && (stream === undefined || dataOf(stream) < dataOf(ahead));
+  return ahead !== undefined && (reached === undefined || dataOf(reached) < dataOf(ahead));
 }
 
 /** The state of the collection `name` at `position`. */

@@ -2,6 +2,7 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { ServerCode } from "../../src/connect/server-errors.ts";
+import { documents } from "../support/documents.ts";
 import { failCommand } from "../support/fail-point.ts";
 import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -13,8 +14,10 @@ import {
   foundRows,
   keptStates,
   type Message,
+  messagesOf,
   recordsOf,
   Source,
+  statusesOf,
   wholeMessagesOf,
 } from "./airbyte.ts";
 
@@ -125,6 +128,27 @@ test("a copy that is interrupted goes on where its last state is", async () => {
   expect(destination.rows(stream)).toEqual(await foundRows(database.client, stream));
 });
 
+test("a copy that goes on and fails at once keeps how far it had come", async () => {
+  await database.db.collection("newest_kept").insertMany([...documents("typical", 3_000)]);
+  const stream = `${database.name}.newest_kept`;
+  const config = { uri: database.uri, database: database.name, newestOnly: true, rateLimit: "500KB", maxMemory: "1MB" };
+  await using slow = await Source.with(config);
+  await using running = await slow.startRead(configured([stream]), []);
+  await running.waitForLine((line) => line.includes('"RECORD"'));
+  running.kill("SIGTERM");
+  const first = messagesOf((await running.done).stdout);
+  expect(recordsOf(first).length).toBeWithin(1, 3_000);
+  const second = await (async () => {
+    const refused = { failCommands: ["find"], errorCode: ServerCode.Unauthorized, appName: "mongotap" };
+    await using _refused = await failCommand(database.client, refused);
+    return await source.read(configured([stream]), { state: keptStates(first) });
+  })();
+  expect([second.code, recordsOf(second.messages)]).toEqual([5, []]);
+  const third = await source.readAll(configured([stream]), { state: keptStates(second.messages, keptStates(first)) });
+  expectOneOfEach([...first, ...third]);
+  expect(recordsOf([...first, ...third])).toHaveLength(3_000);
+});
+
 describe("a read whose history is lost", () => {
   const LOST = { failCommands: ["aggregate"], errorCode: ServerCode.ChangeStreamHistoryLost, appName: "mongotap" };
 
@@ -171,6 +195,27 @@ describe("a read whose history is lost", () => {
     expectOneOfEach(messages);
     expect(messages.some(({ log }) => log?.level === "WARN" && log.message.endsWith("; copying again"))).toBe(true);
     expect(new Destination().load(messages).rows(stream)).toEqual(await foundRows(database.client, stream));
+  });
+
+  test.each(["next-run", "now"])("%s: only the streams whose history is lost are copied again", async (policy) => {
+    const name = `newest_part_${policy.slice(0, 3)}`;
+    const { tap, stream: old, kept } = await copied(name, policy);
+    const [ahead = ""] = await filled(database, [`${name}_ahead`], 5);
+    const both = keptStates(await tap.readAll(configured([ahead]), { state: kept }), kept);
+    await database.db.collection<{ _id: number }>(`${name}_ahead`).deleteOne({ _id: 2 });
+    const all: Message[] = [];
+    {
+      await using _lost = await failCommand(database.client, { ...LOST, times: 1 });
+      const { code, messages } = await tap.read(configured([old, ahead]), { state: both });
+      expect(code).toBe(policy === "now" ? 0 : 6);
+      expect(recordsOf(messages, ahead).map(({ data }) => data._id)).toEqual([2]);
+      expect(statusesOf(messages, ahead).at(-1)).toBe("COMPLETE");
+      all.push(...messages);
+    }
+    if (policy !== "now") expect(errorOf(all).message).toStartWith(`the history of ${old} is lost`);
+    all.push(...(await tap.readAll(configured([old, ahead]), { state: keptStates(all, both) })));
+    expect(recordsOf(all, ahead)).toHaveLength(1);
+    expect(new Destination().load(all).rows(old)).toEqual(await foundRows(database.client, old));
   });
 
   test("the fourth time in a row it ends with 6, says that the oplog is too small, and keeps the state", async () => {

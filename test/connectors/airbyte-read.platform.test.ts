@@ -127,3 +127,31 @@ test("a read whose history is lost is a config_error with 6, and its hint is one
   expect(statusesOf(messages, stream)).toEqual(["STARTED", "INCOMPLETE"]);
   expect(code).toBe(6);
 });
+
+test("a read whose history is lost for one stream names it, reads the others, and ends with 6 at the end", async () => {
+  const [old = "", ahead = ""] = await filled(database, ["lost_old", "lost_ahead"]);
+  const first = keptStates(await source.readAll(configured([old, ahead])));
+  await database.db.collection<{ _id: number }>("lost_ahead").deleteOne({ _id: 1 });
+  const kept = keptStates(await source.readAll(configured([ahead]), { state: first }), first);
+  await database.db.collection<{ _id: number }>("lost_ahead").deleteOne({ _id: 2 });
+  const [added = "", whole = ""] = await filled(database, ["lost_added", "lost_whole"], 3);
+  const catalog = {
+    streams: [
+      ...configured([old, ahead, added]).streams,
+      ...configured([whole], { sync_mode: "full_refresh" }).streams,
+    ],
+  };
+  // Only the change stream at the earliest position cannot be opened.
+  const lost = { failCommands: ["aggregate"], errorCode: ServerCode.ChangeStreamHistoryLost, appName: "mongotap" };
+  await using _lost = await failCommand(database.client, { ...lost, times: 1 });
+  const { code, messages } = await source.read(catalog, { state: kept });
+  expect(errorOf(messages).message).toStartWith(`the history of ${old} is lost: cannot open the change stream`);
+  expect(errorOf(messages).message).not.toContain(ahead);
+  expect(code).toBe(6);
+  expect(recordsOf(messages, ahead).map(({ data }) => data._id)).toEqual([2]);
+  expect([old, added, whole].map((stream) => recordsOf(messages, stream).length)).toEqual([0, 3, 3]);
+  expect(statusesOf(messages, old)).toEqual(["STARTED", "INCOMPLETE"]);
+  for (const stream of [ahead, added, whole]) expect(statusesOf(messages, stream).at(-1)).toBe("COMPLETE");
+  const states = new Set(keptStates(messages).map(({ stream }) => stream?.stream_descriptor.name));
+  expect(states).toEqual(new Set([ahead, added, whole]));
+});

@@ -11,6 +11,7 @@ import {
   isCopied,
   keptStates,
   type Message,
+  messagesOf,
   recordsOf,
   Source,
   statesOf,
@@ -233,10 +234,39 @@ describe("a full refresh", () => {
     expect(recordsOf(attempt)).toHaveLength(6_000 - covered);
     expectNothingTwice([...coveredBy(cut), ...attempt]);
     const states = keptStates(attempt);
-    expect(recordsOf(await source.readAll(refresh([large], 1, 1), { state: states }))).toEqual([]); // a later attempt
+    const later = await source.readAll(refresh([large], 1, 1), { state: states });
+    expect(recordsOf(later)).toEqual([]);
+    const complete = `${large} is complete in this generation_id and sync_id: it is not read again`;
+    expect(later.some(({ log }) => log?.message === complete)).toBe(true);
     expect(recordsOf(await source.readAll(refresh([large], 1, 2), { state: states }))).toHaveLength(6_000);
     expect(recordsOf(await source.readAll(refresh([large], 2, 3), { state: keptStates(cut) }))).toHaveLength(6_000);
   }, 60_000);
+
+  test.each(["collection", "time series"])("that was cut begins anew where the %s was made anew", async (kind) => {
+    const { database, source, streamOf } = await prepare({ rateLimit: "200KB", maxMemory: "1MB", workers: 1 });
+    const isSeries = kind === "time series";
+    const fill = async (count: number): Promise<void> => {
+      if (isSeries) await database.db.createCollection("c", { timeseries: { timeField: "at", metaField: "of" } });
+      const text = "x".repeat(1_000);
+      const all = Array.from({ length: count }, (_, i) => ({ at: new Date(i), of: i % 100, text: `${i} ${text}` }));
+      await database.db.collection("c").insertMany(all);
+    };
+    await fill(1_000);
+    const stream = streamOf("c");
+    await using reading = await source.startRead(refresh([stream], 1, 1), []);
+    await reading.waitForLine((line) => line.includes('"RECORD"'));
+    reading.kill("SIGTERM");
+    const cut = messagesOf((await reading.done).stdout);
+    const covered = recordsOf(coveredBy(cut)).length;
+    expect(covered).toBeWithin(1, 1_000);
+    await using fast = await Source.with({ uri: database.uri, database: database.name });
+    const rest = await fast.readAll(refresh([stream], 1, 1), { state: keptStates(cut) });
+    expect(recordsOf(rest)).toHaveLength(1_000 - covered);
+    await database.db.dropCollection("c");
+    await fill(200);
+    const anew = await fast.readAll(refresh([stream], 1, 1), { state: keptStates(cut) });
+    expect(recordsOf(anew)).toHaveLength(200);
+  });
 
   test("ignores the position of an earlier incremental read, and the other way round", async () => {
     const { source, fill } = await prepare();

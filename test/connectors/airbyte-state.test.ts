@@ -1,9 +1,11 @@
 /** The states that Airbyte keeps: how they are read, and which of them follows which records. */
 
 import { describe, expect, test } from "bun:test";
+import { errorTrace } from "../../src/connectors/airbyte/messages.ts";
 import { keyOf, parseStates } from "../../src/connectors/airbyte/state.ts";
 import { StateWriter } from "../../src/connectors/airbyte/state-writer.ts";
 import { MessageOutput } from "../../src/connectors/message-output.ts";
+import { type Kind, MongotapError } from "../../src/errors.ts";
 import { outputKeyOf } from "../../src/lib/output-key.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import { type CollectionState, clusterTime, type Position, type StreamPosition } from "../../src/source/record.ts";
@@ -149,8 +151,28 @@ describe("states that come back", () => {
     expect([...parseStates([of("x"), of("y")]).keys()]).toEqual(['["x","a"]', '["y","a"]']);
   });
 
-  test("one for no stream is refused: everything would be copied again in silence", () => {
-    expect(() => parseStates([{ type: "LEGACY", data: { cursor: 1 } }])).toThrow("of the type LEGACY");
-    expect(parseStates([{ type: "LEGACY", data: {} }]).size).toBe(0);
+  test.each([
+    [{ bookmarks: { a: { x: 1 } } }],
+    [[{ cursor: 1 }]],
+    ["abc"],
+    [[5]],
+    [[{ type: "STREAM", stream: { stream_state: { x: 1 } } }]],
+    [[{ type: "STREAM" }]],
+    [[{ type: "STATE", state: { type: "GLOBAL", global: { shared_state: { x: 1 } } } }]],
+    [[{ type: "STREAM", stream: body }, { type: "RECORD" }]],
+  ])("%j is refused: everything would be copied again in silence", (value) => {
+    expect(() => parseStates(value)).toThrow("the state is not one of mongotap: it ");
   });
+
+  test("one for no stream is refused, unless it is empty", () => {
+    expect(() => parseStates([{ type: "LEGACY", data: { cursor: 1 } }])).toThrow("of the type LEGACY");
+    expect(parseStates([{ type: "LEGACY", data: {}, sourceStats: { recordCount: 0 } }]).size).toBe(0);
+  });
+});
+
+test("an error says whether a later attempt may succeed: also where the collection was made anew during its copy", () => {
+  const failureOf = (kind: Kind): unknown => errorTrace(new MongotapError(kind, ""), "")["trace"];
+  expect(failureOf("ended")).toMatchObject({ error: { failure_type: "transient_error" } });
+  expect(failureOf("auth")).toMatchObject({ error: { failure_type: "config_error" } });
+  expect(failureOf("bug")).toMatchObject({ error: { failure_type: "system_error" } });
 });

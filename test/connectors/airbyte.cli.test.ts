@@ -2,8 +2,10 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
+import { open } from "node:fs/promises";
 import { Ajv } from "ajv";
 import { startReplicaSet, startStandalone } from "../../scripts/mongod.ts";
+import { EVERY_TYPE } from "../../src/discover/streams.ts";
 import { isIdle, openPipe } from "../cli/pipe.ts";
 import { CANARY, run } from "../support/cli.ts";
 import { commandUnderTest } from "../support/command.ts";
@@ -188,6 +190,32 @@ describe("discover", () => {
       "data",
     ]);
   });
+});
+
+test.each([
+  [{ format: "relaxed" }, { id: EVERY_TYPE, data: ["null", "object"] }],
+  [{ documents: "string" }, { id: ["null", "object", "string"], data: ["null", "object"] }],
+])("discover with %j: a key that is a document has the type that it is written with", async (settings, types) => {
+  const { uri, name, db } = await testDatabase();
+  await db.collection<{ _id: object }>("keyed").insertOne({ _id: { a: 1 } });
+  await using source = await Source.with({ uri, database: name, columns: "data", ...settings });
+  const [stream] = await source.discover();
+  const typeOf = (column: string): unknown =>
+    (stream?.json_schema.properties[column] as { type?: unknown } | undefined)?.type;
+  expect(typeOf("data")).toEqual(types.data);
+  expect(typeOf("_id")).toEqual(types.id);
+});
+
+test("a full disk behind standard output is an error on standard error, and 8", async () => {
+  const database = await testDatabase();
+  const [stream = ""] = await filled(database, ["full_disk"]);
+  await using source = await Source.with({ uri: database.uri });
+  const full = await open("/dev/full", "w");
+  await using reading = await source.startRead(configured([stream]), [], { stdout: full.fd });
+  const { code, stderr } = await reading.done;
+  await full.close();
+  expect(stderr).toContain("cannot write to stdout: no space left on the device");
+  expect(code).toBe(8);
 });
 
 describe("read", () => {

@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { OPTIONS } from "../../src/config/options.ts";
 import type { OptionRow } from "../../src/config/setting.ts";
 import { TOO_LARGE_HINT } from "../../src/connect/server-errors.ts";
-import { platformText, WITHOUT_BEFORE } from "../../src/connectors/platform-text.ts";
+import { errorIn, loggerIn, platformText, WITHOUT_BEFORE } from "../../src/connectors/platform-text.ts";
 import { MongotapError, POLICY } from "../../src/errors.ts";
+import { createLogger, PLAIN } from "../../src/observe/log.ts";
 import { FLAG } from "./airbyte.ts";
 
 const inPlatform = platformText("refresh the stream");
@@ -44,4 +45,17 @@ describe("messages in the words of a platform", () => {
       expect(inPlatform(hint).replace("--help", "")).not.toMatch(/--(?!state)/);
     expect(inPlatform("--limit 5 is reached")).not.toMatch(FLAG);
   });
+});
+
+test("secrets are hidden before, since the words in them would change", () => {
+  const SECRET = "pass--uri";
+  const lines: string[] = [];
+  const log = createLogger({ level: "info", format: "text", paint: PLAIN, write: (line) => lines.push(line) });
+  log.hide([SECRET]);
+  const inWords = loggerIn(inPlatform, log);
+  inWords.warn(`not ${SECRET}`);
+  inWords.fatal(new MongotapError("config", `not ${SECRET}`, { hint: `nor ${SECRET}, nor --uri` }));
+  const { message, hint } = errorIn(inPlatform, new MongotapError("config", SECRET, { hint: SECRET }), log);
+  expect(lines).toEqual(["mongotap: not ***\n", "mongotap: not ***\n", "  nor ***, nor uri\n"]);
+  expect([message, hint]).toEqual(["***", "***"]);
 });

@@ -58,6 +58,8 @@ const FAILURES: Readonly<Partial<Record<Kind, "config_error" | "transient_error"
   "history-lost": "config_error",
   connect: "transient_error",
   limit: "transient_error",
+  // The next attempt reads what is there now.
+  ended: "transient_error",
 };
 
 function trace(content: Message): Message {

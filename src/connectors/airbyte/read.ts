@@ -13,8 +13,9 @@ import { parseStreamState } from "../../state/stream-state.ts";
 import { logCopies, platformRun } from "../copy.ts";
 import type { MessageOutput } from "../message-output.ts";
 import type { Configured } from "../connector-config.ts";
-import { findWanted } from "../wanted-streams.ts";
+import { findWanted, warnOfCopies } from "../wanted-streams.ts";
 import type { ConfiguredStream } from "./configured-catalog.ts";
+import { type Loss, lossError } from "./lost-streams.ts";
 import { estimateTrace, statusTrace } from "./messages.ts";
 import { keyOf, type StateOf } from "./state.ts";
 import { StateWriter } from "./state-writer.ts";
@@ -28,7 +29,10 @@ export interface ReadOrder {
   readonly output: MessageOutput;
 }
 
-/** Resolves to whether everything has been read; false where the run was stopped. */
+/**
+ * Resolves to whether everything has been read; false where the run was stopped.
+ * @throws MongotapError `history-lost`, when the other streams have been read, for those whose changes the server no longer holds
+ */
 export async function readStreams(order: ReadOrder): Promise<boolean> {
   const { configured, output } = order;
   const { invocation, target } = configured;
@@ -42,15 +46,17 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   const run = platformRun(configured, connection, output);
   const writer = writerOf(order, all);
   const results: PumpResult[] = [];
+  const losses: Loss<Reading>[] = [];
   const incomplete = new Set(all.map(({ descriptor }) => descriptor));
   const steps = stepsOf(all, settings.newestOnly);
   try {
     for (const { readings, read } of steps) {
       if (readings.length === 0) continue;
-      const result = await read({ run, columns: settings.columns, source, writer }, readings);
-      results.push(result);
-      if (result.outcome !== "finished") break;
-      for (const { descriptor } of readings) {
+      const end = await read({ run, columns: settings.columns, source, writer }, readings);
+      results.push(...end.results);
+      losses.push(...end.losses);
+      if (results.some(({ outcome }) => outcome !== "finished")) break;
+      for (const { descriptor } of end.read) {
         await output.say(statusTrace(descriptor, "COMPLETE"));
         incomplete.delete(descriptor);
       }
@@ -59,7 +65,10 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
     for (const descriptor of incomplete) void output.say(statusTrace(descriptor, "INCOMPLETE")).catch(() => undefined);
     logCopies(run, "Airbyte", true);
   }
-  return results.every(({ outcome }) => outcome === "finished");
+  if (results.some(({ outcome }) => outcome !== "finished")) return false;
+  const [first, ...more] = losses;
+  if (first !== undefined) throw lossError([first, ...more]);
+  return true;
 }
 
 interface StepOf {
@@ -100,6 +109,7 @@ async function readingsOf(
 ): Promise<Reading[]> {
   const found = await findWanted(connection, catalog, configured.invocation.log);
   return found.map((stream) => {
+    warnOfCopies(stream, configured.invocation.log);
     const { name } = stream.descriptor;
     const found = states.get(keyOf(stream.descriptor));
     if (found === undefined) return { ...stream, state: undefined };

@@ -29,7 +29,7 @@ const SHARED = "shared";
 
 /**
  * Returns the states by `keyOf` of their streams. Those that are empty are left out: such a stream was reset.
- * @throws MongotapError `state` for one of a connector that has one state without streams
+ * @throws MongotapError `state` for anything else: to copy everything again without saying so would be wrong
  */
 export function parseStates(value: unknown): ReadonlyMap<string, StateOf> {
   const states = new Map<string, StateOf>();
@@ -39,19 +39,26 @@ export function parseStates(value: unknown): ReadonlyMap<string, StateOf> {
     const stream = { name, ...(namespace === undefined || namespace === null ? {} : { namespace }) };
     states.set(keyOf(stream), { stream, state });
   };
-  for (const message of messagesOf(value)) {
-    const { data, stream, global, global_ } = message;
+  for (const body of bodiesOf(value)) {
+    const { type, data, stream, global, global_, sourceStats: _, destinationStats: __, ...others } = body;
     const one = v.safeParse(streamState, stream);
     if (one.success) add(one.output);
     const all = v.safeParse(globalState, global ?? global_);
     if (all.success) for (const each of all.output.stream_states) add(withShared(each, all.output.shared_state));
-    if (!one.success && !all.success && !isEmpty(data)) {
-      throw new MongotapError("state", "the state is not one of mongotap: it is of the type LEGACY", {
-        hint: "Reset the connection in the platform, so that its streams are copied again.",
-      });
+    if (one.success || all.success) continue;
+    if (!isEmpty(data)) throw foreign("it is of the type LEGACY");
+    const isKnown = type === undefined || type === null || type === "LEGACY";
+    if (!isKnown || Object.values({ ...others, stream, global, global_ }).some((part) => !isEmpty(part))) {
+      throw foreign("it holds no state of a stream");
     }
   }
   return states;
+}
+
+function foreign(why: string): MongotapError {
+  return new MongotapError("state", `the state is not one of mongotap: ${why}`, {
+    hint: "Reset the connection in the platform, so that its streams are copied again.",
+  });
 }
 
 function isEmpty(state: unknown): boolean {
@@ -66,15 +73,19 @@ function withShared(
   return { ...rest, stream_state: hasShared ? { ...state, ...shared } : state };
 }
 
-/** The bodies of state messages: of a list, of one, with or without the message around them. */
-function messagesOf(value: unknown): readonly Record<string, unknown>[] {
+/** The bodies of state messages: of a list, of one, with or without the message around them; without empty ones. */
+function bodiesOf(value: unknown): readonly Readonly<Record<string, unknown>>[] {
   const all: readonly unknown[] = Array.isArray(value) ? value : [value];
   return all.flatMap((one) => {
-    if (typeof one !== "object" || one === null) return [];
-    const body = one as Record<string, unknown>;
-    const { state } = body;
-    return [typeof state === "object" && state !== null ? { ...state } : body];
+    if (one === "" || isEmpty(one)) return [];
+    if (!isObject(one)) throw foreign("it is no object");
+    const { type, state } = one;
+    return type === "STATE" || isObject(state) ? bodiesOf(state ?? null) : [one];
   });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function keyOf({ name, namespace = "" }: StreamDescriptor): string {

@@ -15,7 +15,7 @@ import { isAhead, resumptionOf, type StreamState, streamStateOf } from "../../st
 import { copyChanges, copyWhole, logCopies, platformRun, type PlatformRun } from "../copy.ts";
 import type { Configured } from "../connector-config.ts";
 import type { MessageOutput } from "../message-output.ts";
-import { findWanted, type Found } from "../wanted-streams.ts";
+import { findWanted, type Found, warnOfCopies } from "../wanted-streams.ts";
 import type { TapStream } from "./catalog.ts";
 import { schemaMessage } from "./schema.ts";
 import { type Bookmarks, stateMessage, stateOf } from "./state.ts";
@@ -75,9 +75,7 @@ export async function syncStreams(order: SyncOrder): Promise<boolean> {
 /** @throws MongotapError `state` for a state of another cluster */
 function readingOf({ configured, bookmarks }: SyncOrder, stream: TapStream & Found, source: SourceIdentity): Reading {
   const { settings } = configured.invocation;
-  if (stream.wantsChanges && !stream.hasChanges) {
-    configured.invocation.log.warn(`${stream.name} has no changes to read: it is copied as a whole with each run`);
-  }
+  warnOfCopies(stream, configured.invocation.log);
   if (stream.only !== undefined) {
     const text = `${stream.name}: some fields are not selected, so those that the catalog does not have are left out too`;
     configured.invocation.log.info(text);
@@ -147,7 +145,7 @@ async function readChanges(
       for (const { records } of due.splice(0)) await bookmarks.output.say(activateVersion(records));
     }
     for (const reading of readings) {
-      if (!isAhead(from, reading.name, position, dataOf)) bookmarks.set(position, reading);
+      if (!isAhead(from, reading.name, position.stream, dataOf)) bookmarks.set(position, reading);
     }
     await bookmarks.write();
   };

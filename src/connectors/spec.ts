@@ -15,16 +15,16 @@ type Schema = Readonly<Record<string, unknown>>;
 /** The keyword that marks a secret. */
 type SecretKeyword = "airbyte_secret" | "secret";
 
-/** A list, or text with commas: many forms have no lists. */
-const SEVERAL: Schema = { type: ["string", "array"], items: { type: "string" } };
+/** Names with commas between them. Lists are taken too, but a form has no widget for either of the two. */
+const SEVERAL: Schema = { type: "string" };
 
 /** Names settings by their keys. */
 const inWordsOfConfig = platformText("");
 
 /** What a setting is here, where the table of options says more or other things. */
 const TEXTS: Readonly<Partial<Record<OptionName, string>>> = {
-  exclude: "leave these out of databases that are read as a whole: db.collection, with commas between them, or a list",
-  sample: "look at so many documents of each collection for its fields; unset: 1000",
+  exclude: "leave these out of databases that are read as a whole: db.collection, with commas between them",
+  sample: "infer the fields from this many documents of each collection; unset: 1000",
   fullDocument:
     "the document of an update: exact (as the update left it), or image (the same, from the images that the collection keeps)",
   logLevel: "error, warn, info or debug; unset: what the platform asks for, or info",
@@ -51,7 +51,7 @@ export function connectionSpecification(connector: Connector): Schema {
     database: {
       ...SEVERAL,
       title: "Databases",
-      description: "The databases to read, with commas between them, or a list; empty: all that the user may read",
+      description: "The databases to read, with commas between them; empty: all that the user may read",
     },
     user: text("User", "The user who logs in, as it is"),
     password: text("Password", "The password of the user, as it is", isSecret),

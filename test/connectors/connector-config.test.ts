@@ -76,7 +76,7 @@ describe.each(CONNECTORS)("%s", (connector) => {
   });
 
   test("exclude and database are text with commas or a list, in which a name may have a comma", async () => {
-    const check = new Ajv({ strict: false, allowUnionTypes: true }).compile(connectionSpecification(connector));
+    const check = new Ajv({ strict: false }).compile(connectionSpecification(connector));
     for (const [typed, expected] of [
       ["shop.a, shop.b,", ["shop.a", "shop.b"]],
       [
@@ -86,11 +86,12 @@ describe.each(CONNECTORS)("%s", (connector) => {
       ["", []],
       [[], []],
     ]) {
-      expect(check({ ...SERVER, exclude: typed })).toBe(true);
+      // Forms have no field for either of two types.
+      expect(check({ ...SERVER, exclude: typed })).toBe(typeof typed === "string");
       expect((await configured(connector, { exclude: typed })).settings.exclude).toEqual(expected as string[]);
     }
     for (const database of ["shop,crm", ["shop", "crm"]]) {
-      expect(check({ ...SERVER, database })).toBe(true);
+      expect(check({ ...SERVER, database })).toBe(typeof database === "string");
       expect((await configured(connector, { database })).namespaces).toEqual(["shop", "crm"]);
     }
     expect((await configured(connector, { namespaces: "shop.a,shop.b" })).namespaces).toEqual(["shop.a", "shop.b"]);

@@ -5,8 +5,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkOptions, isText, listOfTexts, oneOf, wholeNumber } from "./arguments.ts";
 import { binaryPath } from "./binary.ts";
 import { guardFolder } from "./mongod/watchdog.ts";
+import { isConnectionString, withoutSelectionTimeout, withSelectionTimeout } from "./connection-string.ts";
 import { runTail, type TailEnd } from "./tail-process.ts";
 
 /** A document as `JSON.parse` makes it of Extended JSON: `EJSON.deserialize` of the package `bson` makes BSON types of it. */
@@ -69,16 +71,19 @@ export interface ChangeRecorder {
 
 /**
  * Resolves when the recording has begun: no later change is missed. `namespaces` are `db.collection`, or `db` for all of a
- * database, also for collections that do not exist yet.
+ * database, also for collections that do not exist yet. Rejects with a TypeError or a RangeError for arguments that it does
+ * not take.
  */
 export async function recordChanges(
   uri: string,
   namespaces: string | readonly string[],
   options: RecordOptions = {},
 ): Promise<ChangeRecorder> {
+  const names = [namespaces].flat();
+  checkArguments(uri, names, options);
   const command = options.command ?? [binaryPath()];
   const folder = await mkdtemp(join(tmpdir(), "mongotap-recorder-"));
-  const recorder = new Recorder({ ...options, uri, namespaces: [namespaces].flat(), command, folder });
+  const recorder = new Recorder({ ...options, uri, namespaces: names, command, folder });
   try {
     await recorder.begin();
     return recorder;
@@ -86,6 +91,28 @@ export async function recordChanges(
     await recorder.stop();
     throw error;
   }
+}
+
+const CALL = "recordChanges(uri, namespaces, options)";
+
+/** The largest delay of a timer of Node.js. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** The URI is in no message: it may hold a password. */
+function checkArguments(uri: unknown, namespaces: readonly unknown[], options: unknown): void {
+  if (!isConnectionString(uri)) {
+    throw new TypeError(`${CALL}: uri must be a connection string that begins with mongodb:// or mongodb+srv://`);
+  }
+  if (namespaces.length === 0 || !namespaces.every(isText)) {
+    throw new TypeError(`${CALL}: namespaces must be "db.collection", "db", or a list of these with at least one`);
+  }
+  checkOptions(CALL, options, {
+    exclude: listOfTexts,
+    format: oneOf("relaxed", "canonical", "plain"),
+    fullDocument: oneOf("exact", "image", "none"),
+    timeoutMs: wholeNumber(1, LONGEST_MS),
+    command: (value) => (Array.isArray(value) && value.length === 0 ? "a program" : listOfTexts(value)),
+  });
 }
 
 interface Settings extends RecordOptions {
@@ -96,6 +123,12 @@ interface Settings extends RecordOptions {
 }
 
 const TIMEOUT_MS = 10_000;
+
+/** The exit code of a run that did not understand its arguments. */
+const USAGE = 2;
+
+/** The exit code of a run that did not reach the server. */
+const UNREACHED = 4;
 
 /** The exit code of a run whose collection or database has ended: the next run reads what comes after. */
 const ENDED = 7;
@@ -133,7 +166,7 @@ class Recorder implements ChangeRecorder {
       while (this.#unread.length < count) {
         const missing = count - this.#unread.length;
         const end = await this.#run(["--limit", String(missing)], Math.max(1, deadline - performance.now()));
-        if (end.timedOut) throw new Error(this.#timeoutText(count === 1 ? "a change" : `${count} changes`));
+        if (end.timedOut) throw new Error(this.#timeoutText(count === 1 ? "a change" : `${count} changes`, end));
       }
       return this.#unread.splice(0, count);
     });
@@ -166,7 +199,7 @@ class Recorder implements ChangeRecorder {
     const deadline = performance.now() + this.#timeoutMs;
     for (;;) {
       const end = await this.#run(["--until", "caught-up"], Math.max(1, deadline - performance.now()));
-      if (end.timedOut) throw new Error(this.#timeoutText("the server"));
+      if (end.timedOut) throw new Error(this.#timeoutText("the server", end));
       if (end.code === 0) return;
     }
   }
@@ -177,14 +210,14 @@ class Recorder implements ChangeRecorder {
     const end = await runTail({
       command,
       args: [...namespaces, ...this.#flags(), "--state", join(folder, "state"), ...args],
-      uri,
+      uri: withSelectionTimeout(uri, selectionMsOf(timeoutMs)),
       timeoutMs,
       signal: this.#stopped.signal,
     });
     this.#stopped.signal.throwIfAborted();
     this.#unread.push(...end.lines.map((line) => JSON.parse(line) as Change));
     if (end.timedOut ? end.code !== null : end.code === 0 || (end.code === ENDED && end.lines.length > 0)) return end;
-    throw new Error(`mongotap tail ended with ${end.code ?? "a signal"}: ${end.stderr}`);
+    throw failureOf(end);
   }
 
   #flags(): string[] {
@@ -203,11 +236,28 @@ class Recorder implements ChangeRecorder {
     ];
   }
 
-  #timeoutText(what: string): string {
+  #timeoutText(what: string, { stderr }: TailEnd): string {
     const { namespaces } = this.#settings;
     const came = this.#unread.map(textOf).join(", ");
-    return `waited ${this.#timeoutMs} ms for ${what} (${namespaces.join(", ")}); came: ${came === "" ? "none" : came}`;
+    const text = `waited ${this.#timeoutMs} ms for ${what} (${namespaces.join(", ")}); came: ${came === "" ? "none" : came}`;
+    return stderr === "" ? text : `${text}\n${withoutSelectionTimeout(stderr)}`;
   }
+}
+
+/** For the start of the process, and to say which server did not answer, before the call itself is out of time. */
+const START_MS = 2_000;
+
+function selectionMsOf(timeoutMs: number): number {
+  return Math.ceil(Math.max(timeoutMs / 2, timeoutMs - START_MS));
+}
+
+/** The messages of the program name its flags and variables, which the caller does not know. */
+function failureOf({ code, stderr }: TailEnd): Error {
+  const [first = ""] = withoutSelectionTimeout(stderr).split("\n");
+  const reason = first.replace(/^mongotap: /, "").replace(/^MONGOTAP_URI: /, "uri: ");
+  if (code === USAGE) return new TypeError(`${CALL}: ${reason}`);
+  if (code === UNREACHED) return new Error(`the server cannot be reached: ${reason}`);
+  return new Error(`mongotap tail ended with ${code ?? "a signal"}: ${stderr}`);
 }
 
 /** `u shop.orders {"_id":7}` */

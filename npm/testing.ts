@@ -4,6 +4,8 @@
  * Runs under Node.js and Bun, with any test runner. docs/testing.md describes it.
  */
 
+import { checkOptions, oneOf, text, textsByName, wholeNumber } from "./arguments.ts";
+
 export { type Change, type ChangeRecorder, recordChanges, type RecordOptions } from "./recorder.ts";
 
 export interface ReplicaSetOptions {
@@ -32,9 +34,15 @@ export interface ReplicaSet {
  * Starts a replica set on this machine, with data that is removed at its end. Resolves when it takes writes.
  *
  * The `mongod` is the one that `MONGOTAP_MONGOD` names, one on the `PATH`, or one that `mongodb-memory-server-core`
- * downloads once into the user's cache folder.
+ * downloads once into the user's cache folder. Rejects with a TypeError or a RangeError for options that it does not take.
  */
 export async function startReplicaSet(options: ReplicaSetOptions = {}): Promise<ReplicaSet> {
+  checkOptions("startReplicaSet(options)", options, {
+    members: oneOf(1, 3),
+    version: text,
+    port: wholeNumber(1, 65_535),
+    parameters: textsByName,
+  });
   if (process.platform === "win32") throw new Error("startReplicaSet() runs on Linux and macOS only");
   const { startReplicaSet: start } = await import("./mongod/replica-set.ts").catch(explainMissingDriver);
   const { members = 1, version, port, parameters } = options;

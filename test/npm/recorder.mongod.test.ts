@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { type Change, type ChangeRecorder, recordChanges, type RecordOptions } from "../../npm/testing.ts";
+import { CANARY } from "../support/cli.ts";
 import { commandUnderTest } from "../support/command.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
@@ -154,7 +155,10 @@ test("stop() ends a call that waits, and removes every file", async () => {
 
 test("recordChanges() rejects with what mongotap says, or with the program that does not run", async () => {
   const database = await testDatabase();
-  expect((await rejectionOf(record(database, "a b/$c"))).message).toMatch(/^mongotap tail ended with 2: mongotap: /);
+  const uri = database.uri.replace("mongodb://", `mongodb://nobody:${CANARY}@`);
+  const { message } = await rejectionOf(record({ ...database, uri }, "shop"));
+  expect(message).not.toContain(CANARY);
+  expect(message).toMatch(/^mongotap tail ended with 5: mongotap: .*[Aa]uthentication failed/);
   const missing = recordChanges(database.uri, "shop", { command: ["/no/such/mongotap"] });
   expect((await rejectionOf(missing)).message).toMatch(/^cannot run \/no\/such\/mongotap: .*ENOENT/);
 });

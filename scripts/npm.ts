@@ -15,6 +15,7 @@ import { buildLibrary } from "./npm/library.ts";
 import {
   binaryFile,
   mainManifest,
+  nextSteps,
   NOTICES_FILE,
   platformManifest,
   platformPackage,
@@ -33,12 +34,11 @@ function writePackage(name: string, manifest: object, readme: string): string {
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   writeFileSync(join(folder, "README.md"), readme);
   copyFileSync(join(ROOT, "LICENSE"), join(folder, "LICENSE"));
-  console.log(folder);
   return folder;
 }
 
 /** @throws Error where `binary` was built for another platform, or is not there */
-function writePlatform(target: Target, binary: string, notices: string): void {
+function writePlatform(target: Target, binary: string, notices: string): string {
   if (!existsSync(binary)) throw new Error(`${binary} is not there: run scripts/build.ts first`);
   if (!isDeepStrictEqual(formatOf(binary), target.format)) throw new Error(`${binary} is not for ${target.name}`);
   const name = platformPackage(target);
@@ -47,6 +47,7 @@ function writePlatform(target: Target, binary: string, notices: string): void {
   copyFileSync(binary, join(folder, binaryFile(target)));
   chmodSync(join(folder, binaryFile(target)), 0o755);
   writeFileSync(join(folder, NOTICES_FILE), notices);
+  return folder;
 }
 
 /** The platform of this machine. */
@@ -67,20 +68,22 @@ function checkVersion(binary: string): void {
 async function main(all: boolean): Promise<void> {
   rmSync(OUT, { recursive: true, force: true });
   const { notices } = await programOf(ROOT);
+  const folders: string[] = [];
   if (all) {
     for (const target of TARGETS) {
       const suffix = target.format.container === "PE" ? ".exe" : "";
-      writePlatform(target, join(DIST, `mongotap-${target.name}${suffix}`), notices);
+      folders.push(writePlatform(target, join(DIST, `mongotap-${target.name}${suffix}`), notices));
     }
   } else {
     const target = targetHere();
     const binary = join(DIST, binaryFile(target));
-    writePlatform(target, binary, notices);
+    folders.push(writePlatform(target, binary, notices));
     checkVersion(binary);
   }
   const readme = readFileSync(join(ROOT, "npm/README.md"), "utf8");
   const folder = writePackage(project.name, mainManifest(project, TARGETS), readme);
   await buildLibrary(ROOT, join(folder, "lib"));
+  console.log(nextSteps([...folders, folder], all));
 }
 
 const { values } = parseArgs({ options: { all: { type: "boolean", default: false } } });

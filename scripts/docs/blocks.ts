@@ -13,9 +13,10 @@ export const GENERATED: Readonly<Record<string, Readonly<Record<string, () => st
     commands: commandTable,
     options: optionTable,
     "exit codes": exitCodeTable,
-    recipe: () => fenced("js", readFileSync(join(ROOT, "test/npm/recipe.js"), "utf8")),
+    recipe: () => fenced("js", readFileSync(join(ROOT, "test/npm/recipe.mjs"), "utf8")),
   },
   "docs/testing.md": {
+    "code under test": () => fenced("js", readFileSync(join(ROOT, "test/npm/shop.mjs"), "utf8")),
     "options of startReplicaSet": () => interfaceTable(ROOT, "npm/testing.ts", "ReplicaSetOptions"),
     "options of recordChanges": () => interfaceTable(ROOT, "npm/recorder.ts", "RecordOptions"),
   },

@@ -43,16 +43,15 @@ function versionOf(place: Place): RegExp {
 }
 
 function project(place: Place): void {
-  mkdirSync(place.folder, { recursive: true });
-  writeFileSync(join(place.folder, "package.json"), JSON.stringify({ name: "shop", type: "module", private: true }));
-  copyFileSync(join(place.root, "test/npm/shop.js"), join(place.folder, "shop.js"));
+  run(place, ["npm", "init", "-y"]);
+  copyFileSync(join(place.root, "test/npm/shop.mjs"), join(place.folder, "shop.mjs"));
 }
 
 const INSTALL = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"];
 
 /** Writes the recipe of the README for a test runner. */
-function writeRecipe(place: Place, module: string, name = "orders.test.js"): void {
-  const text = readFileSync(join(place.root, "test/npm/recipe.js"), "utf8");
+function writeRecipe(place: Place, module: string, name = "orders.test.mjs"): void {
+  const text = readFileSync(join(place.root, "test/npm/recipe.mjs"), "utf8");
   writeFileSync(join(place.folder, name), text.replace('"node:test"', `"${module}"`));
 }
 
@@ -106,7 +105,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     project(place);
     run(place, PACKAGES);
     writeRecipe(place, "node:test");
-    mustSay(run(place, ["node", "--test", "orders.test.js"]), /^# pass 1$/m);
+    mustSay(run(place, ["node", "--test"]), /^# pass 1$/m);
   },
   "the recipe with Vitest": (place) => {
     project(place);
@@ -126,7 +125,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
     run(place, [pnpm, "add", "-D", "mongotap", "mongodb"]);
     mustSay(run(place, [pnpm, "exec", "mongotap", "--version"]), versionOf(place));
     writeRecipe(place, "node:test");
-    mustSay(run(place, ["node", "--test", "orders.test.js"]), /^# pass 1$/m);
+    mustSay(run(place, ["node", "--test"]), /^# pass 1$/m);
   },
   "without the driver, startReplicaSet() says which package is missing": (place) => {
     project(place);
@@ -138,11 +137,11 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   "the types compile, strictly, and as old as es2022": (place) => {
     project(place);
     run(place, [...PACKAGES, "@types/node@20"]);
-    writeRecipe(place, "node:test", "orders.test.ts");
+    writeRecipe(place, "node:test", "orders.test.mts");
     const declaration = "export declare function placeOrder(uri: string, number: number): Promise<void>;\n";
-    writeFileSync(join(place.folder, "shop.d.ts"), declaration);
+    writeFileSync(join(place.folder, "shop.d.mts"), declaration);
     const tsc = join(place.root, "node_modules/.bin/tsc");
-    const flags = ["--noEmit", "--strict", "--target", "es2022", "--types", "node", "orders.test.ts"];
+    const flags = ["--noEmit", "--strict", "--target", "es2022", "--types", "node", "orders.test.mts"];
     for (const module of ["nodenext", "bundler"]) {
       const resolution =
         module === "bundler" ? ["--module", "esnext", "--moduleResolution", module] : ["--module", module];

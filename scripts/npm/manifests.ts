@@ -66,3 +66,12 @@ export function mainManifest(project: Project, targets: readonly Target[]): obje
 function shared({ version, license }: Project, name: string): object {
   return { name, version, license, publishConfig: { access: "public" } };
 }
+
+/** What `npm.ts` prints: the folders that it has written, `mongotap` last, and what to do with them. */
+export function nextSteps(folders: readonly string[], isAll: boolean): string {
+  const next = isAll
+    ? ["Publish each, the last one last:", ...folders.map((folder) => `npm publish ${folder}`)]
+    : // Without --install-links they are links, and the command does not find its binary.
+      ["Install both into a project:", `npm install -D --install-links ${folders.join(" ")}`];
+  return [...folders, "", ...next].join("\n");
+}

@@ -60,12 +60,12 @@ const RUNNERS = {
   "bun test": { program: process.execPath, args: ["test"], module: "bun:test" },
 } as const;
 
-/** Writes the recipe of the README for one test runner, and runs it. */
+/** Writes the recipe of the README for one test runner, and runs it as docs/testing.md says. */
 function runRecipe(runner: keyof typeof RUNNERS, change = (text: string): string => text): Result {
   const { program, args, module } = RUNNERS[runner];
-  const text = readFileSync(join(import.meta.dirname, "recipe.js"), "utf8").replace('"node:test"', `"${module}"`);
-  writeFileSync(project.join("orders.test.js"), change(text));
-  return run(program, ...args, "orders.test.js");
+  const text = readFileSync(join(import.meta.dirname, "recipe.mjs"), "utf8").replace('"node:test"', `"${module}"`);
+  writeFileSync(project.join("orders.test.mjs"), change(text));
+  return run(program, ...args);
 }
 
 test.each(["node --test", "bun test"] as const)(
@@ -88,8 +88,15 @@ test.each(["node --test", "bun test"] as const)(
   60_000,
 );
 
+test("docs/testing.md gives each runner the file, the second line and the command that are tried here", () => {
+  const text = readFileSync(join(ROOT, "docs/testing.md"), "utf8");
+  for (const [runner, { module }] of Object.entries({ ...RUNNERS, Vitest: { module: "vitest" } })) {
+    expect(text).toContain(`| ${runner} | \`import { test } from "${module}";\` | \`orders.test.mjs\` | \``);
+  }
+});
+
 test("the recipe has twelve lines", () => {
-  const text = readFileSync(join(import.meta.dirname, "recipe.js"), "utf8");
+  const text = readFileSync(join(import.meta.dirname, "recipe.mjs"), "utf8");
   expect(text.trimEnd().split("\n").length).toBeLessThanOrEqual(12);
 });
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { TARGETS } from "../../scripts/build/targets.ts";
 import {
   mainManifest,
+  nextSteps,
   NOTICES_FILE,
   platformManifest,
   platformPackage,
@@ -42,4 +43,15 @@ test("a platform package is installed on its own system, processor and C library
 test("no package runs a script when it is installed", () => {
   const all = [mainManifest(PROJECT, TARGETS), ...TARGETS.map((target) => platformManifest(PROJECT, target))];
   expect(all.filter((manifest) => "scripts" in manifest)).toEqual([]);
+});
+
+test("npm run npm says what to do with its folders, and which is published last", () => {
+  const folders = ["/dist/npm/@mongotap/linux-x64", "/dist/npm/mongotap"];
+  expect(nextSteps(folders, false).split("\n")).toEqual([
+    ...folders,
+    "",
+    "Install both into a project:",
+    `npm install -D --install-links ${folders.join(" ")}`,
+  ]);
+  expect(nextSteps(folders, true)).toEndWith(`last:\n${folders.map((folder) => `npm publish ${folder}`).join("\n")}`);
 });

@@ -1,7 +1,7 @@
 /** A project of a user in a temporary folder, with the npm packages of dist/npm installed from their archives. */
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { PACKAGE } from "./installation.ts";
@@ -19,11 +19,11 @@ export async function installFromArchives(): Promise<TempDir> {
   // Without compression, which takes ten seconds. scripts/npm-check.ts installs what npm itself has packed.
   const platform = join(ROOT, "dist/npm", PACKAGE);
   execFileSync("tar", ["-cf", dir.join("archives/platform.tar"), "-C", dirname(platform), basename(platform)]);
-  writeFileSync(dir.join("package.json"), JSON.stringify({ name: "shop", type: "module", private: true }));
+  npm(dir, "init", "-y");
   const archives = readdirSync(dir.join("archives")).map((name) => dir.join("archives", name));
   npm(dir, "install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", ...archives);
   symlinkSync(join(ROOT, "node_modules/mongodb"), dir.join("node_modules/mongodb"));
-  copyFileSync(join(import.meta.dirname, "shop.js"), dir.join("shop.js"));
+  copyFileSync(join(import.meta.dirname, "shop.mjs"), dir.join("shop.mjs"));
   return dir;
 }
 

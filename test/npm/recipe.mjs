@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test"; // or "bun:test", or "vitest"
 import { recordChanges, startReplicaSet } from "mongotap/testing";
-import { placeOrder } from "./shop.js"; // the code under test
+import { placeOrder } from "./shop.mjs"; // the code under test
 
 const { uri } = await startReplicaSet(); // a real server, which ends with this process
 test("an order is stored, and puts one mail into the outbox", async () => {

@@ -1,5 +1,3 @@
-/** The code under test of recipe.js. */
-
 import { MongoClient } from "mongodb";
 
 /** Stores an order, and puts the mail about it into the outbox. */

@@ -11,7 +11,7 @@ import { errorTrace, logMessage } from "../connectors/airbyte/messages.ts";
 import { readStreams } from "../connectors/airbyte/read.ts";
 import { parseStates } from "../connectors/airbyte/state.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
-import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
+import { readJsonFile, readJsonLinesFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
 import { errorIn, linesShown, platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
@@ -154,7 +154,7 @@ async function read(args: Arguments, call: ConnectorCall, output: MessageOutput)
   const isWhole = await readStreams({
     configured: own,
     catalog: notExcluded(streams, own.invocation.settings.exclude, what),
-    states: parseStates(state === undefined ? undefined : await readJsonFile(state, `--state ${state}`)),
+    states: parseStates(state === undefined ? undefined : await readJsonLinesFile(state, `--state ${state}`)),
     output,
   });
   return isWhole ? 0 : END_BY_SIGNAL;

@@ -27,3 +27,40 @@ export async function readJsonFile(path: string, what: string): Promise<unknown>
     throw new MongotapError("config", `${what} is not JSON`, { hint: "Check the file.", cause: error });
   }
 }
+
+/**
+ * As readJsonFile(), but several lines with a JSON value each are an array of them: the messages that a program has sent.
+ * @throws MongotapError `config`, with the number of the line
+ */
+export async function readJsonLinesFile(path: string, what: string): Promise<unknown> {
+  const text = await readPlatformFile(path, what);
+  if (text.trim() === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // Of one value on many lines the first is not JSON.
+    if (!isJson(text.trimStart().split("\n", 1)[0] ?? "")) {
+      throw new MongotapError("config", `${what} is not JSON`, { hint: "Check the file.", cause: error });
+    }
+  }
+  return text.split("\n").flatMap((line, i): unknown[] => {
+    if (line.trim() === "") return [];
+    try {
+      return [JSON.parse(line)];
+    } catch (error) {
+      throw new MongotapError("config", `${what}:${i + 1} is not JSON`, {
+        hint: "Check this line of the file.",
+        cause: error,
+      });
+    }
+  });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,15 +1,19 @@
 /** The states that Airbyte keeps: how they are read, and which of them follows which records. */
 
 import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { errorTrace } from "../../src/connectors/airbyte/messages.ts";
 import { keyOf, parseStates } from "../../src/connectors/airbyte/state.ts";
 import { StateWriter } from "../../src/connectors/airbyte/state-writer.ts";
+import { readJsonLinesFile } from "../../src/connectors/json-file.ts";
 import { MessageOutput } from "../../src/connectors/message-output.ts";
 import { type Kind, MongotapError } from "../../src/errors.ts";
 import { outputKeyOf } from "../../src/lib/output-key.ts";
 import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import { type CollectionState, clusterTime, type Position, type StreamPosition } from "../../src/source/record.ts";
 import { type StreamState, streamStateOf } from "../../src/state/stream-state.ts";
+import { rejectionOf } from "../support/rejection.ts";
+import { tempDir } from "../support/temp.ts";
 import type { StateMessage } from "./airbyte.ts";
 
 const LIVE: CollectionState = { phase: "live", copied: { documents: 1, ranges: 1 } };
@@ -145,6 +149,33 @@ describe("states that come back", () => {
       expect(parseStates(value).size).toBe(0);
     },
   );
+
+  test("of several states of a stream the last counts, also where it is empty", () => {
+    const of = (state: unknown): object => ({ type: "STREAM", stream: { ...body, stream_state: state } });
+    expect([...parseStates([of({ x: 2 }), of({ x: 3 })]).values()]).toEqual([
+      { stream: { name: "a" }, state: { x: 3 } },
+    ]);
+    expect(parseStates([of({ x: 2 }), of(null)]).size).toBe(0);
+  });
+
+  test("the STATE lines of a read are a file of states; a line that was cut is named", async () => {
+    await using dir = await tempDir();
+    const read = async (text: string): Promise<unknown> => {
+      writeFileSync(dir.join("state"), text);
+      return await readJsonLinesFile(dir.join("state"), "--state state");
+    };
+    const [first, last] = [2, 3].map((x) => ({ type: "STREAM", stream: { ...body, stream_state: { x } } }));
+    const lines = [first, last].map((state) => `${JSON.stringify({ type: "STATE", state })}\n`).join("");
+    const states = [{ stream: { name: "a" }, state: { x: 3 } }];
+    for (const text of [lines, `\n${lines.replaceAll("\n", "\r\n\r\n")}`, JSON.stringify([first, last], null, 2)]) {
+      expect([...parseStates(await read(text)).values()]).toEqual(states);
+    }
+    expect(await read(" \n")).toBeUndefined();
+    expect((await rejectionOf(read(lines.slice(0, -9)))).message).toBe("--state state:2 is not JSON");
+    expect((await rejectionOf(read('[\n{"type":\n]'))).message).toBe("--state state is not JSON");
+    const record = await read(`{"type":"RECORD","record":{}}\n${lines}`);
+    expect(() => parseStates(record)).toThrow("it holds no state of a stream");
+  });
 
   test("streams of one name in two namespaces have states of their own", () => {
     const of = (namespace: string): object => ({ stream: { ...body, stream_descriptor: { name: "a", namespace } } });

@@ -1,6 +1,6 @@
 /**
  * The states that Airbyte keeps for its streams: one for each (STREAM), or one for all (GLOBAL). What comes back is read
- * leniently: with nulls, with states of streams that are not read, and of either type.
+ * leniently: with nulls, with states of streams that are not read, of either type, and as all states of a read.
  */
 
 import * as v from "valibot";
@@ -28,16 +28,17 @@ export interface StateOf<State = unknown> {
 const SHARED = "shared";
 
 /**
- * Returns the states by `keyOf` of their streams. Those that are empty are left out: such a stream was reset.
+ * Returns the states by `keyOf` of their streams, of several states of a stream the last. Those that are empty are left out:
+ * such a stream was reset.
  * @throws MongotapError `state` for anything else: to copy everything again without saying so would be wrong
  */
 export function parseStates(value: unknown): ReadonlyMap<string, StateOf> {
   const states = new Map<string, StateOf>();
   const add = ({ stream_descriptor: descriptor, stream_state: state }: v.InferOutput<typeof streamState>): void => {
-    if (isEmpty(state)) return;
     const { name, namespace } = descriptor;
     const stream = { name, ...(namespace === undefined || namespace === null ? {} : { namespace }) };
-    states.set(keyOf(stream), { stream, state });
+    if (isEmpty(state)) states.delete(keyOf(stream));
+    else states.set(keyOf(stream), { stream, state });
   };
   for (const body of bodiesOf(value)) {
     const { type, data, stream, global, global_, sourceStats: _, destinationStats: __, ...others } = body;

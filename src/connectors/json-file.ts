@@ -49,7 +49,7 @@ export async function readJsonLinesFile(path: string, what: string): Promise<unk
       return [JSON.parse(line)];
     } catch (error) {
       throw new MongotapError("config", `${what}:${i + 1} is not JSON`, {
-        hint: "Check this line of the file.",
+        hint: "Delete the line if it is incomplete, as a program that was killed leaves it.",
         cause: error,
       });
     }

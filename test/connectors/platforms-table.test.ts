@@ -64,6 +64,11 @@ const TESTS: Readonly<Record<string, readonly (string | undefined)[]>> = {
     "reads the selected streams and fields alone, and keeps the bookmarks of the others",
     "bindings come, go and come back",
   ],
+  "a standalone server": [
+    "airbyte: increments of a collection are refused before anything is sent",
+    "singer: a catalog of a replica set is refused; what discover says here is read",
+    "flow: a capture is refused before anything is sent",
+  ],
   SIGTERM: [
     "with SIGTERM while it reads: the streams are INCOMPLETE, and the state covers what was sent",
     "SIGTERM: by that signal, and the last STATE covers every record",

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Document, MongoClient } from "mongodb";
 import { type Standalone, startStandalone } from "../../scripts/mongod.ts";
+import { start } from "../support/cli.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { configured, errorOf, recordsOf, Source } from "./airbyte.ts";
 import { recordsOf as singerRecordsOf, SingerTap, withMetadata } from "./singer-tap.ts";
@@ -67,4 +68,14 @@ test("singer: a catalog of a replica set is refused; what discover says here is 
   const { stdout, stderr } = await tap.sync({ catalog: withMetadata(catalog, "shop_orders", method) }, 10);
   expect(stdout).toBe("");
   expect(stderr).toContain("rs.initiate()");
+});
+
+test("flow: a capture is refused before anything is sent", async () => {
+  const bindings = [{ resourceConfig: { database: "shop", collection: "orders" } }];
+  const capture = { config: { uri: server.uri }, bindings };
+  await using cli = start(["flow"], { openStdin: true, timeoutMs: 30_000 });
+  cli.write(`${JSON.stringify({ open: { capture } })}\n`);
+  const { code, stdout, stderr } = await cli.done;
+  expect(stdout).not.toMatch(/captured|checkpoint/);
+  expect([code, stderr]).toEqual([10, expect.stringContaining("this server is standalone")]);
 });

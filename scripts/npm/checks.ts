@@ -60,7 +60,8 @@ function withoutNode(place: Place): Place {
   const PATH = join(place.folder, "programs");
   mkdirSync(PATH, { recursive: true });
   for (const path of [process.execPath, "/bin/sh", "/usr/bin/env"]) symlinkSync(path, join(PATH, basename(path)));
-  return { ...place, env: { ...place.env, PATH } };
+  // `npm run` names Node.js here too, and bunx believes it.
+  return { ...place, env: { ...place.env, PATH, NODE: undefined, npm_node_execpath: undefined } };
 }
 
 const bunx = ({ root }: Place): string => join(root, "node_modules/.bin/bunx");

@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
+import { checkJson } from "../config/json-mistake.ts";
 import { MongotapError } from "../errors.ts";
 import { reasonOf } from "../lib/fs.ts";
 
@@ -21,9 +22,6 @@ export async function readPlatformFile(path: string, what: string): Promise<stri
 export async function readJsonFile(path: string, what: string): Promise<unknown> {
   const text = await readPlatformFile(path, what);
   if (text.trim() === "") return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new MongotapError("config", `${what} is not JSON`, { hint: "Check the file.", cause: error });
-  }
+  checkJson(text, what);
+  return JSON.parse(text);
 }

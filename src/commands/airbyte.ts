@@ -13,7 +13,7 @@ import { parseStates } from "../connectors/airbyte/state.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
-import { errorIn, linesShown, platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
+import { errorIn, hintIn, linesShown, platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
 import { notExcluded } from "../connectors/wanted-streams.ts";
 import { asWritten, type ValueSettings } from "../connectors/written-columns.ts";
@@ -120,8 +120,8 @@ async function statusOf(args: Arguments, call: ConnectorCall): Promise<{ status:
 
 /** What has happened and what to do, for a user of Airbyte, without secrets. */
 function textOf(message: string, remedy: string | undefined, log: Logger): string {
-  const parts = [message, remedy ?? ""].filter((part) => part !== "");
-  return parts.map((part) => inWordsOfAirbyte(linesShown(part, log))).join(". ");
+  const parts = [inWordsOfAirbyte(linesShown(message, log)), hintIn(inWordsOfAirbyte, remedy ?? "", log)];
+  return parts.filter((part) => part !== "").join(". ");
 }
 
 async function streamsOf({ invocation, target }: Configured): Promise<readonly unknown[]> {

@@ -3,6 +3,7 @@
  * https://github.com/estuary/flow/blob/master/go/protocols/capture/capture.proto
  */
 
+import { readArguments } from "../connectors/arguments.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { Checkpoints } from "../connectors/flow/checkpoints.ts";
 import {
@@ -46,6 +47,7 @@ const inWordsOfFlow = platformText("raise the backfill counters of all bindings,
 
 export const flow: PlatformCommand = async (call) => {
   try {
+    for (const note of readArguments("flow", call.argv, { options: {}, mostWords: 0 }).notes) call.log.warn(note);
     return await answerAll({ ...call, log: loggerIn(inWordsOfFlow, call.log), command: "flow" });
   } catch (thrown) {
     const error = firstErrorOf(thrown);

@@ -90,7 +90,7 @@ describe("--discover", () => {
   test("without a config, a server or a password that is right: one line each, and no secret", async () => {
     const none = await run(["singer", "--discover"]);
     expect([none.code, none.stdout]).toEqual([2, ""]);
-    expect(none.stderr).toContain("singer takes --config FILE");
+    expect(none.stderr).toContain("singer needs --config FILE");
     const { uri } = await testDatabase();
     const tap = await SingerTap.with(dir, { address: uri, user: "u", password: CANARY, database: "shop" });
     const refused = await tap.run(["--discover"]);

@@ -264,7 +264,8 @@ export function logCopies(
   protocol: string,
   hasColumns: boolean,
 ): void {
-  log.info(`${summaryOf(stats, performance.now())} sent`);
+  if (encoders.length === 0) return; // nothing has begun
+  log.info(`sent ${summaryOf(stats, performance.now(), "in brackets")}`);
   const form: LineForm = {
     name: `the protocol of ${protocol}`,
     hasKeysOnly: false,

@@ -107,7 +107,7 @@ describe.each(CONNECTORS)("%s", (connector) => {
     expect(`${fullDocument?.description} ${onBadDocument?.description}`).not.toMatch(/none|quarantine/);
     const config = { fullDocument: "none", onBadDocument: "quarantine=x" };
     await expect(configured(connector, config)).rejects.toThrow(
-      /fullDocument takes exact or image here.*onBadDocument takes fail or skip here$/,
+      /fullDocument must be exact or image here.*onBadDocument must be fail or skip here$/,
     );
   });
 
@@ -150,7 +150,7 @@ test("Flow has plain values alone", async () => {
   expect(CONNECTORS.filter((connector) => "format" in propertiesOf(connector))).toEqual(["airbyte", "singer"]);
   expect((await configured("flow", { format: "plain" })).settings.format).toBe("plain");
   for (const format of ["relaxed", "canonical"])
-    await expect(configured("flow", { format })).rejects.toThrow("format takes plain here");
+    await expect(configured("flow", { format })).rejects.toThrow("format must be plain here");
   expect((await configured("singer", { format: "relaxed" })).settings.format).toBe("relaxed");
 });
 

@@ -1,10 +1,12 @@
-/** Airbyte and Singer on a server without change streams: what it holds can be read, its changes cannot. */
+/** Connectors on a server without change streams: what it holds can be read, its changes cannot. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Document, MongoClient } from "mongodb";
 import { type Standalone, startStandalone } from "../../scripts/mongod.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { configured, errorOf, recordsOf, Source } from "./airbyte.ts";
+import { lastLog } from "./flow-content.ts";
+import { bindingRequests, FlowCapture } from "./flow-runtime.ts";
 import { recordsOf as singerRecordsOf, SingerTap, withMetadata } from "./singer-tap.ts";
 
 interface Doc extends Document {
@@ -67,4 +69,25 @@ test("singer: a catalog of a replica set is refused; what discover says here is 
   const { stdout, stderr } = await tap.sync({ catalog: withMetadata(catalog, "shop_orders", method) }, 10);
   expect(stdout).toBe("");
   expect(stderr).toContain("rs.initiate()");
+});
+
+test("flow: discover, validate and a capture fail alike, and no answer looks like an empty database", async () => {
+  const capture = new FlowCapture({ config: { uri: server.uri, database: "shop" } });
+  const { config } = capture.options;
+  const bound = [{ database: "shop", collection: "orders" }];
+  await using session = await capture.open(bound);
+  const ends = [
+    await capture.run({ discover: { config } }),
+    await capture.run({ validate: { config, bindings: bindingRequests(bound, false) } }),
+    await session.ended(),
+  ];
+  for (const { code, stderr, stdout } of ends) {
+    expect(code).toBe(10);
+    expect(stdout).not.toContain('"discovered"');
+    expect(stderr).not.toMatch(/0 documents|0 of 0|backfill/);
+    expect(lastLog(stderr)).toMatchObject({
+      message: "this server is standalone: change streams need a replica set or a sharded cluster",
+      hint: "Start mongod with --replSet and run rs.initiate(); a set of one member is enough.",
+    });
+  }
 });

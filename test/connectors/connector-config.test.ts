@@ -75,6 +75,16 @@ describe.each(CONNECTORS)("%s", (connector) => {
     }
   });
 
+  test("each description reads as in a form: with a capital, without the name of the platform or a word of a table", () => {
+    const descriptions = JSON.stringify(connectionSpecification(connector)).matchAll(/"description":"([^"]*)"/g);
+    const texts = [...descriptions].map(([, text = ""]) => text);
+    expect(texts.length).toBeGreaterThan(20);
+    for (const text of texts) {
+      expect(text).toMatch(/^[A-Z]/);
+      expect(text).not.toMatch(/^(Airbyte|Singer|Flow):|so many|so long|go on|quarantine|MONGOTAP_/);
+    }
+  });
+
   test("exclude and database are text with commas or a list, in which a name may have a comma", async () => {
     const check = new Ajv({ strict: false }).compile(connectionSpecification(connector));
     for (const [typed, expected] of [

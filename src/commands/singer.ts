@@ -105,8 +105,7 @@ async function configuredBy(path: string | undefined, call: ConnectorCall): Prom
       hint: "`mongotap singer --about` prints the settings of this file.",
     });
   }
-  const what = `--config ${path}`;
-  return await configure(call, await readPlatformFile(path, what), what);
+  return await configure(call, await readPlatformFile(path, `--config ${path}`), "config");
 }
 
 /** Without a catalog, all streams with all their fields. */

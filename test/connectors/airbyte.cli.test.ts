@@ -135,9 +135,9 @@ describe("check", () => {
     const { uri } = await testDatabase();
     const cases: readonly (readonly [config: Readonly<Record<string, unknown>>, says: RegExp])[] = [
       [{ uri: "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200" }, /^reachability: cannot connect to mongodb:/],
-      [{}, /^config names no server. It takes uri, or address/],
+      [{}, /^config names no server. Set uri, or address/],
       [{ uri, columns: "some" }, /^config:1: columns takes one of fields, data/],
-      [{ uri, onBadDocument: "quarantine=x" }, /onBadDocument takes fail or skip here/],
+      [{ uri, onBadDocument: "quarantine=x" }, /onBadDocument must be fail or skip here/],
     ];
     for (const [config, says] of cases) {
       const [status, message] = await statusOf(config);

@@ -182,7 +182,7 @@ export async function copyWhole(
   return await withReaders(run, order, async (reading) => {
     const settings = { ...invocation.settings, state: undefined };
     const wholeReadOf = await wholeReadsOf(
-      { ...reading, position: order.from.position, target: { kind: "stdout" } },
+      { ...reading, position: order.from.position, target: { kind: "stdout" }, isOfPlatform: true },
       { ...invocation, settings },
     );
     const since = notBefore ?? (run.connection.server.topology === "standalone" ? timeNow() : undefined);
@@ -270,6 +270,7 @@ export function logCopies(
     name: `the protocol of ${protocol}`,
     hasKeysOnly: false,
     hasMarks: false,
+    hiding: "leaves out",
     remedy: hasColumns ? "; use columns: data" : "",
     setting: (name, value) => `${name}: ${value}`,
   };

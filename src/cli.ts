@@ -134,6 +134,12 @@ export const PLATFORMS = {
   airbyte: {
     args: "spec|check|discover|read",
     text: "a source of Airbyte's protocol; the same as a link to mongotap with the name source-mongotap",
+    words: [
+      ["spec", "print the schema of the config"],
+      ["check", "try the config and the server (--config)"],
+      ["discover", "print the catalog of the streams (--config)"],
+      ["read", "print the records and states of the configured streams (--config, --catalog, --state)"],
+    ],
     flags: [
       ["--config FILE", "the config of the source; `airbyte spec` prints its schema"],
       ["--catalog FILE", "the configured catalog: the streams to read"],

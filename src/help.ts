@@ -38,7 +38,7 @@ export async function printHelp(
         ? await page(topic, commands[topic], columns)
         : platformPage(topic, platform, columns);
   const cli = cac("mongotap");
-  for (const [name, row] of Object.entries({ ...commands, ...platforms })) cli.command(`${name} ${row.args}`, row.text);
+  for (const [name, row] of Object.entries({ ...commands, ...platforms })) cli.command(name, row.text);
   cli.help(() => sections);
   const shown = topic === undefined ? cli.globalCommand : cli.commands.find((command) => command.name === topic);
   shown?.outputHelp();
@@ -65,7 +65,7 @@ function overview(
       body: "`mongotap --version` says what this is, `mongotap --licenses` what it contains, `mongotap completion bash` (zsh, fish) completes command lines",
     },
     {
-      body: "`mongotap <command> --help` shows the options of a command; every option is also a variable MONGOTAP_… and a key of the --config file",
+      body: `\`mongotap <command> --help\` shows the options of a command; every option is also a variable MONGOTAP_… and a key of the --config file; those of ${Object.keys(platforms).join(", ")} are flags only`,
     },
   ];
 }
@@ -87,11 +87,20 @@ async function page(name: string, row: CommandRow | undefined, columns: number):
   return [...sections, { title: "Examples", body: row.examples.map((example) => `  ${example}`).join("\n") }];
 }
 
-function platformPage(name: string, { args, text, flags, examples }: PlatformRow, columns: number): Section[] {
+function platformPage(
+  name: string,
+  { args, text, words = [], flags, examples }: PlatformRow,
+  columns: number,
+): Section[] {
+  const usage = ["mongotap", name, args, flags.length === 0 ? "" : "[options]"].filter((part) => part !== "");
+  const tables: Section[] = [
+    { title: "Commands", body: table(words, columns) },
+    { title: "Options", body: table(flags, columns) },
+  ];
   return [
     { body: `mongotap ${name}: ${text}` },
-    { title: "Usage", body: `  mongotap ${name} ${args} [options]` },
-    { title: "Options", body: table(flags, columns) },
+    { title: "Usage", body: `  ${usage.join(" ")}` },
+    ...tables.filter(({ body }) => body !== ""),
     { title: "Examples", body: examples.map((example) => `  ${example}`).join("\n") },
   ];
 }

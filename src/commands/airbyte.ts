@@ -3,9 +3,8 @@
  * https://docs.airbyte.com/understanding-airbyte/airbyte-protocol#the-common-interface
  */
 
-import { parseArgs } from "node:util";
-
 import type { Settings } from "../config/options.ts";
+import { helpOf, readArguments } from "../connectors/arguments.ts";
 import { parseConfiguredCatalog } from "../connectors/airbyte/configured-catalog.ts";
 import { errorTrace, logMessage } from "../connectors/airbyte/messages.ts";
 import { readStreams } from "../connectors/airbyte/read.ts";
@@ -13,7 +12,7 @@ import { parseStates } from "../connectors/airbyte/state.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readJsonLinesFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
-import { errorIn, linesShown, platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
+import { errorIn, hintIn, linesShown, platformText, WITHOUT_BEFORE } from "../connectors/platform-text.ts";
 import { connectionSpecification } from "../connectors/spec.ts";
 import { notExcluded } from "../connectors/wanted-streams.ts";
 import { asWritten, type ValueSettings } from "../connectors/written-columns.ts";
@@ -49,7 +48,7 @@ export const airbyte: PlatformCommand = async (call) => {
     write: (line) => void output.say(line.trimEnd()),
   });
   try {
-    const args = argumentsOf(call.argv);
+    const args = argumentsOf(call.argv, output);
     return await run(args, { ...call, command: "airbyte", log }, output);
   } catch (thrown) {
     return await fail(thrown, { output, log, stderr: call.log });
@@ -73,19 +72,29 @@ async function run(args: Arguments, call: ConnectorCall, output: MessageOutput):
     case "read":
       return await read(args, call, output);
     default:
-      throw new MongotapError("usage", `airbyte has no command ${JSON.stringify(args.verb)}`, {
-        hint: "It takes spec, check, discover or read.",
-      });
+      throw new MongotapError("usage", unknownVerb(args.verb), { hint: helpOf("airbyte") });
   }
 }
 
-/** Unknown flags are ignored: platforms add some. */
-function argumentsOf(argv: readonly string[]): Arguments {
-  const options = { config: { type: "string" }, catalog: { type: "string" }, state: { type: "string" } } as const;
-  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false });
-  const fileOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-  const { config, catalog, state } = values;
-  return { verb: positionals[0] ?? "", config: fileOf(config), catalog: fileOf(catalog), state: fileOf(state) };
+const OPTIONS = { config: { type: "string" }, catalog: { type: "string" }, state: { type: "string" } } as const;
+
+function unknownVerb(verb: string): string {
+  if (verb === "") return "airbyte needs a command: spec, check, discover or read";
+  return `airbyte has no command ${JSON.stringify(verb)}: it has spec, check, discover and read`;
+}
+
+/** Platforms may add arguments: unknown ones are warnings. */
+function argumentsOf(argv: readonly string[], output: MessageOutput): Arguments {
+  const { values, words, notes } = readArguments("airbyte", argv, { options: OPTIONS, mostWords: 1 });
+  // As they are: in the words of a platform a flag would become a key.
+  for (const note of notes) void output.say(logMessage("warn", note));
+  const fileOf = (value: string | true | undefined): string | undefined => (value === true ? undefined : value);
+  return {
+    verb: words[0] ?? "",
+    config: fileOf(values["config"]),
+    catalog: fileOf(values["catalog"]),
+    state: fileOf(values["state"]),
+  };
 }
 
 function specification(): unknown {
@@ -97,8 +106,12 @@ function specification(): unknown {
   };
 }
 
+function needs(command: string, option: string): MongotapError {
+  return new MongotapError("usage", `${command} needs ${option}`, { hint: helpOf("airbyte") });
+}
+
 async function configured({ verb, config }: Arguments, call: ConnectorCall): Promise<Configured> {
-  if (config === undefined) throw new MongotapError("usage", `airbyte ${verb} takes --config FILE`);
+  if (config === undefined) throw needs(`airbyte ${verb}`, "--config FILE");
   const what = `--config ${config}`;
   return await configure(call, await readPlatformFile(config, what), "config");
 }
@@ -120,8 +133,8 @@ async function statusOf(args: Arguments, call: ConnectorCall): Promise<{ status:
 
 /** What has happened and what to do, for a user of Airbyte, without secrets. */
 function textOf(message: string, remedy: string | undefined, log: Logger): string {
-  const parts = [message, remedy ?? ""].filter((part) => part !== "");
-  return parts.map((part) => inWordsOfAirbyte(linesShown(part, log))).join(". ");
+  const parts = [inWordsOfAirbyte(linesShown(message, log)), hintIn(inWordsOfAirbyte, remedy ?? "", log)];
+  return parts.filter((part) => part !== "").join(". ");
 }
 
 async function streamsOf({ invocation, target }: Configured): Promise<readonly unknown[]> {
@@ -147,7 +160,7 @@ function writtenStream(stream: AirbyteStream, settings: ValueSettings & Pick<Set
 
 async function read(args: Arguments, call: ConnectorCall, output: MessageOutput): Promise<number> {
   const { catalog, state } = args;
-  if (catalog === undefined) throw new MongotapError("usage", "airbyte read takes --catalog FILE");
+  if (catalog === undefined) throw needs("airbyte read", "--catalog FILE");
   const what = `--catalog ${catalog}`;
   const own = await configured(args, call);
   const streams = parseConfiguredCatalog(await readJsonFile(catalog, what), what);

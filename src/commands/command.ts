@@ -42,6 +42,8 @@ export const END_BY_SIGNAL = -1;
 
 /** The row of a PlatformCommand. */
 export interface PlatformRow extends Pick<CommandRow, "args" | "text" | "examples"> {
+  /** Its own commands, for the help. */
+  readonly words?: readonly (readonly [word: string, text: string])[];
   /** Its flags, for the help. */
   readonly flags: readonly (readonly [flag: string, text: string])[];
   readonly load: () => Promise<PlatformCommand>;

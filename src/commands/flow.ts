@@ -3,6 +3,7 @@
  * https://github.com/estuary/flow/blob/master/go/protocols/capture/capture.proto
  */
 
+import { readArguments } from "../connectors/arguments.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { Checkpoints } from "../connectors/flow/checkpoints.ts";
 import {
@@ -32,6 +33,7 @@ import { Stop } from "../lib/process.ts";
 import { openConnection } from "../run/connection.ts";
 import { resolveBindings } from "../source/catalog.ts";
 import { nameOf } from "../source/record.ts";
+import { checkServer } from "../source/stream-command.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
 import { catalogOf, scopeFor } from "./discover-read.ts";
@@ -40,12 +42,13 @@ import { catalogOf, scopeFor } from "./discover-read.ts";
 const PROTOCOL = 3032023;
 const DOCUMENTATION = "https://github.com/mongotap/mongotap/blob/main/docs/platforms.md";
 /** The name of the config in messages. */
-const CONFIG = "the config";
+const CONFIG = "config";
 
 const inWordsOfFlow = platformText("raise the backfill counters of all bindings, so that they are copied again");
 
 export const flow: PlatformCommand = async (call) => {
   try {
+    for (const note of readArguments("flow", call.argv, { options: {}, mostWords: 0 }).notes) call.log.warn(note);
     return await answerAll({ ...call, log: loggerIn(inWordsOfFlow, call.log), command: "flow" });
   } catch (thrown) {
     const error = firstErrorOf(thrown);
@@ -100,8 +103,15 @@ function configuredBy(body: Request["body"], call: ConnectorCall): Promise<Confi
   return configure(call, configOf(body), CONFIG);
 }
 
-/** The collections that have a change stream. Flow infers their schemas from the documents, so none are sampled. */
+/**
+ * The collections that have a change stream, of a server that has any: an empty answer would look like an empty database.
+ * Flow infers their schemas from the documents, so none are sampled.
+ */
 async function discovered({ invocation, target }: Configured): Promise<readonly unknown[]> {
+  {
+    await using connection = await openConnection(invocation, target);
+    checkServer(connection.server);
+  }
   const { settings, namespaces } = invocation;
   const discovery = { ...settings, sample: 0, as: "flow", diff: undefined, examples: "none" } as const;
   const catalog = await catalogOf(
@@ -128,6 +138,7 @@ async function problemsOf(
 ): Promise<readonly string[]> {
   await using connection = await openConnection(invocation, target);
   const { client, server } = connection;
+  checkServer(server);
   const namespaces = bindings.map(({ namespace }) => namespace).filter(({ db, collection }) => db && collection);
   const found = await resolveBindings(client, namespaces, () => true);
   const infos = new Map(found.map((info) => [nameOf(info.namespace), info]));

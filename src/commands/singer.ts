@@ -3,8 +3,7 @@
  * https://github.com/singer-io/getting-started/blob/master/docs/SPEC.md
  */
 
-import { parseArgs } from "node:util";
-
+import { readArguments } from "../connectors/arguments.ts";
 import { type ConnectorCall, type Configured, configure } from "../connectors/connector-config.ts";
 import { readJsonFile, readPlatformFile } from "../connectors/json-file.ts";
 import { MessageOutput } from "../connectors/message-output.ts";
@@ -17,6 +16,7 @@ import { notExcluded } from "../connectors/wanted-streams.ts";
 import { asSinger } from "../discover/as-singer.ts";
 import { firstErrorOf, MongotapError } from "../errors.ts";
 import { Stop } from "../lib/process.ts";
+import type { Logger } from "../observe/log.ts";
 import { openStdoutSink } from "../sink/stdout.ts";
 import { END_BY_SIGNAL, type PlatformCommand } from "./command.ts";
 import { catalogOf, scopeFor } from "./discover-read.ts";
@@ -26,7 +26,7 @@ const inWordsOfSinger = platformText("run with a full refresh", WITHOUT_BEFORE);
 
 export const singer: PlatformCommand = async ({ argv, log, ...rest }) => {
   try {
-    return await run(argumentsOf(argv), { ...rest, log: loggerIn(inWordsOfSinger, log), command: "singer" });
+    return await run(argumentsOf(argv, log), { ...rest, log: loggerIn(inWordsOfSinger, log), command: "singer" });
   } catch (thrown) {
     const error = firstErrorOf(thrown);
     if (error instanceof Stop) return END_BY_SIGNAL;
@@ -67,41 +67,45 @@ interface Arguments {
   readonly format: string | undefined;
 }
 
-/** `--properties` is the older name of `--catalog`. Unknown flags are ignored: runners add some. */
-function argumentsOf(argv: readonly string[]): Arguments {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      config: { type: "string", short: "c" },
-      catalog: { type: "string" },
-      properties: { type: "string", short: "p" },
-      state: { type: "string", short: "s" },
-      discover: { type: "boolean", short: "d" },
-      about: { type: "boolean" },
-      format: { type: "string" },
-    },
-    allowPositionals: true,
-    strict: false,
-  });
-  const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+const OPTIONS = {
+  config: { type: "string", short: "c" },
+  catalog: { type: "string" },
+  properties: { type: "string", short: "p" },
+  state: { type: "string", short: "s" },
+  discover: { type: "boolean", short: "d" },
+  about: { type: "boolean" },
+  format: { type: "string" },
+} as const;
+
+/** `--properties` is the older name of `--catalog`. Runners may add arguments: unknown ones are warnings. */
+function argumentsOf(argv: readonly string[], log: Logger): Arguments {
+  const { values, notes } = readArguments("singer", argv, { options: OPTIONS, mostWords: 0 });
+  for (const note of notes) log.warn(note);
+  const textOf = (name: keyof typeof OPTIONS): string | undefined => {
+    const value = values[name];
+    return value === true ? undefined : value;
+  };
+  const format = textOf("format");
+  if (format !== undefined && format !== "json" && format !== "markdown") {
+    log.warn("--format is neither json nor markdown: it has no effect");
+  }
   return {
-    config: textOf(values.config),
-    catalog: textOf(values.catalog) ?? textOf(values.properties),
-    state: textOf(values.state),
-    discover: values.discover === true,
-    about: values.about === true,
-    format: textOf(values.format),
+    config: textOf("config"),
+    catalog: textOf("catalog") ?? textOf("properties"),
+    state: textOf("state"),
+    discover: values["discover"] === true,
+    about: values["about"] === true,
+    format,
   };
 }
 
 async function configuredBy(path: string | undefined, call: ConnectorCall): Promise<Configured> {
   if (path === undefined) {
-    throw new MongotapError("usage", "singer takes --config FILE", {
-      hint: "`mongotap singer --about` says what is in it.",
+    throw new MongotapError("usage", "singer needs --config FILE", {
+      hint: "`mongotap singer --about` prints the settings of this file.",
     });
   }
-  const what = `--config ${path}`;
-  return await configure(call, await readPlatformFile(path, what), what);
+  return await configure(call, await readPlatformFile(path, `--config ${path}`), "config");
 }
 
 /** Without a catalog, all streams with all their fields. */

@@ -18,7 +18,7 @@ import { type OptionName, OPTIONS } from "./options.ts";
 import { locationText } from "./problems.ts";
 import type { OptionRow, RawSetting } from "./setting.ts";
 import { decryptSops } from "./sops.ts";
-import { parseTree, type TreeMap, type TreeNode } from "./yaml-tree.ts";
+import { parseJsonTree, parseTree, type TreeMap, type TreeNode } from "./yaml-tree.ts";
 
 /** The content of a config file. */
 export interface FileConfig {
@@ -57,11 +57,11 @@ export async function readConfig(path: string, capture: string | undefined, read
 }
 
 /**
- * Reads the config that a platform gives to its connector, as JSON or YAML. `name` names it in messages.
+ * Reads the config that a platform gives to its connector: JSON where it begins with a brace, else YAML. `name` names it in messages.
  * @throws MongotapError `config` as readConfig does
  */
 export async function readPlatformConfig(text: string, name: string, reader: ConfigReader): Promise<FileConfig> {
-  const root = await decryptSops(parseTree(text, name), { env: reader.env, wholeFile: undefined });
+  const root = await decryptSops(parseJsonTree(text, name), { env: reader.env, wholeFile: undefined });
   return await readRoot(root, undefined, reader);
 }
 
@@ -99,7 +99,8 @@ async function readRoot(root: TreeMap, capture: string | undefined, reader: Conf
 async function openDocument(path: string, what: string, reader: ConfigReader): Promise<TreeMap> {
   const file = await readConfigFile(path, what);
   reader.remember(path, file);
-  return decryptSops(parseTree(file.text, path), { env: reader.env, wholeFile: path });
+  const parse = path.endsWith(".json") ? parseJsonTree : parseTree;
+  return decryptSops(parse(file.text, path), { env: reader.env, wholeFile: path });
 }
 
 async function readKey(key: string, node: TreeNode, draft: Draft, reader: ConfigReader): Promise<void> {

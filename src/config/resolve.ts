@@ -161,7 +161,7 @@ function isAmong(
   problems: ConfigProblems,
 ): boolean {
   if (allowed === undefined || allowed.includes(text)) return true;
-  problems.add(from, `takes ${allowed.join(" or ")} here`);
+  problems.add(from, `must be ${allowed.join(" or ")} here`);
   return false;
 }
 

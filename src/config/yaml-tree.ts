@@ -19,6 +19,7 @@ import {
 } from "yaml";
 
 import { MongotapError } from "../errors.ts";
+import { checkJson } from "./json-mistake.ts";
 import { locationText, type SourceLocation } from "./problems.ts";
 
 export type TreeNode = TreeMap | TreeList | TreeScalar;
@@ -68,6 +69,16 @@ const YAML_MESSAGES: Readonly<Record<string, string>> = {
 };
 
 /**
+ * Parses `text`, which must be JSON where it begins with a brace: YAML would take `"password": x"` and `{"a": 1,}` as well.
+ * @throws MongotapError `config` as parseTree does
+ */
+export function parseJsonTree(text: string, file: string): TreeMap {
+  const json = text.replace(/^\uFEFF/, "");
+  if (json.trimStart().startsWith("{")) checkJson(json, file);
+  return parseTree(json, file);
+}
+
+/**
  * Parses `text`, the content of `file`. An empty file is an empty map.
  * @throws MongotapError `config` if it is neither YAML nor JSON, or has no map at its top; the message does not quote it
  */
@@ -86,7 +97,9 @@ export function parseTree(text: string, file: string): TreeMap {
 }
 
 function invalid(location: SourceLocation, reason = "it cannot be read"): MongotapError {
-  return new MongotapError("config", `${locationText(location)} is not valid YAML or JSON: ${reason}`);
+  return new MongotapError("config", `${locationText(location)} is not valid YAML or JSON: ${reason}`, {
+    hint: "Correct the file at this line.",
+  });
 }
 
 class Builder {

@@ -42,7 +42,7 @@ export async function configure(
   const own = log.at(settings.logLevel);
   for (const note of notes) own.warn(note);
   if (settings.server.at.level === "default") {
-    throw new MongotapError("config", `${name} names no server`, { hint: "It takes uri, or address." });
+    throw new MongotapError("config", `${name} names no server`, { hint: "Set uri, or address." });
   }
   const target = await connectionStringOf(settings);
   log.hide(target.secrets);

@@ -182,7 +182,7 @@ export async function copyWhole(
   return await withReaders(run, order, async (reading) => {
     const settings = { ...invocation.settings, state: undefined };
     const wholeReadOf = await wholeReadsOf(
-      { ...reading, position: order.from.position, target: { kind: "stdout" } },
+      { ...reading, position: order.from.position, target: { kind: "stdout" }, isOfPlatform: true },
       { ...invocation, settings },
     );
     const since = notBefore ?? (run.connection.server.topology === "standalone" ? timeNow() : undefined);
@@ -264,11 +264,13 @@ export function logCopies(
   protocol: string,
   hasColumns: boolean,
 ): void {
-  log.info(`${summaryOf(stats, performance.now())} sent`);
+  if (encoders.length === 0) return; // nothing has begun
+  log.info(`sent ${summaryOf(stats, performance.now(), "in brackets")}`);
   const form: LineForm = {
     name: `the protocol of ${protocol}`,
     hasKeysOnly: false,
     hasMarks: false,
+    hiding: "leaves out",
     remedy: hasColumns ? "; use columns: data" : "",
     setting: (name, value) => `${name}: ${value}`,
   };

@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
+import { checkJson } from "../config/json-mistake.ts";
 import { MongotapError } from "../errors.ts";
 import { reasonOf } from "../lib/fs.ts";
 
@@ -21,11 +22,8 @@ export async function readPlatformFile(path: string, what: string): Promise<stri
 export async function readJsonFile(path: string, what: string): Promise<unknown> {
   const text = await readPlatformFile(path, what);
   if (text.trim() === "") return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new MongotapError("config", `${what} is not JSON`, { hint: "Check the file.", cause: error });
-  }
+  checkJson(text, what);
+  return JSON.parse(text);
 }
 
 /**
@@ -37,11 +35,9 @@ export async function readJsonLinesFile(path: string, what: string): Promise<unk
   if (text.trim() === "") return undefined;
   try {
     return JSON.parse(text);
-  } catch (error) {
+  } catch {
     // Of one value on many lines the first is not JSON.
-    if (!isJson(text.trimStart().split("\n", 1)[0] ?? "")) {
-      throw new MongotapError("config", `${what} is not JSON`, { hint: "Check the file.", cause: error });
-    }
+    if (!isJson(text.trimStart().split("\n", 1)[0] ?? "")) checkJson(text, what);
   }
   return text.split("\n").flatMap((line, i): unknown[] => {
     if (line.trim() === "") return [];

@@ -5,20 +5,28 @@
 
 import * as v from "valibot";
 
-import { OPTIONS } from "../config/options.ts";
+import { envNameOf, OPTIONS } from "../config/options.ts";
 import type { OptionRow } from "../config/setting.ts";
-import { MongotapError } from "../errors.ts";
+import { MongotapError, POLICY } from "../errors.ts";
 import type { Logger } from "../observe/log.ts";
+import { CONNECTOR_OPTIONS, SERVER_SETTINGS } from "./connector-options.ts";
 
 /** The flags that platforms use themselves. */
 const THEIRS: ReadonlySet<string> = new Set(["config", "state"]);
-/** By its flag: the key of a setting, and what its values are; undefined for a switch. */
-const KEYS = new Map<string, { readonly key: string; readonly schema: OptionRow["schema"] | undefined }>(
+/** The key of a setting, and what its values are; undefined for a switch. */
+interface KnownFlag {
+  readonly option: string;
+  readonly key: string;
+  readonly schema: OptionRow["schema"] | undefined;
+}
+
+/** By the flag. */
+const KEYS = new Map<string, KnownFlag>(
   Object.entries(OPTIONS)
     .filter(([key]) => !THEIRS.has(key))
     .map(([key, { flag, schema, ...row }]: [string, OptionRow]) => [
       flag,
-      { key: key === "ssh" ? "networkTunnel" : key, schema: row.value === undefined ? undefined : schema },
+      { option: key, key: key === "ssh" ? "networkTunnel" : key, schema: row.value === undefined ? undefined : schema },
     ]),
 );
 
@@ -29,10 +37,54 @@ const OUT_OF_PLACE = [
   ", MONGOTAP_USER or `user` in the config file",
   " or quarantine=FILE",
   " --accept-change",
-  " `backfill` works as it is.",
   "; backfill works as it is",
   " and networkTunnel",
 ] as const;
+
+/** The settings that some connector takes. */
+const OFFERED: ReadonlySet<string> = new Set([
+  ...SERVER_SETTINGS,
+  ...Object.values(CONNECTOR_OPTIONS).flatMap(({ offered }) => offered),
+]);
+/** By variable, the key of its setting. */
+const VARIABLES = new Map(Object.entries(OPTIONS).map(([key, row]) => [envNameOf(row), key]));
+/** A command of the command line; users of a platform have none. */
+const COMMAND = /`(?:mongotap (?!airbyte|singer|flow)[^`]+|backfill|tail|capture|discover|check|status|config-schema)`/;
+/**
+ * A hint of the command line without the alternatives that a platform does not have: commands, and flags of settings that no connector takes.
+ * Alternatives are sentences, parts of a sentence behind a semicolon, and parts behind `, or`.
+ */
+function advice(hint: string): string {
+  if (hint === POLICY.config.hint) return ""; // a message in one line has nothing above it
+  return hint
+    .split(/(?<=\.) /)
+    .map(possibleSentence)
+    .filter((sentence) => sentence !== "")
+    .join(" ");
+}
+
+function possibleSentence(sentence: string): string {
+  const kept = possibleOf(sentence, "; ", (part) => possibleOf(part, ", or ", (way) => (isPossible(way) ? way : "")));
+  if (kept === sentence || kept === "") return kept;
+  const ended = sentence.endsWith(".") && !kept.endsWith(".") ? `${kept}.` : kept;
+  return ended.slice(0, 1).toUpperCase() + ended.slice(1);
+}
+
+function possibleOf(text: string, separator: string, possible: (part: string) => string): string {
+  return text
+    .split(separator)
+    .map(possible)
+    .filter((part) => part !== "")
+    .join(separator);
+}
+
+function isPossible(way: string): boolean {
+  if (COMMAND.test(way)) return false;
+  const keys = [...way.replace(/start over with --fresh/i, "").matchAll(/--([a-z][a-z-]*[a-z])/g)].map(
+    ([, flag = ""]) => KEYS.get(flag)?.option,
+  );
+  return keys.every((key) => key === undefined || OFFERED.has(key));
+}
 
 /** What a connector cannot do that asks for no documents before a change. */
 export const WITHOUT_BEFORE = ["ask for less (--before none, or --full-document none as well), or "] as const;
@@ -56,7 +108,8 @@ export function platformText(startOver: string, impossible: readonly string[] = 
         if (value === undefined) return key;
         const isValue = schema !== undefined && isPick(schema) && v.is(schema, value);
         return `${key}${isValue ? ":" : ""} ${value}`;
-      });
+      })
+      .replaceAll(/MONGOTAP_[A-Z_]+/g, (variable) => VARIABLES.get(variable) ?? variable);
   };
 }
 
@@ -82,8 +135,16 @@ export function loggerIn(text: (message: string) => string, log: Logger): Logger
 /** The error with its message and its hint in the words of `text`, without the secrets of `log`. */
 export function errorIn(text: (message: string) => string, error: MongotapError, log: Logger): MongotapError {
   const { kind, message, hint, cause, retryAfterMs } = error;
-  const shown = (words: string): string => text(linesShown(words, log));
-  return new MongotapError(kind, shown(message), { hint: shown(hint), cause, retryAfterMs });
+  return new MongotapError(kind, text(linesShown(message, log)), {
+    hint: hintIn(text, hint, log),
+    cause,
+    retryAfterMs,
+  });
+}
+
+/** The hint in the words of `text`, without what is impossible there, and without the secrets of `log`. */
+export function hintIn(text: (message: string) => string, hint: string, log: Logger): string {
+  return text(advice(linesShown(hint, log)));
 }
 
 /** `text` as `log` shows it, with its lines. */

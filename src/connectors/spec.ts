@@ -21,14 +21,30 @@ const SEVERAL: Schema = { type: "string" };
 /** Names settings by their keys. */
 const inWordsOfConfig = platformText("");
 
-/** What a setting is here, where the table of options says more or other things. */
+/** What a setting is, in a form: for those that the table of options describes in other words, or not for a platform. */
 const TEXTS: Readonly<Partial<Record<OptionName, string>>> = {
-  exclude: "leave these out of databases that are read as a whole: db.collection, with commas between them",
-  sample: "infer the fields from this many documents of each collection; unset: 1000",
+  exclude: "Collections to leave out of databases that are read as a whole: db.collection, with commas between them",
+  sample: "How many documents of each collection are read to find its fields; 0: none; unset: 1000",
+  sampleTime: "How long the sample of one collection may take",
+  columns: "A column for each field of a document (fields), or _id and the document in one column (data)",
+  stateType: "A state for each stream, or one for all streams (global)",
+  newestOnly: "Of the changes of a document, send only the newest of a read",
+  activateVersion: "Make earlier rows void where a copy replaces one (replaced), or with every copy (always)",
+  arrays:
+    "Arrays as JSON arrays, whose elements must all have one type, or as strings that hold their JSON; unset: as they are",
+  strict: "Treat a document with invalid UTF-8 as one that cannot be carried, instead of writing U+FFFD in its place",
+  onBadDocument:
+    "What happens to a document that cannot be carried, or is too large for the server to send: fail (the run ends), or skip (it is left out and counted)",
+  onHistoryLost:
+    "What happens when the oplog no longer reaches back to the state: fail (the run ends, and so does the next one), next-run (the run ends, and the next one copies everything again), or now (the run copies everything again at once)",
+  retryFor: "How long to keep trying while the server does not answer",
   fullDocument:
-    "the document of an update: exact (as the update left it), or image (the same, from the images that the collection keeps)",
-  logLevel: "error, warn, info or debug; unset: what the platform asks for, or info",
-  onBadDocument: "what cannot be carried, or is too large for the server to send: fail, or skip (counted)",
+    "The document of an update: exact (as the update left it), or image (the same, from the images that the collection keeps)",
+  workers: "How many threads read and encode collections; unset: half of the processors, as far as maxMemory allows",
+  maxMemory: "About how much memory a run may use",
+  rateLimit: "How much BSON is copied per second at most, such as 5MB; changes are not limited",
+  compressors: "Compression on the network: zstd, zlib, or both with a comma between them, the preferred one first",
+  logLevel: "The level of the log: error, warn, info or debug; unset: what the platform asks for, or info",
 };
 
 export function connectionSpecification(connector: Connector): Schema {
@@ -44,7 +60,7 @@ export function connectionSpecification(connector: Connector): Schema {
   const server = {
     uri: text(
       "Connection string",
-      "mongodb:// or mongodb+srv://, with everything that a driver takes; or leave it empty and fill in the address, user and password",
+      "A mongodb:// or mongodb+srv:// connection string with everything that a driver takes; or leave it empty and fill in the address, user and password",
       isSecret,
     ),
     address: text("Address", "Host and port of the server, with or without mongodb:// or mongodb+srv://"),
@@ -53,8 +69,8 @@ export function connectionSpecification(connector: Connector): Schema {
       title: "Databases",
       description: "The databases to read, with commas between them; empty: all that the user may read",
     },
-    user: text("User", "The user who logs in, as it is"),
-    password: text("Password", "The password of the user, as it is", isSecret),
+    user: text("User", "The name of the user, without any encoding"),
+    password: text("Password", "The password of the user, without any encoding", isSecret),
     networkTunnel: networkTunnel(secret),
     sshHostKey: text(
       "SSH host key",
@@ -100,7 +116,7 @@ function networkTunnel(secret: SecretKeyword): Schema {
           sshEndpoint: {
             type: "string",
             title: "SSH endpoint",
-            description: "ssh://user@host[:port]",
+            description: "The ssh server and its user: ssh://user@host[:port]",
             pattern: "^ssh://[^@/]+@[^@/]+",
           },
           privateKey: {
@@ -127,7 +143,7 @@ function settingSchema(name: OptionName, { defaults, values }: Pick<ConnectorOpt
   return {
     ...type,
     title: titleOf(name),
-    description: inWordsOfConfig(TEXTS[name] ?? row.text),
+    description: capitalized(inWordsOfConfig(TEXTS[name] ?? row.text)),
     ...(fallback === undefined ? {} : { default: typedDefault(type, fallback) }),
     ...(row.value === undefined ? { default: false } : {}),
   };
@@ -136,7 +152,11 @@ function settingSchema(name: OptionName, { defaults, values }: Pick<ConnectorOpt
 /** `maxLag` → `Max lag`. */
 function titleOf(name: string): string {
   const words = name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-  return words.slice(0, 1).toUpperCase() + words.slice(1);
+  return capitalized(words);
+}
+
+function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function typedDefault({ type }: Schema, text: string): unknown {

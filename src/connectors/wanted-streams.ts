@@ -69,7 +69,7 @@ export async function findWanted<W extends Wanted>(
   return wanted.map((stream) => {
     const name = nameOf(stream.namespace);
     const info = infos.get(name);
-    if (info === undefined) log.warn(`${name} does not exist: there is nothing to read`);
+    if (info === undefined) log.warn(`${name} does not exist: it has no documents to copy`);
     const isCollection = info === undefined || info.type === "collection";
     const hasChanges = stream.wantsChanges && isCollection;
     // A copy without changes would be taken for one with them.

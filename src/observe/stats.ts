@@ -24,12 +24,17 @@ export function countBatch(stats: Stats, batch: Batch, lines: number, bytes: num
   stats.bytes += bytes;
 }
 
-/** `1,000,000 documents and 12 changes, 771.2 MB in 3.2 s`. `now` in ms. */
-export function summaryOf(stats: Stats, now: number): string {
+/**
+ * `1,000,000 documents and 12 changes, 771.2 MB in 3.2 s`; with the size in brackets, `1 document (2 B) in 0.1 s`, it follows
+ * a verb. `now` in ms.
+ */
+export function summaryOf(stats: Stats, now: number, size?: "in brackets"): string {
   const parts: string[] = [];
   if (stats.documents > 0 || stats.events === 0) parts.push(countOf(stats.documents, "document"));
   if (stats.events > 0) parts.push(countOf(stats.events, "change"));
-  return `${parts.join(" and ")}, ${sizeOf(stats.bytes)} in ${((now - stats.startedAt) / 1000).toFixed(1)} s`;
+  const bytes = sizeOf(stats.bytes);
+  const shown = size === undefined ? `, ${bytes}` : ` (${bytes})`;
+  return `${parts.join(" and ")}${shown} in ${((now - stats.startedAt) / 1000).toFixed(1)} s`;
 }
 
 /** `1,234 documents`, `1 document`. */

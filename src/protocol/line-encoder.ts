@@ -54,6 +54,7 @@ class LineEncoder implements Encoder {
   readonly #segments = new SegmentList();
   readonly #keys = new CollectionKeys();
   readonly #unknownEvents = new Map<string, number>();
+  readonly #ended = new Set<string>();
   readonly #hiddenFields = new Map<string, number>();
   readonly #idTypes = new IdTypes();
   readonly #isPlain: boolean;
@@ -73,6 +74,7 @@ class LineEncoder implements Encoder {
   omissions(): Omissions {
     return {
       ...this.#counts,
+      ended: this.#ended,
       updates: this.#updates,
       unknownEvents: this.#unknownEvents,
       invalidUtf8: this.#allInvalidUtf8,
@@ -87,12 +89,15 @@ class LineEncoder implements Encoder {
   }
 
   savepoint(): () => void {
+    const ended = [...this.#ended];
     const [counts, updates] = [{ ...this.#counts }, { ...this.#updates }];
     const [unknownEvents, hiddenFields] = [[...this.#unknownEvents], [...this.#hiddenFields]];
     const [badDocuments, invalidUtf8, idTypes] = [this.#badDocuments, this.#allInvalidUtf8, this.#idTypes.counts()];
     return () => {
       Object.assign(this.#counts, counts);
       Object.assign(this.#updates, updates);
+      this.#ended.clear();
+      for (const name of ended) this.#ended.add(name);
       setAll(this.#unknownEvents, unknownEvents);
       setAll(this.#hiddenFields, hiddenFields);
       this.#badDocuments = badDocuments;
@@ -198,7 +203,7 @@ class LineEncoder implements Encoder {
     // In a batch without documents: collections that are copied again.
     for (const end of ends.slice(ended)) {
       const begin = writer.length;
-      if (this.#envelope.writeEnd(writer, end)) this.#endLine(end.name, begin);
+      if (this.#writeEnd(end)) this.#endLine(end.name, begin);
     }
   }
 
@@ -213,8 +218,16 @@ class LineEncoder implements Encoder {
       const begin = writer.length;
       const ofServer = end.reason === "replaced" && end.renamedFrom === undefined;
       const isEvent = i === 0 && !ofServer && envelope.writeEvent(writer, this.#event, key, undefined);
-      if (isEvent || envelope.writeEnd(writer, end)) this.#endLine(end.name, begin);
+      if (isEvent || this.#writeEnd(end)) this.#endLine(end.name, begin);
     }
+  }
+
+  /** Returns whether the envelope has a line for it; else its name is kept, if it counts such ends. */
+  #writeEnd(end: CollectionEnd): boolean {
+    const { ends } = this.#counts;
+    const isWritten = this.#envelope.writeEnd(this.#writer, end);
+    if (this.#counts.ends > ends) this.#ended.add(end.name);
+    return isWritten;
   }
 
   #endLine(namespace: string, begin: number): void {

@@ -17,6 +17,8 @@ export interface Omissions {
   deletes: number;
   /** Ends of collections that the envelope cannot show. */
   ends: number;
+  /** Their names: `db.collection`. */
+  readonly ended: ReadonlySet<string>;
   /** Updates by what had to be said about their document: `mayBeNewer` ones have one, the others have none. */
   readonly updates: Readonly<Record<LineNote, number>>;
   /** Events of an unknown operation type, by operation type. */

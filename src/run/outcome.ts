@@ -79,7 +79,9 @@ export interface LineForm {
   readonly hasKeysOnly: boolean;
   /** It marks an update whose document may be newer. */
   readonly hasMarks: boolean;
-  /** What to do about fields of a document that it replaces. */
+  /** What it does with fields of a document that have the name of its own: a verb. */
+  readonly hiding: "hides" | "leaves out";
+  /** What to do about them. */
   readonly remedy: string;
   /** A setting as users give it. */
   readonly setting: (name: string, value: string) => string;
@@ -91,6 +93,7 @@ export function formOf(envelope: EnvelopeName): LineForm {
     name: `--envelope ${envelope}`,
     hasKeysOnly: !isBare,
     hasMarks: !isBare,
+    hiding: "hides",
     remedy: "; use --envelope change",
     setting: (name, value) => `--${name} ${value}`,
   };
@@ -108,12 +111,11 @@ export function logOmissions(
   log: Logger,
   { encoder, form, quarantine }: Pick<Summary, "encoder" | "form" | "quarantine">,
 ): void {
-  const { deletes, ends, updates, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
+  const { deletes, ends, ended, updates, unknownEvents, invalidUtf8, badDocuments, hiddenFields, idsAlike } =
     encoder.omissions();
   if (deletes > 0) log.warn(`${countOf(deletes, "delete")} left out: ${form.name} cannot show them`);
   if (ends > 0) {
-    const what = ends === 1 ? "the end of a collection" : `the ends of ${countOf(ends, "collection")}`;
-    log.warn(`${what} left out: ${form.name} cannot show that what came before is void`);
+    log.warn(`the end of ${listOf([...ended])} left out: ${form.name} cannot show that what came before it is void`);
   }
   logUpdates(log, updates, form);
   for (const [kind, count] of unknownEvents)
@@ -126,7 +128,7 @@ export function logOmissions(
     log.warn(`${countOf(invalidUtf8, "string")} with invalid UTF-8: written with U+FFFD in its place`);
   for (const [field, count] of hiddenFields) {
     log.warn(
-      `${countOf(count, "line")}: the document has a field ${field} of its own, which ${form.name} hides${form.remedy}`,
+      `${countOf(count, "line")}: the document has a field ${field} of its own, which ${form.name} ${form.hiding}${form.remedy}`,
     );
   }
   for (const [name, types] of idsAlike) {
@@ -136,6 +138,15 @@ export function logOmissions(
     );
   }
 }
+
+/** The first names, and how many more there are. */
+function listOf(names: readonly string[]): string {
+  const more = names.length - MOST_NAMES;
+  return more > 0 ? `${names.slice(0, MOST_NAMES).join(", ")} and ${more} more` : names.join(", ");
+}
+
+/** Of the names in a message. */
+const MOST_NAMES = 10;
 
 const WITHOUT_DOCUMENT = {
   deleted: "the same transaction deleted it",

@@ -22,7 +22,9 @@ export function selectBindings({
   for (const text of settings.exclude) {
     const { db } = parseBinding(text);
     if (bindings.some((binding) => binding.db === db)) continue;
-    throw new MongotapError("usage", `${text} is excluded, but nothing of the database ${db} is read`);
+    throw new MongotapError("usage", `${text} is excluded, but nothing of the database ${db} is read`, {
+      hint: "Exclude collections as database.collection.",
+    });
   }
   const left = withoutExcluded(bindings, settings.exclude.map(parseBinding));
   if (left.length === 0)

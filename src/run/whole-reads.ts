@@ -19,11 +19,13 @@ interface Consequences {
   readonly repeatable: boolean;
   /** The next run goes on where this one was interrupted, but not within such a read. */
   readonly keepsState: boolean;
-  /** The output, as messages name it. */
-  readonly output: string;
+  /** The output, as messages name it; undefined for that of a platform, whose users know of none. */
+  readonly output: string | undefined;
 }
 
 interface ReadRun extends ReadingRun, Pick<Run, "target"> {
+  /** The platform reads standard output. */
+  readonly isOfPlatform?: boolean;
   /** Where the run begins. */
   readonly position: Position | undefined;
 }
@@ -38,7 +40,8 @@ export async function wholeReadsOf(
 ): Promise<(info: CollectionInfo, ranges?: NonEmpty<RangeProgress>) => Promise<RangeReadable>> {
   const { onBadDocument, state, retryFor } = settings;
   const quarantine = onBadDocument.policy === "quarantine" ? onBadDocument.file : undefined;
-  const output = run.target.kind === "stdout" ? "standard output" : targetText(run.target);
+  const named = run.target.kind === "stdout" ? "standard output" : targetText(run.target);
+  const output = run.isOfPlatform === true ? undefined : named;
   const consequences = {
     repeatable: retryFor > 0 && (await canRollBack(run.target, quarantine)),
     keepsState: state !== undefined,
@@ -80,7 +83,9 @@ function tell(
   { repeatable, keepsState, output }: Consequences,
 ): void {
   const what = `${nameOf(namespace)} is ${type === "view" ? "a view" : `read as a whole, because ${why}`}`;
-  if (!repeatable) {
+  if (output === undefined) {
+    log.info(`${what}: if the connection breaks, the run ends, and the next one copies it from the beginning`);
+  } else if (!repeatable) {
     log.warn(`${what}: if the connection breaks, its copy on ${output} cannot go on, and the run ends`);
   } else if (keepsState) log.info(`${what}: a copy of it that is interrupted begins again with its first document`);
   else if (type !== "view") log.info(`${what}: if the connection breaks, its copy begins again`);

@@ -11,6 +11,7 @@ import * as v from "valibot";
 import { MongotapError } from "../errors.ts";
 import { checksumOf, removeTemporaries, replaceFile } from "../lib/atomic-file.ts";
 import { reasonOf } from "../lib/fs.ts";
+import { mismatchText } from "../lib/mismatch.ts";
 import { isClusterTime } from "../source/record.ts";
 import { readTrustedFile } from "./trusted-file.ts";
 
@@ -207,7 +208,7 @@ function parse(path: string, text: string): Checkpoint {
   const result = v.safeParse(checkpointSchema, rest);
   if (!result.success) {
     const issue = result.issues[0];
-    throw unusable(path, `${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
+    throw unusable(path, `it ${mismatchText({ ...issue, path: v.getDotPath(issue) })}`);
   }
   if (serialize(rest) !== text) throw unusable(path, "it was reformatted or cut off at its end");
   return result.output;

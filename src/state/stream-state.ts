@@ -7,6 +7,7 @@
 import * as v from "valibot";
 
 import { MongotapError, must } from "../errors.ts";
+import { mismatchText } from "../lib/mismatch.ts";
 import type { CollectionState, Position, StreamPosition } from "../source/record.ts";
 import { collectionState, count, type DeepReadonly, source, streamPosition } from "./checkpoint.ts";
 
@@ -40,7 +41,7 @@ export function parseStreamState(value: unknown, stream: string): StreamState {
   const [issue] = result.issues;
   throw new MongotapError(
     "state",
-    `the state of the stream ${stream} is not one of mongotap: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`,
+    `the state of the stream ${stream} is not one of mongotap: it ${mismatchText({ ...issue, path: v.getDotPath(issue) })}`,
     { hint: "Reset the stream in the platform, so that it is copied again." },
   );
 }

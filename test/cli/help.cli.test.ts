@@ -131,3 +131,18 @@ test("--log-format json prints a failure as one JSON object, with its kind and e
     hint: expect.stringContaining("Example: mongodb://"),
   });
 });
+
+describe("connectors", () => {
+  test.each(["--help", "-h", "read --help"])("airbyte %s: its commands and options", async (args) => {
+    const { code, stdout, stderr } = await run(["airbyte", ...args.split(" ")]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    for (const word of ["spec", "check", "discover", "read", "--config FILE", "--catalog FILE", "--state FILE"])
+      expect(stdout).toMatch(new RegExp(`^  ${word} `, "m"));
+  });
+
+  test.each(Object.keys(PLATFORMS))("%s has no empty section, and no gap in its usage", async (name) => {
+    const { stdout } = await run([name, "--help"]);
+    expect(stdout).toMatch(new RegExp(`^  mongotap ${name}\\b`, "m"));
+    expect(stdout).not.toMatch(/:\n\n|mongotap \S+ {2}/);
+  });
+});

@@ -90,7 +90,7 @@ test("a read of a collection that is dropped and made again has what is there af
   expect(recordsOf(second).map(({ data }) => data._id)).toEqual([0, 1, 2]);
   const warnings = second.flatMap(({ log }) => (log?.level === "WARN" ? [log.message] : []));
   expect(warnings.join("\n")).toContain(`${stream} was dropped`);
-  expect(warnings.join("\n")).toContain("cannot show that what came before is void");
+  expect(warnings.join("\n")).toContain("cannot show that what came before it is void");
 });
 
 test("a read that fails says what it has left out: its states have moved past it", async () => {
@@ -107,7 +107,7 @@ test("a read that fails says what it has left out: its states have moved past it
 test("a read of a stream that does not exist warns, and reads it when it does", async () => {
   const stream = `${database.name}.later`;
   const first = await source.readAll(configured([stream]));
-  expect(first.some(({ log }) => log?.message === `${stream} does not exist: there is nothing to read`)).toBe(true);
+  expect(first.some(({ log }) => log?.message === `${stream} does not exist: it has no documents to copy`)).toBe(true);
   expect(statusesOf(first, stream)).toEqual(["STARTED", "COMPLETE"]);
   await filled(database, ["later"]);
   const second = await source.readAll(configured([stream]), { state: keptStates(first) });

@@ -172,7 +172,7 @@ describe("states that come back", () => {
     }
     expect(await read(" \n")).toBeUndefined();
     expect((await rejectionOf(read(lines.slice(0, -9)))).message).toBe("--state state:2 is not JSON");
-    expect((await rejectionOf(read('[\n{"type":\n]'))).message).toBe("--state state is not JSON");
+    expect((await rejectionOf(read('[\n{"type":\n]'))).message).toStartWith("--state state:3:1 is not valid JSON");
     const record = await read(`{"type":"RECORD","record":{}}\n${lines}`);
     expect(() => parseStates(record)).toThrow("it holds no state of a stream");
   });

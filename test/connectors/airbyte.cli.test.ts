@@ -78,9 +78,11 @@ describe("spec", () => {
 
 describe("what cannot be run", () => {
   test.each([
-    [["frobnicate"], 'airbyte has no command "frobnicate". It takes spec, check, discover or read.'],
-    [["discover"], "airbyte discover takes --config FILE"],
-    [["read", "--config", "/nowhere.json"], "airbyte read takes --catalog FILE"],
+    [["frobnicate"], 'airbyte has no command "frobnicate": it has spec, check, discover and read'],
+    [[], "airbyte needs a command: spec, check, discover or read. `mongotap airbyte --help` shows its options."],
+    [["discover"], "airbyte discover needs --config FILE"],
+    [["read", "--config", "/nowhere.json"], "airbyte read needs --catalog FILE"],
+    [["read", "--config", "/nowhere.json", "--catalog"], "--catalog needs a value"],
     [["read", "--config", "/nowhere.json", "--catalog", "/nowhere.json"], "--config /nowhere.json cannot be read"],
   ])("%j: an error as a message, for the user to correct, and 2", async (args, says) => {
     const { code, stdout, stderr } = await run(["airbyte", ...args]);
@@ -89,6 +91,18 @@ describe("what cannot be run", () => {
     expect(message).toContain(says);
     expect(type).toBe("config_error");
   });
+});
+
+test("an option that airbyte does not know is a warning in the log", async () => {
+  const { code, stdout } = await run(["airbyte", "spec", "--catlog", "x", `--password=${CANARY}`]);
+  const [first, second, spec, ...more] = messagesOf(stdout);
+  expect([code, more]).toEqual([0, []]);
+  expect(first?.log).toEqual({
+    level: "WARN",
+    message: "--catlog is not an option of airbyte: it has no effect; did you mean --catalog?",
+  });
+  expect(second?.log?.message).toBe("--password is not an option of airbyte: it has no effect");
+  expect(spec?.spec).toBeDefined();
 });
 
 test("a read of a stream that the config excludes as well is a config_error with 2, and names it", async () => {
@@ -121,9 +135,9 @@ describe("check", () => {
     const { uri } = await testDatabase();
     const cases: readonly (readonly [config: Readonly<Record<string, unknown>>, says: RegExp])[] = [
       [{ uri: "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200" }, /^reachability: cannot connect to mongodb:/],
-      [{}, /^config names no server. It takes uri, or address/],
+      [{}, /^config names no server. Set uri, or address/],
       [{ uri, columns: "some" }, /^config:1: columns takes one of fields, data/],
-      [{ uri, onBadDocument: "quarantine=x" }, /onBadDocument takes fail or skip here/],
+      [{ uri, onBadDocument: "quarantine=x" }, /onBadDocument must be fail or skip here/],
     ];
     for (const [config, says] of cases) {
       const [status, message] = await statusOf(config);

@@ -75,6 +75,16 @@ describe.each(CONNECTORS)("%s", (connector) => {
     }
   });
 
+  test("each description reads as in a form: with a capital, without the name of the platform or a word of a table", () => {
+    const descriptions = JSON.stringify(connectionSpecification(connector)).matchAll(/"description":"([^"]*)"/g);
+    const texts = [...descriptions].map(([, text = ""]) => text);
+    expect(texts.length).toBeGreaterThan(20);
+    for (const text of texts) {
+      expect(text).toMatch(/^[A-Z]/);
+      expect(text).not.toMatch(/^(Airbyte|Singer|Flow):|so many|so long|go on|quarantine|MONGOTAP_/);
+    }
+  });
+
   test("exclude and database are text with commas or a list, in which a name may have a comma", async () => {
     const check = new Ajv({ strict: false }).compile(connectionSpecification(connector));
     for (const [typed, expected] of [
@@ -107,7 +117,7 @@ describe.each(CONNECTORS)("%s", (connector) => {
     expect(`${fullDocument?.description} ${onBadDocument?.description}`).not.toMatch(/none|quarantine/);
     const config = { fullDocument: "none", onBadDocument: "quarantine=x" };
     await expect(configured(connector, config)).rejects.toThrow(
-      /fullDocument takes exact or image here.*onBadDocument takes fail or skip here$/,
+      /fullDocument must be exact or image here.*onBadDocument must be fail or skip here$/,
     );
   });
 
@@ -150,7 +160,7 @@ test("Flow has plain values alone", async () => {
   expect(CONNECTORS.filter((connector) => "format" in propertiesOf(connector))).toEqual(["airbyte", "singer"]);
   expect((await configured("flow", { format: "plain" })).settings.format).toBe("plain");
   for (const format of ["relaxed", "canonical"])
-    await expect(configured("flow", { format })).rejects.toThrow("format takes plain here");
+    await expect(configured("flow", { format })).rejects.toThrow("format must be plain here");
   expect((await configured("singer", { format: "relaxed" })).settings.format).toBe("relaxed");
 });
 

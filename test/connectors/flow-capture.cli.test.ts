@@ -191,7 +191,7 @@ describe("a capture", () => {
     await collection.updateOne({ _id: 1 as never }, { $set: { v: 5 } });
     await session.until(() => capture.of(from).get("1")?.["v"] === 5, "what came after $out");
     const { stderr } = await session.end();
-    for (const text of ["ends was dropped", "ends was replaced: $out", "cannot show that what came before is void"])
+    for (const text of ["ends was dropped", "ends was replaced: $out", "cannot show that what came before it is void"])
       expect(stderr).toContain(text);
   });
 

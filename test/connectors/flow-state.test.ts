@@ -112,7 +112,7 @@ describe("Checkpoints", () => {
     expect(isCommitted).toBe(false);
     checkpoints.onAcknowledged(1);
     expect(await committed).toBe(true);
-    expect(checkpoints.text).toBe("2 of 2 checkpoints acknowledged");
+    expect(checkpoints.text).toBe("Flow has acknowledged 2 of 2 checkpoints so far");
   });
 
   test("areCommitted() waits no longer than its signal", async () => {
@@ -128,6 +128,10 @@ describe("Checkpoints", () => {
     const checkpoints = new Checkpoints();
     checkpoints.onSent();
     checkpoints.onAcknowledged(1);
-    expect(() => checkpoints.onAcknowledged(1)).toThrow("2 checkpoints are acknowledged, of 1 that were sent");
+    expect(() => checkpoints.onAcknowledged(1)).toThrow(
+      "Flow has acknowledged 2 checkpoints, more than the 1 that mongotap has sent",
+    );
+    checkpoints.onSent();
+    expect(checkpoints.text).toBeUndefined();
   });
 });

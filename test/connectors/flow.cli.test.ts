@@ -99,7 +99,7 @@ describe("requests", () => {
       `${name}.paid is bound, and the config excludes it`,
       `${name}.fine is bound twice`,
       `${name}.fine2 asks for "Batch Snapshot"`,
-      "binding 6 lacks its database or its collection",
+      "binding 7 has no collection",
       `${name}.gone does not exist`,
       `${name}.paid: a view has no changes`,
       `${name}.series: time series have no change streams`,
@@ -128,8 +128,12 @@ describe("requests", () => {
 
   test.each([
     ["a request while a capture is open", { apply: {} }, "a request to apply came while a capture is open"],
-    ["an acknowledgement too many", { acknowledge: { checkpoints: 7 } }, "checkpoints are acknowledged, of"],
-    ["what is no request", { what: 1 }, "a request is none of"],
+    [
+      "an acknowledgement too many",
+      { acknowledge: { checkpoints: 7 } },
+      "Flow has acknowledged 7 checkpoints, more than the",
+    ],
+    ["what is no request", { what: 1 }, "a request is none of these"],
   ])("%s ends the session with 2 and one clear line", async (_, request, text) => {
     await filled(database, `wrong_${text.length}`, 1);
     const capture = captureOf();
@@ -154,6 +158,16 @@ describe("requests", () => {
     const { code, stderr } = await capture.run(capture.openRequest([bound("unwanted")]));
     expect(code).toBe(2);
     expect(lastLog(stderr)["message"]).toBe(`${database.name}.unwanted is bound, and the config excludes it`);
+  });
+
+  test("a capture of a view ends with 10 and the reason alone: no counts, and no advice that Flow has no use for", async () => {
+    await filled(database, "seen", 1);
+    await database.db.createCollection("view", { viewOn: "seen", pipeline: [] });
+    await using session = await captureOf().open([bound("view")]);
+    const { code, stderr } = await session.ended();
+    expect(code).toBe(10);
+    expect(stderr).not.toMatch(/0 documents|0 of 0|backfill/);
+    expect(lastLog(stderr)["message"]).toBe(`${database.name}.view is a view: it has no change stream`);
   });
 
   test("a capture without bindings is open until its requests end, or SIGTERM comes", async () => {

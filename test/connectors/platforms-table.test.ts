@@ -67,7 +67,7 @@ const TESTS: Readonly<Record<string, readonly (string | undefined)[]>> = {
   "a standalone server": [
     "airbyte: increments of a collection are refused before anything is sent",
     "singer: a catalog of a replica set is refused; what discover says here is read",
-    "flow: a capture is refused before anything is sent",
+    "flow: discover, validate and a capture fail alike",
   ],
   SIGTERM: [
     "with SIGTERM while it reads: the streams are INCOMPLETE, and the state covers what was sent",

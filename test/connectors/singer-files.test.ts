@@ -237,6 +237,8 @@ describe("the state", () => {
   test("a bookmark of another tap is refused where its stream is read", () => {
     const bookmarks = parseBookmarks({ bookmarks: { a: { oplog_ts_time: 1 } } });
     expect(stateOf(bookmarks, "b")).toBeUndefined();
-    expect(() => stateOf(bookmarks, "a")).toThrow("the state of the stream a is not one of mongotap");
+    expect(() => stateOf(bookmarks, "a")).toThrow(
+      "the state of the stream a is not one of mongotap: it lacks formatVersion",
+    );
   });
 });

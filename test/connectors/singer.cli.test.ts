@@ -90,7 +90,7 @@ describe("--discover", () => {
   test("without a config, a server or a password that is right: one line each, and no secret", async () => {
     const none = await run(["singer", "--discover"]);
     expect([none.code, none.stdout]).toEqual([2, ""]);
-    expect(none.stderr).toContain("singer takes --config FILE");
+    expect(none.stderr).toContain("singer needs --config FILE");
     const { uri } = await testDatabase();
     const tap = await SingerTap.with(dir, { address: uri, user: "u", password: CANARY, database: "shop" });
     const refused = await tap.run(["--discover"]);
@@ -123,6 +123,7 @@ describe("a run", () => {
     await orders.updateOne({ _id: 1 }, { $set: { n: 10 } });
     await orders.deleteOne({ _id: 2 });
     const third = await tap.sync({ state: nothing.state });
+    for (const { messages } of [first, nothing, third]) expect(messages.at(-2)).not.toEqual(messages.at(-1));
     expect(recordsOf(third.messages, id).map(({ _id }) => _id)).toEqual([4, 1, 2]);
     expect(recordsOf(third.messages, users)).toEqual([]);
     target.load(third.messages);
@@ -181,7 +182,11 @@ describe("a run", () => {
     expect(incremental.stdout).toBe("");
     expect(textLinesOf(incremental.stderr)).toEqual([
       expect.stringContaining(`the stream ${name}_c has the replication method "INCREMENTAL"`) as string,
-      expect.stringContaining("It takes LOG_BASED (changes) or FULL_TABLE.") as string,
+      expect.stringContaining("Choose LOG_BASED (changes) or FULL_TABLE.") as string,
+    ]);
+    const none = await tap.sync({ catalog: withMetadata(await tap.discover(), `${name}_c`, { selected: false }) });
+    expect(textLinesOf(none.stderr)).toEqual([
+      expect.stringContaining("no stream is selected: nothing is read") as string,
     ]);
     const excluding = await SingerTap.with(dir, { uri, database: name, exclude: `${name}.other,${name}.c` });
     const excluded = await excluding.sync({ catalog: await tap.discover() }, 2);

@@ -1,11 +1,12 @@
-/** Airbyte and Singer on a server without change streams: what it holds can be read, its changes cannot. */
+/** Connectors on a server without change streams: what it holds can be read, its changes cannot. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Document, MongoClient } from "mongodb";
 import { type Standalone, startStandalone } from "../../scripts/mongod.ts";
-import { start } from "../support/cli.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { configured, errorOf, recordsOf, Source } from "./airbyte.ts";
+import { lastLog } from "./flow-content.ts";
+import { bindingRequests, FlowCapture } from "./flow-runtime.ts";
 import { recordsOf as singerRecordsOf, SingerTap, withMetadata } from "./singer-tap.ts";
 
 interface Doc extends Document {
@@ -41,8 +42,12 @@ test("airbyte: increments of a collection are refused before anything is sent; a
   expect([code, recordsOf(messages)]).toEqual([10, []]);
   const ofView = await source.readAll(configured(["shop.some"]));
   expect(recordsOf(ofView)).toHaveLength(1);
-  const warnings = ofView.flatMap(({ log }) => (log?.level === "WARN" ? [log.message] : []));
-  expect(warnings).toContain("shop.some has no changes to read: it is copied as a whole with each run");
+  const logs = ofView.flatMap(({ log }) => (log === undefined ? [] : [`${log.level} ${log.message}`]));
+  expect(logs).toEqual([
+    "WARN shop.some has no changes to read: it is copied as a whole with each run",
+    "INFO shop.some is a view: if the connection breaks, the run ends, and the next one copies it from the beginning",
+    expect.stringMatching(/^INFO sent 1 document \(\d+ B\) in \d+\.\d s$/) as string,
+  ]);
 });
 
 test.each([1, 2])("airbyte: a full refresh has the time of the clock (%d workers)", async (workers) => {
@@ -70,12 +75,23 @@ test("singer: a catalog of a replica set is refused; what discover says here is 
   expect(stderr).toContain("rs.initiate()");
 });
 
-test("flow: a capture is refused before anything is sent", async () => {
-  const bindings = [{ resourceConfig: { database: "shop", collection: "orders" } }];
-  const capture = { config: { uri: server.uri }, bindings };
-  await using cli = start(["flow"], { openStdin: true, timeoutMs: 30_000 });
-  cli.write(`${JSON.stringify({ open: { capture } })}\n`);
-  const { code, stdout, stderr } = await cli.done;
-  expect(stdout).not.toMatch(/captured|checkpoint/);
-  expect([code, stderr]).toEqual([10, expect.stringContaining("this server is standalone")]);
+test("flow: discover, validate and a capture fail alike, and no answer looks like an empty database", async () => {
+  const capture = new FlowCapture({ config: { uri: server.uri, database: "shop" } });
+  const { config } = capture.options;
+  const bound = [{ database: "shop", collection: "orders" }];
+  await using session = await capture.open(bound);
+  const ends = [
+    await capture.run({ discover: { config } }),
+    await capture.run({ validate: { config, bindings: bindingRequests(bound, false) } }),
+    await session.ended(),
+  ];
+  for (const { code, stderr, stdout } of ends) {
+    expect(code).toBe(10);
+    expect(stdout).not.toContain('"discovered"');
+    expect(stderr).not.toMatch(/0 documents|0 of 0|backfill/);
+    expect(lastLog(stderr)).toMatchObject({
+      message: "this server is standalone: change streams need a replica set or a sharded cluster",
+      hint: "Start mongod with --replSet and run rs.initiate(); a set of one member is enough.",
+    });
+  }
 });

@@ -64,13 +64,13 @@ describe("C18 the other envelopes", () => {
     }
   });
 
-  test("none says at the end of the run how many collections it left out", async () => {
+  test("none says at the end of the run which ends of collections it left out", async () => {
     const db = newDatabase();
     await insert(db, "a", [1]);
     await using trial = await trialOf(set.uri, ["capture", db.databaseName, "--envelope", "none"]);
     await trial.expect(0, CAUGHT_UP);
     await db.collection("a").drop();
     const { stderr } = await trial.expect(0, CAUGHT_UP);
-    expect(stderr).toContain("the end of a collection left out: --envelope none cannot show");
+    expect(stderr).toContain(`the end of ${db.databaseName}.a left out: --envelope none cannot show`);
   });
 });

@@ -66,6 +66,7 @@ export const lineEncoder: Encoder = {
   omissions: () => ({
     deletes: 0,
     ends: 0,
+    ended: new Set<string>(),
     updates: { mayBeNewer: 0, deleted: 0, unavailable: 0, notRequested: 0 },
     unknownEvents: new Map(),
     invalidUtf8: 0,

@@ -7,6 +7,7 @@ import * as v from "valibot";
 
 import { NAMESPACE_KEY } from "../../discover/streams.ts";
 import { MongotapError } from "../../errors.ts";
+import { mismatchText } from "../../lib/mismatch.ts";
 import type { StreamDescriptor } from "../../protocol/airbyte.ts";
 import { nameToNamespace } from "../../source/bindings.ts";
 import { nameOf, type Namespace } from "../../source/record.ts";
@@ -30,20 +31,39 @@ const schema = v.object({
         namespace: optional(v.string()),
         json_schema: optional(v.record(v.string(), v.unknown())),
       }),
-      sync_mode: optional(v.string()),
+      sync_mode: v.picklist(["incremental", "full_refresh"]),
       generation_id: optional(v.number()),
       sync_id: optional(v.number()),
     }),
   ),
 });
 
+const CONFIGURED =
+  'Wrap each stream of the catalog that you want: {"streams": [{"stream": {…}, "sync_mode": "incremental", "destination_sync_mode": "append_dedup"}]}; sync_mode may also be "full_refresh".';
+
+const discovered = v.union([
+  v.object({ type: v.literal("CATALOG") }),
+  v.object({ catalog: v.object({ streams: v.array(v.unknown()) }) }),
+  v.object({ streams: v.tupleWithRest([v.object({ name: v.string(), json_schema: v.unknown() })], v.unknown()) }),
+]);
+
+/** Whether it is the message of discover, or the catalog in it. */
+function isDiscovered(value: unknown): boolean {
+  return v.is(discovered, value);
+}
+
 /** @throws MongotapError `config`; `what` names the file in messages */
 export function parseConfiguredCatalog(value: unknown, what: string): readonly ConfiguredStream[] {
+  if (isDiscovered(value)) {
+    throw new MongotapError("config", `${what} is a catalog as discover prints it: no stream is configured`, {
+      hint: CONFIGURED,
+    });
+  }
   const result = v.safeParse(schema, value);
   if (!result.success) {
     const [issue] = result.issues;
-    throw new MongotapError("config", `${what}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`, {
-      hint: "It takes a configured catalog: the streams of `mongotap airbyte discover`, each with its sync_mode.",
+    throw new MongotapError("config", `${what} ${mismatchText({ ...issue, path: v.getDotPath(issue) })}`, {
+      hint: CONFIGURED,
     });
   }
   const streams = result.output.streams.map(({ stream, sync_mode, generation_id, sync_id }): ConfiguredStream => {

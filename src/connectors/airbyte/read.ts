@@ -43,6 +43,7 @@ export async function readStreams(order: ReadOrder): Promise<boolean> {
   output.announce(all.map(({ name, descriptor }) => [name, () => statusTrace(descriptor, "RUNNING")]));
   await estimate(all, connection, output);
   const { settings } = invocation;
+  if (all.length === 0) invocation.log.warn("the catalog has no streams: nothing is read");
   const run = platformRun(configured, connection, output);
   const writer = writerOf(order, all);
   const results: PumpResult[] = [];

@@ -2,6 +2,7 @@
 
 import { MongotapError } from "../../errors.ts";
 import { isSettledWithin, settledWithin } from "../../lib/async.ts";
+import { countOf } from "../../observe/stats.ts";
 
 /** How long (ms) the last checkpoints of a session that fails may take to be committed. */
 const COMMITTED_WITHIN_MS = 30_000;
@@ -9,6 +10,7 @@ const COMMITTED_WITHIN_MS = 30_000;
 export class Checkpoints {
   #sent = 0;
   #acknowledged = 0;
+  #isWrong = false;
   #all: PromiseWithResolvers<void> | undefined;
 
   onSent(): void {
@@ -19,9 +21,11 @@ export class Checkpoints {
   onAcknowledged(count: number): void {
     this.#acknowledged += count;
     if (this.#acknowledged > this.#sent) {
+      this.#isWrong = true;
       throw new MongotapError(
         "config",
-        `${this.#acknowledged} checkpoints are acknowledged, of ${this.#sent} that were sent`,
+        `Flow has acknowledged ${countOf(this.#acknowledged, "checkpoint")}, more than the ${this.#sent} that mongotap has sent`,
+        { hint: "Start the capture again: it goes on from the last state that Flow has." },
       );
     }
     if (this.#acknowledged === this.#sent) this.#all?.resolve();
@@ -35,7 +39,9 @@ export class Checkpoints {
     await settledWithin(waiting, signal, 0).catch(() => undefined);
   }
 
-  get text(): string {
-    return `${this.#acknowledged} of ${this.#sent} checkpoints acknowledged`;
+  /** How the session went, for its log. Undefined where there is nothing to say, or an error says it. */
+  get text(): string | undefined {
+    if (this.#sent === 0 || this.#isWrong) return undefined;
+    return `Flow has acknowledged ${this.#acknowledged} of ${countOf(this.#sent, "checkpoint")} so far`;
   }
 }

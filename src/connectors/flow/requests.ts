@@ -44,7 +44,7 @@ export function parseRequest(line: string): Request {
     const found = body?.[kind];
     if (found !== undefined && found !== null) return { kind, body: objectOf(found) ?? {} };
   }
-  throw new MongotapError("config", `a request is none of ${REQUESTS.join(", ")}`, { hint: HINT });
+  throw new MongotapError("config", `a request is none of these: ${REQUESTS.join(", ")}`, { hint: HINT });
 }
 
 const HINT = "`mongotap flow` is run by Flow, with requests as JSON on standard input.";
@@ -91,7 +91,7 @@ export function readBindings(body: Json): FlowBindings {
     const name = nameOf(namespace);
     const mode = resource["captureMode"];
     if (namespace.db === "" || namespace.collection === "") {
-      problems.push(`binding ${i} lacks its database or its collection`);
+      problems.push(`binding ${i + 1} has no ${namespace.db === "" ? "database" : "collection"}`);
     } else if (names.has(name)) problems.push(`${name} is bound twice`);
     else if (mode !== undefined && mode !== null && mode !== "" && mode !== "Change Stream Incremental") {
       problems.push(`${name} asks for ${JSON.stringify(mode)}, and mongotap does Change Stream Incremental only`);
@@ -106,7 +106,9 @@ export function readBindings(body: Json): FlowBindings {
 /** @throws MongotapError `config` with all problems */
 export function refuseBindings(problems: readonly string[]): void {
   if (problems.length === 0) return;
-  throw new MongotapError("config", problems.join("; "), { hint: "Disable these bindings." });
+  throw new MongotapError("config", problems.join("; "), {
+    hint: problems.length === 1 ? "Correct or disable this binding." : "Correct or disable these bindings.",
+  });
 }
 
 /** How many checkpoints an acknowledge request acknowledges. */

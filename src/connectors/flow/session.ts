@@ -3,6 +3,7 @@
 import { MongotapError } from "../../errors.ts";
 import { settledWithin } from "../../lib/async.ts";
 import type { Logger } from "../../observe/log.ts";
+import { countOf } from "../../observe/stats.ts";
 import type { PumpResult } from "../../pipeline/pump.ts";
 import { openConnection } from "../../run/connection.ts";
 import { checkIdentity, identityOf } from "../../run/source-identity.ts";
@@ -75,7 +76,7 @@ export async function capture(order: SessionOrder): Promise<PumpResult["outcome"
     throw error;
   } finally {
     logCopies(run, "Flow", false);
-    log.info(checkpoints.text);
+    if (checkpoints.text !== undefined) log.info(checkpoints.text);
   }
 }
 
@@ -98,7 +99,9 @@ class ProgressLog {
     if (left === this.#left) return;
     this.#left = left;
     const text =
-      left === 0 ? "streaming changes" : `backfilling ${left} of ${this.#bindings} bindings, and streaming changes`;
+      left === 0
+        ? "streaming changes"
+        : `backfilling ${left} of ${countOf(this.#bindings, "binding")}, and streaming changes`;
     this.#log.info(text, { eventType: "connectorStatus" });
   }
 }

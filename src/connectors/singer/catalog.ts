@@ -8,6 +8,7 @@ import * as v from "valibot";
 import type { ExcludedFields } from "../../codec/projection.ts";
 import { NAMESPACE_KEY } from "../../discover/streams.ts";
 import { MongotapError } from "../../errors.ts";
+import { mismatchText } from "../../lib/mismatch.ts";
 import { nameToNamespace } from "../../source/bindings.ts";
 import { nameOf } from "../../source/record.ts";
 import type { Wanted } from "../wanted-streams.ts";
@@ -65,8 +66,8 @@ export function parseCatalog(value: unknown, what: string): readonly TapStream[]
   const result = v.safeParse(catalogSchema, value);
   if (!result.success) {
     const [issue] = result.issues;
-    throw new MongotapError("config", `${what}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`, {
-      hint: "It takes what `mongotap singer --discover` prints.",
+    throw new MongotapError("config", `${what} ${mismatchText({ ...issue, path: v.getDotPath(issue) })}`, {
+      hint: "A catalog is what `mongotap singer --discover` prints.",
     });
   }
   const all = result.output.streams.map((stream) => ({ stream, metadata: metadataOf(stream) }));
@@ -139,7 +140,7 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
       "config",
       `${what}: the stream ${id} has the replication method ${JSON.stringify(method)}`,
       {
-        hint: "It takes LOG_BASED (changes) or FULL_TABLE.",
+        hint: "Choose LOG_BASED (changes) or FULL_TABLE.",
       },
     );
   }

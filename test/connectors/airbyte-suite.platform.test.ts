@@ -37,6 +37,7 @@ function pytest(dir: TempDir, args: readonly string[]): Promise<{ code: number |
     cwd: dir.path,
     env: {
       ...process.env,
+      TMPDIR: dir.path, // configs stay there where a test fails
       PATH: `${dir.path}${delimiter}${process.env["PATH"] ?? ""}`,
       SOURCE_MONGOTAP: dir.join("bin", "source-mongotap"),
       MONGOTAP: program,

@@ -94,7 +94,13 @@ function run(...args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(meltano, args, {
     cwd: dir.path,
     encoding: "utf8",
-    env: { ...process.env, MELTANO_SEND_ANONYMOUS_USAGE_STATS: "false", NO_COLOR: "1", HOME: dir.path },
+    env: {
+      ...process.env,
+      MELTANO_SEND_ANONYMOUS_USAGE_STATS: "false",
+      NO_COLOR: "1",
+      HOME: dir.path,
+      TMPDIR: dir.path,
+    },
   });
   const said = `${stdout}${stderr}`;
   if (status !== 0) throw new Error(said);

@@ -39,6 +39,7 @@ class PyAirbyte implements AsyncDisposable {
     const env = {
       ...inherited,
       HOME: dir.path,
+      TMPDIR: dir.path,
       AIRBYTE_OFFLINE_MODE: "1",
       NO_LIVE_PROGRESS: "1",
       AIRBYTE_LOGGING_ROOT: dir.join("logs"),

@@ -81,7 +81,13 @@ test("the standard tests of the Singer SDK pass on the program", async () => {
     dir.path,
     tests,
   ];
-  const env = { ...process.env, TAP_PROGRAM: program, TAP_CONFIG: config, PYTHONDONTWRITEBYTECODE: "1" };
+  const env = {
+    ...process.env,
+    TMPDIR: dir.path,
+    TAP_PROGRAM: program,
+    TAP_CONFIG: config,
+    PYTHONDONTWRITEBYTECODE: "1",
+  };
   const { status, stdout, stderr } = spawnSync(join(sdk, "python"), args, { env, encoding: "utf8", cwd: dir.path });
   if (status !== 0) throw new Error(`${stdout}${stderr}`);
   // 4 tests of the tap, 6 of each of the 3 streams, and ours.

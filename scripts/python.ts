@@ -59,7 +59,14 @@ export function findPython(name: EnvironmentName): string | undefined {
     const uv = uvProgram();
     execFileSync(uv, ["venv", "--quiet", "--clear", "--python", "python3", folder], { stdio: "pipe" });
     const where = ["--python", join(folder, "bin/python")];
-    execFileSync(uv, ["pip", "install", "--quiet", ...where, ...packages, ...constraintsOf(name)], { stdio: "pipe" });
+    const scratch = join(folder, "tmp"); // uv leaves lock files behind
+    mkdirSync(scratch);
+    const env = { ...process.env, TMPDIR: scratch };
+    execFileSync(uv, ["pip", "install", "--quiet", ...where, ...packages, ...constraintsOf(name)], {
+      stdio: "pipe",
+      env,
+    });
+    rmSync(scratch, { recursive: true });
     writeFileSync(join(folder, COMPLETE), packages.join("\n"));
   } catch (error) {
     const said = error instanceof Error && "stderr" in error ? String(error.stderr) : String(error);

@@ -19,7 +19,7 @@ import {
 } from "yaml";
 
 import { MongotapError } from "../errors.ts";
-import { checkJson } from "./json-mistake.ts";
+import { parseJson } from "./json.ts";
 import { locationText, type SourceLocation } from "./problems.ts";
 
 export type TreeNode = TreeMap | TreeList | TreeScalar;
@@ -74,7 +74,7 @@ const YAML_MESSAGES: Readonly<Record<string, string>> = {
  */
 export function parseJsonTree(text: string, file: string): TreeMap {
   const json = text.replace(/^\uFEFF/, "");
-  if (json.trimStart().startsWith("{")) checkJson(json, file);
+  if (json.trimStart().startsWith("{")) parseJson(json, file);
   return parseTree(json, file);
 }
 

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
-import { checkJson } from "../config/json-mistake.ts";
+import { parseJson } from "../config/json.ts";
 import { MongotapError } from "../errors.ts";
 import { reasonOf } from "../lib/fs.ts";
 
@@ -21,9 +21,7 @@ export async function readPlatformFile(path: string, what: string): Promise<stri
 /** Undefined for an empty file. @throws MongotapError `config` */
 export async function readJsonFile(path: string, what: string): Promise<unknown> {
   const text = await readPlatformFile(path, what);
-  if (text.trim() === "") return undefined;
-  checkJson(text, what);
-  return JSON.parse(text);
+  return text.trim() === "" ? undefined : parseJson(text, what);
 }
 
 /**
@@ -33,12 +31,9 @@ export async function readJsonFile(path: string, what: string): Promise<unknown>
 export async function readJsonLinesFile(path: string, what: string): Promise<unknown> {
   const text = await readPlatformFile(path, what);
   if (text.trim() === "") return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Of one value on many lines the first is not JSON.
-    if (!isJson(text.trimStart().split("\n", 1)[0] ?? "")) checkJson(text, what);
-  }
+  // Of one value on many lines the first is not JSON.
+  const first = text.trimStart().split("\n", 1)[0] ?? "";
+  if (text.trim() === first.trim() || !isJson(first)) return parseJson(text, what);
   return text.split("\n").flatMap((line, i): unknown[] => {
     if (line.trim() === "") return [];
     try {

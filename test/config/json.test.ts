@@ -1,7 +1,7 @@
 /** Where a config stops being JSON: by line and column, and without its content. */
 
 import { expect, test } from "bun:test";
-import { checkJson } from "../../src/config/json-mistake.ts";
+import { parseJson } from "../../src/config/json.ts";
 import { parseJsonTree } from "../../src/config/yaml-tree.ts";
 import { MongotapError } from "../../src/errors.ts";
 import { CANARY } from "../support/cli.ts";
@@ -55,7 +55,7 @@ test("everything that JSON.parse takes is taken, and nothing else", () => {
     } catch {
       isJson = false;
     }
-    const check = (): void => checkJson(text, "f");
+    const check = (): unknown => parseJson(text, "f");
     if (isJson) expect(check).not.toThrow();
     else expect(check).toThrow("is not valid JSON: expected");
   }

@@ -1,4 +1,4 @@
-/** Where a text stops being JSON. The messages of `JSON.parse` differ by engine, and quote the text, which may be a password. */
+/** JSON, and where a text stops being it: the messages of `JSON.parse` differ by engine, and quote the text, which may be a password. */
 
 import { MongotapError } from "../errors.ts";
 
@@ -16,27 +16,25 @@ const A_KEY = "a key in double quotes";
 const A_WHOLE_TEXT = "text on one line with both of its double quotes (\\n for a line break)";
 
 /**
- * Checks that `text`, the content of `file`, is JSON.
+ * Parses `text`, the content of `file`.
  * @throws MongotapError `config` with the line and the column of the first mistake; the message does not quote the text
  */
-export function checkJson(text: string, file: string): void {
-  const mistake = mistakeIn(text);
-  if (mistake === undefined) return;
+export function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalidJson(text, file);
+  }
+}
+
+function invalidJson(text: string, file: string): MongotapError {
+  const mistake = new Scanner(text).find();
   const before = text.slice(0, mistake.offset).split("\n");
   const at = `${file}:${before.length}:${(before.at(-1) ?? "").length + 1}`;
   const found = mistake.offset >= text.length ? ", but the text ends" : "";
-  throw new MongotapError("config", `${at} is not valid JSON: expected ${mistake.expected}${found}`, {
+  return new MongotapError("config", `${at} is not valid JSON: expected ${mistake.expected}${found}`, {
     hint: "Correct the JSON at this line and column.",
   });
-}
-
-function mistakeIn(text: string): Mistake | undefined {
-  try {
-    JSON.parse(text);
-    return undefined;
-  } catch {
-    return new Scanner(text).find();
-  }
 }
 
 class Scanner {

@@ -88,13 +88,7 @@ function argumentsOf(argv: readonly string[], output: MessageOutput): Arguments 
   const { values, words, notes } = readArguments("airbyte", argv, { options: OPTIONS, mostWords: 1 });
   // As they are: in the words of a platform a flag would become a key.
   for (const note of notes) void output.say(logMessage("warn", note));
-  const fileOf = (value: string | true | undefined): string | undefined => (value === true ? undefined : value);
-  return {
-    verb: words[0] ?? "",
-    config: fileOf(values["config"]),
-    catalog: fileOf(values["catalog"]),
-    state: fileOf(values["state"]),
-  };
+  return { verb: words[0] ?? "", config: values["config"], catalog: values["catalog"], state: values["state"] };
 }
 
 function specification(): unknown {

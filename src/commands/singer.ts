@@ -79,22 +79,18 @@ const OPTIONS = {
 
 /** `--properties` is the older name of `--catalog`. Runners may add arguments: unknown ones are warnings. */
 function argumentsOf(argv: readonly string[], log: Logger): Arguments {
-  const { values, notes } = readArguments("singer", argv, { options: OPTIONS, mostWords: 0 });
+  const { values, switches, notes } = readArguments("singer", argv, { options: OPTIONS, mostWords: 0 });
   for (const note of notes) log.warn(note);
-  const textOf = (name: keyof typeof OPTIONS): string | undefined => {
-    const value = values[name];
-    return value === true ? undefined : value;
-  };
-  const format = textOf("format");
+  const { config, catalog, properties, state, format } = values;
   if (format !== undefined && format !== "json" && format !== "markdown") {
     log.warn("--format is neither json nor markdown: it has no effect");
   }
   return {
-    config: textOf("config"),
-    catalog: textOf("catalog") ?? textOf("properties"),
-    state: textOf("state"),
-    discover: values["discover"] === true,
-    about: values["about"] === true,
+    config,
+    catalog: catalog ?? properties,
+    state,
+    discover: switches.has("discover"),
+    about: switches.has("about"),
     format,
   };
 }

@@ -6,8 +6,9 @@ import { MongotapError } from "../errors.ts";
 import { didYouMean } from "../lib/did-you-mean.ts";
 
 export interface ConnectorArguments {
-  /** By option: its last value, or true for a switch. */
-  readonly values: Readonly<Record<string, string | true>>;
+  /** By option, its last value. */
+  readonly values: Readonly<Record<string, string>>;
+  readonly switches: ReadonlySet<string>;
   readonly words: readonly string[];
   /** Warnings about arguments that have no effect. */
   readonly notes: readonly string[];
@@ -23,7 +24,8 @@ export function readArguments(
   { options, mostWords }: { readonly options: ParseArgsOptionsConfig; readonly mostWords: number },
 ): ConnectorArguments {
   const { tokens } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false, tokens: true });
-  const values: Record<string, string | true> = {};
+  const values: Record<string, string> = {};
+  const switches = new Set<string>();
   const words: string[] = [];
   const notes: string[] = [];
   let unknownAt: number | undefined;
@@ -42,11 +44,11 @@ export function readArguments(
       const near = rawName.startsWith("--") ? didYouMean(name, Object.keys(options)) : undefined;
       const advice = near === undefined ? "" : `; did you mean --${near}?`;
       notes.push(`${shownOption(rawName)} is not an option of ${connector}: it has no effect${advice}`);
-    } else if (option.type === "boolean") values[name] = true;
+    } else if (option.type === "boolean") switches.add(name);
     else if (value === undefined) throw needs(connector, rawName);
     else values[name] = value;
   }
-  return { values, words, notes };
+  return { values, switches, words, notes };
 }
 
 function needs(connector: string, option: string): MongotapError {

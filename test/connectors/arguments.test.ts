@@ -14,9 +14,10 @@ function read(...argv: readonly string[]): ReturnType<typeof readArguments> {
 }
 
 test("known options have their values, and words their order", () => {
-  const { values, words, notes } = read("read", "--catalog", "c", "-s", "s", "--discover");
-  expect({ values, words, notes }).toEqual({
-    values: { catalog: "c", state: "s", discover: true },
+  const { values, switches, words, notes } = read("read", "--catalog", "c", "-s", "s", "--discover");
+  expect({ values, switches, words, notes }).toEqual({
+    values: { catalog: "c", state: "s" },
+    switches: new Set(["discover"]),
     words: ["read"],
     notes: [],
   });

@@ -6,6 +6,7 @@
 import * as v from "valibot";
 
 import { MongotapError } from "../../errors.ts";
+import { isJsonObject } from "../../lib/json-object.ts";
 import type { StreamDescriptor } from "../../protocol/airbyte.ts";
 import type { StreamPosition } from "../../source/record.ts";
 import type { StreamState } from "../../state/stream-state.ts";
@@ -79,14 +80,10 @@ function bodiesOf(value: unknown): readonly Readonly<Record<string, unknown>>[] 
   const all: readonly unknown[] = Array.isArray(value) ? value : [value];
   return all.flatMap((one) => {
     if (one === "" || isEmpty(one)) return [];
-    if (!isObject(one)) throw foreign("it is no object");
+    if (!isJsonObject(one)) throw foreign("it is no object");
     const { type, state } = one;
-    return type === "STATE" || isObject(state) ? bodiesOf(state ?? null) : [one];
+    return type === "STATE" || isJsonObject(state) ? bodiesOf(state ?? null) : [one];
   });
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function keyOf({ name, namespace = "" }: StreamDescriptor): string {

@@ -5,9 +5,8 @@
  */
 
 import { MongotapError } from "../../errors.ts";
+import { isJsonObject, type JsonObject as Json } from "../../lib/json-object.ts";
 import { nameOf, type Namespace } from "../../source/record.ts";
-
-type Json = Readonly<Record<string, unknown>>;
 
 export const REQUESTS = ["spec", "discover", "validate", "apply", "open", "acknowledge"] as const;
 export type RequestKind = (typeof REQUESTS)[number];
@@ -124,7 +123,7 @@ function member(body: Json, name: string): unknown {
 }
 
 function objectOf(value: unknown): Json | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+  return isJsonObject(value) ? value : undefined;
 }
 
 function textOf(value: unknown): string {

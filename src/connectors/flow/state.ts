@@ -4,13 +4,12 @@
  */
 
 import { messageOf, MongotapError } from "../../errors.ts";
+import { isJsonObject, type JsonObject as Json } from "../../lib/json-object.ts";
 import type { CollectionState, Position } from "../../source/record.ts";
 import type { SourceIdentity } from "../../state/checkpoint.ts";
 import { parseStreamState, type Resumption, type StreamState } from "../../state/stream-state.ts";
 import { nameOf } from "../../source/record.ts";
 import type { FlowBinding } from "./requests.ts";
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** The key of Flow's state that holds the bindings, by their state keys; Estuary's connectors have the same. */
 const BINDINGS = "bindingStateV1";
@@ -29,8 +28,8 @@ export interface FlowState {
  */
 export function parseFlowState(state: Json, bindings: readonly FlowBinding[]): FlowState {
   const { [BINDINGS]: found, ...shared } = state;
-  const entries = isObject(found) ? found : {};
-  const known = bindings.filter(({ stateKey }) => isObject(entries[stateKey]));
+  const entries = isJsonObject(found) ? found : {};
+  const known = bindings.filter(({ stateKey }) => isJsonObject(entries[stateKey]));
   if (known.length === 0) return { from: { position: undefined, sentUpTo: new Map() }, source: undefined, known };
   return { ...readState(shared, entries, known), known };
 }
@@ -117,7 +116,7 @@ export function mergePatch(before: Json, after: Json): Json | undefined {
     if (!isThere(after, name)) continue;
     const old = before[name];
     if (old === value) continue;
-    const inner = isObject(old) && isObject(value) ? mergePatch(old, value) : changed(old, value);
+    const inner = isJsonObject(old) && isJsonObject(value) ? mergePatch(old, value) : changed(old, value);
     if (inner !== undefined) patch[name] = inner;
   }
   return Object.keys(patch).length === 0 ? undefined : patch;
@@ -125,8 +124,4 @@ export function mergePatch(before: Json, after: Json): Json | undefined {
 
 function changed(before: unknown, after: unknown): unknown {
   return JSON.stringify(before) === JSON.stringify(after) ? undefined : after;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

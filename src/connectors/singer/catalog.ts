@@ -8,6 +8,7 @@ import * as v from "valibot";
 import type { ExcludedFields } from "../../codec/projection.ts";
 import { NAMESPACE_KEY } from "../../discover/streams.ts";
 import { MongotapError } from "../../errors.ts";
+import { isJsonObject } from "../../lib/json-object.ts";
 import { mismatchText } from "../../lib/mismatch.ts";
 import { nameToNamespace } from "../../source/bindings.ts";
 import { nameOf } from "../../source/record.ts";
@@ -153,7 +154,7 @@ function streamOf(stream: CatalogStream, metadata: MetadataTree, what: string): 
     wantsChanges: method !== "FULL_TABLE",
     schema,
     excluded,
-    ...([...excluded.values()].includes("whole") && isObject(schema["properties"])
+    ...([...excluded.values()].includes("whole") && isJsonObject(schema["properties"])
       ? { only: [...new Set([...keys, ...Object.keys(schema["properties"])])] }
       : {}),
     keys,
@@ -183,15 +184,15 @@ interface Selection {
  * Meltano writes it for fields that its user declares.
  */
 function selectedOf(schema: Schema, metadata: MetadataTree, automatic: readonly string[]): Selection {
-  const inItems = isObject(schema["items"]) ? selectedOf(schema["items"], metadata, []) : undefined;
-  const properties = isObject(schema["properties"]) ? schema["properties"] : undefined;
+  const inItems = isJsonObject(schema["items"]) ? selectedOf(schema["items"], metadata, []) : undefined;
+  const properties = isJsonObject(schema["properties"]) ? schema["properties"] : undefined;
   const excluded = new Map(inItems?.excluded);
   const kept: (readonly [string, unknown])[] = [];
   for (const name of new Set([...Object.keys(properties ?? {}), ...metadata.fields.keys()])) {
     const property = properties !== undefined && Object.hasOwn(properties, name) ? properties[name] : undefined;
     const keep = (value: unknown): unknown => property !== undefined && kept.push([name, value]);
     const field = metadata.fields.get(name) ?? { own: {}, fields: new Map<string, MetadataTree>() };
-    const own = isObject(property) ? property : {};
+    const own = isJsonObject(property) ? property : {};
     const { selected, inclusion } = { ...own, ...field.own };
     if (automatic.includes(name)) {
       keep(property);
@@ -211,8 +212,4 @@ function selectedOf(schema: Schema, metadata: MetadataTree, automatic: readonly 
     },
     excluded,
   };
-}
-
-function isObject(value: unknown): value is Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

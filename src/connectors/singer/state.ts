@@ -1,6 +1,7 @@
 /** The state of a Singer tap: a bookmark for each stream. The platform keeps the last one that its target prints. */
 
 import { MongotapError } from "../../errors.ts";
+import { isJsonObject } from "../../lib/json-object.ts";
 import { parseStreamState, type StreamState } from "../../state/stream-state.ts";
 
 /** By the id of the stream. */
@@ -18,9 +19,9 @@ export function parseBookmarks(value: unknown): Bookmarks {
     bookmarks,
     currently_syncing: _,
     ...others
-  } = isObject(value) ? value : { others: value };
+  } = isJsonObject(value) ? value : { others: value };
   if (type === "STATE") return parseBookmarks(inner);
-  if (isObject(bookmarks)) return new Map(Object.entries(bookmarks).filter(([, bookmark]) => !isEmpty(bookmark)));
+  if (isJsonObject(bookmarks)) return new Map(Object.entries(bookmarks).filter(([, bookmark]) => !isEmpty(bookmark)));
   const hasMore = type !== undefined || inner !== undefined || Object.keys(others).length > 0;
   if ((bookmarks === undefined || bookmarks === null) && !hasMore) return new Map();
   throw new MongotapError("state", "the state has no bookmarks", {
@@ -38,10 +39,6 @@ export function stateMessage(bookmarks: Bookmarks): unknown {
   return { type: "STATE", value: { bookmarks: Object.fromEntries(bookmarks), currently_syncing: null } };
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function isEmpty(bookmark: unknown): boolean {
-  return !isObject(bookmark) || Object.keys(bookmark).length === 0;
+  return !isJsonObject(bookmark) || Object.keys(bookmark).length === 0;
 }

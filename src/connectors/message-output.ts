@@ -20,6 +20,8 @@ export class MessageOutput implements Sink {
   #failure: { readonly error: unknown } | undefined;
   /** By `db.collection`, the records since `takeCount`. */
   readonly #counts = new Map<string, number>();
+  /** The text of the last message; undefined where records have followed it. */
+  #lastSaid: string | undefined;
   /** By `db.collection`, what comes before its first record. */
   readonly #announcements = new Map<string, () => unknown>();
   readonly #signal: AbortSignal;
@@ -39,6 +41,7 @@ export class MessageOutput implements Sink {
   /** Writes the records of a batch, and counts them. */
   async write(bytes: Uint8Array, segments: readonly Segment[]): Promise<void> {
     if (this.#announcements.size > 0) this.#sayAnnounced(segments);
+    this.#lastSaid = undefined;
     await this.#queued(() => this.#sink.write(bytes, segments));
     for (const { key, lines } of segments) {
       if (key.kind === "collection") this.#counts.set(key.namespace, (this.#counts.get(key.namespace) ?? 0) + lines);
@@ -47,12 +50,18 @@ export class MessageOutput implements Sink {
 
   /** Writes messages. Call it without waiting where the order is all that matters: an error shows up in the next call. */
   say(...messages: readonly unknown[]): Promise<void> {
-    const text = messages.map((message) => `${typeof message === "string" ? message : JSON.stringify(message)}\n`);
-    const bytes = encoder.encode(text.join(""));
+    const texts = messages.map((message) => (typeof message === "string" ? message : JSON.stringify(message)));
+    this.#lastSaid = texts.at(-1);
+    const bytes = encoder.encode(texts.map((text) => `${text}\n`).join(""));
     const segment = { key: EVERYTHING, begin: 0, end: bytes.length, lines: messages.length };
     const written = this.#queued(() => this.#sink.write(bytes, [segment]));
     written.catch(() => undefined);
     return written;
+  }
+
+  /** Whether the message is the last thing that was written. */
+  hasJustSaid(message: unknown): boolean {
+    return this.#lastSaid === JSON.stringify(message);
   }
 
   /** How many records of a collection (`db.collection`) have been written since the last call. */

@@ -143,7 +143,7 @@ async function readChanges(
   const save = async (position: Position): Promise<void> => {
     // Not before the stream is open: if it cannot be opened, no rows come instead of the void ones.
     if (position.stream !== undefined) {
-      for (const { records } of due.splice(0)) await bookmarks.activate(records);
+      for (const { records } of due.splice(0)) await bookmarks.output.say(activateVersion(records));
     }
     for (const reading of readings) {
       if (!isAhead(from, reading.name, position.stream, dataOf)) bookmarks.set(position, reading);
@@ -188,50 +188,37 @@ async function readWhole(
   );
   if (result.outcome !== "finished") return result;
   for (const reading of readings) {
-    if (hasReplacement(reading)) await bookmarks.activate(reading.records);
+    if (hasReplacement(reading)) await bookmarks.output.say(activateVersion(reading.records));
   }
   return result;
 }
 
 /** Keeps the bookmarks of all streams, also of those that are not read, and writes them as one STATE. */
 class BookmarkWriter {
-  readonly #output: MessageOutput;
+  readonly output: MessageOutput;
   readonly #bookmarks: Map<string, unknown>;
   readonly #source: SourceIdentity;
-  /** By `db.collection`, the streams that have a bookmark of this run. */
-  readonly #names = new Set<string>();
-  /** The last STATE; undefined where another message has followed it. */
-  #last: string | undefined;
 
   constructor(output: MessageOutput, bookmarks: Bookmarks, source: SourceIdentity) {
-    this.#output = output;
+    this.output = output;
     this.#bookmarks = new Map(bookmarks);
     this.#source = source;
   }
 
   set(position: Position, { name, id, records: { version }, firstVersion, hasChanges }: Reading): void {
     const activate = hasChanges && version > firstVersion ? { activate: true as const } : {};
-    this.#names.add(name);
     this.#bookmarks.set(
       id,
       streamStateOf(position, name, { source: this.#source, namespace: name, version, ...activate }),
     );
   }
 
-  activate(stream: SingerStream): Promise<void> {
-    this.#last = undefined;
-    return this.#output.say(activateVersion(stream));
-  }
-
   write(): Promise<void> {
-    this.#last = JSON.stringify(stateMessage(this.#bookmarks));
-    for (const name of this.#names) this.#output.takeCount(name);
-    return this.#output.say(this.#last);
+    return this.output.say(stateMessage(this.#bookmarks));
   }
 
   /** Writes the STATE, unless it is the last message. */
   async writeNew(): Promise<void> {
-    const hasRecords = [...this.#names].some((name) => this.#output.hasCount(name));
-    if (hasRecords || this.#last !== JSON.stringify(stateMessage(this.#bookmarks))) await this.write();
+    if (!this.output.hasJustSaid(stateMessage(this.#bookmarks))) await this.write();
   }
 }

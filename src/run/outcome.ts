@@ -139,14 +139,11 @@ export function logOmissions(
   }
 }
 
-/** The first names, and how many more there are. */
-function listOf(names: readonly string[]): string {
-  const more = names.length - MOST_NAMES;
-  return more > 0 ? `${names.slice(0, MOST_NAMES).join(", ")} and ${more} more` : names.join(", ");
+/** The first names, `most` at the most, and how many more there are. */
+export function listOf(names: readonly string[], most = 10): string {
+  const more = names.length - most;
+  return more > 0 ? `${names.slice(0, most).join(", ")} and ${more} more` : names.join(", ");
 }
-
-/** Of the names in a message. */
-const MOST_NAMES = 10;
 
 const WITHOUT_DOCUMENT = {
   deleted: "the same transaction deleted it",

@@ -2,6 +2,7 @@
 
 import { MongotapError } from "../../errors.ts";
 import type { StreamDescriptor } from "../../protocol/airbyte.ts";
+import { listOf } from "../../run/outcome.ts";
 
 /** Streams that cannot be read, because the server no longer holds their changes. */
 export interface Loss<S extends { readonly descriptor: StreamDescriptor }> {
@@ -19,10 +20,7 @@ export function lossError<S extends { readonly descriptor: StreamDescriptor }>(
 ): MongotapError {
   const [{ error }] = losses;
   const names = losses.flatMap(({ streams }) => streams.map(({ descriptor }) => descriptor.name));
-  const named = names.slice(0, MOST_NAMES).join(", ");
-  const others = names.length - MOST_NAMES;
-  const all = others > 0 ? `${named} and ${others} more` : named;
-  return new MongotapError("history-lost", `the history of ${all} is lost: ${error.message}`, {
+  return new MongotapError("history-lost", `the history of ${listOf(names, MOST_NAMES)} is lost: ${error.message}`, {
     hint: error.hint,
     cause: error,
   });

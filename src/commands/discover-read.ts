@@ -61,14 +61,16 @@ export function scopeFor(namespaces: readonly string[], exclude: readonly string
   return { namespaces, exclude, bindings, has };
 }
 
-/** The catalog of the scope, read from the server at `uri`. */
+/** The catalog of the scope, read from the server at `uri`. `check` throws if the server is of no use to the caller. */
 export async function catalogOf(
   invocation: Invocation<DiscoverSettings>,
   scope: Scope,
   uri: ConnectionString,
+  check: (server: Connection["server"]) => void = () => undefined,
 ): Promise<Catalog> {
   const { context, log } = invocation;
   await using connection = await openConnection(invocation, uri);
+  check(connection.server);
   const entries = await readEntries(connection, scope, invocation);
   if (entries.length === 0) log.warn("nothing found");
   const { namespaces, exclude } = scope;

@@ -104,20 +104,17 @@ function configuredBy(body: Request["body"], call: ConnectorCall): Promise<Confi
 }
 
 /**
- * The collections that have a change stream, of a server that has any: an empty answer would look like an empty database.
- * Flow infers their schemas from the documents, so none are sampled.
+ * The collections that have a change stream. A server without change streams is refused: an empty answer would look like an
+ * empty database. Flow infers their schemas from the documents, so none are sampled.
  */
 async function discovered({ invocation, target }: Configured): Promise<readonly unknown[]> {
-  {
-    await using connection = await openConnection(invocation, target);
-    checkServer(connection.server);
-  }
   const { settings, namespaces } = invocation;
   const discovery = { ...settings, sample: 0, as: "flow", diff: undefined, examples: "none" } as const;
   const catalog = await catalogOf(
     { ...invocation, settings: discovery },
     scopeFor(namespaces, settings.exclude),
     target,
+    checkServer,
   );
   const streamed = catalog.entries.filter(({ noStream }) => noStream === null);
   return flowBindings(streamed.map(({ info }) => info.namespace));

@@ -21,7 +21,7 @@ export class Projection {
   #out = new Uint8Array(4096);
   #length = 0;
 
-  /** `only`: the names of all other fields at the top; absent: any. */
+  /** `only`: at the top, fields with other names are left out too. */
   constructor(excluded: ExcludedFields, only?: readonly string[]) {
     this.#excluded = exclusionsOf(excluded);
     this.#only = only === undefined ? undefined : new Set(only.map((name) => Buffer.from(name).toString("latin1")));

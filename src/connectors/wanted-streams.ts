@@ -10,7 +10,7 @@ import { checkServer } from "../source/stream-command.ts";
 
 export interface Wanted {
   readonly namespace: Namespace;
-  /** Its changes are to be read, where it has any. */
+  /** Its changes are to be read. A view and a time series have none. */
   readonly wantsChanges: boolean;
 }
 

@@ -28,7 +28,7 @@ export function countingHidden(
   const excluded: ExcludedFields = new Map(names.map((name) => [name, "whole"]));
   const projection = new Projection(excluded);
   const walker = new ElementWalker();
-  /** Counts the fields of the document; returns whether it has any. */
+  /** Counts the fields of the document; returns whether it has one. */
   const count = (bytes: Uint8Array, at: number): boolean => {
     const found = new Set<string>(); // a document may have a field twice
     walker.start(bytes, at);

@@ -9,9 +9,9 @@ import { readJsonLinesFile } from "../../src/connectors/json-file.ts";
 import { MessageOutput } from "../../src/connectors/message-output.ts";
 import { type Kind, MongotapError } from "../../src/errors.ts";
 import { outputKeyOf } from "../../src/lib/output-key.ts";
-import type { OutputMark, Sink } from "../../src/sink/sink.ts";
 import { type CollectionState, clusterTime, type Position, type StreamPosition } from "../../src/source/record.ts";
 import { type StreamState, streamStateOf } from "../../src/state/stream-state.ts";
+import { UnmarkedSink } from "../support/sink.ts";
 import { rejectionOf } from "../support/rejection.ts";
 import { tempDir } from "../support/temp.ts";
 import type { StateMessage } from "./airbyte.ts";
@@ -26,22 +26,12 @@ function streamAt(second: number): StreamPosition {
   return { token: `token${second}`, resume: "resumeAfter", time: clusterTime(second, 1), sequence: 0 };
 }
 
-class Lines implements Sink {
-  readonly mayBlock = true;
+class Lines extends UnmarkedSink {
   text = "";
 
   async write(bytes: Uint8Array): Promise<void> {
     this.text += new TextDecoder().decode(bytes);
   }
-  async written(): Promise<void> {}
-  async flush(): Promise<readonly OutputMark[]> {
-    return [];
-  }
-  async onStateSaved(): Promise<void> {}
-  async finalize(): Promise<readonly OutputMark[]> {
-    return [];
-  }
-  async [Symbol.asyncDispose](): Promise<void> {}
 
   /** The states since the last call. */
   states(): readonly StateMessage[] {

@@ -7,7 +7,7 @@ import { randomFor } from "../support/random.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { waitFor } from "../support/wait.ts";
 import { filled, lastLog, untilSame } from "./flow-content.ts";
-import { type Bound, FlowCapture, FlowSession, type Json, stateKeyOf } from "./flow-runtime.ts";
+import { capturesOf, type Bound, FlowCapture, FlowSession, type Json, stateKeyOf } from "./flow-runtime.ts";
 import { startWriter } from "./flow-writer.ts";
 
 let database: TestDatabase;
@@ -16,13 +16,7 @@ beforeAll(async () => {
   database = await testDatabase();
 });
 
-function captureOf(config: Json = {}, commitMs = 0): FlowCapture {
-  return new FlowCapture({ config: { uri: database.uri, ...config }, commitMs });
-}
-
-function bound(collection: string, backfill = 0, of = database.name): Bound {
-  return { database: of, collection, backfill };
-}
+const { captureOf, bound } = capturesOf(() => database);
 
 /** One session up to now. */
 async function catchUp(capture: FlowCapture, all: readonly Bound[]): Promise<FlowSession> {

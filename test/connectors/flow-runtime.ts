@@ -3,6 +3,7 @@
  * documents at checkpoints alone, acknowledges what it has committed, and drops what it has not when a process fails.
  */
 import { type CliResult, type RunningCli, start, type StartOptions } from "../support/cli.ts";
+import type { TestDatabase } from "../support/replica-set.ts";
 import { waitFor } from "../support/wait.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -125,6 +126,15 @@ export class FlowCapture {
 interface Transaction {
   readonly documents: readonly (readonly [Bound, Row])[];
   readonly state: { readonly updated?: unknown; readonly mergePatch?: boolean } | undefined;
+}
+
+/** Makes captures of the database of a test, and bindings in it. `database` is called when they are made. */
+export function capturesOf(database: () => Pick<TestDatabase, "name" | "uri">) {
+  return {
+    captureOf: (config: Json = {}, commitMs = 0): FlowCapture =>
+      new FlowCapture({ config: { uri: database().uri, ...config }, commitMs }),
+    bound: (collection: string, backfill = 0, of = database().name): Bound => ({ database: of, collection, backfill }),
+  };
 }
 
 export class FlowSession implements AsyncDisposable {

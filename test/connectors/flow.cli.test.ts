@@ -5,7 +5,7 @@ import { CANARY } from "../support/cli.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { CLIENT_KEY, startSshServer } from "../support/ssh-server.ts";
 import { filled, lastLog, untilSame } from "./flow-content.ts";
-import { bindingRequests, type Bound, FlowCapture, type Json, stateKeyOf } from "./flow-runtime.ts";
+import { capturesOf, bindingRequests, FlowCapture, type Json, stateKeyOf } from "./flow-runtime.ts";
 
 let database: TestDatabase;
 
@@ -13,13 +13,7 @@ beforeAll(async () => {
   database = await testDatabase();
 });
 
-function captureOf(config: Json = {}, commitMs = 0): FlowCapture {
-  return new FlowCapture({ config: { uri: database.uri, ...config }, commitMs });
-}
-
-function bound(collection: string, backfill = 0, of = database.name): Bound {
-  return { database: of, collection, backfill };
-}
+const { captureOf, bound } = capturesOf(() => database);
 
 describe("requests", () => {
   test("spec, discover, validate and apply have one answer each, and the process ends with 0", async () => {

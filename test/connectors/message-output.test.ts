@@ -2,11 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import { MessageOutput } from "../../src/connectors/message-output.ts";
 import { outputKeyOf } from "../../src/lib/output-key.ts";
-import type { OutputMark, Segment, Sink } from "../../src/sink/sink.ts";
+import type { Segment } from "../../src/sink/sink.ts";
+import { UnmarkedSink } from "../support/sink.ts";
 
 /** Keeps what is written; each write waits until it is let through. */
-class SlowSink implements Sink {
-  readonly mayBlock = true;
+class SlowSink extends UnmarkedSink {
   readonly texts: string[] = [];
   readonly #waiting: PromiseWithResolvers<void>[] = [];
 
@@ -30,16 +30,6 @@ class SlowSink implements Sink {
     else gate?.reject(error);
     await setImmediate();
   }
-
-  async written(): Promise<void> {}
-  async flush(): Promise<readonly OutputMark[]> {
-    return [];
-  }
-  async onStateSaved(): Promise<void> {}
-  async finalize(): Promise<readonly OutputMark[]> {
-    return [];
-  }
-  async [Symbol.asyncDispose](): Promise<void> {}
 }
 
 const encoder = new TextEncoder();

@@ -1,15 +1,20 @@
 /** Where a Singer tap goes on, and when the rows before are void: over several runs. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { Document } from "mongodb";
 import { must } from "../../src/errors.ts";
-import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
+import { testDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
-import { type Catalog, recordsOf, SingerTap, type State, Target, typesOf, withMetadata } from "./singer-tap.ts";
-
-interface Doc extends Document {
-  readonly _id: number | string;
-}
+import {
+  type Catalog,
+  recordsOf,
+  SingerTap,
+  type State,
+  Target,
+  typesOf,
+  withMetadata,
+  type Doc,
+  newTap,
+} from "./singer-tap.ts";
 
 let dir: TempDir;
 
@@ -21,18 +26,12 @@ afterAll(async () => {
   await dir[Symbol.asyncDispose]();
 });
 
-/** A database of its own, and the tap that reads it. */
-async function newTap(): Promise<TestDatabase & { tap: SingerTap }> {
-  const database = await testDatabase();
-  return { ...database, tap: await SingerTap.with(dir, { uri: database.uri, database: database.name }) };
-}
-
 function phaseOf({ bookmarks }: State, id: string): string | undefined {
   return (bookmarks[id]?.["collection"] as { phase?: string } | undefined)?.phase;
 }
 
 test("from any earlier STATE has what came after it, once; also from the message as it was printed", async () => {
-  const { db, name, tap } = await newTap();
+  const { db, name, tap } = await newTap(dir);
   const collection = db.collection<Doc>("c");
   await collection.insertOne({ _id: 0 });
   const first = await tap.sync();
@@ -56,7 +55,7 @@ test("from any earlier STATE has what came after it, once; also from the message
 });
 
 test("a collection that is dropped or replaced makes its rows void, and later runs go on with the new version", async () => {
-  const { db, name, tap } = await newTap();
+  const { db, name, tap } = await newTap(dir);
   const collection = db.collection<Doc>("c");
   await collection.insertMany([{ _id: 1 }, { _id: 2 }]);
   const first = await tap.sync();
@@ -97,7 +96,7 @@ test("a collection that is dropped or replaced makes its rows void, and later ru
 });
 
 test("a stream without changes is copied with each run: from the second on, its end makes the rows before void", async () => {
-  const { db, name, tap } = await newTap();
+  const { db, name, tap } = await newTap(dir);
   await db.collection<Doc>("c").insertMany([{ _id: 1 }, { _id: 2 }]);
   await db.createCollection("v", { viewOn: "c", pipeline: [] });
   const id = `${name}_c`;
@@ -127,7 +126,7 @@ test("a stream without changes is copied with each run: from the second on, its 
 });
 
 test("the rows of a collection that is not found stay: the user may have lost the right to read it", async () => {
-  const { db, name, uri, tap } = await newTap();
+  const { db, name, uri, tap } = await newTap(dir);
   const id = `${name}_c`;
   await db.collection<Doc>("c").insertMany([{ _id: 1 }, { _id: 2 }]);
   const changes = await tap.discover();

@@ -1,10 +1,17 @@
 /** The program as a Singer tap, and a target that checks each message and keeps rows as targets with tables do. */
 
 import { chmod, writeFile } from "node:fs/promises";
+import type { Document } from "mongodb";
 import { type CliResult, run, type RunningCli, start, type StartOptions } from "../support/cli.ts";
+import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import type { TempDir } from "../support/temp.ts";
 import { checkFor } from "../discover/validator.ts";
 import { textLinesOf } from "../cli/tap.ts";
+
+/** A document of the tests. */
+export interface Doc extends Document {
+  readonly _id: number | string;
+}
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -118,6 +125,12 @@ export class SingerTap {
 async function writeReadOnly(path: string, value: unknown): Promise<void> {
   await writeFile(path, JSON.stringify(value));
   await chmod(path, 0o444);
+}
+
+/** A database of its own, and the tap that reads it. `dir` is for the files of the tap. */
+export async function newTap(dir: TempDir): Promise<TestDatabase & { readonly tap: SingerTap }> {
+  const database = await testDatabase();
+  return { ...database, tap: await SingerTap.with(dir, { uri: database.uri, database: database.name }) };
 }
 
 /** The messages of a run, and its last state. */

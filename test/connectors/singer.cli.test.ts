@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { symlink } from "node:fs/promises";
-import { Decimal128, type Document, Double, Long } from "mongodb";
+import { Decimal128, Double, Long } from "mongodb";
 import { isIdle, openPipe } from "../cli/pipe.ts";
 import { textLinesOf } from "../cli/tap.ts";
 import { CANARY, run } from "../support/cli.ts";
@@ -12,11 +12,7 @@ import { documents } from "../support/documents.ts";
 import { testDatabase, type TestDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
-import { recordsOf, SingerTap, syncedOf, Target, typesOf, withMetadata } from "./singer-tap.ts";
-
-interface Doc extends Document {
-  readonly _id: number | string;
-}
+import { recordsOf, SingerTap, syncedOf, Target, typesOf, withMetadata, type Doc, newTap } from "./singer-tap.ts";
 
 let dir: TempDir;
 
@@ -27,12 +23,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await dir[Symbol.asyncDispose]();
 });
-
-/** A database of its own, and the tap that reads it. */
-async function newTap(): Promise<TestDatabase & { tap: SingerTap }> {
-  const database = await testDatabase();
-  return { ...database, tap: await SingerTap.with(dir, { uri: database.uri, database: database.name }) };
-}
 
 test("--about says what it can do and what it takes, as JSON and as Markdown", async () => {
   const json = await run(["singer", "--about", "--format=json"]);
@@ -50,7 +40,7 @@ test("--about says what it can do and what it takes, as JSON and as Markdown", a
 
 describe("--discover", () => {
   test("wins over --catalog, and neither unknown flags nor the variables of a runner change what it prints", async () => {
-    const { db, name, tap } = await newTap();
+    const { db, name, tap } = await newTap(dir);
     await db.collection<Doc>("orders").insertMany([{ _id: 1, "a.b": 1, in: { x: 1, "y-z": 2 } }]);
     await db.createCollection("recent", { viewOn: "orders", pipeline: [] });
     const env = {
@@ -101,7 +91,7 @@ describe("--discover", () => {
 
 describe("a run", () => {
   test("without a catalog reads everything; the next ones read what has changed, deletions too", async () => {
-    const { db, name, tap } = await newTap();
+    const { db, name, tap } = await newTap(dir);
     const orders = db.collection<Doc>("orders");
     await orders.insertMany([1, 2, 3].map((_id) => ({ _id, n: _id })));
     await db.collection<Doc>("users").insertMany([{ _id: "a" }, { _id: "b" }]);
@@ -135,7 +125,7 @@ describe("a run", () => {
   });
 
   test("reads the selected streams and fields alone, and keeps the bookmarks of the others", async () => {
-    const { db, name, tap } = await newTap();
+    const { db, name, tap } = await newTap(dir);
     const document = {
       _id: 1,
       n: 1,
@@ -175,7 +165,7 @@ describe("a run", () => {
   });
 
   test("ends with 2 and one line for a replication method, a stream or a state that it cannot use", async () => {
-    const { db, name, uri, tap } = await newTap();
+    const { db, name, uri, tap } = await newTap(dir);
     await db.collection<Doc>("c").insertOne({ _id: 1 });
     const catalog = withMetadata(await tap.discover(), `${name}_c`, { "replication-method": "INCREMENTAL" });
     const incremental = await tap.sync({ catalog }, 2);
@@ -197,7 +187,7 @@ describe("a run", () => {
 });
 
 test("values are exact, and every record is valid for the schema that discover has made of them", async () => {
-  const { db, name, tap } = await newTap();
+  const { db, name, tap } = await newTap(dir);
   const date = (year: number): Date => new Date(Date.UTC(2000, 0, 1) + (year - 2000) * 365.2425 * 86_400_000);
   await db.collection<{ _id: unknown; [field: string]: unknown }>("c").insertMany([
     { _id: 1, long: Long.MAX_VALUE, decimal: Decimal128.fromString("1E+300"), double: new Double(1), at: date(2026) },
@@ -224,7 +214,7 @@ describe("how a run ends", () => {
   let many: TestDatabase & { tap: SingerTap };
 
   beforeAll(async () => {
-    many = await newTap();
+    many = await newTap(dir);
     await many.db.collection("many").insertMany([...documents("small", MANY)], { writeConcern: { w: 1 } });
   });
 
@@ -243,7 +233,7 @@ describe("how a run ends", () => {
   });
 
   test.each(["records", "schemas"])("SIGTERM while nobody reads %s: at once, by that signal", async (what) => {
-    const { db, tap } = await newTap();
+    const { db, tap } = await newTap(dir);
     if (what === "schemas") {
       // More than a pipe holds.
       const wide = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`a field with the number ${i}`, i]));

@@ -1,7 +1,7 @@
 /** What a Singer target has after lost history, a kill, a collection that is replaced while workers read: no more and no less. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Document, MongoClient } from "mongodb";
+import { MongoClient } from "mongodb";
 import { startReplicaSet } from "../../scripts/mongod.ts";
 import { rollOplog, SMALL_OPLOG } from "../fault/support/oplog.ts";
 import { ServerCode } from "../../src/connect/server-errors.ts";
@@ -9,11 +9,7 @@ import { documents } from "../support/documents.ts";
 import { failCommand } from "../support/fail-point.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
-import { type Message, recordsOf, SingerTap, syncedOf, Target, typesOf, withMetadata } from "./singer-tap.ts";
-
-interface Doc extends Document {
-  readonly _id: number | string;
-}
+import { type Message, recordsOf, SingerTap, syncedOf, Target, typesOf, withMetadata, type Doc } from "./singer-tap.ts";
 
 let dir: TempDir;
 

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from "node:path";
 import { findMongod } from "../../scripts/mongod.ts";
 import { NOTICES_FILE } from "../../scripts/npm/manifests.ts";
+import { isAlive } from "../support/processes.ts";
 import { testDatabase } from "../support/replica-set.ts";
 import type { TempDir } from "../support/temp.ts";
 import { waitFor } from "../support/wait.ts";
@@ -151,15 +152,6 @@ const { uri } = await startReplicaSet();
 const recorder = await recordChanges(uri, "shop");
 await recorder.next();
 `;
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test("when a test process is killed under Node.js, its server, its recorder and their files go too", async () => {
   const TMPDIR = project.join("tmp");

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { isAlive } from "../support/processes.ts";
 import { waitFor } from "../support/wait.ts";
 
 interface Started {
@@ -18,15 +19,6 @@ async function startElsewhere(...flags: readonly string[]): Promise<Started> {
     return { child, ...(JSON.parse(String(chunk)) as Omit<Started, "child">) };
   }
   throw new Error("it printed nothing");
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Resolves when everything is gone; rejects if something stays. */
